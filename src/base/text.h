@@ -1,0 +1,33 @@
+/* base/text - questions about strings, and escaping for people. Pure. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena;
+struct text_list;
+
+bool text_equal(const char *a, const char *b); /* both may be NULL */
+bool text_empty(const char *text);	       /* NULL or "" */
+const char *text_after(const char *text, const char *prefix); /* the rest, or NULL */
+bool text_ends(const char *text, const char *suffix);
+
+/* Split at any character of SEPARATORS; empty fields are dropped. */
+void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *separators);
+
+/* Split at SEPARATOR; "\x" stands for x; empty fields are kept (bind, overlay, tmpfs grammar).
+ * -EINVAL: a lone backslash at the end. */
+int text_split_escaped(struct arena *arena, struct text_list *ret, const char *text, char separator);
+
+/* Words as in .nspawn lists: blanks separate, '…' and "…" quote, C escapes inside "…" and bare words.
+ * -EINVAL: unbalanced quotes or a bad escape. */
+int text_split_quoted(struct arena *arena, struct text_list *ret, const char *text);
+
+/* Undo C escapes (\n \t \\ \xHH \NNN \uHHHH …). The result may hold NUL: *ret_size counts it.
+ * A terminator follows. -EINVAL: bad escape. */
+int text_unescape(struct arena *arena, char **ret, size_t *ret_size, const char *text);
+
+/* Control characters, C1 and bytes that are not UTF-8 as \xHH, for a terminal. */
+char *text_printable(struct arena *arena, const char *text);
+
+/* Base64 (RFC 4648, no line breaks). */
+char *text_base64(struct arena *arena, const void *data, size_t size);

@@ -1,0 +1,31 @@
+/* io/fd - owning file descriptors. Any process. Quiet.
+ *
+ * A variable that owns starts as -EBADF and is declared `autoclose`; a result
+ * leaves by take_fd(). Every descriptor is O_CLOEXEC.
+ */
+#pragma once
+#include <errno.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+
+void fd_close(int *fd); /* closes if >= 0, keeps errno, sets -EBADF */
+#define autoclose CLEANUP(fd_close)
+
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -EBADF;
+	return taken;
+}
+
+int fd_duplicate(int fd); /* new O_CLOEXEC descriptor >= 3, or negative errno */
+
+/* Close all descriptors >= FIRST but the COUNT in KEEP (sorted ascending).
+ * Uses close_range(2); without it walks /proc/self/fd. Safe between fork and exec. */
+int fd_close_all(int first, const int *keep, size_t count);
+
+/* All of the bytes or a negative errno; -EIO: the other side closed early. Retries EINTR. */
+int fd_read_all(int fd, void *data, size_t size);
+int fd_write_all(int fd, const void *data, size_t size);

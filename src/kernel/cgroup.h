@@ -1,0 +1,37 @@
+/* kernel/cgroup - cgroup v2 by descriptor. Supervisor. Quiet.
+ *
+ * The hierarchy is found once: /sys/fs/cgroup itself (unified host),
+ * /sys/fs/cgroup/unified (hybrid), else none. v1 is never touched.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct arena;
+
+/* O_PATH-less directory descriptor of the v2 hierarchy's mount, and its path. -ENOENT: there is none. */
+int cgroup_open_root(int *ret_fd, const char **ret_path);
+
+/* The calling process's v2 path ("/", "/user.slice/…"). */
+int cgroup_own_path(char *buffer, size_t room);
+
+/* mkdir (exclusive if asked: -EEXIST) and open. NAME must not contain "/". */
+int cgroup_make(int parent_fd, const char *name, bool exclusive);
+
+/* Enable in cgroup.subtree_control all of cgroup.controllers that is not yet enabled; best effort. */
+int cgroup_enable_all(int fd);
+
+/* chown the directory and the delegation files (reference, section 12). */
+int cgroup_delegate(int fd, uid_t uid, gid_t gid);
+
+/* Move a process; pid 0 = self. */
+int cgroup_attach(int fd, pid_t pid);
+
+/* Kill everything below (cgroup.kill; without it, a loop over cgroup.procs by pidfd). */
+int cgroup_kill(int fd);
+
+/* rmdir NAME and everything below it, waiting on cgroup.events "populated 0" up to TIMEOUT_MS. */
+int cgroup_remove(int parent_fd, const char *name, int timeout_ms);
+
+uint64_t cgroup_inode(int fd); /* identity for records */

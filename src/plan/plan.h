@@ -1,0 +1,174 @@
+/* plan/plan - the ordered list of what will be done, each step with its reason.
+ *
+ * Building it makes no system call: facts come in. --print-plan shows it,
+ * golden tests compare it, engine/apply executes it (host steps in the
+ * supervisor's private mount namespace, payload steps in the payload), errors
+ * quote it. Pure.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spec/spec.h"
+
+struct arena;
+
+enum step_side {
+	SIDE_HOST_BEFORE, /* supervisor, before the payload exists: locks, ids, cgroup, namespaces */
+	SIDE_HOST,	  /* supervisor, payload waits: the tree, in the private mount namespace */
+	SIDE_PAYLOAD,	  /* payload, after "go" */
+};
+
+enum step_kind {
+	/* before the payload exists (done by engine modules in this order; listed so that the plan is complete) */
+	STEP_LOCK,	/* source: tree that is locked; data: lock file */
+	STEP_SNAPSHOT,	/* --ephemeral, --template: source -> target (host paths); data: "btrfs", "reflink", "overlay" */
+	STEP_IDS,	/* data: rung and range as text */
+	STEP_CGROUP,	/* target: cgroup path */
+	STEP_PRIVATE_MOUNTS, /* the supervisor's own mount namespace */
+	STEP_SPAWN,	/* flags: CLONE_*; data: names of the namespaces */
+	STEP_ID_MAP,	/* uid_map and gid_map of the payload */
+
+	/* the tree; target is a path in the container, resolved below the root descriptor */
+	STEP_ROOT,	/* source: host path: clone, map owners, attach */
+	STEP_VOLATILE_ROOT, /* new tmpfs as root; old /usr inside, read-only */
+	STEP_ROOT_OVERLAY,  /* overlay of the tree and a tmpfs (volatile) or directory (ephemeral) upper */
+	STEP_PIVOT_TREE, /* --pivot-root=: source: NEW, target: OLD or NULL */
+	STEP_MKDIR,	/* target, mode */
+	STEP_SYMLINK,	/* target; data: what it points to */
+	STEP_NODE,	/* target, mode, device; data "chr"|"blk"|"fifo"|"sock"|"reg". Falls back to a bind of source where mknod is denied */
+	STEP_FILE,	/* target, mode; data/size: contents */
+	STEP_COPY,	/* source: host file; target; mode; flags STEP_REPLACE|STEP_NO_FOLLOW */
+	STEP_REMOVE,	/* unlink target */
+	STEP_MOUNT,	/* new instance: type in source, options in data, attributes */
+	STEP_BIND,	/* source -> target; attributes set after cloning; idmap */
+	STEP_OVERLAY,	/* source: upper (NULL: temporary), lowers, target */
+	STEP_RESTRICT,	/* attributes set on the existing mount at target */
+	STEP_CONSOLE,	/* pty from the container's devpts; target /dev/console */
+	STEP_NOTIFY,	/* bind the notify socket at target */
+	STEP_CREDENTIALS, /* ramfs at target, files from spec->credentials, sealed */
+	STEP_HIDE_HOST_MOUNTS, /* /proc and /sys pins: see engine/apply */
+	STEP_CHOWN_TREE, /* --private-users-ownership=chown */
+	STEP_JOURNAL_LINK, /* guest: symlink on the host; host/auto: directory on the host, then a bind */
+	STEP_BIND_USER,	/* records and homes */
+
+	/* payload */
+	STEP_ENTER,	/* unshare mount and cgroup namespaces, pivot to the tree, drop the host's */
+	STEP_LOOPBACK,
+	STEP_SESSION,	/* setsid, stdio, controlling terminal */
+	STEP_HOSTNAME,	/* data */
+	STEP_KEYRING,
+	STEP_OOM_SCORE, STEP_AFFINITY, STEP_PERSONALITY,
+	STEP_RLIMIT,	/* number, soft, hard */
+	STEP_SECCOMP,	/* data: which filter */
+	STEP_SELINUX,	/* data: context */
+	STEP_USER,	/* data: user name or NULL for root */
+	STEP_CAPABILITIES, /* number: retained mask */
+	STEP_NO_NEW_PRIVILEGES,
+	STEP_SYSCTL,	/* target: path below /proc/sys, data: value */
+	STEP_STUB,	/* PID 1 stub, payload is PID 2 */
+	STEP_CHDIR,
+	STEP_EXEC,	/* data: program; the argument vector is in the spec */
+	STEP_KINDS
+};
+
+enum step_flags {
+	STEP_OPTIONAL = 1 << 0,	     /* failure is a debug line */
+	STEP_WARN = 1 << 1,	     /* failure is a warning, "going on without" */
+	STEP_RECURSIVE = 1 << 2,
+	STEP_UNLESS_MOUNTED = 1 << 3,/* skip if the target is already a mount point */
+	STEP_UNLESS_EXISTS = 1 << 4,
+	STEP_REPLACE = 1 << 5,
+	STEP_SOURCE_IN_TREE = 1 << 6,/* source is a path in the tree */
+	STEP_SOURCE_IN_CONTAINER = 1 << 7, /* source is a path that the container sees (masks) */
+	STEP_FOLLOW = 1 << 8,	     /* target may be reached through a symbolic link */
+	STEP_LOCKED = 1 << 9,	     /* the container's root cannot undo this mount */
+	STEP_OWN_FS = 1 << 10,	     /* the target lies in a file system that this plan made: no owner shift needed */
+	STEP_TEMPORARY_SOURCE = 1 << 11, /* source is a fresh directory, removed at the end */
+};
+
+struct step {
+	enum step_kind kind;
+	enum step_side side;
+	unsigned flags;
+	mode_t mode;
+	uint64_t attributes;	/* MOUNT_ATTR_* */
+	enum mount_idmap idmap;
+	uint32_t uid, gid;	/* owner inside the container of what is created */
+	dev_t device;
+	uint64_t number, soft, hard;
+	const char *target, *source, *data;
+	size_t size;		/* of data where it may hold NUL; 0: text */
+	const struct custom_mount *mount; /* what the user asked for, if a step comes from one */
+	const char *reason;	/* "--bind=", "API file systems", "web.nspawn line 12" */
+};
+
+/* ---- facts ---- */
+
+enum userns_rung { RUNG_NONE, RUNG_IDMAPPED /* root: own range, idmapped mounts */, RUNG_SHIFTED /* root: tree is owned by the range */,
+		   RUNG_SUBORDINATE /* newuidmap */, RUNG_SINGLE /* one id */ };
+enum cgroup_rung { CGROUP_NONE, CGROUP_OWN /* redd/NAME below the v2 root or delegation */, CGROUP_UNIT /* --keep-unit: the caller's */ };
+
+struct host_device { const char *path; mode_t mode; dev_t device; };
+
+/* What the host is, gathered by engine/host before planning. */
+struct host {
+	unsigned int uid;
+	bool selinux;
+	bool has_fuse, has_tun;	     /* host node can be opened */
+	struct host_device devices[6]; /* null zero full random urandom tty */
+	const char *os_release;	     /* path of the host's file or NULL */
+	const char *localtime_target; /* symlink text, "" regular file, NULL missing */
+	bool resolved_stub;	     /* stub-resolv.conf exists and the stub listens */
+	bool has_resolv_conf;
+	bool journal_exists;	     /* /var/log/journal */
+	const char *journal_machine; /* host path /var/log/journal/ID if it exists, else NULL */
+	const char *runtime_directory;
+	const char *const *environment;
+	struct text_list os_release_fields; /* "container_host_id=debian" … ready for the environment */
+	const char *loader;	     /* name of the dynamic loader of this architecture */
+};
+
+/* What the tree is. */
+struct root_facts {
+	const char *path;	     /* host path as locked */
+	uid_t uid; gid_t gid;	     /* of the root inode */
+	bool read_only_medium;
+	bool has_resolv_conf_link, has_localtime_zone /* ROOT/usr/share/zoneinfo/Z exists */;
+	const char *localtime_target;
+	bool usr_bin, usr_sbin, usr_lib, usr_lib64, loader_in_lib64;
+	bool has_loader;
+	bool has_bin, has_sbin, has_lib, has_lib64; /* exist in any form */
+	uint8_t machine_id[16];	     /* resolved: tree's, --uuid, or random */
+	const char *program;	     /* boot: init found; else NULL */
+	const char *ephemeral_upper; /* when the snapshot is an overlay */
+	const char *snapshot_rung;   /* NULL, "btrfs", "reflink", "overlay" */
+};
+
+/* What engine/resources took. */
+struct taken {
+	enum userns_rung userns;
+	enum cgroup_rung cgroup;
+	uint32_t base, range;	     /* host id of container id 0 */
+	bool subordinate_gid5;	     /* gid 5 is mapped (tty group) */
+	const char *cgroup_path;
+	bool ownership_map, ownership_chown;
+	bool network_shared;	     /* host's, or one given by path: payload cannot mount sysfs */
+	bool nested_proc_masked;     /* a fresh /proc is impossible here */
+};
+
+struct plan {
+	struct step *steps;
+	size_t count;
+};
+
+int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec, const struct host *host,
+	       const struct root_facts *root, const struct taken *taken);
+
+/* Text or JSON, one step a line. The result lives in the arena. */
+char *plan_print(struct arena *arena, const struct plan *plan, bool colour);
+char *plan_print_json(struct arena *arena, const struct plan *plan, bool pretty);
+
+/* One line about one step, for error messages: "bind /srv to /data (--bind=)". */
+char *plan_describe(struct arena *arena, const struct step *step);

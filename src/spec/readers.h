@@ -1,0 +1,46 @@
+/* spec/readers - the ways to fill a spec, and what happens before it becomes const. Pure; speaking.
+ *
+ * Order in main(): spec_init, args_parse, environment_parse, (file found and read by the engine)
+ * nspawn_file_parse, spec_resolve, spec_check. Each returns 0 or a negative errno with a sentence
+ * recorded, except where a positive outcome is named.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "spec/spec.h"
+
+struct arena;
+struct setting;
+
+struct reader_facts {
+	const char *working_directory;
+	const char *const *environment; /* NULL-terminated, "NAME=VALUE" */
+	unsigned int uid;
+};
+
+/* getopt_long semantics of the reference: stops at the first word that is no option, unique
+ * prefixes of long options, joined and separate values. Words land in spec->parameters.
+ * 1: a "help" value was asked: *ret_words_of is the row whose words main() prints, exit 0. */
+int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc, char **argv,
+	       const struct setting **ret_words_of);
+
+/* SYSTEMD_NSPAWN_* and friends (reference, section 15). */
+int environment_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts);
+
+/* TEXT is the file's content (SIZE bytes, may hold anything), PATH for messages ("web.nspawn line 12").
+ * Unknown sections, keys and bad values warn through base/log and are ignored; [X-…] sections are
+ * skipped silently. Limits: 1 MiB, 64 Ki lines. */
+int nspawn_file_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, const char *text,
+		      size_t size, const char *path, bool trusted);
+#define NSPAWN_FILE_LIMIT (1024 * 1024)
+
+/* Fill in what nobody said; facts: uid, console is a terminal. Then refuse contradictions
+ * (reference, table 1.2) and what is not built yet, one sentence each. */
+struct resolve_facts {
+	unsigned int uid;
+	bool stdin_is_terminal, stdout_is_terminal;
+	const char *host_name;
+	const char *working_directory;
+};
+int spec_resolve(struct arena *arena, struct spec *spec, const struct resolve_facts *facts);
