@@ -8,14 +8,21 @@
 
 static struct failure record;
 
-/* Keep at least one byte for the terminator; a cut sentence is still a sentence. */
-static size_t put(char *to, size_t room, const char *format, va_list args)
+/* A cut sentence is still a sentence. */
+static void put(char *to, size_t room, const char *format, va_list args)
 {
-	int n = vsnprintf(to, room, format, args);
+	if (vsnprintf(to, room, format, args) < 0)
+		to[0] = '\0';
+}
 
-	if (n < 0)
-		return 0;
-	return MIN((size_t)n, room - 1);
+static void PRINTF(1, 2) append(const char *format, ...)
+{
+	size_t used = strlen(record.text);
+	va_list args;
+
+	va_start(args, format);
+	put(record.text + used, sizeof(record.text) - used, format, args);
+	va_end(args);
 }
 
 static void set(int code, const char *format, va_list args)
@@ -28,14 +35,11 @@ static void set(int code, const char *format, va_list args)
 int fail(int code, const char *format, ...)
 {
 	va_list args;
-	size_t used;
 
 	va_start(args, format);
 	set(code, format, args);
 	va_end(args);
-
-	used = strlen(record.text);
-	snprintf(record.text + used, sizeof(record.text) - used, ": %s", strerror(-code));
+	append(": %s", strerror(-code));
 	return code;
 }
 
@@ -63,7 +67,6 @@ int fail_in(int code, const char *format, ...)
 {
 	char old[FAIL_TEXT_MAX];
 	va_list args;
-	size_t used;
 
 	assert(code < 0);
 	if (record.code == 0)
@@ -73,24 +76,25 @@ int fail_in(int code, const char *format, ...)
 
 	record.code = code;
 	va_start(args, format);
-	used = put(record.text, sizeof(record.text), format, args);
+	put(record.text, sizeof(record.text), format, args);
 	va_end(args);
-	snprintf(record.text + used, sizeof(record.text) - used, ": %s", old);
+	append(": %s", old);
 	return code;
 }
 
 void fail_hint(const char *format, ...)
 {
-	size_t used = strlen(record.text);
+	size_t used;
 	va_list args;
 
-	if (record.code == 0 || sizeof(record.text) - used < 4)
+	if (record.code == 0)
 		return;
-	used += (size_t)snprintf(record.text + used, sizeof(record.text) - used, " (");
+	append(" (");
+	used = strlen(record.text);
 	va_start(args, format);
-	used += put(record.text + used, sizeof(record.text) - used, format, args);
+	put(record.text + used, sizeof(record.text) - used, format, args);
 	va_end(args);
-	snprintf(record.text + used, sizeof(record.text) - used, ")");
+	append(")");
 }
 
 const struct failure *fail_recorded(void)

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 struct text_list;
@@ -28,6 +29,13 @@ int text_unescape(struct arena *arena, char **ret, size_t *ret_size, const char 
 
 /* Control characters, C1 and bytes that are not UTF-8 as \xHH, for a terminal. */
 char *text_printable(struct arena *arena, const char *text);
+
+/* One UTF-8 character at TEXT (SIZE bytes are there): its length, or 0 when the bytes are not
+ * well-formed (overlong forms, surrogates, cut short). */
+size_t text_utf8_decode(uint32_t *ret, const char *text, size_t size);
+
+/* Write CODE (a valid character) as UTF-8; returns its length. */
+size_t text_utf8_encode(char ret[4], uint32_t code);
 
 /* Base64 (RFC 4648, no line breaks). */
 char *text_base64(struct arena *arena, const void *data, size_t size);

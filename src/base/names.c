@@ -1,0 +1,126 @@
+#include "base/names.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/path.h"
+
+#define USER_MAX_LENGTH 31
+#define INTERFACE_MAX_LENGTH 15
+
+/* ctype.h asks the locale; a name's validity must not. */
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool name_is_machine(const char *name)
+{
+	char before = '.';
+	size_t length = 0;
+
+	for (; name[length] != '\0'; length++) {
+		char c = name[length];
+
+		if (length >= NAME_MAX_LENGTH)
+			return false;
+		if (c == '.') {
+			if (before == '.' || before == '-')
+				return false;
+		} else if (c == '-') {
+			if (before == '.')
+				return false;
+		} else if (!is_letter(c) && !is_digit(c)) {
+			return false;
+		}
+		before = c;
+	}
+	return before != '.' && before != '-';
+}
+
+bool name_is_interface(const char *name)
+{
+	bool number = true;
+	size_t length = 0;
+
+	for (; name[length] != '\0'; length++) {
+		char c = name[length];
+
+		/* The kernel takes "%d" in a name for "the next free number". */
+		if (length >= INTERFACE_MAX_LENGTH || c <= ' ' || c >= 0x7f || strchr("/:%", c) != NULL)
+			return false;
+		number = number && is_digit(c);
+	}
+	return length > 0 && !number && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       strcmp(name, "all") != 0 && strcmp(name, "default") != 0;
+}
+
+bool name_is_user(const char *name)
+{
+	size_t length = 0;
+
+	if (!is_letter(name[0]) && name[0] != '_')
+		return false;
+	for (; name[length] != '\0'; length++) {
+		char c = name[length];
+
+		if (length >= USER_MAX_LENGTH || (!is_letter(c) && !is_digit(c) && c != '_' && c != '-'))
+			return false;
+	}
+	return true;
+}
+
+bool name_is_credential(const char *name)
+{
+	if (!path_is_file_name(name))
+		return false;
+	for (; *name != '\0'; name++)
+		if (*name < ' ' || *name >= 0x7f || *name == ':')
+			return false;
+	return true;
+}
+
+bool name_is_environment(const char *assignment)
+{
+	const char *at = assignment;
+
+	if (!is_letter(*at) && *at != '_')
+		return false;
+	while (is_letter(*at) || is_digit(*at) || *at == '_')
+		at++;
+	if (*at++ != '=')
+		return false;
+	for (; *at != '\0'; at++)
+		if (((unsigned char)*at < ' ' && *at != '\t' && *at != '\n') || *at == 0x7f)
+			return false;
+	return true;
+}
+
+char *name_clean(struct arena *arena, const char *text)
+{
+	const char *from = path_name(path_simplify(arena, text));
+	char *name = arena_take(arena, NAME_MAX_LENGTH + 1);
+	size_t used = 0;
+
+	/* A good name comes out as it went in; so "a--b" keeps its hyphens. */
+	for (; *from != '\0' && used < NAME_MAX_LENGTH; from++) {
+		char before = used == 0 ? '.' : name[used - 1];
+
+		if (*from == '.' && (before == '.' || before == '-'))
+			continue;
+		if (*from == '-' && before == '.')
+			continue;
+		if (*from == '.' || *from == '-' || is_letter(*from) || is_digit(*from))
+			name[used++] = *from;
+	}
+	while (used > 0 && (name[used - 1] == '.' || name[used - 1] == '-'))
+		used--;
+	name[used] = '\0';
+	return used == 0 ? NULL : name;
+}
