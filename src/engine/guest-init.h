@@ -1,0 +1,38 @@
+/* engine/guest-init - which init the tree has, and how to ask it to stop.
+ *
+ * Found by looking at names and links inside the tree, never by running it.
+ * Speaking is left to the caller. Supervisor.
+ */
+#pragma once
+#include <stdbool.h>
+
+struct arena;
+
+enum guest_init_kind {
+	GUEST_INIT_UNKNOWN,
+	GUEST_INIT_SYSTEMD,
+	GUEST_INIT_BUSYBOX,
+	GUEST_INIT_SYSVINIT,
+	GUEST_INIT_OPENRC,
+	GUEST_INIT_RUNIT,
+	GUEST_INIT_S6,
+	GUEST_INIT_DINIT,
+};
+
+struct guest_init {
+	enum guest_init_kind kind;
+	const char *program;	/* path inside the tree to exec as PID 1 */
+	int stop_signal;	/* the default of --kill-signal= for this init */
+	int poweroff_signal;	/* ^]^]p */
+	int reboot_signal;	/* ^]^]r */
+};
+
+/* 0, or -ENOENT: there is none of the places where an init is looked for. */
+int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd);
+
+/* Some inits take no signal for a power-off, but a request in a file of theirs (sysvinit:
+ * /run/initctl; runit: /etc/runit/stopit). Writes it below ROOT_FD, the running container's
+ * root, before the signal is sent; 0 for the others. Never waits, follows no link out. */
+int guest_init_request(const struct guest_init *init, int root_fd, bool reboot);
+
+const char *guest_init_name(enum guest_init_kind kind);

@@ -1,0 +1,23 @@
+/* engine/host - what the host is, as far as the spec asks.
+ *
+ * Nothing is looked at that no option of SPEC needs. Device numbers are the
+ * kernel's assigned ones (Documentation/admin-guide/devices.txt), so no host
+ * node is trusted or looked up for them. The journal's facts are filled by
+ * engine/journal, once the machine id is known. Supervisor, before planning.
+ */
+#pragma once
+#include "plan/plan.h"
+
+struct arena;
+
+/* ENVIRONMENT is NULL-terminated and must live as long as *ret. */
+int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
+		const char *const *environment);
+
+/* The variable's value, borrowed; NULL: not set. */
+const char *host_environment(const char *const *environment, const char *name);
+
+/* Directory of this user's runtime state: "/run/redd", or below
+ * XDG_RUNTIME_DIR. NULL: a normal user without one. Text only: nothing is created. */
+char *host_runtime_directory(struct arena *arena, unsigned int uid,
+			     const char *const *environment);

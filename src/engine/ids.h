@@ -1,0 +1,54 @@
+/* engine/ids - which host ids the container's ids are.
+ *
+ * As root: a range of its own, picked as systemd-nspawn picks (reference 6.2)
+ * and held by a lock file in /run/systemd/nspawn-uid. Without root:
+ * subordinate ids through newuidmap, else one id. As "root" of an outer user
+ * namespace: ids of those that it has. Speaking. Supervisor.
+ *
+ * Collisions with accounts are looked for in /etc/passwd, /etc/group,
+ * /etc/subuid and /etc/subgid themselves: no name service is loaded.
+ */
+#pragma once
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "plan/plan.h"
+
+struct arena;
+struct record;
+
+#define IDS_EXTENTS 3
+#define IDS_PICK_FIRST UINT32_C(0x00080000)
+#define IDS_PICK_LAST UINT32_C(0x6FFF0000)
+#define IDS_FOREIGN UINT32_C(0x7FFE0000)
+
+struct ids_extent {
+	uint32_t inside, outside, count;
+};
+
+struct ids {
+	enum userns_rung rung;
+	uint32_t base, range; /* host id of container id 0; how many follow (the shorter of uid, gid) */
+	struct ids_extent uids[IDS_EXTENTS], gids[IDS_EXTENTS];
+	size_t uid_count, gid_count;
+	const char *newuidmap, *newgidmap; /* RUNG_SUBORDINATE: paths of the helpers */
+	bool map, chown;	/* what happens to the tree's owners */
+	uint32_t map_from;	/* id on disk that becomes `base`: 0, or IDS_FOREIGN */
+	const char *text;	/* for the plan: "own range 1234567…" */
+	int lock_fd;
+	const char *lock_path;
+};
+
+#define IDS_EMPTY { .lock_fd = -EBADF }
+
+/* ROOT_FD: the tree's top, for its owner. RECORD may be NULL (--print-plan): no lock is taken. */
+int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, const struct host *host,
+	     int root_fd, struct record *record);
+void ids_release(struct ids *ids);
+
+/* "0 524288 65536\n": the content of uid_map or gid_map. */
+char *ids_map_text(struct arena *arena, const struct ids_extent *extents, size_t count);
+
+/* The sentence for a mount whose owners the kernel will not map: names the place (a path of the
+ * host) and the remedies. Returns CODE. */
+int ids_explain_map(int code, const char *place);

@@ -1,0 +1,52 @@
+/* engine/root - the tree the container will see as "/".
+ *
+ * root_locate() runs before the .nspawn file is looked for: it finds the tree
+ * and settles the machine's name. root_open() locks the tree, makes the
+ * snapshot, checks that it is an OS tree and gathers what planning needs to
+ * know, all below one O_PATH descriptor. Nothing of the tree is run or
+ * loaded, and no symbolic link of it leads out. Supervisor, before the
+ * payload exists. Speaking.
+ */
+#pragma once
+#include "engine/guest-init.h"
+#include "image/lock.h"
+#include "image/snapshot.h"
+#include "plan/plan.h"
+
+struct arena;
+struct reader_facts;
+struct record;
+
+struct root_place {
+	const char *path;	   /* the tree (or, with --template, where it will be) */
+	const char *settings_name; /* the name before any random suffix: NAME.nspawn */
+	const char *beside;	   /* directory of the untrusted NAME.nspawn, or NULL */
+};
+
+/* Fills spec->directory and spec->machine where nobody said them. With --ephemeral and no
+ * --machine= the name gets its random suffix here. */
+int root_locate(struct arena *arena, struct root_place *ret, struct spec *spec,
+		const struct reader_facts *facts);
+
+struct root {
+	int fd; /* O_PATH: the tree's top; of the original when the snapshot is an overlay */
+	struct lock lock;
+	struct snapshot snapshot;
+	struct root_facts facts;
+	struct guest_init init; /* --boot: how to ask it to stop */
+};
+
+#define ROOT_EMPTY { .fd = -EBADF, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY }
+
+/* RECORD may be NULL (--print-plan): then nothing is locked, made or written. */
+int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
+	      const struct host *host, struct record *record);
+
+/* Unlocks; removes an ephemeral snapshot. Accepts the empty root. */
+void root_done(struct root *root);
+
+/* True when nothing of the tree will be written (lock shared). */
+bool root_is_read_only(const struct spec *spec);
+
+/* --boot: one notice when no account of the tree can log in and no credential gives a way. */
+void root_warn_no_login(struct arena *arena, const struct root *root, const struct spec *spec);

@@ -1,0 +1,25 @@
+/* machine/reap - clean up after machines whose supervisor is gone.
+ *
+ * A record whose lock is free is dead. Its processes are killed by recorded
+ * identity (pid and start time, cgroup inode) and only what carries the
+ * record's tag is removed; never anything by its name alone. Speaking only
+ * through the log: a thing that cannot be removed is a warning and its record
+ * stays. Any process of the host, as the records' owner.
+ */
+#pragma once
+#include <stddef.h>
+
+struct arena;
+
+/* Look at up to LIMIT records below RUNTIME; the number of machines that were reaped. */
+int reap_some(struct arena *arena, const char *runtime, size_t limit);
+
+/* All of them (--cleanup without a name). */
+int reap_all(struct arena *arena, const char *runtime);
+
+/* One: 1 reaped, 0 nothing there, -EBUSY: it is running. Quiet. */
+int reap_one(struct arena *arena, const char *runtime, const char *name);
+
+/* For record_create(): the lock on FD is held by the caller. 0: all is gone; else the first
+ * failure (the record must stay). */
+int reap_content(struct arena *arena, int fd);

@@ -1,0 +1,85 @@
+/* machine/record - what is known about a running machine, and outlives a crash.
+ *
+ * One file per machine, /run/redd/machines/NAME (or below $XDG_RUNTIME_DIR),
+ * held by an open-file-description lock for as long as its supervisor lives.
+ * It only grows: a note is one appended line, so a crash leaves at worst a
+ * last line without its newline, which readers drop. Before something that
+ * outlives us is made, its intent is noted with the record's random tag; the
+ * thing carries the tag; then its identity is noted. No fsync: /run does not
+ * survive a boot, and neither does what is noted here. Speaking. Supervisor;
+ * reading: any process.
+ */
+#pragma once
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct arena;
+
+#define RECORD_TAG_ROOM 17
+#define RECORD_SIZE_MAX (64 * 1024)
+#define RECORD_NOTES_MAX 512
+
+enum record_kind {
+	RECORD_DIRECTORY, /* tree: information only */
+	RECORD_LEADER,	  /* "PID START" */
+	RECORD_CGROUP,	  /* intent: path below the v2 root, made by us */
+	RECORD_CGROUP_ID, /* identity: inode of the one noted last */
+	RECORD_TEMPORARY, /* directory or file; its last component ends with the tag */
+	RECORD_LOCK,	  /* lock file: removed if nobody holds it */
+	RECORD_MOUNT,	  /* mount point of a mount whose source is the tag */
+	RECORD_ID_BASE,	  /* information only */
+	RECORD_NETNS,	  /* information only */
+	RECORD_KINDS
+};
+
+struct record {
+	int fd;	    /* holds the lock */
+	int dir_fd; /* of the records' directory */
+	const char *name;
+	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
+	size_t pending;
+	char buffer[256]; /* of record_note_later() */
+};
+
+#define RECORD_EMPTY { .fd = -EBADF, .dir_fd = -EBADF }
+
+/* Make NAME's record below RUNTIME (see host_runtime_directory()) and hold it. A dead record of
+ * this name is reaped first. -EBUSY: the machine is running. */
+int record_create(struct arena *arena, struct record *ret, const char *runtime, const char *name);
+
+/* Append one note; one write(2). */
+int record_note(struct record *record, enum record_kind kind, const char *value);
+
+/* As record_note(), but written together with the next one: for what harms nobody if lost. */
+void record_note_later(struct record *record, enum record_kind kind, const char *value);
+
+/* The payload's identity; START from process_start_time(). */
+int record_leader(struct record *record, pid_t pid, uint64_t start);
+
+/* The machine is gone and with it all that was noted: remove the record. Accepts the empty record. */
+void record_remove(struct record *record);
+
+/* Close without removing (in a child, or to leave a crash behind in tests). */
+void record_close(struct record *record);
+
+/* ---- reading ---- */
+
+struct record_note_read {
+	enum record_kind kind;
+	const char *value;
+};
+
+struct record_content {
+	char tag[RECORD_TAG_ROOM];
+	pid_t supervisor;
+	uint64_t supervisor_start;
+	struct record_note_read *notes; /* in the order of writing */
+	size_t count;
+};
+
+/* Parse the text of a record. Unknown kinds are skipped; a torn last line is dropped.
+ * -EBADMSG: not a record. Quiet. */
+int record_parse(struct arena *arena, struct record_content *ret, const char *text, size_t size);
