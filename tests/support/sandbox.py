@@ -1,0 +1,139 @@
+"""A small world of its own for a test run.
+
+The runner is tested as root and touches host-wide places (/run, /tmp, mounts, cgroups, loop devices). So that several runs
+can share a host, that nothing can be left behind and that "nothing is left" can be asserted exactly, the whole test run lives
+in private mount, pid and cgroup namespaces, in a cgroup of its own. Inside, "/" is shared, as on a systemd host.
+"""
+import ctypes
+import os
+import signal
+import sys
+import time
+
+MARK = "REDD_TEST_SANDBOX"
+NEWNS, NEWCGROUP, NEWPID = 0x00020000, 0x02000000, 0x20000000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MS_NOSUID, MS_NODEV, MS_NOEXEC = 4096, 16384, 1 << 18, 1 << 20, 2, 4, 8
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, "%s: %s" % (what, os.strerror(code)))
+
+
+def unshare(flags):
+    _check(libc.unshare(flags), "unshare")
+
+
+def mount(source, target, kind, flags=0, data=None):
+    encode = lambda text: text.encode() if text is not None else None
+    _check(libc.mount(encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), encode(data)), "mount " + target)
+
+
+def umount(target, flags=2):
+    _check(libc.umount2(target.encode(), flags), "umount " + target)
+
+
+def cgroup_root():
+    """Mount point of the v2 hierarchy, or None."""
+    with open("/proc/self/mounts") as mounts:
+        for line in mounts:
+            field = line.split()
+            if field[2] == "cgroup2" and field[1].startswith("/sys/fs/cgroup"):
+                return field[1]
+    return None
+
+
+def own_cgroup():
+    with open("/proc/self/cgroup") as file:
+        for line in file:
+            if line.startswith("0::"):
+                return line[3:].strip()
+    return None
+
+
+def _remove_cgroup(path):
+    for _ in range(50):
+        left = False
+        for directory, _, _ in os.walk(path, topdown=False):
+            try:
+                os.rmdir(directory)
+            except OSError:
+                left = True
+        if not left:
+            return
+        try:
+            with open(os.path.join(path, "cgroup.kill"), "w") as file:
+                file.write("1")
+        except OSError:
+            pass
+        time.sleep(0.02)
+
+
+def _reaper(argv, environment):
+    """PID 1 of the test run: adopts and reaps what the tests orphan, ends when the run ends."""
+    child = os.fork()
+    if child == 0:
+        os.execvpe(argv[0], argv, environment)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, frame: os.kill(child, n))
+    while True:
+        try:
+            pid, status = os.wait()
+        except InterruptedError:
+            continue
+        if pid == child:
+            os._exit(os.waitstatus_to_exitcode(status) & 0xff)
+
+
+def enter(argv, keep=None):
+    """Run ARGV in the small world and exit with its status. Returns at once when already inside.
+
+    KEEP, a directory, is shown at /mnt there when it lies in a place that the small world hides."""
+    if os.environ.get(MARK) or os.geteuid() != 0:
+        return
+    root, group = cgroup_root(), None
+    if root:
+        group = os.path.join(root, (own_cgroup() or "/").lstrip("/"), "redd-tests-%d" % os.getpid())
+        try:
+            os.mkdir(group)
+        except OSError:
+            group = None
+    sys.stdout.flush()
+    sys.stderr.flush()
+    outer = os.fork()
+    if outer == 0:
+        status = 125
+        try:
+            if group:
+                with open(os.path.join(group, "cgroup.procs"), "w") as file:
+                    file.write("0")
+            unshare(NEWNS | NEWPID | (NEWCGROUP if group else 0))
+            mount(None, "/", None, MS_REC | MS_PRIVATE)
+            if group:
+                umount(root)
+                mount("cgroup2", root, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+            if keep:
+                mount(keep, "/mnt", None, MS_BIND)
+            for place, mode in (("/run", "0755"), ("/tmp", "1777"), ("/var/tmp", "1777")):
+                mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV if place == "/run" else 0, "mode=" + mode)
+            os.mkdir("/run/lock", 0o1777)
+            mount(None, "/", None, MS_REC | MS_SHARED)
+            first = os.fork()
+            if first == 0:
+                mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+                _reaper(argv, dict(os.environ, **{MARK: "1"}))
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _, status = os.waitpid(first, 0)
+            status = os.waitstatus_to_exitcode(status) & 0xff
+        except BaseException as error:
+            print("test sandbox:", error, file=sys.stderr)
+        finally:
+            os._exit(status)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, status = os.waitpid(outer, 0)
+    if group:
+        _remove_cgroup(group)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xff)
