@@ -80,9 +80,10 @@ int parse_u32(uint32_t *ret, const char *text)
 	int r;
 
 	r = read_whole(&value, text, 10, UINT32_MAX);
-	if (r == 0)
-		*ret = (uint32_t)value;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = (uint32_t)value;
+	return 0;
 }
 
 int parse_i32(int32_t *ret, const char *text)
@@ -94,9 +95,10 @@ int parse_i32(int32_t *ret, const char *text)
 	if (text[0] == '-' || text[0] == '+')
 		text++;
 	r = read_whole(&value, text, 10, negative ? UINT64_C(1) << 31 : INT32_MAX);
-	if (r == 0)
-		*ret = (int32_t)(negative ? -(int64_t)value : (int64_t)value);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = (int32_t)(negative ? -(int64_t)value : (int64_t)value);
+	return 0;
 }
 
 int parse_id(uint32_t *ret, const char *text)
@@ -247,9 +249,10 @@ int parse_mode(uint32_t *ret, const char *text)
 	int r;
 
 	r = read_whole(&value, text, 8, 07777);
-	if (r == 0)
-		*ret = (uint32_t)value;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = (uint32_t)value;
+	return 0;
 }
 
 static int hex_value(char c)

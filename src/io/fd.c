@@ -1,0 +1,114 @@
+#include "io/fd.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <unistd.h>
+
+void fd_close(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -EBADF;
+	errno = saved;
+}
+
+int fd_duplicate(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+static bool is_kept(int fd, const int *keep, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (keep[i] == fd)
+			return true;
+	return false;
+}
+
+/* Linux before 5.9, or a syscall filter around us. opendir() allocates, so the raw entries are
+ * read into the stack: this may run between fork and exec. */
+static int close_listed(int first, const int *keep, size_t count)
+{
+	char buffer[2048] __attribute__((aligned(__alignof__(struct dirent64))));
+	autoclose int dir = -EBADF;
+	ssize_t n;
+
+	dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	while ((n = getdents64(dir, buffer, sizeof(buffer))) > 0) {
+		const struct dirent64 *entry;
+
+		for (ssize_t at = 0; at < n; at += entry->d_reclen) {
+			int fd = 0;
+
+			entry = (const struct dirent64 *)(buffer + at);
+			if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+				continue;
+			for (const char *c = entry->d_name; *c != '\0'; c++)
+				fd = fd * 10 + (*c - '0');
+			if (fd >= first && fd != dir && !is_kept(fd, keep, count))
+				close(fd);
+		}
+	}
+	return n < 0 ? -errno : 0;
+}
+
+int fd_close_all(int first, const int *keep, size_t count)
+{
+	unsigned int from = (unsigned int)first;
+
+	for (size_t i = 0; i <= count; i++) {
+		bool last = i == count;
+		unsigned int to = last ? ~0u : (unsigned int)keep[i] - 1;
+
+		if (!last && (keep[i] < 0 || (unsigned int)keep[i] < from))
+			continue;
+		if ((last || (unsigned int)keep[i] > from) && close_range(from, to, 0) < 0)
+			return errno == ENOSYS || errno == EPERM ? close_listed(first, keep, count) : -errno;
+		from = to + 2;
+	}
+	return 0;
+}
+
+int fd_read_all(int fd, void *data, size_t size)
+{
+	char *to = data;
+
+	while (size > 0) {
+		ssize_t n = read(fd, to, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		to += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int fd_write_all(int fd, const void *data, size_t size)
+{
+	const char *from = data;
+
+	while (size > 0) {
+		ssize_t n = write(fd, from, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		from += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
