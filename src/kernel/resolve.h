@@ -3,20 +3,21 @@
  * Every walk stays below root_fd: symbolic links are followed as if root_fd
  * were "/", magic links and leaving the tree are refused. openat2(2) with
  * RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS where the kernel has it, else our own
- * walk, component by component. Runs in any process. Quiet: -ENOENT, -ELOOP,
- * -EXDEV, -ENOTDIR as openat2(2).
+ * walk, component by component (resolve-walk). Runs in any process. Quiet:
+ * -ENOENT, -ELOOP, -EXDEV, -ENOTDIR as openat2(2). An empty path is root_fd.
  */
 #pragma once
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Open below root_fd. FLAGS as open(2); O_CLOEXEC is added. */
+/* Open below root_fd. FLAGS as open(2) without O_CREAT; O_CLOEXEC is added. */
 int resolve_open(int root_fd, const char *path, int flags);
 
-/* As above, but no component may be a symbolic link. */
+/* As above, but no component may be a symbolic link (-ELOOP). MODE is for O_CREAT. */
 int resolve_open_strict(int root_fd, const char *path, int flags, mode_t mode);
 
-/* Open the parent directory (O_PATH) of PATH; *ret_name is borrowed from PATH: its last component. */
+/* Open the parent directory (O_PATH) of PATH; *ret_name is borrowed from PATH: its last component.
+ * -EINVAL: the path has no usable last component ("/", "a/", "a/.."). */
 int resolve_open_parent(int root_fd, const char *path, const char **ret_name);
 
 struct resolve_owner {
@@ -24,9 +25,12 @@ struct resolve_owner {
 	gid_t gid; /* what new inodes are chowned to; (uid_t)-1: leave */
 };
 
-/* O_PATH descriptor of the directory at PATH, making what is missing (parents 0755, the last one MODE). */
+/* O_PATH descriptor of the directory at PATH, making what is missing (parents 0755, the last one
+ * MODE; both subject to the umask). A dangling link has its target made, inside the tree.
+ * -ENOTDIR: something else is there. OWNER may be NULL. */
 int resolve_make_dir(int root_fd, const char *path, mode_t mode, const struct resolve_owner *owner);
 
-/* O_PATH descriptor of the mount point at PATH: an existing inode, or a new directory
- * (is_dir) or empty regular file. -ENOTDIR / -EISDIR: exists with the other type. */
-int resolve_make_target(int root_fd, const char *path, bool is_dir, const struct resolve_owner *owner);
+/* Descriptor of the mount point at PATH, for use as a path: an existing inode, or a new directory
+ * (is_dir; 0755) or empty regular file (0644). -ENOTDIR / -EISDIR: exists with the other type. */
+int resolve_make_target(int root_fd, const char *path, bool is_dir,
+			const struct resolve_owner *owner);

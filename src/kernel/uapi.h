@@ -1,12 +1,27 @@
-/* kernel/uapi - constants that older kernel headers lack. The only file with #if.
- * Each with the header of the kernel's UAPI that it is from. */
+/* kernel/uapi - constants that older headers lack. The only file with #if.
+ * Each with the header it is from. */
 #pragma once
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/sched.h>
 
 #ifndef MOUNT_ATTR_NOSYMFOLLOW /* linux/mount.h, 5.14 */
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif
+#ifndef MOUNT_ATTR__ATIME /* linux/mount.h, 5.2 */
+#define MOUNT_ATTR__ATIME 0x00000070
+#endif
 #ifndef CLONE_INTO_CGROUP /* linux/sched.h, 5.7 */
 #define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+/* linux/mount.h has MS_NOSYMFOLLOW since 5.10; glibc never had the ST_ form (linux/statfs.h). */
+#define MS_NOSYMFOLLOW_ 256
+#define ST_NOSYMFOLLOW_ 0x2000
+
+/* clone(2) has its first two arguments the other way round on two architectures. */
+#if defined(__s390__) || defined(__CRIS__)
+#define CLONE_STACK_FIRST 1
+#else
+#define CLONE_STACK_FIRST 0
 #endif
