@@ -2,31 +2,47 @@
  *
  * A tree is detached until mount_attach(): no process can see it half made.
  * Quiet. Runs in any process. mount_setattr(2) needs Linux 5.12; where it is
- * denied, mount_restrict() of an attached mount falls back to mount(2) and
- * mount_map_ids() returns -ENOSYS.
+ * denied, mount_restrict() and mount_propagate() of one attached mount fall back
+ * to mount(2) (they need /proc then), and mount_map_ids() returns -ENOSYS.
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Clone the mount at dir_fd/path ("" for dir_fd itself), with its submounts if recursive. Caller owns the descriptor. */
+/* Clone the mount at dir_fd/path ("" for dir_fd itself), with its submounts if recursive.
+ * The caller owns the descriptor. */
 int mount_clone(int dir_fd, const char *path, bool recursive);
 
-/* A new instance. OPTIONS: "key=value,flag" or NULL; SOURCE may be NULL. ATTRIBUTES: MOUNT_ATTR_*. */
+/* A new instance. OPTIONS: "key=value,flag" or NULL; a comma in a value is written "\,", or the
+ * whole value in double quotes. SOURCE may be NULL. ATTRIBUTES: MOUNT_ATTR_*.
+ * -E2BIG: an option is longer than the kernel takes (255 bytes). */
 int mount_create(const char *type, const char *source, const char *options, uint64_t attributes);
 
-/* Set, then clear, MOUNT_ATTR_* on the mount (and below it if recursive). */
+/* As above; on failure the kernel's own words about it are stored, "" when it said nothing. */
+int mount_create_explained(const char *type, const char *source, const char *options,
+			   uint64_t attributes, char *why, size_t room);
+
+/* Set, then clear, MOUNT_ATTR_* on the mount (and below it if recursive).
+ * -ENOSYS: mount_setattr(2) is denied and the fallback needs an attached, single mount. */
 int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive);
 
 /* Propagation of the mount at tree_fd: MS_SHARED, MS_SLAVE, MS_PRIVATE. */
 int mount_propagate(int tree_fd, uint64_t propagation, bool recursive);
 
-/* Show the one mount's owners (and its submounts', if recursive) through the id mapping of userns_fd.
- * -EINVAL: this file system cannot. Borrows both descriptors. */
+/* Show the one mount's owners (and its submounts', if recursive) through the id mapping of
+ * userns_fd. -EINVAL: this file system cannot. Borrows both descriptors. */
 int mount_map_ids(int tree_fd, int userns_fd, bool recursive);
 
 /* Attach the tree over target_fd in the caller's mount namespace. */
 int mount_attach(int tree_fd, int target_fd);
 
-/* Lazily unmount what is on top at path below dir_fd. */
+/* Lazily unmount what is on top at path below dir_fd; a link at its end is not followed.
+ * With a dir_fd other than AT_FDCWD it needs /proc. */
 int mount_detach(int dir_fd, const char *path);
+
+/* 1: fd is the root of a mount; 0: it is not. */
+int mount_is_point(int fd);
+
+/* The kernel's number for the mount that fd is on, as in mountinfo. */
+int mount_id(int fd, int *ret);

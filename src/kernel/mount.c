@@ -1,0 +1,262 @@
+#include "kernel/mount.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/macros.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/syscall.h"
+
+#define OPTION_MAX 255 /* fsconfig(2) refuses longer strings */
+#define PROC_FD_ROOM sizeof("/proc/self/fd/-2147483648")
+
+static void proc_fd_path(char path[PROC_FD_ROOM], int fd)
+{
+	snprintf(path, PROC_FD_ROOM, "/proc/self/fd/%d", fd);
+}
+
+int mount_clone(int dir_fd, const char *path, bool recursive)
+{
+	return sys_open_tree(dir_fd, path,
+			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
+				     (*path ? 0 : AT_EMPTY_PATH));
+}
+
+/* Copy one option out of the list and undo its quoting; *list is put behind it. */
+static int take_option(char option[OPTION_MAX + 1], const char **list)
+{
+	const char *at = *list;
+	bool quoted = false;
+	size_t n = 0;
+
+	for (; *at && (quoted || *at != ','); at++) {
+		if (*at == '"' && (quoted || (at > *list && at[-1] == '='))) {
+			quoted = !quoted;
+			continue;
+		}
+		if (at[0] == '\\' && at[1] == ',')
+			at++;
+		if (n == OPTION_MAX)
+			return -E2BIG;
+		option[n++] = *at;
+	}
+	option[n] = '\0';
+	*list = *at ? at + 1 : at;
+	return 0;
+}
+
+static int configure(int fs, const char *options)
+{
+	char option[OPTION_MAX + 1], *value;
+	int r;
+
+	while (options && *options) {
+		r = take_option(option, &options);
+		if (r < 0)
+			return r;
+		if (!*option)
+			continue;
+		value = strchr(option, '=');
+		if (value)
+			*value++ = '\0';
+		r = sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value, 0);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The context's messages are "e text", "w text", "i text", one per read(). */
+static void explain(int fs, char *why, size_t room)
+{
+	char message[256];
+	ssize_t n;
+
+	if (!why)
+		return;
+	for (;;) {
+		n = read(fs, message, sizeof(message) - 1);
+		if (n <= 0)
+			return;
+		message[n] = '\0';
+		if (n > 2 && message[0] == 'e') {
+			message[strcspn(message, "\n")] = '\0';
+			snprintf(why, room, "%s", message + 2);
+			return;
+		}
+	}
+}
+
+int mount_create_explained(const char *type, const char *source, const char *options,
+			   uint64_t attributes, char *why, size_t room)
+{
+	autoclose int fs = -EBADF;
+	int r;
+
+	if (why && room > 0)
+		*why = '\0';
+	fs = sys_fsopen(type, FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return fs;
+
+	r = source ? sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", source, 0) : 0;
+	if (r == 0)
+		r = configure(fs, options);
+	if (r == 0)
+		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (r == 0)
+		r = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attributes);
+	if (r < 0)
+		explain(fs, why, room);
+	return r;
+}
+
+int mount_create(const char *type, const char *source, const char *options, uint64_t attributes)
+{
+	return mount_create_explained(type, source, options, attributes, NULL, 0);
+}
+
+static int set_attributes(int fd, struct mount_attr *attr, bool recursive)
+{
+	return sys_mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr);
+}
+
+static const struct {
+	uint64_t attribute;
+	unsigned long vfs, mount;
+} flags_of_attributes[] = {
+	{MOUNT_ATTR_RDONLY, ST_RDONLY, MS_RDONLY},
+	{MOUNT_ATTR_NOSUID, ST_NOSUID, MS_NOSUID},
+	{MOUNT_ATTR_NODEV, ST_NODEV, MS_NODEV},
+	{MOUNT_ATTR_NOEXEC, ST_NOEXEC, MS_NOEXEC},
+	{MOUNT_ATTR_NODIRATIME, ST_NODIRATIME, MS_NODIRATIME},
+	{MOUNT_ATTR_NOATIME, ST_NOATIME, MS_NOATIME},
+	{MOUNT_ATTR_STRICTATIME, 0, MS_STRICTATIME},
+	{MOUNT_ATTR_NOSYMFOLLOW, ST_NOSYMFOLLOW_, MS_NOSYMFOLLOW_},
+};
+
+/* mount(2) replaces all flags of the mount: the ones it has must be said again. */
+static int remount(int fd, uint64_t set, uint64_t clear)
+{
+	unsigned long flags = MS_REMOUNT | MS_BIND;
+	char path[PROC_FD_ROOM];
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return -errno;
+	/* A relative access time is the absence of the other two: the field is set as a whole. */
+	if (clear & MOUNT_ATTR__ATIME)
+		clear |= MOUNT_ATTR_NOATIME;
+	for (size_t i = 0; i < ARRAY_SIZE(flags_of_attributes); i++) {
+		uint64_t attribute = flags_of_attributes[i].attribute;
+
+		if (set & attribute || (st.f_flag & flags_of_attributes[i].vfs && !(clear & attribute)))
+			flags |= flags_of_attributes[i].mount;
+	}
+	proc_fd_path(path, fd);
+	if (mount(NULL, path, NULL, flags, NULL) < 0)
+		return errno == EINVAL ? -ENOSYS : -errno; /* EINVAL: it is not attached here */
+	return 0;
+}
+
+int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive)
+{
+	struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+	int r = set_attributes(tree_fd, &attr, recursive);
+
+	return r == -ENOSYS && !recursive ? remount(tree_fd, set, clear) : r;
+}
+
+int mount_propagate(int tree_fd, uint64_t propagation, bool recursive)
+{
+	struct mount_attr attr = {.propagation = propagation};
+	char path[PROC_FD_ROOM];
+	int r = set_attributes(tree_fd, &attr, recursive);
+
+	if (r != -ENOSYS)
+		return r;
+	proc_fd_path(path, tree_fd);
+	if (mount(NULL, path, NULL, propagation | (recursive ? MS_REC : 0), NULL) < 0)
+		return errno == EINVAL ? -ENOSYS : -errno;
+	return 0;
+}
+
+int mount_map_ids(int tree_fd, int userns_fd, bool recursive)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_IDMAP,
+		.userns_fd = (uint64_t)userns_fd,
+	};
+
+	return set_attributes(tree_fd, &attr, recursive);
+}
+
+int mount_attach(int tree_fd, int target_fd)
+{
+	return sys_move_mount(tree_fd, "", target_fd, "",
+			      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+int mount_detach(int dir_fd, const char *path)
+{
+	autoclose int fd = -EBADF;
+	char proc_path[PROC_FD_ROOM];
+
+	if (dir_fd == AT_FDCWD || path[0] == '/')
+		return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+	if (*path) {
+		fd = openat(dir_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		dir_fd = fd;
+	}
+	proc_fd_path(proc_path, dir_fd);
+	return umount2(proc_path, MNT_DETACH) < 0 ? -errno : 0;
+}
+
+int mount_id(int fd, int *ret)
+{
+	char path[sizeof("/proc/self/fdinfo/-2147483648")], text[256], *at;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (file_read_line(text, sizeof(text), AT_FDCWD, path) < 0)
+		return -EBADF;
+	at = strstr(text, "mnt_id:");
+	if (!at)
+		return -EOPNOTSUPP;
+	*ret = atoi(at + strlen("mnt_id:"));
+	return 0;
+}
+
+/* Without STATX_ATTR_MOUNT_ROOT (Linux 5.8): a directory is one if its parent
+ * is on another mount; of a file it cannot be told this way. */
+static int is_point_by_parent(int fd)
+{
+	autoclose int parent = -EBADF;
+	int here, above, r;
+
+	parent = openat(fd, "..", O_PATH | O_CLOEXEC);
+	if (parent < 0)
+		return errno == ENOTDIR ? -EOPNOTSUPP : -errno;
+	r = mount_id(fd, &here);
+	if (r == 0)
+		r = mount_id(parent, &above);
+	return r < 0 ? r : here != above;
+}
+
+int mount_is_point(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0, &stx) < 0)
+		return errno == ENOSYS ? is_point_by_parent(fd) : -errno;
+	if (!(stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
+		return is_point_by_parent(fd);
+	return (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
