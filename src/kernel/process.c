@@ -1,0 +1,97 @@
+#include "kernel/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "io/file.h"
+#include "kernel/syscall.h"
+
+#define STAT_ROOM 1024
+#define STAT_FIELDS_TO_START_TIME 20 /* from the state, field 3, to field 22 */
+
+pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
+	int pidfd = -EBADF;
+	struct clone_args args = {
+		.flags = flags | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid;
+
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	pid = sys_clone3(&args);
+
+	/* E2BIG: a kernel between 5.3 and 5.7, whose struct ends before the cgroup. */
+	if (cgroup_fd >= 0 && (pid == -ENOSYS || pid == -E2BIG))
+		return -EOPNOTSUPP;
+	if (pid == -ENOSYS)
+		pid = sys_clone((unsigned long)(flags | CLONE_PIDFD | SIGCHLD), &pidfd);
+	if (pid > 0)
+		*ret_pidfd = pidfd;
+	return pid;
+}
+
+int process_signal(int pidfd, int signal)
+{
+	return sys_pidfd_send_signal(pidfd, signal, NULL, 0);
+}
+
+int process_wait(int pidfd, siginfo_t *ret, int options)
+{
+	siginfo_t info = {0};
+	int r;
+
+	do
+		r = waitid(P_PIDFD, (id_t)pidfd, &info, options | WEXITED);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	if (info.si_pid == 0)
+		return -EAGAIN;
+	*ret = info;
+	return 0;
+}
+
+bool process_has_ended(int pidfd)
+{
+	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLIN;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret)
+{
+	char path[sizeof("/proc/-2147483648/stat")], text[STAT_ROOM], *at;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	r = file_read_line(text, sizeof(text), AT_FDCWD, path);
+	if (r == -ENOENT)
+		return -ESRCH;
+	if (r < 0)
+		return r;
+
+	/* The name in parentheses is the process's own choice, and may hold any of these. */
+	at = strrchr(text, ')');
+	for (int i = 0; at && i < STAT_FIELDS_TO_START_TIME; i++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return -EBADMSG;
+	*ret = strtoull(at + 1, NULL, 10);
+	return 0;
+}
+
+int process_die_with_parent(int signal, pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0) < 0)
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH;
+}
