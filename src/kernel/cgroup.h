@@ -5,21 +5,22 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-struct arena;
-
-/* O_PATH-less directory descriptor of the v2 hierarchy's mount, and its path. -ENOENT: there is none. */
+/* Directory descriptor of the v2 hierarchy's mount, and its path. -ENOENT: there is none. */
 int cgroup_open_root(int *ret_fd, const char **ret_path);
 
-/* The calling process's v2 path ("/", "/user.slice/…"). */
+/* The calling process's v2 path ("/", "/user.slice/…"). -ENOENT: it is in none;
+ * -ENAMETOOLONG: no room. */
 int cgroup_own_path(char *buffer, size_t room);
 
 /* mkdir (exclusive if asked: -EEXIST) and open. NAME must not contain "/". */
 int cgroup_make(int parent_fd, const char *name, bool exclusive);
 
-/* Enable in cgroup.subtree_control all of cgroup.controllers that is not yet enabled; best effort. */
+/* Enable in cgroup.subtree_control all of cgroup.controllers that is not yet enabled; best
+ * effort: 0 even if some could not be. */
 int cgroup_enable_all(int fd);
 
 /* chown the directory and the delegation files (reference, section 12). */
@@ -31,7 +32,11 @@ int cgroup_attach(int fd, pid_t pid);
 /* Kill everything below (cgroup.kill; without it, a loop over cgroup.procs by pidfd). */
 int cgroup_kill(int fd);
 
-/* rmdir NAME and everything below it, waiting on cgroup.events "populated 0" up to TIMEOUT_MS. */
+/* rmdir NAME and everything below it, waiting on cgroup.events "populated 0" up to TIMEOUT_MS.
+ * -EBUSY: processes are still there. -ENOENT is success. */
 int cgroup_remove(int parent_fd, const char *name, int timeout_ms);
 
-uint64_t cgroup_inode(int fd); /* identity for records */
+/* 1: there are processes at or below it; 0: none. */
+int cgroup_is_populated(int fd);
+
+uint64_t cgroup_inode(int fd); /* identity for records; 0: unknown */
