@@ -117,3 +117,8 @@ static inline int sys_capget(struct __user_cap_header_struct *header,
 {
 	return SYS_RESULT(syscall(SYS_capget, header, data));
 }
+
+static inline int sys_seccomp(unsigned int operation, unsigned int flags, void *args)
+{
+	return SYS_RESULT(syscall(SYS_seccomp, operation, flags, args));
+}
