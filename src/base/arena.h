@@ -26,7 +26,7 @@ void *arena_take(struct arena *arena, size_t size);
 /* Zeroed array of COUNT elements; aborts when the size overflows. */
 void *arena_take_array(struct arena *arena, size_t count, size_t size);
 
-char *arena_text(struct arena *arena, const char *text);		 /* NULL gives NULL */
+char *arena_text(struct arena *arena, const char *text);		  /* NULL gives NULL */
 char *arena_text_n(struct arena *arena, const char *text, size_t length); /* adds the terminator */
 char *arena_format(struct arena *arena, const char *format, ...) PRINTF(2, 3);
 char *arena_format_v(struct arena *arena, const char *format, va_list args);

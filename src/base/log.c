@@ -66,14 +66,14 @@ static void say(enum log_level level, const char *colour, const char *format, va
 		return;
 }
 
-#define DEFINE(name, level, colour)                      \
-	void name(const char *format, ...)               \
-	{                                                \
-		va_list args;                            \
-                                                         \
-		va_start(args, format);                  \
-		say(level, colour, format, args);        \
-		va_end(args);                            \
+#define DEFINE(name, level, colour)               \
+	void name(const char *format, ...)        \
+	{                                         \
+		va_list args;                     \
+                                                  \
+		va_start(args, format);           \
+		say(level, colour, format, args); \
+		va_end(args);                     \
 	}
 
 DEFINE(log_error, LOG_LEVEL_ERROR, "\x1b[0;1;31m")

@@ -9,7 +9,13 @@
 
 #include "base/macros.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 void log_set_level(enum log_level level);
 enum log_level log_level(void);
@@ -20,5 +26,5 @@ void log_set_colour(bool colour);
 void log_error(const char *format, ...) PRINTF(1, 2);
 void log_warning(const char *format, ...) PRINTF(1, 2); /* "…, going on without" */
 void log_notice(const char *format, ...) PRINTF(1, 2);
-void log_info(const char *format, ...) PRINTF(1, 2);	/* not shown with --quiet */
+void log_info(const char *format, ...) PRINTF(1, 2); /* not shown with --quiet */
 void log_debug(const char *format, ...) PRINTF(1, 2);

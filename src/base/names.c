@@ -53,7 +53,8 @@ bool name_is_interface(const char *name)
 		char c = name[length];
 
 		/* The kernel takes "%d" in a name for "the next free number". */
-		if (length >= INTERFACE_MAX_LENGTH || c <= ' ' || c >= 0x7f || strchr("/:%", c) != NULL)
+		if (length >= INTERFACE_MAX_LENGTH || c <= ' ' || c >= 0x7f ||
+		    strchr("/:%", c) != NULL)
 			return false;
 		number = number && is_digit(c);
 	}
@@ -70,7 +71,8 @@ bool name_is_user(const char *name)
 	for (; name[length] != '\0'; length++) {
 		char c = name[length];
 
-		if (length >= USER_MAX_LENGTH || (!is_letter(c) && !is_digit(c) && c != '_' && c != '-'))
+		if (length >= USER_MAX_LENGTH ||
+		    (!is_letter(c) && !is_digit(c) && c != '_' && c != '-'))
 			return false;
 	}
 	return true;

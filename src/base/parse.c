@@ -11,7 +11,8 @@
 int parse_bool(bool *ret, const char *text)
 {
 	static const char *const words[][2] = {
-		{ "0", "1" }, { "no", "yes" }, { "n", "y" }, { "false", "true" }, { "f", "t" }, { "off", "on" },
+		{ "0", "1" },	     { "no", "yes" }, { "n", "y" },
+		{ "false", "true" }, { "f", "t" },    { "off", "on" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -188,15 +189,36 @@ static int find_time_unit(uint64_t *ret, const char *text, size_t length)
 		const char *name;
 		uint64_t us;
 	} units[] = {
-		{ "us", 1 }, { "usec", 1 }, { "µs", 1 }, { "μs", 1 },
-		{ "ms", 1000 }, { "msec", 1000 },
-		{ "s", 1000000 }, { "sec", 1000000 }, { "second", 1000000 }, { "seconds", 1000000 },
-		{ "m", 60000000 }, { "min", 60000000 }, { "minute", 60000000 }, { "minutes", 60000000 },
-		{ "h", 3600000000 }, { "hr", 3600000000 }, { "hour", 3600000000 }, { "hours", 3600000000 },
-		{ "d", 86400000000 }, { "day", 86400000000 }, { "days", 86400000000 },
-		{ "w", 604800000000 }, { "week", 604800000000 }, { "weeks", 604800000000 },
-		{ "M", 2629800000000 }, { "month", 2629800000000 }, { "months", 2629800000000 },
-		{ "y", 31557600000000 }, { "year", 31557600000000 }, { "years", 31557600000000 },
+		{ "us", 1 },
+		{ "usec", 1 },
+		{ "µs", 1 },
+		{ "μs", 1 },
+		{ "ms", 1000 },
+		{ "msec", 1000 },
+		{ "s", 1000000 },
+		{ "sec", 1000000 },
+		{ "second", 1000000 },
+		{ "seconds", 1000000 },
+		{ "m", 60000000 },
+		{ "min", 60000000 },
+		{ "minute", 60000000 },
+		{ "minutes", 60000000 },
+		{ "h", 3600000000 },
+		{ "hr", 3600000000 },
+		{ "hour", 3600000000 },
+		{ "hours", 3600000000 },
+		{ "d", 86400000000 },
+		{ "day", 86400000000 },
+		{ "days", 86400000000 },
+		{ "w", 604800000000 },
+		{ "week", 604800000000 },
+		{ "weeks", 604800000000 },
+		{ "M", 2629800000000 },
+		{ "month", 2629800000000 },
+		{ "months", 2629800000000 },
+		{ "y", 31557600000000 },
+		{ "year", 31557600000000 },
+		{ "years", 31557600000000 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
@@ -296,16 +318,16 @@ static const struct {
 	const char *name;
 	int number;
 } signals[] = {
-	{ "SIGHUP", SIGHUP },	    { "SIGINT", SIGINT },     { "SIGQUIT", SIGQUIT },
-	{ "SIGILL", SIGILL },	    { "SIGTRAP", SIGTRAP },   { "SIGABRT", SIGABRT },
-	{ "SIGBUS", SIGBUS },	    { "SIGFPE", SIGFPE },     { "SIGKILL", SIGKILL },
-	{ "SIGUSR1", SIGUSR1 },	    { "SIGSEGV", SIGSEGV },   { "SIGUSR2", SIGUSR2 },
-	{ "SIGPIPE", SIGPIPE },	    { "SIGALRM", SIGALRM },   { "SIGTERM", SIGTERM },
-	{ "SIGSTKFLT", SIGSTKFLT }, { "SIGCHLD", SIGCHLD },   { "SIGCONT", SIGCONT },
-	{ "SIGSTOP", SIGSTOP },	    { "SIGTSTP", SIGTSTP },   { "SIGTTIN", SIGTTIN },
-	{ "SIGTTOU", SIGTTOU },	    { "SIGURG", SIGURG },     { "SIGXCPU", SIGXCPU },
+	{ "SIGHUP", SIGHUP },	    { "SIGINT", SIGINT },	{ "SIGQUIT", SIGQUIT },
+	{ "SIGILL", SIGILL },	    { "SIGTRAP", SIGTRAP },	{ "SIGABRT", SIGABRT },
+	{ "SIGBUS", SIGBUS },	    { "SIGFPE", SIGFPE },	{ "SIGKILL", SIGKILL },
+	{ "SIGUSR1", SIGUSR1 },	    { "SIGSEGV", SIGSEGV },	{ "SIGUSR2", SIGUSR2 },
+	{ "SIGPIPE", SIGPIPE },	    { "SIGALRM", SIGALRM },	{ "SIGTERM", SIGTERM },
+	{ "SIGSTKFLT", SIGSTKFLT }, { "SIGCHLD", SIGCHLD },	{ "SIGCONT", SIGCONT },
+	{ "SIGSTOP", SIGSTOP },	    { "SIGTSTP", SIGTSTP },	{ "SIGTTIN", SIGTTIN },
+	{ "SIGTTOU", SIGTTOU },	    { "SIGURG", SIGURG },	{ "SIGXCPU", SIGXCPU },
 	{ "SIGXFSZ", SIGXFSZ },	    { "SIGVTALRM", SIGVTALRM }, { "SIGPROF", SIGPROF },
-	{ "SIGWINCH", SIGWINCH },   { "SIGIO", SIGIO },	      { "SIGPWR", SIGPWR },
+	{ "SIGWINCH", SIGWINCH },   { "SIGIO", SIGIO },		{ "SIGPWR", SIGPWR },
 	{ "SIGSYS", SIGSYS },
 };
 

@@ -112,5 +112,6 @@ bool path_is_file_name(const char *name)
 {
 	size_t length = strlen(name);
 
-	return length > 0 && length <= NAME_MAX && !is_dots(name, length) && strchr(name, '/') == NULL;
+	return length > 0 && length <= NAME_MAX && !is_dots(name, length) &&
+	       strchr(name, '/') == NULL;
 }

@@ -157,7 +157,7 @@ static int read_word(const char **text, char *to)
 	char quote = '\0';
 	size_t used = 0;
 
-	for (; *at != '\0'; ) {
+	for (; *at != '\0';) {
 		if (quote == '\0' && strchr(BLANKS, *at) != NULL)
 			break;
 		if (quote == '\0' && (*at == '"' || *at == '\'')) {
@@ -307,7 +307,8 @@ char *text_printable(struct arena *arena, const char *text)
 			used += taken;
 		} else {
 			for (size_t i = 0; i < taken; i++)
-				used += (size_t)sprintf(to + used, "\\x%02x", (unsigned char)text[i]);
+				used += (size_t)snprintf(to + used, 5, "\\x%02x",
+							 (unsigned char)text[i]);
 		}
 		text += taken;
 		size -= taken;

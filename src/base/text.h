@@ -7,8 +7,8 @@
 struct arena;
 struct text_list;
 
-bool text_equal(const char *a, const char *b); /* both may be NULL */
-bool text_empty(const char *text);	       /* NULL or "" */
+bool text_equal(const char *a, const char *b);		      /* both may be NULL */
+bool text_empty(const char *text);			      /* NULL or "" */
 const char *text_after(const char *text, const char *prefix); /* the rest, or NULL */
 bool text_ends(const char *text, const char *suffix);
 

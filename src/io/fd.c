@@ -71,7 +71,8 @@ int fd_close_all(int first, const int *keep, size_t count)
 		if (!last && (keep[i] < 0 || (unsigned int)keep[i] < from))
 			continue;
 		if ((last || (unsigned int)keep[i] > from) && close_range(from, to, 0) < 0)
-			return errno == ENOSYS || errno == EPERM ? close_listed(first, keep, count) : -errno;
+			return errno == ENOSYS || errno == EPERM ? close_listed(first, keep, count)
+								 : -errno;
 		from = to + 2;
 	}
 	return 0;

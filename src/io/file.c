@@ -58,7 +58,8 @@ int file_read_fd(struct arena *arena, char **ret, size_t *ret_size, int fd, size
 	return 0;
 }
 
-int file_read(struct arena *arena, char **ret, size_t *ret_size, int dir_fd, const char *path, size_t limit)
+int file_read(struct arena *arena, char **ret, size_t *ret_size, int dir_fd, const char *path,
+	      size_t limit)
 {
 	autoclose int fd = -EBADF;
 
@@ -156,7 +157,8 @@ static int copy_by_hand(int to_fd, int from_fd, off_t start, off_t end)
 	char buffer[16 * 1024];
 
 	while (start < end) {
-		ssize_t n = pread(from_fd, buffer, (size_t)MIN(end - start, (off_t)sizeof(buffer)), start);
+		ssize_t n = pread(from_fd, buffer, (size_t)MIN(end - start, (off_t)sizeof(buffer)),
+				  start);
 		ssize_t done = 0;
 
 		if (n < 0 && errno == EINTR)
