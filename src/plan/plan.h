@@ -26,37 +26,41 @@ enum step_kind {
 	STEP_SNAPSHOT,	/* --ephemeral, --template: source -> target (host paths); data: "btrfs", "reflink", "overlay" */
 	STEP_IDS,	/* data: rung and range as text */
 	STEP_CGROUP,	/* target: cgroup path */
+	STEP_DEVICE_FILTER, /* data: rules "c 1:3 rwm, c 136:* rw": what a container without user namespace may open */
 	STEP_PRIVATE_MOUNTS, /* the supervisor's own mount namespace */
-	STEP_SPAWN,	/* flags: CLONE_*; data: names of the namespaces */
+	STEP_SPAWN,	/* number: CLONE_*; data: names of the namespaces */
 	STEP_ID_MAP,	/* uid_map and gid_map of the payload */
 
 	/* the tree; target is a path in the container, resolved below the root descriptor */
 	STEP_ROOT,	/* source: host path: clone, map owners, attach */
-	STEP_VOLATILE_ROOT, /* new tmpfs as root; old /usr inside, read-only */
-	STEP_ROOT_OVERLAY,  /* overlay of the tree and a tmpfs (volatile) or directory (ephemeral) upper */
-	STEP_PIVOT_TREE, /* --pivot-root=: source: NEW, target: OLD or NULL */
+	STEP_VOLATILE_ROOT, /* new tmpfs (options in data) as root; /usr of what was the root inside, read-only */
+	STEP_ROOT_OVERLAY,  /* overlay of what was the root and an upper: source: host directory (ephemeral), NULL: a tmpfs
+			     * (options in data). The layers are mapped already */
+	STEP_PIVOT_TREE, /* --pivot-root=: source: NEW, target: OLD or NULL; follows STEP_ROOT */
 	STEP_MKDIR,	/* target, mode */
 	STEP_SYMLINK,	/* target; data: what it points to */
 	STEP_NODE,	/* target, mode, device; data "chr"|"blk"|"fifo"|"sock"|"reg". Falls back to a bind of source where mknod is denied */
 	STEP_FILE,	/* target, mode; data/size: contents */
 	STEP_COPY,	/* source: host file; target; mode; flags STEP_REPLACE|STEP_NO_FOLLOW */
 	STEP_REMOVE,	/* unlink target */
-	STEP_MOUNT,	/* new instance: type in source, options in data, attributes */
-	STEP_BIND,	/* source -> target; attributes set after cloning; idmap */
+	STEP_MOUNT,	/* new instance: type in source, options in data, attributes. Makes a missing target (mode, 0: 0755) */
+	STEP_BIND,	/* source -> target; attributes set after cloning (recursively if STEP_RECURSIVE); idmap. Makes a missing target */
+	STEP_UNMOUNT,	/* target */
 	STEP_OVERLAY,	/* source: upper (NULL: temporary), lowers, target */
 	STEP_RESTRICT,	/* attributes set on the existing mount at target */
 	STEP_CONSOLE,	/* pty from the container's devpts; target /dev/console */
 	STEP_NOTIFY,	/* bind the notify socket at target */
-	STEP_CREDENTIALS, /* ramfs at target, files from spec->credentials, sealed */
-	STEP_HIDE_HOST_MOUNTS, /* /proc and /sys pins: see engine/apply */
+	STEP_CREDENTIALS, /* ramfs at target, files from spec->credentials, sealed; mode: of the directory (0500, 0555) */
+	STEP_HIDE_HOST_MOUNTS, /* data: "proc" or "proc sysfs": pins for what the payload mounts: see engine/apply */
 	STEP_CHOWN_TREE, /* --private-users-ownership=chown */
-	STEP_JOURNAL_LINK, /* guest: symlink on the host; host/auto: directory on the host, then a bind */
-	STEP_BIND_USER,	/* records and homes */
+	STEP_JOURNAL_LINK, /* source: host path. data "guest": symlink there to the tree's target; "host": directory there (a STEP_BIND follows) */
+	STEP_BIND_USER,	/* data: user; records and home below target /run/host */
 
 	/* payload */
 	STEP_ENTER,	/* unshare mount and cgroup namespaces, pivot to the tree, drop the host's */
+	STEP_LEAVE,	/* detach the host's tree; after the proc and sysfs mounts, which need its pins in sight */
 	STEP_LOOPBACK,
-	STEP_SESSION,	/* setsid, stdio, controlling terminal */
+	STEP_SESSION,	/* setsid, stdio, controlling terminal; data: "pty" or "pipe" */
 	STEP_HOSTNAME,	/* data */
 	STEP_KEYRING,
 	STEP_OOM_SCORE, STEP_AFFINITY, STEP_PERSONALITY,
@@ -64,7 +68,7 @@ enum step_kind {
 	STEP_SECCOMP,	/* data: which filter */
 	STEP_SELINUX,	/* data: context */
 	STEP_USER,	/* data: user name or NULL for root */
-	STEP_CAPABILITIES, /* number: retained mask */
+	STEP_CAPABILITIES, /* number: retained mask; soft: ambient mask */
 	STEP_NO_NEW_PRIVILEGES,
 	STEP_SYSCTL,	/* target: path below /proc/sys, data: value */
 	STEP_STUB,	/* PID 1 stub, payload is PID 2 */
@@ -80,12 +84,17 @@ enum step_flags {
 	STEP_UNLESS_MOUNTED = 1 << 3,/* skip if the target is already a mount point */
 	STEP_UNLESS_EXISTS = 1 << 4,
 	STEP_REPLACE = 1 << 5,
-	STEP_SOURCE_IN_TREE = 1 << 6,/* source is a path in the tree */
-	STEP_SOURCE_IN_CONTAINER = 1 << 7, /* source is a path that the container sees (masks) */
+	STEP_SOURCE_IN_TREE = 1 << 6,/* source is a path in the image's tree (the "+" prefix) */
+	STEP_SOURCE_IN_CONTAINER = 1 << 7, /* source is a path that the container sees, with all mounts so far (masks) */
 	STEP_FOLLOW = 1 << 8,	     /* target may be reached through a symbolic link */
 	STEP_LOCKED = 1 << 9,	     /* the container's root cannot undo this mount */
-	STEP_OWN_FS = 1 << 10,	     /* the target lies in a file system that this plan made: no owner shift needed */
+	STEP_OWN_FS = 1 << 10,	     /* the target lies in a tmpfs that this plan made: never idmapped, owners there are base + uid */
 	STEP_TEMPORARY_SOURCE = 1 << 11, /* source is a fresh directory, removed at the end */
+	STEP_INHERITS = 1 << 12,     /* binds: the source's mount has the attributes already: nothing to set */
+	STEP_ELSE_COPY = 1 << 13,    /* binds of files: where it cannot be bound, copy the contents */
+	STEP_MATCH_TYPE = 1 << 14,   /* binds: source is a directory of nodes; take reg, dir, fifo or sock (also for devices) as
+				      * the target is, which must exist */
+	STEP_KEEP_OPEN = 1 << 15,    /* the supervisor holds what was made open (O_RDWR) as long as the container runs */
 };
 
 struct step {
@@ -128,6 +137,11 @@ struct host {
 	const char *const *environment;
 	struct text_list os_release_fields; /* "container_host_id=debian" … ready for the environment */
 	const char *loader;	     /* name of the dynamic loader of this architecture */
+	const char *cgroup2_mount;   /* where the host has its cgroup2, or NULL; asked for without a cgroup namespace only */
+	struct limit nproc, sigpending; /* of the host's PID 1 */
+	uint64_t nr_open;	     /* /proc/sys/fs/nr_open; 0: not asked */
+	const struct host_device *bound_devices; /* device nodes among the sources of --bind*; without user namespace only */
+	size_t bound_devices_count;
 };
 
 /* What the tree is. */
@@ -140,6 +154,7 @@ struct root_facts {
 	bool usr_bin, usr_sbin, usr_lib, usr_lib64, loader_in_lib64;
 	bool has_loader;
 	bool has_bin, has_sbin, has_lib, has_lib64; /* exist in any form */
+	bool has_root, has_usr, has_var, has_etc, has_proc, has_sys, has_dev, has_run; /* likewise; false: made if missing */
 	uint8_t machine_id[16];	     /* resolved: tree's, --uuid, or random */
 	const char *program;	     /* boot: init found; else NULL */
 	const char *ephemeral_upper; /* when the snapshot is an overlay */
@@ -156,6 +171,7 @@ struct taken {
 	bool ownership_map, ownership_chown;
 	bool network_shared;	     /* host's, or one given by path: payload cannot mount sysfs */
 	bool nested_proc_masked;     /* a fresh /proc is impossible here */
+	uint8_t boot_id[16];	     /* random, new for every start */
 };
 
 struct plan {

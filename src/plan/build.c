@@ -1,0 +1,188 @@
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/macros.h"
+#include "plan/api-fs.h"
+#include "plan/devices.h"
+#include "plan/integration.h"
+#include "plan/mounts.h"
+#include "plan/plan.h"
+#include "plan/process.h"
+#include "plan/root.h"
+#include "plan/step.h"
+
+struct namespace_row {
+	const char *name;
+	uint64_t flag;
+};
+
+static const struct namespace_row namespaces[] = {
+	{ "user", CLONE_NEWUSER }, { "pid", CLONE_NEWPID }, { "ipc", CLONE_NEWIPC },
+	{ "uts", CLONE_NEWUTS },   { "net", CLONE_NEWNET },
+};
+
+static const char *const rung_words[] = {
+	[RUNG_NONE] = "no user namespace",
+	[RUNG_IDMAPPED] = "own range, owners mapped by the mounts",
+	[RUNG_SHIFTED] = "own range, the tree is owned by it",
+	[RUNG_SUBORDINATE] = "subordinate ids, no root",
+	[RUNG_SINGLE] = "one id, no root",
+};
+
+static uint64_t clone_flags(const struct planner *p)
+{
+	uint64_t flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+
+	if (p->spec->share_pid)
+		flags &= ~(uint64_t)CLONE_NEWPID;
+	if (p->spec->share_ipc)
+		flags &= ~(uint64_t)CLONE_NEWIPC;
+	if (p->spec->share_uts)
+		flags &= ~(uint64_t)CLONE_NEWUTS;
+	if (p->userns)
+		flags |= CLONE_NEWUSER;
+	if (p->own_network)
+		flags |= CLONE_NEWNET;
+	return flags;
+}
+
+static void add_spawn(struct planner *p)
+{
+	struct step *step;
+	const char *names = "";
+
+	p->reason = "namespaces";
+	step = step_add(p, STEP_SPAWN, NULL);
+	step->number = clone_flags(p);
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+		if (step->number & namespaces[i].flag)
+			names = arena_format(p->arena, "%s%s%s", names, *names ? " " : "", namespaces[i].name);
+	step->data = names;
+}
+
+static void add_ids(struct planner *p)
+{
+	const struct taken *taken = p->taken;
+	const char *words = rung_words[taken->userns];
+
+	if (p->userns)
+		words = arena_format(p->arena, "%s: %u-%u", words, taken->base,
+				     taken->base + MAX(taken->range, 1U) - 1);
+	p->reason = step_said(p, GROUP_USERNS, "--private-users=", "PrivateUsers=");
+	step_add(p, STEP_IDS, NULL)->data = words;
+}
+
+/* What engine modules do before there is a payload; in the plan so that it is complete. */
+static void build_before(struct planner *p)
+{
+	p->side = SIDE_HOST_BEFORE;
+	root_before(p);
+	add_ids(p);
+	p->reason = "resource control";
+	if (p->taken->cgroup != CGROUP_NONE)
+		step_add(p, STEP_CGROUP, p->taken->cgroup_path);
+	devices_filter(p);
+	p->reason = "namespaces";
+	step_add(p, STEP_PRIVATE_MOUNTS, NULL);
+	add_spawn(p);
+	if (p->userns) {
+		p->reason = "user namespace";
+		step_add(p, STEP_ID_MAP, NULL);
+	}
+}
+
+/* The order of the tree. Each line says why it may not move. */
+static int build_host(struct planner *p)
+{
+	int r;
+
+	p->side = SIDE_HOST;
+	r = root_host(p); /* first: all else is mounted in it */
+	if (r < 0)
+		return r;
+	api_fs_host(p);		 /* /dev and /run before what is made in them */
+	devices_add(p);		 /* /dev/pts before the console's pty */
+	devices_console(p);	 /* before the user's mounts: they may cover /dev, and must not be written */
+	integration_run_host(p); /* before the user's mounts: --inaccessible= takes nodes from it */
+	r = mounts_host(p);	 /* may cover anything above */
+	if (r < 0)
+		return r;
+	integration_etc(p); /* after the user's mounts: they may have brought another /etc */
+	r = integration_journal(p);
+	if (r < 0)
+		return r;
+	integration_seal(p); /* after the last mount point made below /run/host */
+	api_fs_pins(p);	     /* last: what is seen is what the payload's copy will see */
+	return 0;
+}
+
+static void build_payload(struct planner *p)
+{
+	p->side = SIDE_PAYLOAD;
+	p->reason = "the host's mounts are locked, then out of reach";
+	step_add(p, STEP_ENTER, NULL); /* first: mounts that came before it are locked */
+	api_fs_payload(p);	       /* needs the namespaces that the payload was made with */
+	mounts_payload(p);	       /* after /proc, which they lie in */
+	process_payload(p);	       /* last: gives up what the lines above need */
+}
+
+static bool rung_is_rootless(enum userns_rung rung)
+{
+	return rung == RUNG_SUBORDINATE || rung == RUNG_SINGLE;
+}
+
+static bool has_custom_root(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->mounts.count; i++)
+		if (strcmp(spec->mounts.items[i].destination, "/") == 0)
+			return true;
+	return false;
+}
+
+static void decide(struct planner *p)
+{
+	const struct spec *spec = p->spec;
+	const struct taken *taken = p->taken;
+
+	p->userns = taken->userns != RUNG_NONE;
+	p->rootless = rung_is_rootless(taken->userns);
+	p->own_network = spec->private_network == TRISTATE_YES && !taken->network_shared;
+	p->read_only = (spec->read_only == TRISTATE_YES || spec->volatile_mode == VOLATILE_STATE) &&
+		       spec->volatile_mode != VOLATILE_YES && spec->volatile_mode != VOLATILE_OVERLAY &&
+		       !has_custom_root(spec);
+	p->etc_writable = !p->read_only && !p->root->read_only_medium;
+	if (spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_OVERLAY)
+		p->etc_writable = true;
+	/* Without a user namespace the masks protect the host, and containers inside need nothing
+	 * of us: they are not in a user namespace either, or make their own view. */
+	p->skip_proc_masks = spec->nesting && p->userns;
+	/* Without root the supervisor mounts in an outer user namespace, where the ids are ours already. */
+	p->mount_base = p->userns && !p->rootless ? taken->base : 0;
+}
+
+int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec, const struct host *host,
+	       const struct root_facts *root, const struct taken *taken)
+{
+	struct plan result = { 0 };
+	struct planner p = {
+		.arena = arena, .plan = &result, .spec = spec, .host = host, .root = root, .taken = taken,
+	};
+	int r;
+
+	decide(&p);
+	if (taken->nested_proc_masked)
+		return fail_plain(-EPERM, "cannot mount a fresh '/proc' inside this container: parts of its own "
+					  "are masked (start the outer container with --nesting)");
+
+	build_before(&p);
+	r = build_host(&p);
+	if (r < 0)
+		return r;
+	build_payload(&p);
+
+	*plan = result;
+	return 0;
+}

@@ -1,0 +1,212 @@
+#include "plan/mounts.h"
+
+#include <string.h>
+#include <sys/mount.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/macros.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "plan/step.h"
+
+#define STAGE "/run/host/staged"
+
+struct attribute_word {
+	const char *word;
+	uint64_t set, clear;
+};
+
+/* Words of a --tmpfs= value that belong to the mount, not to the file system. */
+static const struct attribute_word attribute_words[] = {
+	{ "ro", MOUNT_ATTR_RDONLY, 0 },
+	{ "rw", 0, MOUNT_ATTR_RDONLY },
+	{ "nosuid", MOUNT_ATTR_NOSUID, 0 },
+	{ "suid", 0, MOUNT_ATTR_NOSUID },
+	{ "nodev", MOUNT_ATTR_NODEV, 0 },
+	{ "dev", 0, MOUNT_ATTR_NODEV },
+	{ "noexec", MOUNT_ATTR_NOEXEC, 0 },
+	{ "exec", 0, MOUNT_ATTR_NOEXEC },
+	{ "noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
+	{ "relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+	{ "strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME },
+	{ "nodiratime", MOUNT_ATTR_NODIRATIME, 0 },
+	{ "diratime", 0, MOUNT_ATTR_NODIRATIME },
+};
+
+static const char *reason_of(const struct custom_mount *mount)
+{
+	static const char *const options[][2] = {
+		[MOUNT_BIND] = { "--bind=", "--bind-ro=" },
+		[MOUNT_TMPFS] = { "--tmpfs=", "--tmpfs=" },
+		[MOUNT_OVERLAY] = { "--overlay=", "--overlay-ro=" },
+		[MOUNT_INACCESSIBLE] = { "--inaccessible=", "--inaccessible=" },
+	};
+	static const char *const keys[][2] = {
+		[MOUNT_BIND] = { "Bind=", "BindReadOnly=" },
+		[MOUNT_TMPFS] = { "TemporaryFileSystem=", "TemporaryFileSystem=" },
+		[MOUNT_OVERLAY] = { "Overlay=", "OverlayReadOnly=" },
+		[MOUNT_INACCESSIBLE] = { "Inaccessible=", "Inaccessible=" },
+	};
+
+	return (mount->origin == BY_FILE ? keys : options)[mount->kind][mount->read_only];
+}
+
+static bool apply_word(const char *word, uint64_t *attributes)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(attribute_words); i++) {
+		if (!text_equal(word, attribute_words[i].word))
+			continue;
+		*attributes = (*attributes & ~attribute_words[i].clear) | attribute_words[i].set;
+		return true;
+	}
+	return false;
+}
+
+static struct step *add_tmpfs(struct planner *p, const struct custom_mount *mount, const char *target)
+{
+	uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME;
+	const char *options = "";
+	struct text_list words = { 0 };
+
+	text_split(p->arena, &words, mount->options ? mount->options : "mode=0755", ",");
+	for (size_t i = 0; i < words.count; i++)
+		if (!apply_word(words.items[i], &attributes))
+			options = arena_format(p->arena, "%s%s%s", options, *options ? "," : "", words.items[i]);
+
+	return step_mount(p, "tmpfs", target, step_tmpfs_options(p, options), attributes);
+}
+
+static struct step *add_bind(struct planner *p, const struct custom_mount *mount, const char *target)
+{
+	struct step *step =
+		step_bind(p, mount->source, target, mount->read_only ? MOUNT_ATTR_RDONLY : 0);
+
+	step->idmap = mount->idmap;
+	if (mount->recursive)
+		step->flags |= STEP_RECURSIVE;
+	if (mount->source_in_tree)
+		step->flags |= STEP_SOURCE_IN_TREE;
+	if (!mount->source)
+		step->flags |= STEP_TEMPORARY_SOURCE;
+	return step;
+}
+
+static struct step *add_overlay(struct planner *p, const struct custom_mount *mount, const char *target)
+{
+	struct step *step = step_add(p, STEP_OVERLAY, target);
+
+	step->source = mount->source;
+	step->attributes = mount->read_only ? MOUNT_ATTR_RDONLY : 0;
+	if (mount->source_in_tree)
+		step->flags |= STEP_SOURCE_IN_TREE;
+	if (!mount->source)
+		step->flags |= STEP_TEMPORARY_SOURCE;
+	/* The layers are shown as the tree is. */
+	if (p->userns && !p->rootless)
+		step->idmap = IDMAP_FULL;
+	step_mounted(p, target, false);
+	return step;
+}
+
+static void add_inaccessible(struct planner *p, const struct custom_mount *mount)
+{
+	struct step *step =
+		step_bind(p, "/run/host/inaccessible", mount->destination, MOUNT_ATTR_RDONLY);
+
+	step->flags |= STEP_SOURCE_IN_CONTAINER | STEP_MATCH_TYPE;
+	step->mount = mount;
+}
+
+static void add(struct planner *p, const struct custom_mount *mount, const char *target)
+{
+	p->reason = reason_of(mount);
+	switch (mount->kind) {
+	case MOUNT_BIND:
+		add_bind(p, mount, target)->mount = mount;
+		break;
+	case MOUNT_TMPFS:
+		add_tmpfs(p, mount, target)->mount = mount;
+		break;
+	case MOUNT_OVERLAY:
+		add_overlay(p, mount, target)->mount = mount;
+		break;
+	case MOUNT_INACCESSIBLE:
+		add_inaccessible(p, mount);
+		break;
+	}
+}
+
+static bool is_root(const struct custom_mount *mount)
+{
+	return text_equal(mount->destination, "/");
+}
+
+/* Its source is out of the payload's reach, its target does not exist before the payload does. */
+static bool is_staged(const struct custom_mount *mount)
+{
+	return path_is_below(mount->destination, "/proc") &&
+	       (mount->kind == MOUNT_BIND || mount->kind == MOUNT_OVERLAY);
+}
+
+static const char *stage_path(struct planner *p, size_t index)
+{
+	return arena_format(p->arena, STAGE "/%zu", index);
+}
+
+static int check(const struct planner *p, const struct custom_mount *mount)
+{
+	if (mount->kind == MOUNT_BIND && mount->idmap != IDMAP_NONE && p->rootless)
+		return fail_input("cannot map the owners of '%s' without root (leave out the idmap option of %s)",
+				  mount->words ? mount->words : mount->destination, reason_of(mount));
+	return 0;
+}
+
+int mounts_root(struct planner *p)
+{
+	for (size_t i = 0; i < p->spec->mounts.count; i++) {
+		const struct custom_mount *mount = &p->spec->mounts.items[i];
+		int r = check(p, mount);
+
+		if (r < 0)
+			return r;
+		if (is_root(mount))
+			add(p, mount, "/");
+	}
+	return 0;
+}
+
+int mounts_host(struct planner *p)
+{
+	for (size_t i = 0; i < p->spec->mounts.count; i++) {
+		const struct custom_mount *mount = &p->spec->mounts.items[i];
+
+		if (is_root(mount))
+			continue;
+		if (is_staged(mount))
+			add(p, mount, stage_path(p, i));
+		else if (!path_is_below(mount->destination, "/proc"))
+			add(p, mount, mount->destination);
+	}
+	return 0;
+}
+
+void mounts_payload(struct planner *p)
+{
+	for (size_t i = 0; i < p->spec->mounts.count; i++) {
+		const struct custom_mount *mount = &p->spec->mounts.items[i];
+		struct step *step;
+
+		if (is_root(mount) || !path_is_below(mount->destination, "/proc"))
+			continue;
+		if (!is_staged(mount)) {
+			add(p, mount, mount->destination);
+			continue;
+		}
+		p->reason = reason_of(mount);
+		step = step_bind(p, stage_path(p, i), mount->destination, mount->read_only ? MOUNT_ATTR_RDONLY : 0);
+		step->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS | STEP_RECURSIVE;
+		step->mount = mount;
+	}
+}

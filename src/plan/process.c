@@ -1,0 +1,216 @@
+#include "plan/process.h"
+
+#include <linux/capability.h>
+#include <sys/resource.h>
+
+#include "base/arena.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "plan/step.h"
+
+#define BIT(number) (UINT64_C(1) << (number))
+
+static const uint8_t capabilities_default[] = {
+	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SETGID,
+	CAP_SETUID, CAP_SETPCAP, CAP_LINUX_IMMUTABLE, CAP_NET_BIND_SERVICE, CAP_NET_BROADCAST, CAP_NET_RAW,
+	CAP_IPC_OWNER, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYS_NICE,
+	CAP_SYS_RESOURCE, CAP_SYS_TTY_CONFIG, CAP_MKNOD, CAP_LEASE, CAP_AUDIT_WRITE, CAP_AUDIT_CONTROL,
+	CAP_SETFCAP,
+};
+
+struct limit_row {
+	int resource;
+	rlim_t soft, hard;
+};
+
+/* The kernel's own defaults, so that the limits of whoever starts a container do not reach into it. */
+static const struct limit_row limits[] = {
+	{ RLIMIT_CPU, RLIM_INFINITY, RLIM_INFINITY },
+	{ RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY },
+	{ RLIMIT_DATA, RLIM_INFINITY, RLIM_INFINITY },
+	{ RLIMIT_STACK, 8388608, RLIM_INFINITY },
+	{ RLIMIT_CORE, 0, RLIM_INFINITY },
+	{ RLIMIT_RSS, RLIM_INFINITY, RLIM_INFINITY },
+	{ RLIMIT_NPROC, 0, 0 }, /* of the host's PID 1 */
+	{ RLIMIT_NOFILE, 1024, 524288 },
+	{ RLIMIT_MEMLOCK, 8388608, 8388608 },
+	{ RLIMIT_AS, RLIM_INFINITY, RLIM_INFINITY },
+	{ RLIMIT_LOCKS, RLIM_INFINITY, RLIM_INFINITY },
+	{ RLIMIT_SIGPENDING, 0, 0 }, /* likewise */
+	{ RLIMIT_MSGQUEUE, 819200, 819200 },
+	{ RLIMIT_NICE, 0, 0 },
+	{ RLIMIT_RTPRIO, 0, 0 },
+	{ RLIMIT_RTTIME, RLIM_INFINITY, RLIM_INFINITY },
+};
+
+uint64_t process_capabilities(const struct planner *p)
+{
+	uint64_t keep = p->spec->capability_plus;
+
+	for (size_t i = 0; i < ARRAY_SIZE(capabilities_default); i++)
+		keep |= BIT(capabilities_default[i]);
+	if (p->spec->private_network == TRISTATE_YES)
+		keep |= BIT(CAP_NET_ADMIN);
+	else if (p->userns) /* it would be over a network that is not the container's */
+		keep &= ~BIT(CAP_NET_BIND_SERVICE);
+	return keep & ~p->spec->capability_minus;
+}
+
+static bool limit_default(const struct planner *p, const struct limit_row *row, struct limit *ret)
+{
+	*ret = (struct limit){ .set = true, .value = { row->soft, row->hard } };
+	if (row->resource == RLIMIT_NPROC)
+		*ret = p->host->nproc;
+	else if (row->resource == RLIMIT_SIGPENDING)
+		*ret = p->host->sigpending;
+	else if (row->resource == RLIMIT_NOFILE && p->host->nr_open > 0)
+		ret->value.rlim_max = MIN(ret->value.rlim_max, p->host->nr_open);
+	return ret->set;
+}
+
+static void add_limits(struct planner *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		int resource = limits[i].resource;
+		struct limit limit = p->spec->limits[resource];
+		struct step *step;
+
+		p->reason = "default limits";
+		if (limit.set)
+			p->reason = step_said(p, GROUP_RLIMIT_FIRST + resource, "--rlimit=", "Limit*=");
+		else if (!limit_default(p, &limits[i], &limit))
+			continue;
+		step = step_add(p, STEP_RLIMIT, NULL);
+		step->number = resource;
+		step->soft = limit.value.rlim_cur;
+		step->hard = limit.value.rlim_max;
+	}
+}
+
+static void add_seccomp(struct planner *p)
+{
+	const struct spec *spec = p->spec;
+	bool extended = spec->syscall_allow.count > 0 || spec->syscall_deny.count > 0 || spec->address_families_set;
+
+	if (spec->no_seccomp)
+		return;
+	p->reason = extended ? step_said(p, GROUP_SYSCALL_FILTER, "--system-call-filter=", "SystemCallFilter=") :
+			       "default filter";
+	step_add(p, STEP_SECCOMP, NULL)->data =
+		arena_format(p->arena, "%s%s%s", extended ? "extended list" : "default list",
+			     spec->suppress_sync == TRISTATE_YES ? ", sync suppressed" : "",
+			     spec->nesting ? ", keyrings allowed" : "");
+}
+
+/* Asked for one by one; nothing of this happens by default. */
+static void add_scheduling(struct planner *p)
+{
+	struct step *step;
+
+	if (p->spec->oom_score_set) {
+		p->reason = step_said(p, GROUP_OOM_SCORE, "--oom-score-adjust=", "OOMScoreAdjust=");
+		step = step_add(p, STEP_OOM_SCORE, NULL);
+		step->data = arena_format(p->arena, "%d", p->spec->oom_score);
+	}
+	if (p->spec->cpu_affinity_set) {
+		p->reason = step_said(p, GROUP_CPU_AFFINITY, "--cpu-affinity=", "CPUAffinity=");
+		step_add(p, STEP_AFFINITY, NULL);
+	}
+}
+
+static void add_session(struct planner *p)
+{
+	p->reason = step_said(p, GROUP_CONSOLE, "--console=", NULL);
+	step_add(p, STEP_SESSION, NULL)->data = p->spec->console == CONSOLE_PIPE ? "pipe" : "pty";
+	if (p->own_network) {
+		p->reason = "--private-network";
+		step_add(p, STEP_LOOPBACK, NULL);
+	}
+	if (p->own_network && p->userns) {
+		struct step *step = step_add(p, STEP_SYSCTL, "net/ipv4/ping_group_range");
+
+		/* ping(8) without privileges, as distributions set it on hosts */
+		p->reason = "ping works for everyone";
+		step->reason = p->reason;
+		step->data = arena_format(p->arena, "0 %u", MIN(MAX(p->taken->range, 1U) - 1, 2147483647U));
+		step->flags |= STEP_OPTIONAL;
+	}
+}
+
+static void add_identity(struct planner *p)
+{
+	const char *name = p->spec->hostname ? p->spec->hostname : p->spec->machine;
+
+	if (!p->spec->share_uts && name) {
+		p->reason = p->spec->hostname ? step_said(p, GROUP_HOSTNAME, "--hostname=", "Hostname=") :
+						"machine name";
+		step_add(p, STEP_HOSTNAME, NULL)->data = name;
+	}
+	p->reason = "the host's keys stay outside";
+	step_add(p, STEP_KEYRING, NULL)->flags |= STEP_OPTIONAL;
+}
+
+static void add_personality(struct planner *p)
+{
+	struct step *step;
+
+	if (!p->spec->personality_set)
+		return;
+	p->reason = step_said(p, GROUP_PERSONALITY, "--personality=", "Personality=");
+	step = step_add(p, STEP_PERSONALITY, NULL);
+	step->number = p->spec->personality;
+}
+
+static void add_privileges(struct planner *p)
+{
+	struct step *step;
+
+	add_seccomp(p); /* needs CAP_SYS_ADMIN, which may go below */
+	if (p->spec->selinux_context) {
+		p->reason = "--selinux-context=";
+		step_add(p, STEP_SELINUX, NULL)->data = p->spec->selinux_context;
+	}
+	p->reason = p->spec->user ? step_said(p, GROUP_USER, "--uid=", "User=") : "default";
+	step_add(p, STEP_USER, NULL)->data = p->spec->user; /* needs CAP_SETUID */
+
+	p->reason = step_said(p, GROUP_CAPABILITY, "--capability=, --drop-capability=", "Capability=");
+	step = step_add(p, STEP_CAPABILITIES, NULL);
+	step->number = process_capabilities(p);
+	step->soft = p->spec->capability_ambient;
+
+	if (p->spec->no_new_privileges == TRISTATE_YES) {
+		p->reason = step_said(p, GROUP_NO_NEW_PRIVILEGES, "--no-new-privileges=", "NoNewPrivileges=");
+		step_add(p, STEP_NO_NEW_PRIVILEGES, NULL);
+	}
+}
+
+static void add_start(struct planner *p)
+{
+	const struct spec *spec = p->spec;
+	const char *program = spec->parameters.count > 0 ? spec->parameters.items[0] : "login shell";
+
+	if (spec->working_directory) {
+		p->reason = step_said(p, GROUP_WORKING_DIRECTORY, "--chdir=", "WorkingDirectory=");
+		step_add(p, STEP_CHDIR, spec->working_directory);
+	}
+	p->reason = "command";
+	if (spec->start == START_PID2) {
+		p->reason = step_said(p, GROUP_START_MODE, "--as-pid2", "ProcessTwo=");
+		step_add(p, STEP_STUB, NULL);
+	} else if (spec->start == START_BOOT) {
+		p->reason = step_said(p, GROUP_START_MODE, "--boot", "Boot=");
+		program = p->root->program ? p->root->program : "init";
+	}
+	step_add(p, STEP_EXEC, NULL)->data = program;
+}
+
+void process_payload(struct planner *p)
+{
+	add_session(p);
+	add_identity(p);
+	add_scheduling(p);
+	add_personality(p);
+	add_limits(p);
+	add_privileges(p);
+	add_start(p);
+}

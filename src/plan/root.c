@@ -1,0 +1,201 @@
+#include "plan/root.h"
+
+#include <sys/mount.h>
+
+#include "base/arena.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "plan/mounts.h"
+#include "plan/step.h"
+
+#define VOLATILE_OPTIONS "mode=0755,size=25%,nr_inodes=1m"
+
+struct skeleton_row {
+	const char *path;
+	const char *link;	/* a symbolic link to this, if it is there */
+	size_t has, link_has;	/* offsets in struct root_facts */
+	mode_t mode;
+};
+
+#define HAS(name) offsetof(struct root_facts, name)
+
+static const struct skeleton_row skeleton[] = {
+	{ "/bin", "usr/bin", HAS(has_bin), HAS(usr_bin), 0 },
+	{ "/lib", "usr/lib", HAS(has_lib), HAS(usr_lib), 0 },
+	{ "/root", NULL, HAS(has_root), 0, 0750 },
+	{ "/sbin", "usr/sbin", HAS(has_sbin), HAS(usr_sbin), 0 },
+	{ "/usr", NULL, HAS(has_usr), 0, 0755 },
+	{ "/var", NULL, HAS(has_var), 0, 0755 },
+	{ "/etc", NULL, HAS(has_etc), 0, 0755 },
+	{ "/proc", NULL, HAS(has_proc), 0, 0555 },
+	{ "/sys", NULL, HAS(has_sys), 0, 0555 },
+	{ "/dev", NULL, HAS(has_dev), 0, 0555 },
+	{ "/run", NULL, HAS(has_run), 0, 0555 },
+};
+
+static bool fact(const struct planner *p, size_t offset)
+{
+	return *(const bool *)((const char *)p->root + offset);
+}
+
+static void add_lib64(struct planner *p, bool empty)
+{
+	struct step *step;
+
+	if (!p->root->has_loader || (!empty && p->root->has_lib64))
+		return;
+	step = step_link(p, "/lib64", p->root->loader_in_lib64 ? "usr/lib64" : "usr/lib");
+	step->flags |= STEP_OPTIONAL | STEP_UNLESS_EXISTS;
+}
+
+/* A root that was just made has nothing but /usr. Returns whether there is anything to write. */
+static bool add_skeleton(struct planner *p, bool empty)
+{
+	size_t before = p->plan->count;
+
+	p->reason = "directories that every system has";
+	for (size_t i = 0; i < ARRAY_SIZE(skeleton); i++) {
+		const struct skeleton_row *row = &skeleton[i];
+		struct step *step;
+
+		if (empty ? text_equal(row->path, "/usr") : fact(p, row->has))
+			continue;
+		if (row->link && !fact(p, row->link_has))
+			continue;
+		step = row->link ? step_link(p, row->path, row->link) : step_dir(p, row->path, row->mode);
+		/* On a medium that cannot be written: what is really needed is missed later, by name. */
+		step->flags |= STEP_OPTIONAL | STEP_UNLESS_EXISTS;
+	}
+	add_lib64(p, empty);
+	return p->plan->count > before;
+}
+
+static void add_tree(struct planner *p)
+{
+	struct step *step;
+
+	p->reason = step_said(p, GROUP_DIRECTORY, "--directory=", NULL);
+	step = step_add(p, STEP_ROOT, "/");
+	step->source = p->root->path;
+	/* The host's own tree has the host's API file systems in it. */
+	if (!text_equal(p->root->path, "/"))
+		step->flags |= STEP_RECURSIVE;
+	/* Device nodes that came with an image are nobody's promise. */
+	if (p->userns)
+		step->attributes |= MOUNT_ATTR_NODEV;
+	if (p->taken->userns == RUNG_IDMAPPED && p->taken->ownership_map)
+		step->idmap = IDMAP_FULL;
+	step_mounted(p, "/", false);
+}
+
+static void add_pivot(struct planner *p)
+{
+	struct step *step;
+
+	if (!p->spec->pivot_root_new || text_equal(p->spec->pivot_root_new, "/"))
+		return;
+	p->reason = step_said(p, GROUP_PIVOT_ROOT, "--pivot-root=", "PivotRoot=");
+	step = step_add(p, STEP_PIVOT_TREE, p->spec->pivot_root_old);
+	step->source = p->spec->pivot_root_new;
+}
+
+static void add_upper(struct planner *p)
+{
+	struct step *step;
+
+	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=");
+	switch (p->spec->volatile_mode) {
+	case VOLATILE_YES:
+		step = step_add(p, STEP_VOLATILE_ROOT, "/");
+		step->data = step_tmpfs_options(p, VOLATILE_OPTIONS);
+		step->attributes = MOUNT_ATTR_STRICTATIME;
+		step_mounted(p, "/", true);
+		step_mounted(p, "/usr", false);
+		break;
+	case VOLATILE_OVERLAY:
+		step = step_add(p, STEP_ROOT_OVERLAY, "/");
+		step->data = step_tmpfs_options(p, VOLATILE_OPTIONS);
+		break;
+	case VOLATILE_NO:
+		if (!p->root->ephemeral_upper)
+			break;
+		p->reason = step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
+		step_add(p, STEP_ROOT_OVERLAY, "/")->source = p->root->ephemeral_upper;
+		break;
+	case VOLATILE_STATE:
+		break;
+	}
+}
+
+static void add_state(struct planner *p)
+{
+	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=");
+	step_mount(p, "tmpfs", "/var", step_tmpfs_options(p, VOLATILE_OPTIONS), MOUNT_ATTR_STRICTATIME);
+}
+
+static void add_chown(struct planner *p)
+{
+	if (!p->taken->ownership_chown)
+		return;
+	p->reason = step_said(p, GROUP_USERNS, "--private-users-ownership=", "PrivateUsersOwnership=");
+	step_add(p, STEP_CHOWN_TREE, "/");
+}
+
+static void add_read_only(struct planner *p)
+{
+	struct step *step;
+
+	if (!p->read_only)
+		return;
+	p->reason = p->spec->volatile_mode == VOLATILE_STATE ?
+			    step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=") :
+			    step_said(p, GROUP_READ_ONLY, "--read-only", "ReadOnly=");
+	step = step_add(p, STEP_RESTRICT, "/");
+	step->attributes = MOUNT_ATTR_RDONLY;
+	step->flags |= STEP_RECURSIVE;
+}
+
+static bool has_custom_root(const struct planner *p)
+{
+	for (size_t i = 0; i < p->spec->mounts.count; i++)
+		if (text_equal(p->spec->mounts.items[i].destination, "/"))
+			return true;
+	return false;
+}
+
+void root_before(struct planner *p)
+{
+	struct step *step;
+
+	if (!p->spec->no_lock) {
+		p->reason = "one container at a time may write a tree";
+		step_add(p, STEP_LOCK, NULL)->source = p->spec->directory ? p->spec->directory : p->root->path;
+	}
+	if (p->root->snapshot_rung) {
+		p->reason = p->spec->template ? "--template=" :
+						step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
+		step = step_add(p, STEP_SNAPSHOT, p->root->path);
+		step->source = p->spec->template ? p->spec->template : p->spec->directory;
+		step->data = p->root->snapshot_rung;
+	}
+}
+
+int root_host(struct planner *p)
+{
+	bool custom = has_custom_root(p);
+	int r;
+
+	add_tree(p);
+	add_pivot(p); /* volatile forms and everything else apply to the new tree */
+	add_upper(p);
+	r = mounts_root(p); /* covers the tree: all below is made in what the user mounted */
+	if (r < 0)
+		return r;
+	add_chown(p);
+	add_skeleton(p, p->spec->volatile_mode == VOLATILE_YES);
+	if (!custom)
+		add_read_only(p); /* after the skeleton, or it could not be made */
+	if (p->spec->volatile_mode == VOLATILE_STATE)
+		add_state(p);
+	return 0;
+}
