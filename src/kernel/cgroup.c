@@ -221,8 +221,8 @@ static int kill_below(int fd, struct kill_walk *walk)
 	return r;
 }
 
-/* Linux before 5.14. Frozen members neither fork nor end while they are counted. */
-static int kill_one_by_one(int fd)
+/* Frozen members neither fork nor end while they are counted. */
+int cgroup_kill_each(int fd)
 {
 	int r = 0;
 
@@ -242,7 +242,7 @@ int cgroup_kill(int fd)
 {
 	int r = file_write(fd, "cgroup.kill", "1");
 
-	return r == -ENOENT ? kill_one_by_one(fd) : MIN(r, 0);
+	return r == -ENOENT ? cgroup_kill_each(fd) : MIN(r, 0);
 }
 
 int cgroup_is_populated(int fd)

@@ -29,8 +29,11 @@ int cgroup_delegate(int fd, uid_t uid, gid_t gid);
 /* Move a process; pid 0 = self. */
 int cgroup_attach(int fd, pid_t pid);
 
-/* Kill everything below (cgroup.kill; without it, a loop over cgroup.procs by pidfd). */
+/* Kill everything below (cgroup.kill; without it, as cgroup_kill_each()). */
 int cgroup_kill(int fd);
+
+/* For Linux before 5.14: a loop over cgroup.procs by pidfd. */
+int cgroup_kill_each(int fd);
 
 /* rmdir NAME and everything below it, waiting on cgroup.events "populated 0" up to TIMEOUT_MS.
  * -EBUSY: processes are still there. -ENOENT is success. */

@@ -234,8 +234,8 @@ int mount_id(int fd, int *ret)
 	return 0;
 }
 
-/* Without STATX_ATTR_MOUNT_ROOT (Linux 5.8): a directory is one if its parent
- * is on another mount; of a file it cannot be told this way. */
+/* Without STATX_ATTR_MOUNT_ROOT (Linux 5.8) or statx(2) (EINVAL is libc's imitation of it): a
+ * directory is one if its parent is on another mount; of a file it cannot be told this way. */
 static int is_point_by_parent(int fd)
 {
 	autoclose int parent = -EBADF;
@@ -255,7 +255,7 @@ int mount_is_point(int fd)
 	struct statx stx;
 
 	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, 0, &stx) < 0)
-		return errno == ENOSYS ? is_point_by_parent(fd) : -errno;
+		return errno == ENOSYS || errno == EINVAL ? is_point_by_parent(fd) : -errno;
 	if (!(stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT))
 		return is_point_by_parent(fd);
 	return (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;

@@ -1,0 +1,111 @@
+#include "kernel/process.h"
+
+#include <stdlib.h>
+
+#include "io/fd.h"
+#include "kernel/fixture.h"
+#include "kernel/syscall.h"
+
+static pid_t sleeper(int *ret_pidfd)
+{
+	pid_t pid = process_clone(0, -1, ret_pidfd);
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		pause();
+		_exit(1);
+	}
+	return pid;
+}
+
+START_TEST(a_clone_is_signalled_and_reaped_by_its_pidfd)
+{
+	autoclose int pidfd = -EBADF;
+	siginfo_t info;
+	pid_t pid;
+
+	if (_i)
+		fixture_deny(SYS_clone3, ENOSYS);
+	pid = sleeper(&pidfd);
+	ck_assert_int_ge(pidfd, 0);
+	ck_assert_int_ne(fcntl(pidfd, F_GETFD) & FD_CLOEXEC, 0);
+	ck_assert_int_eq(process_wait(pidfd, &info, WNOHANG), -EAGAIN);
+	ck_assert(!process_has_ended(pidfd));
+	ck_assert_int_eq(process_signal(pidfd, SIGKILL), 0);
+	ck_assert_int_eq(process_wait(pidfd, &info, 0), 0);
+	ck_assert_int_eq(info.si_pid, pid);
+	ck_assert_int_eq(info.si_code, CLD_KILLED);
+	ck_assert_int_eq(info.si_status, SIGKILL);
+	ck_assert_int_eq(process_signal(pidfd, SIGKILL), -ESRCH);
+	ck_assert_int_eq(process_wait(pidfd, &info, WNOHANG), -ECHILD);
+	ck_assert(process_has_ended(pidfd));
+}
+END_TEST
+
+START_TEST(a_clone_begins_in_new_namespaces)
+{
+	autoclose int pidfd = -EBADF;
+	siginfo_t info;
+	pid_t pid;
+
+	if (_i)
+		fixture_deny(SYS_clone3, ENOSYS);
+	pid = process_clone(CLONE_NEWUSER | CLONE_NEWPID, -1, &pidfd);
+	ck_assert_msg(pid >= 0, "%s", strerror(-pid));
+	if (pid == 0)
+		_exit(getpid() == 1 ? 7 : 8);
+	ck_assert_int_eq(process_wait(pidfd, &info, 0), 0);
+	ck_assert_int_eq(info.si_code, CLD_EXITED);
+	ck_assert_int_eq(info.si_status, 7);
+}
+END_TEST
+
+START_TEST(a_missing_cgroup_clone_is_an_outcome)
+{
+	int pidfd;
+
+	fixture_deny(SYS_clone3, ENOSYS);
+	ck_assert_int_eq(process_clone(0, 0, &pidfd), -EOPNOTSUPP);
+}
+END_TEST
+
+START_TEST(the_start_time_identifies_a_process)
+{
+	autoclose int pidfd = -EBADF;
+	uint64_t one = 0, again = 0;
+	siginfo_t info;
+	pid_t pid;
+
+	ck_assert_int_eq(prctl(PR_SET_NAME, ") 1 2 (", 0, 0, 0), 0);
+	ck_assert_int_eq(process_start_time(getpid(), &one), 0);
+	ck_assert_int_eq(process_start_time(getpid(), &again), 0);
+	ck_assert_uint_eq(one, again);
+	ck_assert_uint_gt(one, 0);
+	pid = sleeper(&pidfd);
+	ck_assert_int_eq(process_start_time(pid, &again), 0);
+	ck_assert_uint_ge(again, one);
+	process_signal(pidfd, SIGKILL);
+	ck_assert_int_eq(process_wait(pidfd, &info, 0), 0);
+	ck_assert_int_eq(process_start_time(pid, &again), -ESRCH);
+}
+END_TEST
+
+START_TEST(a_lost_parent_is_noticed)
+{
+	ck_assert_int_eq(process_die_with_parent(SIGKILL, getppid()), 0);
+	ck_assert_int_eq(process_die_with_parent(SIGKILL, getpid()), -ESRCH);
+	ck_assert_int_eq(process_die_with_parent(-1, getppid()), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *cases = tcase_create("process");
+
+	tcase_add_loop_test(cases, a_clone_is_signalled_and_reaped_by_its_pidfd, 0, 2);
+	tcase_add_loop_test(cases, a_clone_begins_in_new_namespaces, 0, 2);
+	tcase_add_test(cases, a_missing_cgroup_clone_is_an_outcome);
+	tcase_add_test(cases, the_start_time_identifies_a_process);
+	tcase_add_test(cases, a_lost_parent_is_noticed);
+	return fixture_run(cases, "kernel/process");
+}
