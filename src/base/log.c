@@ -61,7 +61,7 @@ static void say(enum log_level level, const char *colour, const char *format, va
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "\x1b[0m");
 	line[used++] = '\n';
 
-	/* One write, so that lines of two processes do not mix. Nobody to tell when stderr is gone. */
+	/* One write: lines of two processes do not mix. Nobody to tell when stderr is gone. */
 	if (write(STDERR_FILENO, line, used) < 0)
 		return;
 }

@@ -11,8 +11,8 @@ struct arena;
 #define NAME_MAX_LENGTH 64
 
 bool name_is_machine(const char *name);
-bool name_is_interface(
-	const char *name); /* 1..15 bytes, no "/" ":" "%" blank or control, not "." ".." "all" "default", not a number */
+/* 1..15 bytes, no "/" ":" "%" blank or control, not "." ".." "all" "default", not a number. */
+bool name_is_interface(const char *name);
 bool name_is_user(const char *name); /* strict POSIX-like: [a-z_A-Z][a-zA-Z0-9_-]*, up to 31 */
 bool name_is_credential(const char *name);
 bool name_is_environment(

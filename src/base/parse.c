@@ -403,7 +403,8 @@ const char *parse_signal_name(int number)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (signals[i].number == number)
 			return signals[i].name;
-	if (number < SIGRTMIN || number > SIGRTMAX || number - SIGRTMIN >= (int)ARRAY_SIZE(real_time))
+	if (number < SIGRTMIN)
 		return NULL;
-	return real_time[number - SIGRTMIN];
+	number -= SIGRTMIN;
+	return number >= (int)ARRAY_SIZE(real_time) ? NULL : real_time[number];
 }

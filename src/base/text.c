@@ -36,15 +36,15 @@ bool text_ends(const char *text, const char *suffix)
 	return length >= tail && memcmp(text + length - tail, suffix, tail) == 0;
 }
 
-void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *separators)
+void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *any)
 {
 	struct text_list words = {};
 
 	for (;;) {
 		size_t length;
 
-		text += strspn(text, separators);
-		length = strcspn(text, separators);
+		text += strspn(text, any);
+		length = strcspn(text, any);
 		if (length == 0)
 			break;
 		text_list_add(arena, &words, arena_text_n(arena, text, length));
@@ -53,7 +53,7 @@ void text_split(struct arena *arena, struct text_list *ret, const char *text, co
 	*ret = words;
 }
 
-int text_split_escaped(struct arena *arena, struct text_list *ret, const char *text, char separator)
+int text_split_escaped(struct arena *arena, struct text_list *ret, const char *text, char mark)
 {
 	struct text_list fields = {};
 
@@ -61,7 +61,7 @@ int text_split_escaped(struct arena *arena, struct text_list *ret, const char *t
 		char *field = arena_take(arena, strlen(text) + 1);
 		size_t used = 0;
 
-		for (; *text != '\0' && *text != separator; text++) {
+		for (; *text != '\0' && *text != mark; text++) {
 			if (*text == '\\' && *++text == '\0')
 				return -EINVAL;
 			field[used++] = *text;

@@ -12,14 +12,14 @@ bool text_empty(const char *text);			      /* NULL or "" */
 const char *text_after(const char *text, const char *prefix); /* the rest, or NULL */
 bool text_ends(const char *text, const char *suffix);
 
-/* Split at any character of SEPARATORS; empty fields are dropped. */
-void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *separators);
+/* Split at any character of ANY; empty fields are dropped. */
+void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *any);
 
-/* Split at SEPARATOR; "\x" stands for x; empty fields are kept (bind, overlay, tmpfs grammar).
+/* Split at MARK; "\x" stands for x; empty fields are kept (bind, overlay, tmpfs grammar).
  * -EINVAL: a lone backslash at the end. */
-int text_split_escaped(struct arena *arena, struct text_list *ret, const char *text, char separator);
+int text_split_escaped(struct arena *arena, struct text_list *ret, const char *text, char mark);
 
-/* Words as in .nspawn lists: blanks separate, '…' and "…" quote, C escapes inside "…" and bare words.
+/* Words as in .nspawn lists: blanks separate, ' and " quote, C escapes inside " and in bare words.
  * -EINVAL: unbalanced quotes or a bad escape. */
 int text_split_quoted(struct arena *arena, struct text_list *ret, const char *text);
 

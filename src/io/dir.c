@@ -22,6 +22,7 @@
 #define ENTRIES_ROOM 4096
 #define DEPTH_MAX (1u << 20)
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+#define READ_ONLY ((uint64_t)BTRFS_SUBVOL_RDONLY)
 #define FLAGS_THAT_BLOCK (FS_IMMUTABLE_FL | FS_APPEND_FL)
 
 /* ---- making ---- */
@@ -273,11 +274,11 @@ static int enter(struct walk *walk, int dir_fd, const char *name)
 	if (is_subvolume(fd, sx.stx_ino)) {
 		uint64_t flags = 0;
 
-		/* At once if nothing is nested in it and we may; else it is emptied like any other. */
+		/* At once if nothing is nested in it and we may; else it is emptied as usual. */
 		if (destroy_subvolume(dir_fd, name) == 0)
 			return 0;
-		if (ioctl(fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) == 0 && flags & BTRFS_SUBVOL_RDONLY) {
-			flags &= ~(uint64_t)BTRFS_SUBVOL_RDONLY;
+		if (ioctl(fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) == 0 && flags & READ_ONLY) {
+			flags &= ~READ_ONLY;
 			ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags);
 		}
 	}

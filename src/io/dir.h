@@ -5,12 +5,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* mkdir -p of a host path that we trust; existing directories are fine. New parents get MODE too. */
+/* mkdir -p of a host path that we trust; existing directories are fine. Parents get MODE too. */
 int dir_make_all(const char *path, mode_t mode);
 
 /* Remove NAME below dir_fd with all that is in it; does not cross mounts (-EBUSY), clears the
- * immutable flag, removes btrfs subvolumes. -ENOENT is success. Any depth is fine; -ESTALE: somebody
- * moves directories about, and nothing outside of NAME was touched. */
+ * immutable flag, removes btrfs subvolumes. -ENOENT is success. Any depth is fine. -ESTALE: a
+ * directory was moved away meanwhile; nothing outside of NAME was touched. */
 int dir_remove_all(int dir_fd, const char *name);
 
 /* Call VISIT for every entry but "." and ".."; stops at the first non-zero result and returns it.

@@ -124,7 +124,7 @@ static int fill(int fd, const void *data, size_t size, mode_t mode)
 	r = fd_write_all(fd, data, size);
 	if (r < 0)
 		return r;
-	/* Past the umask; and last, so that nobody reads a half-written file that should be public. */
+	/* Past the umask. */
 	if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
 		return -errno;
 	return 0;
@@ -188,8 +188,8 @@ static int copy_range(int to_fd, int from_fd, off_t start, off_t end)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* Other file systems, special files and filters: each kernel has its own errno here.
-		 * A real error comes back from the plain way. Some files of /proc copy as 0 bytes. */
+		/* Each kernel has its own errno for "not between these two". A real error comes
+		 * back from the plain way. */
 		if (n <= 0)
 			return copy_by_hand(to_fd, from_fd, start, end);
 		start += n;

@@ -10,7 +10,8 @@
 
 struct arena;
 
-/* Read a regular file up to LIMIT bytes; a NUL follows. Not a regular file: -EBADFD. Larger: -EFBIG.
+/* Read a regular file up to LIMIT bytes; a NUL follows. Not a regular file: -EBADFD. Larger:
+ * -EFBIG.
  * Opens with O_NONBLOCK|O_NOCTTY, so a FIFO does not hang. */
 int file_read(struct arena *arena, char **ret, size_t *ret_size, int dir_fd, const char *path,
 	      size_t limit);
