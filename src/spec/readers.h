@@ -1,7 +1,7 @@
 /* spec/readers - the ways to fill a spec, and what happens before it becomes const. Pure; speaking.
  *
- * Order in main(): spec_init, args_parse, environment_parse, (file found and read by the engine)
- * nspawn_file_parse, spec_resolve, spec_check. Each returns 0 or a negative errno with a sentence
+ * Order in main(): spec_init, args_parse, environment_parse, spec_resolve_name, (file found and read by the engine)
+ * nspawn_file_parse, spec_resolve. Each returns 0 or a negative errno with a sentence
  * recorded, except where a positive outcome is named.
  */
 #pragma once
@@ -43,4 +43,9 @@ struct resolve_facts {
 	const char *host_name;
 	const char *working_directory;
 };
+
+/* Before the file is looked for: the directory when none was given, what --template= means, and the machine's
+ * name, which is also the file's. spec_resolve() calls it too; the second call changes nothing. */
+int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts);
+
 int spec_resolve(struct arena *arena, struct spec *spec, const struct resolve_facts *facts);

@@ -20,6 +20,7 @@ enum setting_flags {
 	SETTING_HIDDEN = 1 << 4,
 	SETTING_SPACES = 1 << 5,	   /* the file's value is a whitespace separated list */
 	SETTING_RESETS = 1 << 6,	   /* an empty assignment in a file clears the list */
+	SETTING_HELP = 1 << 7,		   /* the value "help" prints row->words */
 };
 
 /* What a row parser is given besides the value. Facts are passed in: rows make no system call. */
@@ -30,6 +31,7 @@ struct setting_reader {
 	enum origin origin;
 	const char *working_directory;	     /* to make relative host paths absolute */
 	const char *const *environment;	     /* for a bare --setenv=NAME */
+	const char *reason;		     /* "web.nspawn line 12"; NULL: the command line */
 	const char *why;		     /* optional sentence for a refusal */
 };
 
@@ -62,3 +64,15 @@ extern const size_t spec_settings_count;
 const struct setting *setting_by_option(const char *option, size_t length, bool *ret_ambiguous); /* unique prefixes match */
 const struct setting *setting_by_letter(char letter);
 const struct setting *setting_by_key(const char *section, const char *key);
+
+/* Run ROW's parser for one value and claim its group. 0, or the parser's error. */
+int setting_apply(struct setting_reader *reader, const struct setting *row, const char *value);
+
+/* Why a value was refused, as a clause ("the value is out of range"). */
+const char *setting_refusal(const struct setting_reader *reader, int code);
+
+/* What the value should look like: "one of no, yes" or "expected PATH"; "" when nothing is known. */
+const char *setting_expectation(struct arena *arena, const struct setting *row);
+
+/* Who asked for a row's setting: "--bind=", "web.nspawn line 12", or "default" when nobody did. */
+const char *setting_reason(struct arena *arena, const struct spec *spec, const struct setting *row);

@@ -98,6 +98,7 @@ struct custom_mount {
 	const char *destination;     /* absolute, below the container's root */
 	const char *options;	     /* tmpfs: mount options verbatim, NULL: mode=0755 */
 	const char *words;	     /* the value as given, for messages */
+	const char *reason;	     /* who asked: "--bind=" or "web.nspawn line 12" */
 	enum origin origin;
 };
 
@@ -123,12 +124,13 @@ struct limit {
 };
 
 #define SPEC_CPU_MAX 8192
+#define SPEC_SETTINGS_MAX 160 /* room for the rows of spec_settings[] */
 
 struct spec {
 	enum origin group_origin[GROUP_COUNT];
 
 	/* general, image */
-	bool help, version, no_pager, quiet, cleanup, no_ask_password, explain_plan /* --print-plan */;
+	bool help, version, introspect, no_pager, quiet, cleanup, no_ask_password, explain_plan /* --print-plan */;
 	const char *json; /* --json=: "short", "pretty", "off" or NULL */
 	enum settings_mode settings;
 	const char *directory, *template, *image, *mstack, *oci_bundle;
@@ -139,7 +141,8 @@ struct spec {
 	const char *pivot_root_new, *pivot_root_old;
 
 	/* execution, identity */
-	enum start_mode start;
+	enum start_mode start;	/* by spec_resolve(), from the next two */
+	int boot, as_pid2;	/* enum tristate */
 	struct text_list parameters;
 	const char *working_directory;
 	struct text_list environment; /* NAME=VALUE, later wins; a bare NAME was looked up by the reader */
@@ -147,6 +150,7 @@ struct spec {
 	int kill_signal; /* 0: default of the start mode */
 	int notify_ready, suppress_sync;
 	const char *machine, *hostname;
+	bool machine_suffix; /* the name was derived and --ephemeral was given: the engine appends "-" and random digits */
 	bool has_machine_id;
 	uint8_t machine_id[16];
 	const char *slice;
@@ -188,6 +192,7 @@ struct spec {
 	enum link_journal_mode link_journal;
 	bool link_journal_try;
 	const char *forward_journal;
+	uint64_t forward_journal_limits[4]; /* max use, keep free, max file size, max files; 0: not given */
 	struct custom_mount_list { struct custom_mount *items; size_t count; } mounts;
 	struct text_list bind_users, bind_user_groups;
 	const char *bind_user_shell; /* "no", "yes" (copy the host's), a path, or NULL */
@@ -200,9 +205,33 @@ struct spec {
 	bool share_ipc, share_pid, share_uts, no_tmp, no_lock, no_os_release_check, no_seccomp, no_cgroup_namespace;
 	enum api_vfs { API_VFS_READ_ONLY, API_VFS_NETWORK, API_VFS_WRITABLE } api_vfs;
 	const char *container_service; /* value of $container; default "systemd-nspawn" */
+
+	/* Where a setting was found in a file, for messages and the plan's reasons. */
+	const char *settings_file;
+	uint32_t setting_line[SPEC_SETTINGS_MAX]; /* by row of spec_settings[]; 0: not from a file */
 };
 
 struct arena;
 
 /* Defaults before anyone has spoken. */
 void spec_init(struct spec *spec);
+
+/* Forget what was said about a group, so that a file can take its place (--settings=override). Capabilities
+ * stay: a file adds to them and takes from them (reference, 3.1). */
+void spec_forget_group(struct spec *spec, enum setting_group group);
+
+/* ---- questions about a resolved spec ---- */
+
+/* The set that the payload keeps (reference, 10.1). Bits that the kernel does not know may be set: mask them. */
+uint64_t spec_capabilities(const struct spec *spec);
+#define SPEC_CAPABILITY_ALL UINT64_MAX
+
+/* A network namespace of its own: --private-network or anything that implies it. Not --network-namespace-path=. */
+bool spec_has_private_network(const struct spec *spec);
+
+/* Nothing will write to the tree: --read-only, --volatile=, or a mount that hides the tree's root.
+ * (It tells which lock to take; whether the container's "/" is writable depends on the volatile mode.) */
+bool spec_tree_is_read_only(const struct spec *spec);
+
+/* A limit's name as in RLIMIT_NOFILE, without the prefix; NULL: no such limit. */
+const char *spec_limit_name(int resource);

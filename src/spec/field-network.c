@@ -1,0 +1,98 @@
+/* Interfaces and ports (reference, section 7). Parsed and validated; nothing here builds a network. */
+#include "spec/field.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/names.h"
+#include "base/parse.h"
+#include "base/text.h"
+
+static const char *const no_interface = "not the name of a network interface";
+
+int field_interface_pair(struct setting_reader *reader, const char *value)
+{
+	struct interface_list *list = field_of(reader);
+	struct interface_pair pair = { 0 }, *added;
+	const char *colon = strchr(value, ':');
+
+	pair.host = arena_text_n(reader->arena, value, colon ? (size_t)(colon - value) : strlen(value));
+	pair.container = colon ? arena_text(reader->arena, colon + 1) : NULL;
+	if (!name_is_interface(pair.host) || (pair.container && !name_is_interface(pair.container)))
+		return field_refuse(reader, no_interface);
+	added = list_grow(reader->arena, (void **)&list->items, &list->count, sizeof(*added));
+	*added = pair;
+	return 0;
+}
+
+int field_bridge(struct setting_reader *reader, const char *value)
+{
+	if (!name_is_interface(value))
+		return field_refuse(reader, no_interface);
+	return field_text(reader, value);
+}
+
+int field_zone(struct setting_reader *reader, const char *value)
+{
+	if (text_empty(value) || !name_is_interface(arena_format(reader->arena, "vz-%s", value)))
+		return field_refuse(reader, "'vz-' and the zone's name make no interface name of up to 15 bytes");
+	return field_text(reader, value);
+}
+
+int field_port(struct setting_reader *reader, const char *value)
+{
+	struct port_list *list = &reader->spec->ports;
+	struct port port = { .protocol = IPPROTO_TCP }, *added;
+	const char *rest = value, *colon;
+
+	if (text_after(rest, "udp:"))
+		port.protocol = IPPROTO_UDP;
+	if (text_after(rest, "tcp:") || text_after(rest, "udp:"))
+		rest += strlen("tcp:");
+	colon = strchr(rest, ':');
+	if (parse_port(&port.host, arena_text_n(reader->arena, rest,
+						colon ? (size_t)(colon - rest) : strlen(rest))) < 0)
+		return field_refuse(reader, "the port is not between 1 and 65535");
+	port.container = port.host;
+	if (colon && parse_port(&port.container, colon + 1) < 0)
+		return field_refuse(reader, "the container's port is not between 1 and 65535");
+
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].protocol == port.protocol && list->items[i].host == port.host)
+			return field_refuse(reader, "this port of the host was given before");
+	added = list_grow(reader->arena, (void **)&list->items, &list->count, sizeof(*added));
+	*added = port;
+	return 0;
+}
+
+char *field_print_interface_pairs(struct arena *arena, const struct setting *row, const struct spec *spec)
+{
+	const struct interface_list *list = field_in(row, spec);
+	struct text_list words = { 0 };
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct interface_pair *pair = &list->items[i];
+
+		text_list_add(arena, &words,
+			      arena_format(arena, "%s%s%s", pair->host, pair->container ? ":" : "",
+					   pair->container ? pair->container : ""));
+	}
+	return field_join(arena, &words, "\n");
+}
+
+char *field_print_ports(struct arena *arena, const struct setting *row, const struct spec *spec)
+{
+	struct text_list words = { 0 };
+
+	(void)row;
+	for (size_t i = 0; i < spec->ports.count; i++) {
+		const struct port *port = &spec->ports.items[i];
+
+		text_list_add(arena, &words,
+			      arena_format(arena, "%s:%u:%u", port->protocol == IPPROTO_UDP ? "udp" : "tcp",
+					   port->host, port->container));
+	}
+	return field_join(arena, &words, "\n");
+}

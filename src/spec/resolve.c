@@ -1,0 +1,161 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "spec/check.h"
+#include "spec/readers.h"
+
+#define ID_RANGE 65536
+
+static int derive_machine_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts)
+{
+	const char *path = spec->directory ? spec->directory : spec->image ? spec->image : spec->mstack;
+	const char *name;
+	char *stem;
+
+	if (!path)
+		path = spec->oci_bundle;
+	name = text_equal(path, "/") ? facts->host_name : path_name(path);
+	stem = arena_text(arena, name ? name : "");
+	if (!spec->directory && text_ends(stem, ".raw"))
+		stem[strlen(stem) - strlen(".raw")] = '\0';
+	else if (!spec->directory && text_ends(stem, ".mstack"))
+		stem[strlen(stem) - strlen(".mstack")] = '\0';
+
+	spec->machine = name_clean(arena, stem);
+	if (!spec->machine || !name_is_machine(spec->machine))
+		return fail_input("cannot make a machine name from '%s' (try --machine=NAME)", path);
+	spec->machine_suffix = spec->ephemeral == TRISTATE_YES;
+	return 0;
+}
+
+int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts)
+{
+	int r = check_image(spec);
+
+	if (r < 0)
+		return r;
+	/* A copy that would be thrown away at once is better not made. */
+	if (spec->template && !spec->directory && spec->ephemeral == TRISTATE_YES) {
+		spec->directory = spec->template;
+		spec->template = NULL;
+	}
+	if (!spec->directory && !spec->image && !spec->mstack && !spec->oci_bundle && !spec->machine)
+		spec->directory = path_simplify(arena, facts->working_directory);
+	if (!spec->machine)
+		return derive_machine_name(arena, spec, facts);
+	return 0;
+}
+
+static void resolve_start(struct spec *spec)
+{
+	if (spec->boot == TRISTATE_YES)
+		spec->start = START_BOOT;
+	else if (spec->as_pid2 == TRISTATE_YES)
+		spec->start = START_PID2;
+	else
+		spec->start = START_COMMAND;
+}
+
+static void resolve_users(struct spec *spec, const struct resolve_facts *facts)
+{
+	bool root = facts->uid == 0;
+
+	if (spec->userns == USERNS_UNSET)
+		spec->userns = USERNS_PICK;
+	if (spec->ownership == OWNERSHIP_UNSET)
+		spec->ownership = spec->userns == USERNS_PICK || spec->userns == USERNS_MANAGED ? OWNERSHIP_AUTO
+												: OWNERSHIP_OFF;
+	/* Without root no owner can be mapped or changed: the tree belongs to the ids that the container gets. */
+	if (!root && spec->ownership == OWNERSHIP_AUTO)
+		spec->ownership = OWNERSHIP_OFF;
+	if (spec->userns != USERNS_NO && spec->uid_range == 0)
+		spec->uid_range = ID_RANGE;
+}
+
+static void resolve_console(struct spec *spec, const struct resolve_facts *facts)
+{
+	bool terminals = facts->stdin_is_terminal && facts->stdout_is_terminal;
+
+	if (spec->console == CONSOLE_UNSET)
+		spec->console = terminals ? CONSOLE_INTERACTIVE : CONSOLE_READ_ONLY;
+	else if (spec->console == CONSOLE_AUTOPIPE)
+		spec->console = terminals ? CONSOLE_INTERACTIVE : CONSOLE_PIPE;
+	if (spec->console != CONSOLE_PIPE)
+		return;
+	if (terminals && !spec->quiet)
+		log_notice("the container gets our terminal itself, and may type into it (try --console=interactive)");
+	spec->quiet = true;
+}
+
+static void settle(int *state)
+{
+	if (*state == TRISTATE_UNSET)
+		*state = TRISTATE_NO;
+}
+
+static void resolve_rest(struct spec *spec)
+{
+	settle(&spec->ephemeral);
+	settle(&spec->read_only);
+	settle(&spec->notify_ready);
+	settle(&spec->suppress_sync);
+	settle(&spec->no_new_privileges);
+	settle(&spec->network_veth);
+	settle(&spec->private_network);
+	if (spec->share_pid || spec->share_uts)
+		spec->registration = REGISTER_NO;
+}
+
+/* As text, but a "/" goes before every other byte, so that a directory stands before what is in it. */
+static int path_order(const char *a, const char *b)
+{
+	int x, y;
+
+	while (*a && *a == *b)
+		a++, b++;
+	x = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
+	y = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
+	return x - y;
+}
+
+/* Parents first; what goes to the same place keeps its order, and so the last one is on top. */
+static void sort_mounts(struct custom_mount_list *mounts)
+{
+	for (size_t i = 1; i < mounts->count; i++) {
+		struct custom_mount mount = mounts->items[i];
+		size_t place = i;
+
+		for (; place > 0; place--) {
+			if (path_order(mounts->items[place - 1].destination, mount.destination) <= 0)
+				break;
+			mounts->items[place] = mounts->items[place - 1];
+		}
+		mounts->items[place] = mount;
+	}
+}
+
+int spec_resolve(struct arena *arena, struct spec *spec, const struct resolve_facts *facts)
+{
+	int r = spec_resolve_name(arena, spec, facts);
+
+	if (r < 0)
+		return r;
+	resolve_start(spec);
+	resolve_users(spec, facts);
+	resolve_rest(spec);
+	r = check_combinations(spec, facts);
+	if (r < 0)
+		return r;
+	r = check_unbuilt(arena, spec);
+	if (r < 0)
+		return r;
+	resolve_console(spec, facts);
+	sort_mounts(&spec->mounts);
+	return 0;
+}
