@@ -15,22 +15,34 @@ struct tmpfs_row {
 /* What a tool left mounted below the tree's /tmp stays. Our /dev and /run always come on top:
  * what was there would be the host's, and the nodes below would be made in it. */
 static const struct tmpfs_row row_tmp = {
-	"/tmp", "mode=01777,size=10%,nr_inodes=400k",
-	MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME, STEP_UNLESS_MOUNTED | STEP_WARN,
+	"/tmp",
+	"mode=01777,size=10%,nr_inodes=400k",
+	MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME,
+	STEP_UNLESS_MOUNTED | STEP_WARN,
 };
 static const struct tmpfs_row row_sys = {
-	"/sys", "mode=0555,size=4m,nr_inodes=1k", STEP_API, 0,
+	"/sys",
+	"mode=0555,size=4m,nr_inodes=1k",
+	STEP_API,
+	0,
 };
 static const struct tmpfs_row row_dev = {
-	"/dev", "mode=0755,size=4m,nr_inodes=64k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME, 0,
+	"/dev",
+	"mode=0755,size=4m,nr_inodes=64k",
+	MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME,
+	0,
 };
 static const struct tmpfs_row row_shm = {
-	"/dev/shm", "mode=01777,size=10%,nr_inodes=400k",
-	MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME, 0,
+	"/dev/shm",
+	"mode=01777,size=10%,nr_inodes=400k",
+	MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME,
+	0,
 };
 static const struct tmpfs_row row_run = {
-	"/run", "mode=0755,size=20%,nr_inodes=800k",
-	MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME, 0,
+	"/run",
+	"mode=0755,size=20%,nr_inodes=800k",
+	MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME,
+	0,
 };
 
 /* The parts of sysfs that a container with a network of its own sees, and where a tmpfs needs
@@ -42,7 +54,8 @@ static const char *const proc_masked[] = {
 	"/proc/kallsyms", "/proc/kcore", "/proc/keys", "/proc/sysrq-trigger", "/proc/timer_list",
 };
 static const char *const proc_read_only[] = {
-	"/proc/acpi", "/proc/apm", "/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/scsi",
+	"/proc/acpi", "/proc/apm", "/proc/asound", "/proc/bus",
+	"/proc/fs",   "/proc/irq", "/proc/scsi",
 };
 
 static uint64_t sys_read_only(const struct planner *p)
@@ -92,10 +105,11 @@ static void add_host_sys(struct planner *p)
 		step_bind(p, "/sys", "/sys", attributes)->flags |= STEP_RECURSIVE;
 		return;
 	}
-	step_mount(p, "sysfs", "/sys", NULL, attributes);
+	/* Nested, the network may be that of a container further out. */
+	step_mount(p, "sysfs", "/sys", NULL, attributes)->flags |= STEP_ELSE_BIND;
 	if (p->host->selinux)
-		step_bind(p, "/sys/fs/selinux", "/sys/fs/selinux", STEP_API | MOUNT_ATTR_RDONLY)->flags |=
-			STEP_OPTIONAL;
+		step_bind(p, "/sys/fs/selinux", "/sys/fs/selinux", STEP_API | MOUNT_ATTR_RDONLY)
+			->flags |= STEP_OPTIONAL;
 }
 
 /* Without a cgroup namespace: the host's hierarchy read-only, our part of it writable. */
@@ -147,7 +161,8 @@ static void add_proc_sys(struct planner *p)
 	}
 	/* The clone of /proc/sys/net must be made while /proc/sys is still writable. */
 	step_bind(p, "/proc/sys", "/proc/sys", 0)->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
-	step_bind(p, "/proc/sys/net", "/proc/sys/net", 0)->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
+	step_bind(p, "/proc/sys/net", "/proc/sys/net", 0)->flags |= STEP_SOURCE_IN_CONTAINER |
+								    STEP_INHERITS;
 	step_add(p, STEP_RESTRICT, "/proc/sys")->attributes = STEP_API | MOUNT_ATTR_RDONLY;
 }
 
@@ -169,9 +184,11 @@ static void add_proc_covers(struct planner *p)
 	}
 	p->reason = "a boot id for every start";
 	step_bind(p, "/run/host/proc-sys-kernel-random-boot-id", "/proc/sys/kernel/random/boot_id",
-		  attributes)->flags |= from_host | STEP_WARN;
+		  attributes)
+		->flags |= from_host | STEP_WARN;
 	p->reason = "the kernel's log is the host's";
-	step_bind(p, "/run/host/proc-kmsg", "/proc/kmsg", attributes)->flags |= from_host | STEP_OPTIONAL;
+	step_bind(p, "/run/host/proc-kmsg", "/proc/kmsg", attributes)->flags |= from_host |
+										STEP_OPTIONAL;
 }
 
 static void add_payload_sys(struct planner *p)
@@ -188,8 +205,8 @@ static void add_payload_sys(struct planner *p)
 	step_mount(p, "sysfs", "/sys/fs", NULL, attributes);
 	for (size_t i = 0; i < ARRAY_SIZE(sysfs_parts); i++)
 		step_bind(p, arena_format(p->arena, "/sys/fs/%s", sysfs_parts[i]),
-			  arena_format(p->arena, "/sys/%s", sysfs_parts[i]), attributes)->flags |=
-			STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
+			  arena_format(p->arena, "/sys/%s", sysfs_parts[i]), attributes)
+			->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
 	step_add(p, STEP_UNMOUNT, "/sys/fs");
 }
 
@@ -213,13 +230,17 @@ void api_fs_payload(struct planner *p)
 {
 	p->reason = "API file systems";
 	step_mount(p, "proc", "/proc", NULL, STEP_API)->flags |= STEP_FOLLOW;
+	add_payload_sys(p);
+	/* The host's proc and sysfs had to be in sight until here. */
+	p->reason = "nothing of the host is in reach";
+	step_add(p, STEP_LEAVE, NULL);
 	/* Whatever covers a part of /proc keeps containers inside from mounting a fresh one. */
 	if (!p->skip_proc_masks) {
 		if (p->spec->api_vfs != API_VFS_WRITABLE)
 			add_proc_sys(p);
 		add_proc_covers(p);
 	}
-	add_payload_sys(p);
+	p->reason = "API file systems";
 	add_payload_cgroup(p);
 	step_mount(p, "mqueue", "/dev/mqueue", NULL, STEP_API)->flags |= STEP_OPTIONAL;
 }

@@ -59,7 +59,8 @@ static void add_spawn(struct planner *p)
 	step->number = clone_flags(p);
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
 		if (step->number & namespaces[i].flag)
-			names = arena_format(p->arena, "%s%s%s", names, *names ? " " : "", namespaces[i].name);
+			names = arena_format(p->arena, "%s%s%s", names, *names ? " " : "",
+					     namespaces[i].name);
 	step->data = names;
 }
 
@@ -103,9 +104,9 @@ static int build_host(struct planner *p)
 	r = root_host(p); /* first: all else is mounted in it */
 	if (r < 0)
 		return r;
-	api_fs_host(p);		 /* /dev and /run before what is made in them */
-	devices_add(p);		 /* /dev/pts before the console's pty */
-	devices_console(p);	 /* before the user's mounts: they may cover /dev, and must not be written */
+	api_fs_host(p);	    /* /dev and /run before what is made in them */
+	devices_add(p);	    /* /dev/pts before the console's pty */
+	devices_console(p); /* before the user's mounts: they may cover /dev, and must not be written */
 	integration_run_host(p); /* before the user's mounts: --inaccessible= takes nodes from it */
 	r = mounts_host(p);	 /* may cover anything above */
 	if (r < 0)
@@ -149,10 +150,10 @@ static void decide(struct planner *p)
 
 	p->userns = taken->userns != RUNG_NONE;
 	p->rootless = rung_is_rootless(taken->userns);
-	p->own_network = spec->private_network == TRISTATE_YES && !taken->network_shared;
+	p->own_network = spec_has_private_network(spec) && !taken->network_shared;
 	p->read_only = (spec->read_only == TRISTATE_YES || spec->volatile_mode == VOLATILE_STATE) &&
-		       spec->volatile_mode != VOLATILE_YES && spec->volatile_mode != VOLATILE_OVERLAY &&
-		       !has_custom_root(spec);
+		       spec->volatile_mode != VOLATILE_YES &&
+		       spec->volatile_mode != VOLATILE_OVERLAY && !has_custom_root(spec);
 	p->etc_writable = !p->read_only && !p->root->read_only_medium;
 	if (spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_OVERLAY)
 		p->etc_writable = true;
@@ -163,19 +164,26 @@ static void decide(struct planner *p)
 	p->mount_base = p->userns && !p->rootless ? taken->base : 0;
 }
 
-int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec, const struct host *host,
-	       const struct root_facts *root, const struct taken *taken)
+int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,
+	       const struct host *host, const struct root_facts *root, const struct taken *taken)
 {
 	struct plan result = { 0 };
 	struct planner p = {
-		.arena = arena, .plan = &result, .spec = spec, .host = host, .root = root, .taken = taken,
+		.arena = arena,
+		.plan = &result,
+		.spec = spec,
+		.host = host,
+		.root = root,
+		.taken = taken,
 	};
 	int r;
 
 	decide(&p);
 	if (taken->nested_proc_masked)
-		return fail_plain(-EPERM, "cannot mount a fresh '/proc' inside this container: parts of its own "
-					  "are masked (start the outer container with --nesting)");
+		return fail_plain(
+			-EPERM,
+			"cannot mount a fresh '/proc' inside this container: parts of its own "
+			"are masked (start the outer container with --nesting)");
 
 	build_before(&p);
 	r = build_host(&p);

@@ -17,12 +17,9 @@ struct link_row {
 };
 
 static const struct link_row links[] = {
-	{ "/dev/fd", "/proc/self/fd" },
-	{ "/dev/stdin", "/proc/self/fd/0" },
-	{ "/dev/stdout", "/proc/self/fd/1" },
-	{ "/dev/stderr", "/proc/self/fd/2" },
-	{ "/dev/core", "/proc/kcore" },
-	{ "/dev/ptmx", "pts/ptmx" },
+	{ "/dev/fd", "/proc/self/fd" },	      { "/dev/stdin", "/proc/self/fd/0" },
+	{ "/dev/stdout", "/proc/self/fd/1" }, { "/dev/stderr", "/proc/self/fd/2" },
+	{ "/dev/core", "/proc/kcore" },	      { "/dev/ptmx", "pts/ptmx" },
 };
 
 /* makedev(3) is no constant expression; for small numbers it is this. linux/miscdevice.h has them. */
@@ -45,7 +42,9 @@ static void add_node(struct planner *p, const struct host_device *device)
 		step->mode = device->mode & 07777;
 		step->device = device->device;
 	}
-	step_link(p, arena_format(p->arena, "/dev/char/%u:%u", major(device->device), minor(device->device)),
+	step_link(p,
+		  arena_format(p->arena, "/dev/char/%u:%u", major(device->device),
+			       minor(device->device)),
 		  arena_format(p->arena, "..%s", device->path + strlen("/dev")));
 }
 
@@ -64,7 +63,8 @@ static const char *pts_options(struct planner *p)
 	if (mapped)
 		options = arena_format(p->arena, "%s,gid=%u", options, p->mount_base + TTY_GROUP);
 	if (p->spec->selinux_apifs_context)
-		options = arena_format(p->arena, "%s,context=\"%s\"", options, p->spec->selinux_apifs_context);
+		options = arena_format(p->arena, "%s,context=\"%s\"", options,
+				       p->spec->selinux_apifs_context);
 	return options;
 }
 
@@ -95,11 +95,12 @@ void devices_console(struct planner *p)
 	step_add(p, STEP_CONSOLE, "/dev/console");
 }
 
-static const char *rule(struct planner *p, const char *rules, const struct host_device *device, const char *access)
+static const char *rule(struct planner *p, const char *rules, const struct host_device *device,
+			const char *access)
 {
 	return arena_format(p->arena, "%s%s%c %u:%u %s", rules, *rules ? ", " : "",
-			    S_ISBLK(device->mode) ? 'b' : 'c', major(device->device), minor(device->device),
-			    access);
+			    S_ISBLK(device->mode) ? 'b' : 'c', major(device->device),
+			    minor(device->device), access);
 }
 
 /* --bind= of a device node is the wish that it can be opened; never that it can be made. */
@@ -112,7 +113,8 @@ static const char *bound_rules(struct planner *p, const char *rules)
 			continue;
 		for (size_t j = 0; j < p->host->bound_devices_count; j++)
 			if (text_equal(p->host->bound_devices[j].path, mount->source))
-				rules = rule(p, rules, &p->host->bound_devices[j], mount->read_only ? "r" : "rw");
+				rules = rule(p, rules, &p->host->bound_devices[j],
+					     mount->read_only ? "r" : "rw");
 	}
 	return rules;
 }

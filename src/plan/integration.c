@@ -39,7 +39,8 @@ static const char *uuid_line(struct planner *p, const uint8_t id[16])
 
 static void add_identity(struct planner *p)
 {
-	const char *service = p->spec->container_service ? p->spec->container_service : "systemd-nspawn";
+	const char *service = p->spec->container_service ? p->spec->container_service
+							 : "systemd-nspawn";
 	struct step *step;
 
 	p->reason = "container interface";
@@ -60,7 +61,8 @@ static void add_proc_files(struct planner *p)
 	if (p->skip_proc_masks)
 		return;
 	p->reason = "a boot id for every start";
-	step_file(p, "/run/host/proc-sys-kernel-random-boot-id", 0444, uuid_line(p, p->taken->boot_id));
+	step_file(p, "/run/host/proc-sys-kernel-random-boot-id", 0444,
+		  uuid_line(p, p->taken->boot_id));
 
 	p->reason = "the kernel's log is the host's";
 	step = step_add(p, STEP_NODE, "/run/host/proc-kmsg");
@@ -74,8 +76,8 @@ static bool credentials_for_user(const struct planner *p)
 {
 	const char *user = p->spec->user;
 
-	return p->spec->no_new_privileges == TRISTATE_YES && p->spec->start == START_COMMAND && user &&
-	       !text_equal(user, "root") && !text_equal(user, "0");
+	return p->spec->no_new_privileges == TRISTATE_YES && p->spec->start == START_COMMAND &&
+	       user && !text_equal(user, "root") && !text_equal(user, "0");
 }
 
 static void add_credentials(struct planner *p)
@@ -133,7 +135,7 @@ void integration_seal(struct planner *p)
 static enum resolv_conf_mode resolv_conf_auto(const struct planner *p)
 {
 	/* Without the host's network the host's servers may be out of reach. */
-	if (p->spec->private_network == TRISTATE_YES)
+	if (spec_has_private_network(p->spec))
 		return RESOLV_OFF;
 	if (p->host->resolved_stub)
 		return p->etc_writable ? RESOLV_COPY_STUB : RESOLV_BIND_STUB;
@@ -147,18 +149,14 @@ static const char *resolv_conf_source(enum resolv_conf_mode mode)
 	switch (mode) {
 	case RESOLV_COPY_STATIC:
 	case RESOLV_REPLACE_STATIC:
-	case RESOLV_BIND_STATIC:
-		return "/usr/lib/systemd/resolv.conf";
+	case RESOLV_BIND_STATIC: return "/usr/lib/systemd/resolv.conf";
 	case RESOLV_COPY_UPLINK:
 	case RESOLV_REPLACE_UPLINK:
-	case RESOLV_BIND_UPLINK:
-		return "/run/systemd/resolve/resolv.conf";
+	case RESOLV_BIND_UPLINK: return "/run/systemd/resolve/resolv.conf";
 	case RESOLV_COPY_STUB:
 	case RESOLV_REPLACE_STUB:
-	case RESOLV_BIND_STUB:
-		return "/run/systemd/resolve/stub-resolv.conf";
-	default:
-		return "/etc/resolv.conf";
+	case RESOLV_BIND_STUB: return "/run/systemd/resolve/stub-resolv.conf";
+	default: return "/etc/resolv.conf";
 	}
 }
 
@@ -225,7 +223,8 @@ static enum timezone_mode add_zone_link(struct planner *p)
 		return TIMEZONE_OFF;
 	if (!p->root->has_localtime_zone)
 		return TIMEZONE_BIND;
-	step = step_link(p, "/etc/localtime", arena_format(p->arena, "../usr/share/zoneinfo/%s", zone));
+	step = step_link(p, "/etc/localtime",
+			 arena_format(p->arena, "../usr/share/zoneinfo/%s", zone));
 	step->flags |= STEP_REPLACE | STEP_WARN;
 	return TIMEZONE_OFF;
 }
@@ -270,8 +269,9 @@ static int refuse_journal(const struct planner *p, bool *ret_skip)
 		*ret_skip = true;
 		return 0;
 	}
-	return fail_plain(-ENOENT, "cannot link the journal: the host has no '/var/log/journal' "
-				   "(make it, or use --link-journal=try-%s)",
+	return fail_plain(-ENOENT,
+			  "cannot link the journal: the host has no '/var/log/journal' "
+			  "(make it, or use --link-journal=try-%s)",
 			  p->spec->link_journal == JOURNAL_GUEST ? "guest" : "host");
 }
 

@@ -35,24 +35,6 @@ static const struct attribute_word attribute_words[] = {
 	{ "diratime", 0, MOUNT_ATTR_NODIRATIME },
 };
 
-static const char *reason_of(const struct custom_mount *mount)
-{
-	static const char *const options[][2] = {
-		[MOUNT_BIND] = { "--bind=", "--bind-ro=" },
-		[MOUNT_TMPFS] = { "--tmpfs=", "--tmpfs=" },
-		[MOUNT_OVERLAY] = { "--overlay=", "--overlay-ro=" },
-		[MOUNT_INACCESSIBLE] = { "--inaccessible=", "--inaccessible=" },
-	};
-	static const char *const keys[][2] = {
-		[MOUNT_BIND] = { "Bind=", "BindReadOnly=" },
-		[MOUNT_TMPFS] = { "TemporaryFileSystem=", "TemporaryFileSystem=" },
-		[MOUNT_OVERLAY] = { "Overlay=", "OverlayReadOnly=" },
-		[MOUNT_INACCESSIBLE] = { "Inaccessible=", "Inaccessible=" },
-	};
-
-	return (mount->origin == BY_FILE ? keys : options)[mount->kind][mount->read_only];
-}
-
 static bool apply_word(const char *word, uint64_t *attributes)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(attribute_words); i++) {
@@ -73,15 +55,16 @@ static struct step *add_tmpfs(struct planner *p, const struct custom_mount *moun
 	text_split(p->arena, &words, mount->options ? mount->options : "mode=0755", ",");
 	for (size_t i = 0; i < words.count; i++)
 		if (!apply_word(words.items[i], &attributes))
-			options = arena_format(p->arena, "%s%s%s", options, *options ? "," : "", words.items[i]);
+			options = arena_format(p->arena, "%s%s%s", options, *options ? "," : "",
+					       words.items[i]);
 
 	return step_mount(p, "tmpfs", target, step_tmpfs_options(p, options), attributes);
 }
 
 static struct step *add_bind(struct planner *p, const struct custom_mount *mount, const char *target)
 {
-	struct step *step =
-		step_bind(p, mount->source, target, mount->read_only ? MOUNT_ATTR_RDONLY : 0);
+	struct step *step = step_bind(p, mount->source, target,
+				      mount->read_only ? MOUNT_ATTR_RDONLY : 0);
 
 	step->idmap = mount->idmap;
 	if (mount->recursive)
@@ -93,7 +76,8 @@ static struct step *add_bind(struct planner *p, const struct custom_mount *mount
 	return step;
 }
 
-static struct step *add_overlay(struct planner *p, const struct custom_mount *mount, const char *target)
+static struct step *add_overlay(struct planner *p, const struct custom_mount *mount,
+				const char *target)
 {
 	struct step *step = step_add(p, STEP_OVERLAY, target);
 
@@ -112,8 +96,8 @@ static struct step *add_overlay(struct planner *p, const struct custom_mount *mo
 
 static void add_inaccessible(struct planner *p, const struct custom_mount *mount)
 {
-	struct step *step =
-		step_bind(p, "/run/host/inaccessible", mount->destination, MOUNT_ATTR_RDONLY);
+	struct step *step = step_bind(p, "/run/host/inaccessible", mount->destination,
+				      MOUNT_ATTR_RDONLY);
 
 	step->flags |= STEP_SOURCE_IN_CONTAINER | STEP_MATCH_TYPE;
 	step->mount = mount;
@@ -121,20 +105,12 @@ static void add_inaccessible(struct planner *p, const struct custom_mount *mount
 
 static void add(struct planner *p, const struct custom_mount *mount, const char *target)
 {
-	p->reason = reason_of(mount);
+	p->reason = mount->reason;
 	switch (mount->kind) {
-	case MOUNT_BIND:
-		add_bind(p, mount, target)->mount = mount;
-		break;
-	case MOUNT_TMPFS:
-		add_tmpfs(p, mount, target)->mount = mount;
-		break;
-	case MOUNT_OVERLAY:
-		add_overlay(p, mount, target)->mount = mount;
-		break;
-	case MOUNT_INACCESSIBLE:
-		add_inaccessible(p, mount);
-		break;
+	case MOUNT_BIND: add_bind(p, mount, target)->mount = mount; break;
+	case MOUNT_TMPFS: add_tmpfs(p, mount, target)->mount = mount; break;
+	case MOUNT_OVERLAY: add_overlay(p, mount, target)->mount = mount; break;
+	case MOUNT_INACCESSIBLE: add_inaccessible(p, mount); break;
 	}
 }
 
@@ -158,8 +134,9 @@ static const char *stage_path(struct planner *p, size_t index)
 static int check(const struct planner *p, const struct custom_mount *mount)
 {
 	if (mount->kind == MOUNT_BIND && mount->idmap != IDMAP_NONE && p->rootless)
-		return fail_input("cannot map the owners of '%s' without root (leave out the idmap option of %s)",
-				  mount->words ? mount->words : mount->destination, reason_of(mount));
+		return fail_input("cannot map the owners of '%s' without root (leave out the idmap "
+				  "option of %s)",
+				  mount->words ? mount->words : mount->destination, mount->reason);
 	return 0;
 }
 
@@ -204,8 +181,9 @@ void mounts_payload(struct planner *p)
 			add(p, mount, mount->destination);
 			continue;
 		}
-		p->reason = reason_of(mount);
-		step = step_bind(p, stage_path(p, i), mount->destination, mount->read_only ? MOUNT_ATTR_RDONLY : 0);
+		p->reason = mount->reason;
+		step = step_bind(p, stage_path(p, i), mount->destination,
+				 mount->read_only ? MOUNT_ATTR_RDONLY : 0);
 		step->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS | STEP_RECURSIVE;
 		step->mount = mount;
 	}

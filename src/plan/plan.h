@@ -63,16 +63,18 @@ enum step_kind {
 	STEP_SESSION,	/* setsid, stdio, controlling terminal; data: "pty" or "pipe" */
 	STEP_HOSTNAME,	/* data */
 	STEP_KEYRING,
-	STEP_OOM_SCORE, STEP_AFFINITY, STEP_PERSONALITY,
+	STEP_OOM_SCORE,	/* number */
+	STEP_AFFINITY,	/* the set is in the spec */
+	STEP_PERSONALITY, /* number */
 	STEP_RLIMIT,	/* number, soft, hard */
 	STEP_SECCOMP,	/* data: which filter */
 	STEP_SELINUX,	/* data: context */
 	STEP_USER,	/* data: user name or NULL for root */
 	STEP_CAPABILITIES, /* number: retained mask; soft: ambient mask */
 	STEP_NO_NEW_PRIVILEGES,
-	STEP_SYSCTL,	/* target: path below /proc/sys, data: value */
+	STEP_SYSCTL,	/* target: file below /proc/sys, data: value */
 	STEP_STUB,	/* PID 1 stub, payload is PID 2 */
-	STEP_CHDIR,
+	STEP_CHDIR,	/* target; NULL: the user's home */
 	STEP_EXEC,	/* data: program; the argument vector is in the spec */
 	STEP_KINDS
 };
@@ -94,6 +96,7 @@ enum step_flags {
 	STEP_ELSE_COPY = 1 << 13,    /* binds of files: where it cannot be bound, copy the contents */
 	STEP_MATCH_TYPE = 1 << 14,   /* binds: source is a directory of nodes; take reg, dir, fifo or sock (also for devices) as
 				      * the target is, which must exist */
+	STEP_ELSE_BIND = 1 << 16,    /* new instances: where that is denied, bind the host's at the same path, recursively */
 	STEP_KEEP_OPEN = 1 << 15,    /* the supervisor holds what was made open (O_RDWR) as long as the container runs */
 };
 

@@ -21,9 +21,12 @@ struct word_row {
 };
 
 static const struct word_row attribute_words[] = {
-	{ MOUNT_ATTR_RDONLY, "ro" },	     { MOUNT_ATTR_NOSUID, "nosuid" },
-	{ MOUNT_ATTR_NOEXEC, "noexec" },     { MOUNT_ATTR_NODEV, "nodev" },
-	{ MOUNT_ATTR_STRICTATIME, "strictatime" }, { MOUNT_ATTR_NOATIME, "noatime" },
+	{ MOUNT_ATTR_RDONLY, "ro" },
+	{ MOUNT_ATTR_NOSUID, "nosuid" },
+	{ MOUNT_ATTR_NOEXEC, "noexec" },
+	{ MOUNT_ATTR_NODEV, "nodev" },
+	{ MOUNT_ATTR_STRICTATIME, "strictatime" },
+	{ MOUNT_ATTR_NOATIME, "noatime" },
 	{ MOUNT_ATTR_NODIRATIME, "nodiratime" },
 };
 
@@ -41,6 +44,7 @@ static const struct word_row flag_words[] = {
 	{ STEP_INHERITS, "inherits" },
 	{ STEP_ELSE_COPY, "else-copy" },
 	{ STEP_MATCH_TYPE, "match-type" },
+	{ STEP_ELSE_BIND, "else-bind" },
 	{ STEP_KEEP_OPEN, "keep-open" },
 };
 
@@ -55,15 +59,6 @@ static const char *const idmap_names[] = {
 	[IDMAP_FULL] = "idmap",
 	[IDMAP_ROOT] = "rootidmap",
 	[IDMAP_OWNER] = "owneridmap",
-};
-
-static const char *const limit_names[RLIM_NLIMITS] = {
-	[RLIMIT_CPU] = "CPU",	      [RLIMIT_FSIZE] = "FSIZE",	      [RLIMIT_DATA] = "DATA",
-	[RLIMIT_STACK] = "STACK",     [RLIMIT_CORE] = "CORE",	      [RLIMIT_RSS] = "RSS",
-	[RLIMIT_NPROC] = "NPROC",     [RLIMIT_NOFILE] = "NOFILE",     [RLIMIT_MEMLOCK] = "MEMLOCK",
-	[RLIMIT_AS] = "AS",	      [RLIMIT_LOCKS] = "LOCKS",	      [RLIMIT_SIGPENDING] = "SIGPENDING",
-	[RLIMIT_MSGQUEUE] = "MSGQUEUE", [RLIMIT_NICE] = "NICE",	      [RLIMIT_RTPRIO] = "RTPRIO",
-	[RLIMIT_RTTIME] = "RTTIME",
 };
 
 /* ---- a text that grows ---- */
@@ -99,7 +94,8 @@ static void put_n(struct buffer *b, const char *text, size_t count)
 
 /* ---- words about a step ---- */
 
-static const char *words_of(struct arena *arena, const struct word_row *rows, size_t count, uint64_t bits)
+static const char *words_of(struct arena *arena, const struct word_row *rows, size_t count,
+			    uint64_t bits)
 {
 	const char *words = "";
 
@@ -149,42 +145,39 @@ static const char *what_of(struct arena *arena, const struct step *step)
 
 	switch (step->kind) {
 	case STEP_FILE:
-	case STEP_MKDIR:
-		return step->target;
+	case STEP_MKDIR: return step->target;
 	case STEP_NODE:
 		if (text_equal(step->data, "chr") || text_equal(step->data, "blk"))
 			return arena_format(arena, "%s %s %u:%u", step->target, step->data,
 					    major(step->device), minor(step->device));
 		return arena_format(arena, "%s %s", step->target, step->data);
-	case STEP_SYMLINK:
-		return arrow(arena, step->target, step->data);
-	case STEP_SYSCTL:
-		return arena_format(arena, "%s = %s", step->target, step->data);
+	case STEP_SYMLINK: return arrow(arena, step->target, step->data);
+	case STEP_SYSCTL: return arena_format(arena, "%s = %s", step->target, step->data);
 	case STEP_RLIMIT:
-		return arena_format(arena, "%s %s:%s", limit_names[step->number], limit_text(arena, step->soft),
-				    limit_text(arena, step->hard));
+		return arena_format(arena, "%s %s:%s", spec_limit_name((int)step->number),
+				    limit_text(arena, step->soft), limit_text(arena, step->hard));
 	case STEP_CAPABILITIES:
 		if (step->soft)
-			return arena_format(arena, "%#" PRIx64 ", ambient %#" PRIx64, step->number, step->soft);
+			return arena_format(arena, "%#" PRIx64 ", ambient %#" PRIx64, step->number,
+					    step->soft);
 		return arena_format(arena, "%#" PRIx64, step->number);
-	case STEP_PERSONALITY:
-		return arena_format(arena, "%#" PRIx64, step->number);
-	case STEP_USER:
-		return step->data ? step->data : "root";
+	case STEP_OOM_SCORE: return arena_format(arena, "%" PRId64, (int64_t)step->number);
+	case STEP_PERSONALITY: return arena_format(arena, "%#" PRIx64, step->number);
+	case STEP_USER: return step->data ? step->data : "root";
 	case STEP_BIND:
 		return arrow(arena, source ? source : "(temporary directory)", step->target);
 	case STEP_OVERLAY:
-		return arrow(arena, arena_format(arena, "%s%s", lowers_of(arena, step),
-						 source ? source : "(temporary directory)"), step->target);
-	case STEP_ROOT_OVERLAY:
-		return arrow(arena, source ? source : "tmpfs", step->target);
+		return arrow(arena,
+			     arena_format(arena, "%s%s", lowers_of(arena, step),
+					  source ? source : "(temporary directory)"),
+			     step->target);
+	case STEP_ROOT_OVERLAY: return arrow(arena, source ? source : "tmpfs", step->target);
 	case STEP_MOUNT:
 	case STEP_ROOT:
 	case STEP_COPY:
 	case STEP_SNAPSHOT:
 	case STEP_PIVOT_TREE:
-	case STEP_JOURNAL_LINK:
-		return arrow(arena, source, step->target);
+	case STEP_JOURNAL_LINK: return arrow(arena, source, step->target);
 	default:
 		if (step->data)
 			return step->data;
@@ -194,9 +187,9 @@ static const char *what_of(struct arena *arena, const struct step *step)
 
 static bool is_mount(enum step_kind kind)
 {
-	return kind == STEP_MOUNT || kind == STEP_BIND || kind == STEP_OVERLAY || kind == STEP_ROOT ||
-	       kind == STEP_VOLATILE_ROOT || kind == STEP_ROOT_OVERLAY || kind == STEP_CREDENTIALS ||
-	       kind == STEP_RESTRICT || kind == STEP_BIND_USER;
+	return kind == STEP_MOUNT || kind == STEP_BIND || kind == STEP_OVERLAY ||
+	       kind == STEP_ROOT || kind == STEP_VOLATILE_ROOT || kind == STEP_ROOT_OVERLAY ||
+	       kind == STEP_CREDENTIALS || kind == STEP_RESTRICT || kind == STEP_BIND_USER;
 }
 
 static const char *lock_mark(const struct step *step)
@@ -214,12 +207,9 @@ static const char *options_of(const struct step *step)
 	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY:
 	case STEP_SNAPSHOT:
-	case STEP_JOURNAL_LINK:
-		return step->data;
-	case STEP_DEVICE_FILTER:
-		return step->target;
-	default:
-		return NULL;
+	case STEP_JOURNAL_LINK: return step->data;
+	case STEP_DEVICE_FILTER: return step->target;
+	default: return NULL;
 	}
 }
 
@@ -240,7 +230,8 @@ static const char *details_of(struct arena *arena, const struct step *step)
 
 /* ---- text ---- */
 
-static void put_line(struct buffer *b, const struct step *step, size_t kind_width, size_t what_width, bool colour)
+static void put_line(struct buffer *b, const struct step *step, size_t kind_width,
+		     size_t what_width, bool colour)
 {
 	const char *kind = step_kind_name(step->kind);
 	const char *what = text_printable(b->arena, what_of(b->arena, step));
@@ -283,7 +274,8 @@ char *plan_describe(struct arena *arena, const struct step *step)
 {
 	const char *what = what_of(arena, step);
 
-	return arena_format(arena, "%s%s%s (%s)", step_kind_name(step->kind), *what ? " " : "", what, step->reason);
+	return arena_format(arena, "%s%s%s (%s)", step_kind_name(step->kind), *what ? " " : "",
+			    what, step->reason);
 }
 
 /* ---- JSON ---- */
@@ -369,11 +361,15 @@ static void put_object(struct buffer *b, const struct step *step, bool pretty)
 	if (step->idmap != IDMAP_NONE)
 		put_text(&o, "idmap", idmap_names[step->idmap]);
 	if (step->kind == STEP_NODE && step->device)
-		put_text(&o, "device", arena_format(b->arena, "%u:%u", major(step->device), minor(step->device)));
+		put_text(&o, "device",
+			 arena_format(b->arena, "%u:%u", major(step->device), minor(step->device)));
 	if (step->kind == STEP_RLIMIT) {
-		put_text(&o, "limit", limit_names[step->number]);
+		put_text(&o, "limit", spec_limit_name((int)step->number));
 		put_text(&o, "soft", limit_text(b->arena, step->soft));
 		put_text(&o, "hard", limit_text(b->arena, step->hard));
+	} else if (step->kind == STEP_OOM_SCORE) {
+		put_key(&o, "number");
+		put(b, what_of(b->arena, step));
 	} else if (step->number) {
 		put_number(&o, "number", step->number);
 	}

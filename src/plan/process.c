@@ -1,22 +1,11 @@
 #include "plan/process.h"
 
-#include <linux/capability.h>
 #include <sys/resource.h>
 
 #include "base/arena.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "plan/step.h"
-
-#define BIT(number) (UINT64_C(1) << (number))
-
-static const uint8_t capabilities_default[] = {
-	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SETGID,
-	CAP_SETUID, CAP_SETPCAP, CAP_LINUX_IMMUTABLE, CAP_NET_BIND_SERVICE, CAP_NET_BROADCAST, CAP_NET_RAW,
-	CAP_IPC_OWNER, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYS_NICE,
-	CAP_SYS_RESOURCE, CAP_SYS_TTY_CONFIG, CAP_MKNOD, CAP_LEASE, CAP_AUDIT_WRITE, CAP_AUDIT_CONTROL,
-	CAP_SETFCAP,
-};
 
 struct limit_row {
 	int resource;
@@ -43,19 +32,6 @@ static const struct limit_row limits[] = {
 	{ RLIMIT_RTTIME, RLIM_INFINITY, RLIM_INFINITY },
 };
 
-uint64_t process_capabilities(const struct planner *p)
-{
-	uint64_t keep = p->spec->capability_plus;
-
-	for (size_t i = 0; i < ARRAY_SIZE(capabilities_default); i++)
-		keep |= BIT(capabilities_default[i]);
-	if (p->spec->private_network == TRISTATE_YES)
-		keep |= BIT(CAP_NET_ADMIN);
-	else if (p->userns) /* it would be over a network that is not the container's */
-		keep &= ~BIT(CAP_NET_BIND_SERVICE);
-	return keep & ~p->spec->capability_minus;
-}
-
 static bool limit_default(const struct planner *p, const struct limit_row *row, struct limit *ret)
 {
 	*ret = (struct limit){ .set = true, .value = { row->soft, row->hard } };
@@ -77,7 +53,8 @@ static void add_limits(struct planner *p)
 
 		p->reason = "default limits";
 		if (limit.set)
-			p->reason = step_said(p, GROUP_RLIMIT_FIRST + resource, "--rlimit=", "Limit*=");
+			p->reason = step_said(p, GROUP_RLIMIT_FIRST + resource,
+					      "--rlimit=", "Limit*=");
 		else if (!limit_default(p, &limits[i], &limit))
 			continue;
 		step = step_add(p, STEP_RLIMIT, NULL);
@@ -90,12 +67,14 @@ static void add_limits(struct planner *p)
 static void add_seccomp(struct planner *p)
 {
 	const struct spec *spec = p->spec;
-	bool extended = spec->syscall_allow.count > 0 || spec->syscall_deny.count > 0 || spec->address_families_set;
+	bool extended = spec->syscall_allow.count > 0 || spec->syscall_deny.count > 0 ||
+			spec->address_families_set;
 
 	if (spec->no_seccomp)
 		return;
-	p->reason = extended ? step_said(p, GROUP_SYSCALL_FILTER, "--system-call-filter=", "SystemCallFilter=") :
-			       "default filter";
+	p->reason = extended ? step_said(p, GROUP_SYSCALL_FILTER,
+					 "--system-call-filter=", "SystemCallFilter=")
+			     : "default filter";
 	step_add(p, STEP_SECCOMP, NULL)->data =
 		arena_format(p->arena, "%s%s%s", extended ? "extended list" : "default list",
 			     spec->suppress_sync == TRISTATE_YES ? ", sync suppressed" : "",
@@ -110,7 +89,7 @@ static void add_scheduling(struct planner *p)
 	if (p->spec->oom_score_set) {
 		p->reason = step_said(p, GROUP_OOM_SCORE, "--oom-score-adjust=", "OOMScoreAdjust=");
 		step = step_add(p, STEP_OOM_SCORE, NULL);
-		step->data = arena_format(p->arena, "%d", p->spec->oom_score);
+		step->number = (uint64_t)(int64_t)p->spec->oom_score;
 	}
 	if (p->spec->cpu_affinity_set) {
 		p->reason = step_said(p, GROUP_CPU_AFFINITY, "--cpu-affinity=", "CPUAffinity=");
@@ -127,12 +106,13 @@ static void add_session(struct planner *p)
 		step_add(p, STEP_LOOPBACK, NULL);
 	}
 	if (p->own_network && p->userns) {
-		struct step *step = step_add(p, STEP_SYSCTL, "net/ipv4/ping_group_range");
+		struct step *step = step_add(p, STEP_SYSCTL, "/proc/sys/net/ipv4/ping_group_range");
 
 		/* ping(8) without privileges, as distributions set it on hosts */
 		p->reason = "ping works for everyone";
 		step->reason = p->reason;
-		step->data = arena_format(p->arena, "0 %u", MIN(MAX(p->taken->range, 1U) - 1, 2147483647U));
+		step->data = arena_format(p->arena, "0 %u",
+					  MIN(MAX(p->taken->range, 1U) - 1, 2147483647U));
 		step->flags |= STEP_OPTIONAL;
 	}
 }
@@ -142,8 +122,9 @@ static void add_identity(struct planner *p)
 	const char *name = p->spec->hostname ? p->spec->hostname : p->spec->machine;
 
 	if (!p->spec->share_uts && name) {
-		p->reason = p->spec->hostname ? step_said(p, GROUP_HOSTNAME, "--hostname=", "Hostname=") :
-						"machine name";
+		p->reason = p->spec->hostname
+				    ? step_said(p, GROUP_HOSTNAME, "--hostname=", "Hostname=")
+				    : "machine name";
 		step_add(p, STEP_HOSTNAME, NULL)->data = name;
 	}
 	p->reason = "the host's keys stay outside";
@@ -173,13 +154,15 @@ static void add_privileges(struct planner *p)
 	p->reason = p->spec->user ? step_said(p, GROUP_USER, "--uid=", "User=") : "default";
 	step_add(p, STEP_USER, NULL)->data = p->spec->user; /* needs CAP_SETUID */
 
-	p->reason = step_said(p, GROUP_CAPABILITY, "--capability=, --drop-capability=", "Capability=");
+	p->reason = step_said(p, GROUP_CAPABILITY,
+			      "--capability=, --drop-capability=", "Capability=");
 	step = step_add(p, STEP_CAPABILITIES, NULL);
-	step->number = process_capabilities(p);
+	step->number = spec_capabilities(p->spec);
 	step->soft = p->spec->capability_ambient;
 
 	if (p->spec->no_new_privileges == TRISTATE_YES) {
-		p->reason = step_said(p, GROUP_NO_NEW_PRIVILEGES, "--no-new-privileges=", "NoNewPrivileges=");
+		p->reason = step_said(p, GROUP_NO_NEW_PRIVILEGES,
+				      "--no-new-privileges=", "NoNewPrivileges=");
 		step_add(p, STEP_NO_NEW_PRIVILEGES, NULL);
 	}
 }
@@ -192,6 +175,9 @@ static void add_start(struct planner *p)
 	if (spec->working_directory) {
 		p->reason = step_said(p, GROUP_WORKING_DIRECTORY, "--chdir=", "WorkingDirectory=");
 		step_add(p, STEP_CHDIR, spec->working_directory);
+	} else if (spec->start != START_BOOT && spec->parameters.count == 0) {
+		p->reason = "a login shell begins at home";
+		step_add(p, STEP_CHDIR, NULL);
 	}
 	p->reason = "command";
 	if (spec->start == START_PID2) {

@@ -12,8 +12,8 @@
 
 struct skeleton_row {
 	const char *path;
-	const char *link;	/* a symbolic link to this, if it is there */
-	size_t has, link_has;	/* offsets in struct root_facts */
+	const char *link;     /* a symbolic link to this, if it is there */
+	size_t has, link_has; /* offsets in struct root_facts */
 	mode_t mode;
 };
 
@@ -62,7 +62,8 @@ static bool add_skeleton(struct planner *p, bool empty)
 			continue;
 		if (row->link && !fact(p, row->link_has))
 			continue;
-		step = row->link ? step_link(p, row->path, row->link) : step_dir(p, row->path, row->mode);
+		step = row->link ? step_link(p, row->path, row->link)
+				 : step_dir(p, row->path, row->mode);
 		/* On a medium that cannot be written: what is really needed is missed later, by name. */
 		step->flags |= STEP_OPTIONAL | STEP_UNLESS_EXISTS;
 	}
@@ -122,22 +123,23 @@ static void add_upper(struct planner *p)
 		p->reason = step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
 		step_add(p, STEP_ROOT_OVERLAY, "/")->source = p->root->ephemeral_upper;
 		break;
-	case VOLATILE_STATE:
-		break;
+	case VOLATILE_STATE: break;
 	}
 }
 
 static void add_state(struct planner *p)
 {
 	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=");
-	step_mount(p, "tmpfs", "/var", step_tmpfs_options(p, VOLATILE_OPTIONS), MOUNT_ATTR_STRICTATIME);
+	step_mount(p, "tmpfs", "/var", step_tmpfs_options(p, VOLATILE_OPTIONS),
+		   MOUNT_ATTR_STRICTATIME);
 }
 
 static void add_chown(struct planner *p)
 {
 	if (!p->taken->ownership_chown)
 		return;
-	p->reason = step_said(p, GROUP_USERNS, "--private-users-ownership=", "PrivateUsersOwnership=");
+	p->reason = step_said(p, GROUP_USERNS,
+			      "--private-users-ownership=", "PrivateUsersOwnership=");
 	step_add(p, STEP_CHOWN_TREE, "/");
 }
 
@@ -147,9 +149,9 @@ static void add_read_only(struct planner *p)
 
 	if (!p->read_only)
 		return;
-	p->reason = p->spec->volatile_mode == VOLATILE_STATE ?
-			    step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=") :
-			    step_said(p, GROUP_READ_ONLY, "--read-only", "ReadOnly=");
+	p->reason = p->spec->volatile_mode == VOLATILE_STATE
+			    ? step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=")
+			    : step_said(p, GROUP_READ_ONLY, "--read-only", "ReadOnly=");
 	step = step_add(p, STEP_RESTRICT, "/");
 	step->attributes = MOUNT_ATTR_RDONLY;
 	step->flags |= STEP_RECURSIVE;
@@ -169,11 +171,13 @@ void root_before(struct planner *p)
 
 	if (!p->spec->no_lock) {
 		p->reason = "one container at a time may write a tree";
-		step_add(p, STEP_LOCK, NULL)->source = p->spec->directory ? p->spec->directory : p->root->path;
+		step_add(p, STEP_LOCK, NULL)->source = p->spec->directory ? p->spec->directory
+									  : p->root->path;
 	}
 	if (p->root->snapshot_rung) {
-		p->reason = p->spec->template ? "--template=" :
-						step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
+		p->reason = p->spec->template
+				    ? "--template="
+				    : step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
 		step = step_add(p, STEP_SNAPSHOT, p->root->path);
 		step->source = p->spec->template ? p->spec->template : p->spec->directory;
 		step->data = p->root->snapshot_rung;

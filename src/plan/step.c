@@ -44,6 +44,7 @@ static const char *const kind_names[] = {
 	[STEP_JOURNAL_LINK] = "journal-link",
 	[STEP_BIND_USER] = "bind-user",
 	[STEP_ENTER] = "enter",
+	[STEP_LEAVE] = "leave",
 	[STEP_LOOPBACK] = "loopback",
 	[STEP_SESSION] = "session",
 	[STEP_HOSTNAME] = "hostname",
@@ -78,7 +79,8 @@ bool step_own(const struct planner *p, const char *path)
 		const struct step_area *area = &p->areas[i];
 
 		/* Of two mounts at one place the later one is on top. */
-		if (path_is_below(path, area->path) && (!best || strlen(area->path) >= strlen(best->path)))
+		if (path_is_below(path, area->path) &&
+		    (!best || strlen(area->path) >= strlen(best->path)))
 			best = area;
 	}
 	return best && best->ours;
@@ -95,10 +97,8 @@ static bool attaches(enum step_kind kind)
 	case STEP_OVERLAY:
 	case STEP_RESTRICT:
 	case STEP_CREDENTIALS:
-	case STEP_BIND_USER:
-		return true;
-	default:
-		return false;
+	case STEP_BIND_USER: return true;
+	default: return false;
 	}
 }
 
@@ -130,8 +130,8 @@ struct step *step_add(struct planner *p, enum step_kind kind, const char *target
 
 void step_mounted(struct planner *p, const char *path, bool ours)
 {
-	struct step_area *area =
-		list_grow(p->arena, (void **)&p->areas, &p->areas_count, sizeof(*p->areas));
+	struct step_area *area = list_grow(p->arena, (void **)&p->areas, &p->areas_count,
+					   sizeof(*p->areas));
 
 	area->path = path;
 	area->ours = ours;
@@ -162,8 +162,8 @@ struct step *step_file(struct planner *p, const char *target, mode_t mode, const
 	return step;
 }
 
-struct step *step_mount(struct planner *p, const char *type, const char *target, const char *options,
-			uint64_t attributes)
+struct step *step_mount(struct planner *p, const char *type, const char *target,
+			const char *options, uint64_t attributes)
 {
 	struct step *step = step_add(p, STEP_MOUNT, target);
 
@@ -192,22 +192,20 @@ const char *step_tmpfs_options(struct planner *p, const char *options)
 	const char *text = options ? options : "";
 
 	if (p->mount_base > 0)
-		text = arena_format(p->arena, "%s%suid=%u,gid=%u", text, *text ? "," : "", p->mount_base,
-				    p->mount_base);
+		text = arena_format(p->arena, "%s%suid=%u,gid=%u", text, *text ? "," : "",
+				    p->mount_base, p->mount_base);
 	if (label)
 		text = arena_format(p->arena, "%s%scontext=\"%s\"", text, *text ? "," : "", label);
 	return text;
 }
 
-const char *step_said(const struct planner *p, enum setting_group group, const char *option, const char *key)
+const char *step_said(const struct planner *p, enum setting_group group, const char *option,
+		      const char *key)
 {
 	switch (p->spec->group_origin[group]) {
-	case BY_OPTION:
-		return option;
-	case BY_FILE:
-		return key ? key : option;
+	case BY_OPTION: return option;
+	case BY_FILE: return key ? key : option;
 	case BY_DEFAULT:
-	default:
-		return "default";
+	default: return "default";
 	}
 }

@@ -28,13 +28,13 @@ struct planner {
 	enum step_side side; /* of the steps added next */
 	const char *reason;  /* likewise */
 
-	bool userns;	   /* the payload has a user namespace of its own */
-	bool rootless;	   /* no file system can be mapped, no device node made */
-	bool own_network;  /* a network namespace made for this container */
-	bool read_only;	   /* the tree is not to be written */
+	bool userns;	  /* the payload has a user namespace of its own */
+	bool rootless;	  /* no file system can be mapped, no device node made */
+	bool own_network; /* a network namespace made for this container */
+	bool read_only;	  /* the tree is not to be written */
 	bool etc_writable;
 	bool skip_proc_masks; /* nothing may cover parts of /proc */
-	uint32_t mount_base; /* what uid=0 of the container is in the options of a mount */
+	uint32_t mount_base;  /* what uid=0 of the container is in the options of a mount */
 
 	struct step_area *areas; /* mounts so far, for step_own() */
 	size_t areas_count;
@@ -48,9 +48,10 @@ struct step *step_add(struct planner *p, enum step_kind kind, const char *target
 struct step *step_dir(struct planner *p, const char *target, mode_t mode);
 struct step *step_link(struct planner *p, const char *target, const char *text);
 struct step *step_file(struct planner *p, const char *target, mode_t mode, const char *text);
-struct step *step_mount(struct planner *p, const char *type, const char *target, const char *options,
-			uint64_t attributes);
-struct step *step_bind(struct planner *p, const char *source, const char *target, uint64_t attributes);
+struct step *step_mount(struct planner *p, const char *type, const char *target,
+			const char *options, uint64_t attributes);
+struct step *step_bind(struct planner *p, const char *source, const char *target,
+		       uint64_t attributes);
 
 /* Note that something was mounted at PATH; step_mount() and step_bind() do. */
 void step_mounted(struct planner *p, const char *path, bool ours);
@@ -62,6 +63,7 @@ const char *step_tmpfs_options(struct planner *p, const char *options);
 bool step_own(const struct planner *p, const char *path);
 
 /* The option, or the key of the .nspawn file that said it; "default" where nobody spoke. */
-const char *step_said(const struct planner *p, enum setting_group group, const char *option, const char *key);
+const char *step_said(const struct planner *p, enum setting_group group, const char *option,
+		      const char *key);
 
 const char *step_kind_name(enum step_kind kind);
