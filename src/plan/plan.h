@@ -15,89 +15,101 @@
 struct arena;
 
 enum step_side {
-	SIDE_HOST_BEFORE, /* supervisor, before the payload exists: locks, ids, cgroup, namespaces */
+	SIDE_HOST_BEFORE, /* supervisor, no payload yet: locks, ids, cgroup, namespaces */
 	SIDE_HOST,	  /* supervisor, payload waits: the tree, in the private mount namespace */
 	SIDE_PAYLOAD,	  /* payload, after "go" */
 };
 
 enum step_kind {
-	/* before the payload exists (done by engine modules in this order; listed so that the plan is complete) */
-	STEP_LOCK,	/* source: tree that is locked; data: lock file */
-	STEP_SNAPSHOT,	/* --ephemeral, --template: source -> target (host paths); data: "btrfs", "reflink", "overlay" */
-	STEP_IDS,	/* data: rung and range as text */
-	STEP_CGROUP,	/* target: cgroup path */
-	STEP_DEVICE_FILTER, /* data: rules "c 1:3 rwm, c 136:* rw": what a container without user namespace may open */
+	/* Before the payload exists: done by engine modules in this order, listed so that the plan
+	 * is complete. */
+	STEP_LOCK,	     /* source: tree that is locked; data: lock file */
+	STEP_SNAPSHOT,	     /* --ephemeral, --template: source -> target (host paths);
+			      * data: "btrfs", "reflink", "overlay" */
+	STEP_IDS,	     /* data: rung and range as text */
+	STEP_CGROUP,	     /* target: cgroup path */
+	STEP_DEVICE_FILTER,  /* target: cgroup path; data: "c 1:3 rwm, c 136-143:* rw": all that a
+			      * container without a user namespace may open */
 	STEP_PRIVATE_MOUNTS, /* the supervisor's own mount namespace */
-	STEP_SPAWN,	/* number: CLONE_*; data: names of the namespaces */
-	STEP_ID_MAP,	/* uid_map and gid_map of the payload */
+	STEP_SPAWN,	     /* number: CLONE_*; data: names of the namespaces */
+	STEP_ID_MAP,	     /* uid_map and gid_map of the payload */
 
-	/* the tree; target is a path in the container, resolved below the root descriptor */
-	STEP_ROOT,	/* source: host path: clone, map owners, attach */
-	STEP_VOLATILE_ROOT, /* new tmpfs (options in data) as root; /usr of what was the root inside, read-only */
-	STEP_ROOT_OVERLAY,  /* overlay of what was the root and an upper: source: host directory (ephemeral), NULL: a tmpfs
-			     * (options in data). The layers are mapped already */
-	STEP_PIVOT_TREE, /* --pivot-root=: source: NEW, target: OLD or NULL; follows STEP_ROOT */
-	STEP_MKDIR,	/* target, mode */
-	STEP_SYMLINK,	/* target; data: what it points to */
-	STEP_NODE,	/* target, mode, device; data "chr"|"blk"|"fifo"|"sock"|"reg". Falls back to a bind of source where mknod is denied */
-	STEP_FILE,	/* target, mode; data/size: contents */
-	STEP_COPY,	/* source: host file; target; mode; flags STEP_REPLACE|STEP_NO_FOLLOW */
-	STEP_REMOVE,	/* unlink target */
-	STEP_MOUNT,	/* new instance: type in source, options in data, attributes. Makes a missing target (mode, 0: 0755) */
-	STEP_BIND,	/* source -> target; attributes set after cloning (recursively if STEP_RECURSIVE); idmap. Makes a missing target */
-	STEP_UNMOUNT,	/* target */
-	STEP_OVERLAY,	/* source: upper (NULL: temporary), lowers, target */
-	STEP_RESTRICT,	/* attributes set on the existing mount at target */
-	STEP_CONSOLE,	/* pty from the container's devpts; target /dev/console */
-	STEP_NOTIFY,	/* bind the notify socket at target */
-	STEP_CREDENTIALS, /* ramfs at target, files from spec->credentials, sealed; mode: of the directory (0500, 0555) */
-	STEP_HIDE_HOST_MOUNTS, /* data: "proc" or "proc sysfs": pins for what the payload mounts: see engine/apply */
-	STEP_CHOWN_TREE, /* --private-users-ownership=chown */
-	STEP_JOURNAL_LINK, /* source: host path. data "guest": symlink there to the tree's target; "host": directory there (a STEP_BIND follows) */
-	STEP_BIND_USER,	/* data: user; records and home below target /run/host */
+	/* The tree. A target is a path in the container, resolved below the root descriptor; what
+	 * is mounted makes a missing target (mode; 0: 0755). */
+	STEP_ROOT,	       /* source: host path: clone, map owners, attach */
+	STEP_VOLATILE_ROOT,    /* new tmpfs (options in data) as root; /usr of what was the root
+				* inside, read-only */
+	STEP_ROOT_OVERLAY,     /* what was the root below an upper: source: host directory
+				* (ephemeral), NULL: a tmpfs (options in data) */
+	STEP_PIVOT_TREE,       /* --pivot-root=: source: NEW, target: OLD or NULL */
+	STEP_MKDIR,	       /* target, mode */
+	STEP_SYMLINK,	       /* target; data: what it points to */
+	STEP_NODE,	       /* target, mode, device; data: "chr", "blk", "fifo", "sock", "reg".
+				* Where mknod(2) is denied: a bind of source */
+	STEP_FILE,	       /* target, mode; data, size: contents */
+	STEP_COPY,	       /* source: host file; target, mode. A link there is not followed */
+	STEP_REMOVE,	       /* unlink target */
+	STEP_MOUNT,	       /* new instance: source: type; data: options; attributes */
+	STEP_BIND,	       /* source -> target; attributes set after cloning (on submounts too
+				* if STEP_RECURSIVE); idmap */
+	STEP_UNMOUNT,	       /* target */
+	STEP_OVERLAY,	       /* source: upper (NULL: temporary), target; lowers in mount */
+	STEP_RESTRICT,	       /* attributes set on the existing mount at target */
+	STEP_CONSOLE,	       /* pty from the container's devpts; target: /dev/console */
+	STEP_NOTIFY,	       /* the notify socket is bound to target */
+	STEP_CREDENTIALS,      /* ramfs at target, files from spec->credentials, sealed;
+				* mode: of the directory (0500, 0555) */
+	STEP_HIDE_HOST_MOUNTS, /* data: "proc" or "proc sysfs": pins in the private namespace for
+				* what the payload mounts until STEP_LEAVE */
+	STEP_CHOWN_TREE,       /* --private-users-ownership=chown; number: range */
+	STEP_JOURNAL_LINK,     /* source: host path; data "guest": a symlink there to the tree's
+				* target; "host": a directory there, a STEP_BIND follows */
+	STEP_BIND_USER,	       /* data: user; records and home below target /run/host */
 
-	/* payload */
-	STEP_ENTER,	/* unshare mount and cgroup namespaces, pivot to the tree, drop the host's */
-	STEP_LEAVE,	/* detach the host's tree; after the proc and sysfs mounts, which need its pins in sight */
-	STEP_LOOPBACK,
-	STEP_SESSION,	/* setsid, stdio, controlling terminal; data: "pty" or "pipe" */
-	STEP_HOSTNAME,	/* data */
-	STEP_KEYRING,
-	STEP_OOM_SCORE,	/* number */
-	STEP_AFFINITY,	/* the set is in the spec */
+	/* The payload. */
+	STEP_ENTER,	  /* mount and cgroup namespaces, the tree becomes the root */
+	STEP_LEAVE,	  /* detach the host's tree; after the proc and sysfs mounts, which need its
+			    * pins in sight */
+	STEP_LOOPBACK,	  /* lo up */
+	STEP_SESSION,	  /* setsid, stdio, controlling terminal; data: "pty" or "pipe" */
+	STEP_HOSTNAME,	  /* data */
+	STEP_KEYRING,	  /* a new session keyring */
+	STEP_OOM_SCORE,	  /* number (signed) */
+	STEP_AFFINITY,	  /* the set is in the spec */
 	STEP_PERSONALITY, /* number */
-	STEP_RLIMIT,	/* number, soft, hard */
-	STEP_SECCOMP,	/* data: which filter */
-	STEP_SELINUX,	/* data: context */
-	STEP_USER,	/* data: user name or NULL for root */
+	STEP_RLIMIT,	  /* number, soft, hard */
+	STEP_SECCOMP,	  /* data: which filter */
+	STEP_SELINUX,	  /* data: context */
+	STEP_USER,	  /* data: user name or NULL for root */
 	STEP_CAPABILITIES, /* number: retained mask; soft: ambient mask */
 	STEP_NO_NEW_PRIVILEGES,
-	STEP_SYSCTL,	/* target: file below /proc/sys, data: value */
-	STEP_STUB,	/* PID 1 stub, payload is PID 2 */
-	STEP_CHDIR,	/* target; NULL: the user's home */
-	STEP_EXEC,	/* data: program; the argument vector is in the spec */
+	STEP_SYSCTL, /* target: file below /proc/sys; data: value */
+	STEP_STUB,   /* PID 1 stub, payload is PID 2 */
+	STEP_CHDIR,  /* target; NULL: the user's home */
+	STEP_EXEC,   /* data: program; the argument vector is in the spec */
 	STEP_KINDS
 };
 
 enum step_flags {
-	STEP_OPTIONAL = 1 << 0,	     /* failure is a debug line */
-	STEP_WARN = 1 << 1,	     /* failure is a warning, "going on without" */
+	STEP_OPTIONAL = 1 << 0, /* failure is a debug line */
+	STEP_WARN = 1 << 1,	/* failure is a warning, "going on without" */
 	STEP_RECURSIVE = 1 << 2,
-	STEP_UNLESS_MOUNTED = 1 << 3,/* skip if the target is already a mount point */
+	STEP_UNLESS_MOUNTED = 1 << 3, /* skip if the target is already a mount point */
 	STEP_UNLESS_EXISTS = 1 << 4,
 	STEP_REPLACE = 1 << 5,
-	STEP_SOURCE_IN_TREE = 1 << 6,/* source is a path in the image's tree (the "+" prefix) */
-	STEP_SOURCE_IN_CONTAINER = 1 << 7, /* source is a path that the container sees, with all mounts so far (masks) */
-	STEP_FOLLOW = 1 << 8,	     /* target may be reached through a symbolic link */
-	STEP_LOCKED = 1 << 9,	     /* the container's root cannot undo this mount */
-	STEP_OWN_FS = 1 << 10,	     /* the target lies in a tmpfs that this plan made: never idmapped, owners there are base + uid */
-	STEP_TEMPORARY_SOURCE = 1 << 11, /* source is a fresh directory, removed at the end */
-	STEP_INHERITS = 1 << 12,     /* binds: the source's mount has the attributes already: nothing to set */
-	STEP_ELSE_COPY = 1 << 13,    /* binds of files: where it cannot be bound, copy the contents */
-	STEP_MATCH_TYPE = 1 << 14,   /* binds: source is a directory of nodes; take reg, dir, fifo or sock (also for devices) as
-				      * the target is, which must exist */
-	STEP_ELSE_BIND = 1 << 16,    /* new instances: where that is denied, bind the host's at the same path, recursively */
-	STEP_KEEP_OPEN = 1 << 15,    /* the supervisor holds what was made open (O_RDWR) as long as the container runs */
+	STEP_SOURCE_IN_TREE = 1 << 6,	   /* source is a path in the image's tree ("+" prefix) */
+	STEP_SOURCE_IN_CONTAINER = 1 << 7, /* source is what the container sees there so far */
+	STEP_FOLLOW = 1 << 8,		   /* target may be reached through a symbolic link */
+	STEP_LOCKED = 1 << 9,		   /* the container's root cannot undo this mount */
+	STEP_OWN_FS = 1 << 10,		   /* target lies in a tmpfs of this plan: never idmapped */
+	STEP_TEMPORARY_SOURCE = 1 << 11,   /* source is a fresh directory, removed at the end */
+	STEP_INHERITS = 1 << 12,   /* binds: the source's mount has the attributes: set nothing */
+	STEP_ELSE_COPY = 1 << 13,  /* binds of files: where that is denied, copy the contents */
+	STEP_MATCH_TYPE = 1 << 14, /* binds: source is a directory of nodes: take reg, dir, fifo, or
+				    * sock (for devices too), as the target is, which must exist */
+	STEP_KEEP_OPEN = 1 << 15,  /* the supervisor holds what was made (O_RDWR) to the end */
+	STEP_ELSE_BIND = 1 << 16,  /* new instances: where that is denied, bind the host's at the
+				    * same path, recursively */
 };
 
 struct step {
@@ -105,59 +117,78 @@ struct step {
 	enum step_side side;
 	unsigned flags;
 	mode_t mode;
-	uint64_t attributes;	/* MOUNT_ATTR_* */
+	uint64_t attributes; /* MOUNT_ATTR_* */
 	enum mount_idmap idmap;
-	uint32_t uid, gid;	/* owner inside the container of what is created */
+	uint32_t uid, gid; /* owner inside the container of what is created */
 	dev_t device;
 	uint64_t number, soft, hard;
 	const char *target, *source, *data;
-	size_t size;		/* of data where it may hold NUL; 0: text */
+	size_t size;			  /* of data where it may hold NUL; 0: text */
 	const struct custom_mount *mount; /* what the user asked for, if a step comes from one */
-	const char *reason;	/* "--bind=", "API file systems", "web.nspawn line 12" */
+	const char *reason;		  /* "--bind=", "API file systems", "web.nspawn line 12" */
 };
 
 /* ---- facts ---- */
 
-enum userns_rung { RUNG_NONE, RUNG_IDMAPPED /* root: own range, idmapped mounts */, RUNG_SHIFTED /* root: tree is owned by the range */,
-		   RUNG_SUBORDINATE /* newuidmap */, RUNG_SINGLE /* one id */ };
-enum cgroup_rung { CGROUP_NONE, CGROUP_OWN /* redd/NAME below the v2 root or delegation */, CGROUP_UNIT /* --keep-unit: the caller's */ };
+enum userns_rung {
+	RUNG_NONE,
+	RUNG_IDMAPPED,	  /* root: own range, idmapped mounts */
+	RUNG_SHIFTED,	  /* root: the tree is owned by the range */
+	RUNG_SUBORDINATE, /* newuidmap */
+	RUNG_SINGLE,	  /* one id */
+};
 
-struct host_device { const char *path; mode_t mode; dev_t device; };
+enum cgroup_rung {
+	CGROUP_NONE,
+	CGROUP_OWN,  /* redd/NAME below the v2 root or delegation */
+	CGROUP_UNIT, /* --keep-unit: the caller's */
+};
+
+struct host_device {
+	const char *path;
+	mode_t mode;
+	dev_t device;
+};
 
 /* What the host is, gathered by engine/host before planning. */
 struct host {
 	unsigned int uid;
 	bool selinux;
-	bool has_fuse, has_tun;	     /* host node can be opened */
+	bool has_fuse, has_tun;	       /* host node can be opened */
 	struct host_device devices[6]; /* null zero full random urandom tty */
-	const char *os_release;	     /* path of the host's file or NULL */
-	const char *localtime_target; /* symlink text, "" regular file, NULL missing */
-	bool resolved_stub;	     /* stub-resolv.conf exists and the stub listens */
+	const char *os_release;	       /* path of the host's file or NULL */
+	const char *localtime_target;  /* symlink text, "" regular file, NULL missing */
+	bool resolved_stub;	       /* stub-resolv.conf exists and the stub listens */
 	bool has_resolv_conf;
 	bool journal_exists;	     /* /var/log/journal */
 	const char *journal_machine; /* host path /var/log/journal/ID if it exists, else NULL */
 	const char *runtime_directory;
 	const char *const *environment;
-	struct text_list os_release_fields; /* "container_host_id=debian" … ready for the environment */
-	const char *loader;	     /* name of the dynamic loader of this architecture */
-	const char *cgroup2_mount;   /* where the host has its cgroup2, or NULL; asked for without a cgroup namespace only */
+	struct text_list os_release_fields; /* "container_host_id=debian", for the environment */
+	const char *loader;		    /* name of the dynamic loader of this architecture */
+
+	/* Each is asked for only where it is needed; zero: not asked. */
+	const char *cgroup2_mount;	/* the host's cgroup2; without a cgroup namespace */
 	struct limit nproc, sigpending; /* of the host's PID 1 */
-	uint64_t nr_open;	     /* /proc/sys/fs/nr_open; 0: not asked */
-	const struct host_device *bound_devices; /* device nodes among the sources of --bind*; without user namespace only */
+	uint64_t nr_open;		/* /proc/sys/fs/nr_open */
+	const struct host_device *bound_devices; /* device nodes among the sources of --bind*;
+						  * without a user namespace */
 	size_t bound_devices_count;
 };
 
 /* What the tree is. */
 struct root_facts {
-	const char *path;	     /* host path as locked */
-	uid_t uid; gid_t gid;	     /* of the root inode */
+	const char *path; /* host path as locked */
+	uid_t uid;	  /* of the root inode */
+	gid_t gid;
 	bool read_only_medium;
 	bool has_resolv_conf_link, has_localtime_zone /* ROOT/usr/share/zoneinfo/Z exists */;
 	const char *localtime_target;
 	bool usr_bin, usr_sbin, usr_lib, usr_lib64, loader_in_lib64;
 	bool has_loader;
-	bool has_bin, has_sbin, has_lib, has_lib64; /* exist in any form */
-	bool has_root, has_usr, has_var, has_etc, has_proc, has_sys, has_dev, has_run; /* likewise; false: made if missing */
+	/* Exist in any form; false: made if missing. */
+	bool has_bin, has_sbin, has_lib, has_lib64;
+	bool has_root, has_usr, has_var, has_etc, has_proc, has_sys, has_dev, has_run;
 	uint8_t machine_id[16];	     /* resolved: tree's, --uuid, or random */
 	const char *program;	     /* boot: init found; else NULL */
 	const char *ephemeral_upper; /* when the snapshot is an overlay */
@@ -168,13 +199,13 @@ struct root_facts {
 struct taken {
 	enum userns_rung userns;
 	enum cgroup_rung cgroup;
-	uint32_t base, range;	     /* host id of container id 0 */
-	bool subordinate_gid5;	     /* gid 5 is mapped (tty group) */
-	const char *cgroup_path;
+	uint32_t base, range;	 /* host id of container id 0 */
+	bool subordinate_gid5;	 /* gid 5 is mapped (tty group) */
+	const char *cgroup_path; /* of the payload, below the root of the v2 hierarchy */
 	bool ownership_map, ownership_chown;
-	bool network_shared;	     /* host's, or one given by path: payload cannot mount sysfs */
-	bool nested_proc_masked;     /* a fresh /proc is impossible here */
-	uint8_t boot_id[16];	     /* random, new for every start */
+	bool network_shared;	 /* host's, or one given by path: payload cannot mount sysfs */
+	bool nested_proc_masked; /* a fresh /proc is impossible here */
+	uint8_t boot_id[16];	 /* random, new for every start */
 };
 
 struct plan {
@@ -182,8 +213,8 @@ struct plan {
 	size_t count;
 };
 
-int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec, const struct host *host,
-	       const struct root_facts *root, const struct taken *taken);
+int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,
+	       const struct host *host, const struct root_facts *root, const struct taken *taken);
 
 /* Text or JSON, one step a line. The result lives in the arena. */
 char *plan_print(struct arena *arena, const struct plan *plan, bool colour);
