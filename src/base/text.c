@@ -285,7 +285,7 @@ size_t text_utf8_decode(uint32_t *ret, const char *text, size_t size)
 }
 
 /* Direction marks reorder what a terminal shows, so that a name can look like another one. */
-static bool is_unsafe(uint32_t code)
+bool text_is_unsafe(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c || code == 0x200e ||
 	       code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
@@ -302,7 +302,7 @@ char *text_printable(struct arena *arena, const char *text)
 		size_t length = text_utf8_decode(&code, text, size);
 		size_t taken = MAX(length, 1u);
 
-		if (length > 0 && !is_unsafe(code)) {
+		if (length > 0 && !text_is_unsafe(code)) {
 			memcpy(to + used, text, taken);
 			used += taken;
 		} else {

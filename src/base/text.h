@@ -27,7 +27,7 @@ int text_split_quoted(struct arena *arena, struct text_list *ret, const char *te
  * A terminator follows. -EINVAL: bad escape. */
 int text_unescape(struct arena *arena, char **ret, size_t *ret_size, const char *text);
 
-/* Control characters, C1 and bytes that are not UTF-8 as \xHH, for a terminal. */
+/* Unsafe characters (below) and bytes that are not UTF-8 as \xHH, for a terminal. */
 char *text_printable(struct arena *arena, const char *text);
 
 /* One UTF-8 character at TEXT (SIZE bytes are there): its length, or 0 when the bytes are not
@@ -36,6 +36,10 @@ size_t text_utf8_decode(uint32_t *ret, const char *text, size_t size);
 
 /* Write CODE (a valid character) as UTF-8; returns its length. */
 size_t text_utf8_encode(char ret[4], uint32_t code);
+
+/* A character that must not reach a terminal from outside: C0, C1, DEL, and what changes the
+ * direction of writing or breaks lines. */
+bool text_is_unsafe(uint32_t code);
 
 /* Base64 (RFC 4648, no line breaks). */
 char *text_base64(struct arena *arena, const void *data, size_t size);
