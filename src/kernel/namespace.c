@@ -1,0 +1,144 @@
+#include "kernel/namespace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/process.h"
+
+#define INITIAL_USER_INODE 0xEFFFFFFDu /* linux/proc_ns.h: PROC_USER_INIT_INO */
+
+int namespace_open_process(pid_t pid)
+{
+	char path[sizeof("/proc/-2147483648")];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return fd;
+}
+
+int namespace_open(int process_fd, const char *kind)
+{
+	char path[sizeof("ns/") + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "ns/%s", kind);
+	fd = openat(process_fd, path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int namespace_open_own(const char *kind)
+{
+	autoclose int self = -EBADF;
+
+	self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return self < 0 ? -errno : namespace_open(self, kind);
+}
+
+int namespace_join(int fd, uint64_t types)
+{
+	return setns(fd, (int)types) < 0 ? -errno : 0;
+}
+
+int namespace_unshare(uint64_t types)
+{
+	return unshare((int)types) < 0 ? -errno : 0;
+}
+
+int namespace_type(int fd)
+{
+	int r = ioctl(fd, NS_GET_NSTYPE);
+
+	return r < 0 ? -errno : r;
+}
+
+int namespace_is_same(int a, int b)
+{
+	struct stat one, other;
+
+	if (fstat(a, &one) < 0 || fstat(b, &other) < 0)
+		return -errno;
+	return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+bool namespace_is_initial_user(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) < 0 || st.st_ino == INITIAL_USER_INODE;
+}
+
+int namespace_write_maps(int process_fd, const char *users, const char *groups, bool deny_groups)
+{
+	int r = 0;
+
+	if (deny_groups) {
+		r = file_write(process_fd, "setgroups", "deny");
+		if (r == -ENOENT) /* Linux before 3.19 asks for nothing */
+			r = 0;
+	}
+	if (r >= 0)
+		r = file_write(process_fd, "uid_map", users);
+	if (r >= 0)
+		r = file_write(process_fd, "gid_map", groups);
+	return r < 0 ? r : 0;
+}
+
+/* The child holds the namespace until it is open here; it ends with us, since
+ * the other end of its pipe does. */
+static void wait_for_end_of(int pipe_fd)
+{
+	char byte;
+
+	while (read(pipe_fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+static int open_mapped(pid_t pid, const char *users, const char *groups)
+{
+	autoclose int process = -EBADF;
+	int r;
+
+	process = namespace_open_process(pid);
+	if (process < 0)
+		return take_fd(&process);
+	r = namespace_write_maps(process, users, groups, false);
+	return r < 0 ? r : namespace_open(process, "user");
+}
+
+int namespace_make_user(const char *users, const char *groups)
+{
+	autoclose int pidfd = -EBADF, ours = -EBADF, theirs = -EBADF;
+	siginfo_t info;
+	int ends[2], fd;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	theirs = ends[0];
+	ours = ends[1];
+	pid = process_clone(CLONE_NEWUSER, -1, &pidfd);
+	if (pid < 0)
+		return pid;
+	if (pid == 0) {
+		fd_close(&ours);
+		wait_for_end_of(theirs);
+	}
+	fd = open_mapped(pid, users, groups);
+	fd_close(&ours);
+	process_signal(pidfd, SIGKILL);
+	process_wait(pidfd, &info, 0);
+	return fd;
+}
