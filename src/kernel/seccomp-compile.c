@@ -16,6 +16,10 @@
 /* linux/audit.h and arch/x86/include/uapi/asm/unistd.h: x32 has one more bit in the number. */
 #define X32_BIT 0x40000000
 
+/* Below this a number means the same call in both, if x32 has it at all (syscall_64.tbl): the
+ * kernel has no other answer than ENOSYS to a shared number that is not x32's. */
+#define X32_OWN 512
+
 #define NUMBERS_MAX 1024 /* of an ABI that has multiplexers; the kernel uses fewer than 500 */
 #define FAMILIES_MAX 64
 
@@ -290,6 +294,10 @@ static int fill_tables(struct compiler *c, struct seccomp_emit_table *tables)
 								  (SECCOMP_SET_MAX + NUMBERS_MAX),
 							  sizeof(*tables->rules)),
 			};
+		}
+		if (c->abis[i] == SCMP_ARCH_X32) {
+			tables[k].shared_bit = X32_BIT;
+			tables[k].shared_below = X32_OWN;
 		}
 		fill_table(c, tables + k, c->abis[i]);
 	}

@@ -17,6 +17,7 @@
 #define LOAD (BPF_LD | BPF_W | BPF_ABS)
 #define RETURN (BPF_RET | BPF_K)
 #define JUMP (BPF_JMP | BPF_JA)
+#define CLEAR_BITS (BPF_ALU | BPF_AND | BPF_K)
 #define IF_EQUAL (BPF_JMP | BPF_JEQ | BPF_K)
 #define IF_AT_LEAST (BPF_JMP | BPF_JGE | BPF_K)
 #define IF_ANY_BIT (BPF_JMP | BPF_JSET | BPF_K)
@@ -95,12 +96,17 @@ static unsigned int branch(struct emitter *e, uint16_t code, uint32_t k, unsigne
 	return place;
 }
 
-/* What follows a load is the instruction behind it, so NEXT has to be there. */
-static unsigned int load(struct emitter *e, size_t offset, unsigned int next)
+/* An instruction that is no jump goes on with the one behind it, so NEXT has to be there. */
+static unsigned int put_before(struct emitter *e, uint16_t code, uint32_t k, unsigned int next)
 {
 	if (next + 1 != e->count)
 		put(e, JUMP, e->count - next - 1);
-	return put(e, LOAD, (uint32_t)offset);
+	return put(e, code, k);
+}
+
+static unsigned int load(struct emitter *e, size_t offset, unsigned int next)
+{
+	return put_before(e, LOAD, (uint32_t)offset, next);
 }
 
 /* The low word of an argument. The kernel takes all arguments that are looked at here as int, so
@@ -216,44 +222,66 @@ static void add_range(struct range *ranges, size_t *count, uint32_t start, uint3
 {
 	if (*count > 0 && ranges[*count - 1].action == action)
 		return;
+	if (*count > 0 && ranges[*count - 1].start == start)
+		(*count)--; /* the first one, when its ABI has number 0 */
 	ranges[(*count)++] = (struct range){ .start = start, .action = action };
 }
 
-/* Gaps become ranges of their own; neighbours with one action become one range. */
-static size_t make_ranges(struct range *ranges, const struct seccomp_emit_table *table)
+/* The ranges of one of the table's ABIs. Gaps become ranges of their own; neighbours with one
+ * action become one range. */
+static size_t make_ranges(struct range *ret, const struct seccomp_emit_table *table, uint32_t bit)
 {
-	uint64_t next = 0;
+	uint64_t next = bit + (bit == 0 ? 0 : table->shared_below);
 	size_t count = 0;
 
-	qsort(table->rules, table->count, sizeof(*table->rules), compare_rules);
+	add_range(ret, &count, (uint32_t)next, SECCOMP_UNKNOWN);
 	for (size_t i = 0; i < table->count; i++) {
 		const struct seccomp_emit_rule *rule = table->rules + i;
 		uint32_t action = rule->action == SECCOMP_DENY ? SECCOMP_REFUSE : rule->action;
 
 		if (rule->number < next)
-			continue; /* a second name of the same number */
+			continue; /* a second name of the same number, or shared */
+		if ((rule->number & table->shared_bit) != bit)
+			continue;
 		if (rule->number > next)
-			add_range(ranges, &count, (uint32_t)next, SECCOMP_UNKNOWN);
-		add_range(ranges, &count, rule->number, action);
+			add_range(ret, &count, (uint32_t)next, SECCOMP_UNKNOWN);
+		add_range(ret, &count, rule->number, action);
 		next = (uint64_t)rule->number + 1;
 	}
 	if (next <= UINT32_MAX)
-		add_range(ranges, &count, (uint32_t)next, SECCOMP_UNKNOWN);
+		add_range(ret, &count, (uint32_t)next, SECCOMP_UNKNOWN);
+	return count;
+}
+
+static unsigned int write_abi(struct emitter *e, struct arena *arena,
+			      const struct seccomp_emit_table *table, uint32_t bit)
+{
+	struct range *ranges = arena_take_array(arena, 2 * table->count + 2, sizeof(*ranges));
+	size_t count = make_ranges(ranges, table, bit);
+
 	for (size_t i = 0; i < count; i++) {
 		uint32_t width = i + 1 < count ? ranges[i + 1].start - ranges[i].start : 1;
 
 		ranges[i].weight = MIN(width, 64u);
 	}
-	return count;
+	return write_tree(e, ranges, count);
 }
 
 static unsigned int write_table(struct emitter *e, struct arena *arena,
 				const struct seccomp_emit_table *table)
 {
-	struct range *ranges = arena_take_array(arena, 2 * table->count + 1, sizeof(*ranges));
-	size_t count = make_ranges(ranges, table);
+	uint32_t bit = table->shared_bit;
+	unsigned int first, own, shared;
 
-	return load(e, offsetof(struct seccomp_data, nr), write_tree(e, ranges, count));
+	qsort(table->rules, table->count, sizeof(*table->rules), compare_rules);
+	first = write_abi(e, arena, table, 0);
+	if (bit != 0) {
+		own = write_abi(e, arena, table, bit);
+		shared = put_before(e, CLEAR_BITS, ~bit, first);
+		shared = branch(e, IF_AT_LEAST, bit | table->shared_below, own, shared);
+		first = branch(e, IF_ANY_BIT, bit, shared, first);
+	}
+	return load(e, offsetof(struct seccomp_data, nr), first);
 }
 
 int seccomp_emit(struct arena *arena, struct seccomp_program *ret,

@@ -41,6 +41,10 @@ struct seccomp_emit_table {
 	uint32_t architecture;		 /* AUDIT_ARCH_* */
 	struct seccomp_emit_rule *rules; /* any order; sorted by seccomp_emit() */
 	size_t count;
+
+	/* A second ABI of the architecture, told by a bit in the number; 0: there is none. Its
+	 * numbers below SHARED_BELOW (without the bit) are answered as the first ABI's are. */
+	uint32_t shared_bit, shared_below;
 };
 
 struct seccomp_emit_families {
