@@ -90,7 +90,7 @@ START_TEST(any_table_is_answered_number_by_number)
 {
 	static const uint32_t architectures[] = { AUDIT_ARCH_X86_64, AUDIT_ARCH_I386 };
 	struct seccomp_emit_rule rules[2][600];
-	uint32_t model[2][700] = { { 0 } };
+	uint32_t model[2][1300] = { { 0 } };
 
 	for (unsigned int seed = 1; seed <= 20; seed++) {
 		autoarena struct arena arena = { 0 };

@@ -273,7 +273,8 @@ static unsigned int write_table(struct emitter *e, struct arena *arena,
 	uint32_t bit = table->shared_bit;
 	unsigned int first, own, shared;
 
-	qsort(table->rules, table->count, sizeof(*table->rules), compare_rules);
+	if (table->count > 0)
+		qsort(table->rules, table->count, sizeof(*table->rules), compare_rules);
 	first = write_abi(e, arena, table, 0);
 	if (bit != 0) {
 		own = write_abi(e, arena, table, bit);
