@@ -77,7 +77,7 @@ START_TEST(a_deep_tree_is_removed)
 			fd_close(&here);
 			here = next;
 			snprintf(text, sizeof(text), "s%d", j);
-			fd_close(&(int){cgroup_make(here, text, false)});
+			fd_close(&(int){ cgroup_make(here, text, false) });
 		}
 		fd_close(&here);
 	}

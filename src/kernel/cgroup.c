@@ -27,7 +27,7 @@
 
 int cgroup_open_root(int *ret_fd, const char **ret_path)
 {
-	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	static const char *const places[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 	struct statfs fs;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
@@ -67,13 +67,18 @@ int cgroup_own_path(char *buffer, size_t room)
 	return 0;
 }
 
+static int open_directory(int dir_fd, const char *name)
+{
+	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int cgroup_make(int parent_fd, const char *name, bool exclusive)
 {
 	int fd;
 
 	if (mkdirat(parent_fd, name, 0755) < 0 && (errno != EEXIST || exclusive))
 		return -errno;
-	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_directory(parent_fd, name);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -108,7 +113,8 @@ int cgroup_enable_all(int fd)
 	wanted[0] = '\0';
 	for (word = strtok_r(offered, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		if (!has_word(enabled, word))
-			n += (size_t)snprintf(wanted + n, sizeof(wanted) - n, "%s+%s", n ? " " : "", word);
+			n += (size_t)snprintf(wanted + n, sizeof(wanted) - n, "%s+%s", n ? " " : "",
+					      word);
 	}
 	if (n == 0 || file_write(fd, "cgroup.subtree_control", wanted) >= 0)
 		return 0;
@@ -122,9 +128,8 @@ int cgroup_enable_all(int fd)
 int cgroup_delegate(int fd, uid_t uid, gid_t gid)
 {
 	static const char *const files[] = {
-		"cgroup.controllers", "cgroup.events",		"cgroup.procs",
-		"cgroup.stat",	      "cgroup.subtree_control", "cgroup.threads",
-		"memory.oom.group",   "memory.reclaim",
+		"cgroup.controllers",	  "cgroup.events",  "cgroup.procs",	"cgroup.stat",
+		"cgroup.subtree_control", "cgroup.threads", "memory.oom.group", "memory.reclaim",
 	};
 
 	if (fchown(fd, uid, gid) < 0)
@@ -199,7 +204,7 @@ static int kill_child(int dir_fd, const char *name, unsigned char type, void *co
 
 	if (type != DT_DIR)
 		return 0;
-	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_directory(dir_fd, name);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	return kill_below(fd, walk);
@@ -228,7 +233,7 @@ int cgroup_kill_each(int fd)
 
 	file_write(fd, "cgroup.freeze", "1");
 	for (int i = 0; i < KILL_ROUNDS; i++) {
-		struct kill_walk walk = {0};
+		struct kill_walk walk = { 0 };
 
 		r = kill_below(fd, &walk);
 		if (r < 0 || walk.killed == 0)
@@ -275,7 +280,7 @@ static int wait_until_empty(int fd, int64_t deadline)
 	events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	if (events < 0)
 		return -errno;
-	poll_fd = (struct pollfd){.fd = events, .events = POLLPRI};
+	poll_fd = (struct pollfd){ .fd = events, .events = POLLPRI };
 
 	for (;;) {
 		ssize_t n = pread(events, text, sizeof(text) - 1, 0);
@@ -323,11 +328,11 @@ static int remove_below(int top_fd)
 	bool went_down = false;
 	int r, next;
 
-	here = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	here = open_directory(top_fd, ".");
 	if (here < 0)
 		return -errno;
 	for (;;) {
-		struct remove_pass pass = {0};
+		struct remove_pass pass = { 0 };
 
 		r = dir_walk(here, remove_child, &pass);
 		if (r < 0)
@@ -340,8 +345,7 @@ static int remove_below(int top_fd)
 
 		went_down = r > 0;
 		depth += went_down ? 1 : -1U;
-		next = openat(here, went_down ? pass.busy : "..",
-			      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		next = open_directory(here, went_down ? pass.busy : "..");
 		if (next < 0)
 			return -errno;
 		fd_close(&here);
@@ -361,7 +365,7 @@ int cgroup_remove(int parent_fd, const char *name, int timeout_ms)
 	if (errno != EBUSY)
 		return -errno;
 
-	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_directory(parent_fd, name);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = wait_until_empty(fd, deadline);

@@ -116,7 +116,8 @@ START_TEST(the_kernels_reason_is_kept)
 	ck_assert_int_eq(mount_create_explained("tmpfs", NULL, "nonsense=1", 0, why, sizeof(why)),
 			 -EINVAL);
 	ck_assert_msg(strstr(why, "nonsense"), "why: %s", why);
-	ck_assert_int_eq(mount_create_explained("no-such-fs", NULL, NULL, 0, why, sizeof(why)), -ENODEV);
+	ck_assert_int_eq(mount_create_explained("no-such-fs", NULL, NULL, 0, why, sizeof(why)),
+			 -ENODEV);
 	ck_assert_str_eq(why, "");
 	memset(option + 5, '7', 300);
 	ck_assert_int_eq(mount_create("tmpfs", NULL, option, 0), -E2BIG);

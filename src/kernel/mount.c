@@ -65,7 +65,8 @@ static int configure(int fs, const char *options)
 		value = strchr(option, '=');
 		if (value)
 			*value++ = '\0';
-		r = sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value, 0);
+		r = sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value,
+				 0);
 		if (r < 0)
 			return r;
 	}
@@ -131,14 +132,14 @@ static const struct {
 	uint64_t attribute;
 	unsigned long vfs, mount;
 } flags_of_attributes[] = {
-	{MOUNT_ATTR_RDONLY, ST_RDONLY, MS_RDONLY},
-	{MOUNT_ATTR_NOSUID, ST_NOSUID, MS_NOSUID},
-	{MOUNT_ATTR_NODEV, ST_NODEV, MS_NODEV},
-	{MOUNT_ATTR_NOEXEC, ST_NOEXEC, MS_NOEXEC},
-	{MOUNT_ATTR_NODIRATIME, ST_NODIRATIME, MS_NODIRATIME},
-	{MOUNT_ATTR_NOATIME, ST_NOATIME, MS_NOATIME},
-	{MOUNT_ATTR_STRICTATIME, 0, MS_STRICTATIME},
-	{MOUNT_ATTR_NOSYMFOLLOW, ST_NOSYMFOLLOW_, MS_NOSYMFOLLOW_},
+	{ MOUNT_ATTR_RDONLY, ST_RDONLY, MS_RDONLY },
+	{ MOUNT_ATTR_NOSUID, ST_NOSUID, MS_NOSUID },
+	{ MOUNT_ATTR_NODEV, ST_NODEV, MS_NODEV },
+	{ MOUNT_ATTR_NOEXEC, ST_NOEXEC, MS_NOEXEC },
+	{ MOUNT_ATTR_NODIRATIME, ST_NODIRATIME, MS_NODIRATIME },
+	{ MOUNT_ATTR_NOATIME, ST_NOATIME, MS_NOATIME },
+	{ MOUNT_ATTR_STRICTATIME, 0, MS_STRICTATIME },
+	{ MOUNT_ATTR_NOSYMFOLLOW, ST_NOSYMFOLLOW_, MS_NOSYMFOLLOW_ },
 };
 
 /* mount(2) replaces all flags of the mount: the ones it has must be said again. */
@@ -156,7 +157,8 @@ static int remount(int fd, uint64_t set, uint64_t clear)
 	for (size_t i = 0; i < ARRAY_SIZE(flags_of_attributes); i++) {
 		uint64_t attribute = flags_of_attributes[i].attribute;
 
-		if (set & attribute || (st.f_flag & flags_of_attributes[i].vfs && !(clear & attribute)))
+		if (set & attribute ||
+		    (st.f_flag & flags_of_attributes[i].vfs && !(clear & attribute)))
 			flags |= flags_of_attributes[i].mount;
 	}
 	proc_fd_path(path, fd);
@@ -167,7 +169,7 @@ static int remount(int fd, uint64_t set, uint64_t clear)
 
 int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive)
 {
-	struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+	struct mount_attr attr = { .attr_set = set, .attr_clr = clear };
 	int r = set_attributes(tree_fd, &attr, recursive);
 
 	return r == -ENOSYS && !recursive ? remount(tree_fd, set, clear) : r;
@@ -175,7 +177,7 @@ int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive)
 
 int mount_propagate(int tree_fd, uint64_t propagation, bool recursive)
 {
-	struct mount_attr attr = {.propagation = propagation};
+	struct mount_attr attr = { .propagation = propagation };
 	char path[PROC_FD_ROOM];
 	int r = set_attributes(tree_fd, &attr, recursive);
 

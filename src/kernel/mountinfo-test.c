@@ -6,7 +6,8 @@
 static const char sample[] =
 	"21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n"
 	"22 21 0:20 / /proc rw,nosuid - proc proc rw\n"
-	"30 21 0:30 /with\\040blank /mnt/a\\134b\\011c ro,nosuid shared:7 master:3 propagate_from:2 - "
+	"30 21 0:30 /with\\040blank /mnt/a\\134b\\011c ro,nosuid shared:7 master:3 "
+	"propagate_from:2 - "
 	"tmpfs none rw\n"
 	"40 21 0:40 / /srv rw - tmpfs none rw\n"
 	"41 40 0:41 / /srv/x rw - tmpfs none rw\n"
@@ -16,7 +17,7 @@ static const char sample[] =
 
 START_TEST(fields_are_told_apart)
 {
-	autoarena struct arena arena = {0};
+	autoarena struct arena arena = { 0 };
 	struct mountinfo_list list;
 
 	ck_assert_int_eq(mountinfo_parse(&arena, &list, sample), 0);
@@ -38,10 +39,14 @@ END_TEST
 START_TEST(other_forms_are_refused)
 {
 	static const char *const bad[] = {
-		"x 1 254:0 / / rw - ext4 s rw\n", "21 1 254 / / rw - ext4 s rw\n", "21 1 254:0 / / rw\n",
-		"21 1 254:0 / / rw - ext4 s\n",	  "21\n",			   " \n",
+		"x 1 254:0 / / rw - ext4 s rw\n",
+		"21 1 254 / / rw - ext4 s rw\n",
+		"21 1 254:0 / / rw\n",
+		"21 1 254:0 / / rw - ext4 s\n",
+		"21\n",
+		" \n",
 	};
-	autoarena struct arena arena = {0};
+	autoarena struct arena arena = { 0 };
 	struct mountinfo_list list;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -53,7 +58,7 @@ END_TEST
 
 START_TEST(only_what_can_be_seen_below_is_listed)
 {
-	autoarena struct arena arena = {0};
+	autoarena struct arena arena = { 0 };
 	struct mountinfo_list list, below;
 
 	ck_assert_int_eq(mountinfo_parse(&arena, &list, sample), 0);
@@ -70,7 +75,7 @@ END_TEST
 
 START_TEST(the_callers_mounts_are_read)
 {
-	autoarena struct arena arena = {0};
+	autoarena struct arena arena = { 0 };
 	struct mountinfo_list list, below;
 
 	fixture_enter(0);

@@ -11,9 +11,19 @@
 #include "base/text.h"
 #include "io/file.h"
 
-static bool is_octal(char c)
+/* The value of "\NNN", or -1. */
+static int octal(const char *at)
 {
-	return c >= '0' && c <= '7';
+	int value = 0;
+
+	if (*at != '\\')
+		return -1;
+	for (int i = 1; i <= 3; i++) {
+		if (at[i] < '0' || at[i] > '7')
+			return -1;
+		value = value << 3 | (at[i] - '0');
+	}
+	return value;
 }
 
 /* The kernel writes blanks, newlines and backslashes as \NNN. */
@@ -22,12 +32,10 @@ static void undo_escapes(char *text)
 	char *to = text;
 
 	while (*text) {
-		if (text[0] == '\\' && is_octal(text[1]) && is_octal(text[2]) && is_octal(text[3])) {
-			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-			text += 4;
-		} else {
-			*to++ = *text++;
-		}
+		int value = octal(text);
+
+		*to++ = value < 0 ? *text : (char)value;
+		text += value < 0 ? 1 : 4;
 	}
 	*to = '\0';
 }
@@ -71,7 +79,7 @@ static int parse_line(struct mountinfo *ret, char *line)
 
 int mountinfo_parse(struct arena *arena, struct mountinfo_list *ret, const char *text)
 {
-	struct mountinfo_list list = {0};
+	struct mountinfo_list list = { 0 };
 	char *at = arena_text(arena, text), *line;
 	int r;
 
@@ -139,13 +147,13 @@ static const struct mountinfo *visible_at(const struct mountinfo_list *list, con
 void mountinfo_below(struct arena *arena, struct mountinfo_list *ret,
 		     const struct mountinfo_list *list, const char *directory)
 {
-	struct mountinfo_list below = {0};
+	struct mountinfo_list below = { 0 };
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct mountinfo *info = &list->items[i];
 
-		if (!path_is_below(info->target, directory) || strcmp(info->target, directory) == 0 ||
-		    visible_at(list, info->target) != info)
+		if (!path_is_below(info->target, directory) ||
+		    strcmp(info->target, directory) == 0 || visible_at(list, info->target) != info)
 			continue;
 		*(struct mountinfo *)list_grow(arena, (void **)&below.items, &below.count,
 					       sizeof(*info)) = *info;

@@ -14,10 +14,10 @@ struct arena;
 struct mountinfo {
 	int id, parent; /* as mount_id() */
 	unsigned int major, minor;
-	char *root;	/* what of the file system is mounted; escapes undone here and below */
-	char *target;	/* where, seen from the reader's root */
-	char *options;	/* of the mount: "rw,nosuid" */
-	char *type;	/* "ext4", "fuse.sshfs" */
+	char *root;    /* what of the file system is mounted; escapes undone here and below */
+	char *target;  /* where, seen from the reader's root */
+	char *options; /* of the mount: "rw,nosuid" */
+	char *type;    /* "ext4", "fuse.sshfs" */
 	char *source;
 	char *super_options; /* of the file system */
 	bool shared, slave;

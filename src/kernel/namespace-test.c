@@ -54,11 +54,12 @@ START_TEST(a_user_namespace_is_made_with_its_maps)
 	ck_assert_int_eq(namespace_join(userns, CLONE_NEWUSER), 0);
 	child = fork();
 	if (child == 0) {
-		ck_assert_int_eq(file_read_line(text, sizeof(text), AT_FDCWD, "/proc/self/uid_map"), 0);
+		ck_assert_int_eq(file_read_line(text, sizeof(text), AT_FDCWD, "/proc/self/uid_map"),
+				 0);
 		sscanf(text, "%u %u %u", &inside, &outside, &count);
 		_exit(inside == 0 && outside == 524288 && count == 65536 ? 0 : 1);
 	}
-	ck_assert_int_eq(waitpid(child, &(int){0}, 0), child);
+	ck_assert_int_eq(waitpid(child, &(int){ 0 }, 0), child);
 	ck_assert_int_eq(file_read_line(text, sizeof(text), AT_FDCWD, "/proc/self/gid_map"), 0);
 	ck_assert_int_eq(sscanf(text, "%u %u %u", &inside, &outside, &count), 3);
 	ck_assert_uint_eq(inside, 0);
@@ -72,7 +73,7 @@ START_TEST(a_bad_map_is_refused_and_leaves_no_child)
 	if (geteuid() != 0)
 		return;
 	ck_assert_int_eq(namespace_make_user("0 0 0", "0 0 1"), -EINVAL);
-	ck_assert_int_eq(waitpid(-1, &(int){0}, 0), -1);
+	ck_assert_int_eq(waitpid(-1, &(int){ 0 }, 0), -1);
 	ck_assert_int_eq(errno, ECHILD);
 }
 END_TEST

@@ -39,7 +39,8 @@ START_TEST(ping_is_allowed_up_to_a_group)
 	if (faccessat(proc, "sys/net/ipv4/ping_group_range", W_OK, 0) < 0)
 		return;
 	ck_assert_int_eq(network_allow_ping(proc, 0), 0);
-	ck_assert_int_eq(file_read_line(text, sizeof(text), proc, "sys/net/ipv4/ping_group_range"), 0);
+	ck_assert_int_eq(file_read_line(text, sizeof(text), proc, "sys/net/ipv4/ping_group_range"),
+			 0);
 	ck_assert_str_eq(text, "0\t0");
 }
 END_TEST

@@ -12,7 +12,7 @@
 
 int network_loopback_up(void)
 {
-	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	autoclose int fd = -EBADF;
 
 	/* Interfaces can be asked through any socket; this family is in every kernel. */

@@ -46,7 +46,7 @@ int process_signal(int pidfd, int signal)
 
 int process_wait(int pidfd, siginfo_t *ret, int options)
 {
-	siginfo_t info = {0};
+	siginfo_t info = { 0 };
 	int r;
 
 	do
@@ -62,7 +62,7 @@ int process_wait(int pidfd, siginfo_t *ret, int options)
 
 bool process_has_ended(int pidfd)
 {
-	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
 
 	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLIN;
 }

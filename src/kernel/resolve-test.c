@@ -124,7 +124,8 @@ START_TEST(strict_refuses_every_link)
 		   "/mnt/tree/a/new");
 	ck_assert_int_eq(resolve_open_strict(root, "a/new", O_WRONLY | O_CREAT | O_EXCL, 0600),
 			 -EEXIST);
-	ck_assert_int_eq(resolve_open_strict(root, "link", O_WRONLY | O_CREAT | O_EXCL, 0600), -EEXIST);
+	ck_assert_int_eq(resolve_open_strict(root, "link", O_WRONLY | O_CREAT | O_EXCL, 0600),
+			 -EEXIST);
 }
 END_TEST
 
@@ -216,7 +217,7 @@ END_TEST
 
 START_TEST(what_is_made_gets_its_owner)
 {
-	const struct resolve_owner owner = {.uid = 1000, .gid = 1001};
+	const struct resolve_owner owner = { .uid = 1000, .gid = 1001 };
 	struct stat st;
 	int root;
 
@@ -229,8 +230,8 @@ START_TEST(what_is_made_gets_its_owner)
 	close(resolve_make_dir(root, "a/b", 0755, &owner));
 	close(resolve_make_target(root, "c/d", false, &owner));
 	for (size_t i = 0; i < 4; i++) {
-		static const char *const made[] = {"/mnt/tree/a", "/mnt/tree/a/b", "/mnt/tree/c",
-						   "/mnt/tree/c/d"};
+		static const char *const made[] = { "/mnt/tree/a", "/mnt/tree/a/b", "/mnt/tree/c",
+						    "/mnt/tree/c/d" };
 
 		ck_assert_int_eq(lstat(made[i], &st), 0);
 		ck_assert_uint_eq(st.st_uid, 1000);
@@ -273,9 +274,9 @@ START_TEST(a_racing_swapper_leads_nowhere_outside)
 		int fd;
 
 		snprintf(path, sizeof(path), "a/b/new%d/x", i % 10);
-		fd_close(&(int){resolve_make_dir(root, path, 0755, NULL)});
+		fd_close(&(int){ resolve_make_dir(root, path, 0755, NULL) });
 		snprintf(path, sizeof(path), "a/made%d", i % 10);
-		fd_close(&(int){resolve_make_target(root, path, false, NULL)});
+		fd_close(&(int){ resolve_make_target(root, path, false, NULL) });
 		fd = resolve_open(root, "a/../a/secret", O_RDONLY);
 		if (fd < 0)
 			continue;

@@ -20,7 +20,7 @@ struct walk {
 	int root;      /* borrowed */
 	int directory; /* owned: where the walk is */
 	unsigned int links;
-	char behind[PATH_MAX]; /* "/a/b": names of the directories from the root to here, no links */
+	char behind[PATH_MAX]; /* "/a/b": the directories from the root to here, no links */
 	char ahead[PATH_MAX];  /* what is still to be walked */
 };
 
@@ -184,10 +184,8 @@ static int finish_here(struct walk *walk)
 	case RESOLVE_GOAL_OPEN:
 		fd = openat(walk->directory, ".", walk->request->flags | O_CLOEXEC);
 		return fd < 0 ? -errno : fd;
-	case RESOLVE_GOAL_DIRECTORY:
-		return take_fd(&walk->directory);
-	case RESOLVE_GOAL_FILE:
-		break;
+	case RESOLVE_GOAL_DIRECTORY: return take_fd(&walk->directory);
+	case RESOLVE_GOAL_FILE: break;
 	}
 	return -EISDIR;
 }
@@ -201,16 +199,13 @@ static int finish_at(struct walk *walk, const char *name, int *found, mode_t typ
 	int fd = -EBADF;
 
 	switch (request->goal) {
-	case RESOLVE_GOAL_DIRECTORY:
-		flags = O_PATH | O_DIRECTORY;
-		break;
+	case RESOLVE_GOAL_DIRECTORY: flags = O_PATH | O_DIRECTORY; break;
 	case RESOLVE_GOAL_FILE:
 		if (S_ISDIR(type))
 			return -EISDIR;
 		flags |= O_PATH;
 		break;
-	case RESOLVE_GOAL_OPEN:
-		break;
+	case RESOLVE_GOAL_OPEN: break;
 	}
 	if (!(flags & O_PATH)) {
 		fd = openat(walk->directory, name, flags | O_NOFOLLOW | O_CLOEXEC, request->mode);
@@ -310,7 +305,7 @@ static int walk_all(struct walk *walk)
 
 int resolve_walk(int root_fd, const char *path, const struct resolve_request *request)
 {
-	struct walk walk = {.request = request, .root = root_fd, .directory = -EBADF};
+	struct walk walk = { .request = request, .root = root_fd, .directory = -EBADF };
 	size_t length = strlen(path);
 	int r;
 

@@ -34,7 +34,7 @@ static bool needs_walk(int fd)
 
 int resolve_open(int root_fd, const char *path, int flags)
 {
-	const struct resolve_request request = {.flags = flags};
+	const struct resolve_request request = { .flags = flags };
 	int fd = open_how(root_fd, path, flags, 0, 0);
 
 	return needs_walk(fd) ? resolve_walk(root_fd, path, &request) : fd;
@@ -42,7 +42,7 @@ int resolve_open(int root_fd, const char *path, int flags)
 
 int resolve_open_strict(int root_fd, const char *path, int flags, mode_t mode)
 {
-	const struct resolve_request request = {.flags = flags, .mode = mode, .no_links = true};
+	const struct resolve_request request = { .flags = flags, .mode = mode, .no_links = true };
 	int fd = open_how(root_fd, path, flags, mode, RESOLVE_NO_SYMLINKS);
 
 	return needs_walk(fd) ? resolve_walk(root_fd, path, &request) : fd;
@@ -147,10 +147,9 @@ static int make_file(int root_fd, const char *path, const struct resolve_owner *
 	return S_ISDIR(st.st_mode) ? -EISDIR : take_fd(&fd);
 }
 
-int resolve_make_target(int root_fd, const char *path, bool is_dir,
-			const struct resolve_owner *owner)
+int resolve_make_target(int root_fd, const char *path, bool is_dir, const struct resolve_owner *give)
 {
 	if (is_dir)
-		return resolve_make_dir(root_fd, path, 0755, owner);
-	return make_file(root_fd, path, owner);
+		return resolve_make_dir(root_fd, path, 0755, give);
+	return make_file(root_fd, path, give);
 }

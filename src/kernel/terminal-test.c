@@ -30,7 +30,7 @@ END_TEST
 START_TEST(raw_mode_is_undone)
 {
 	autoclose int devpts = -EBADF, master = -EBADF, slave = -EBADF;
-	struct terminal_state state = {.fd = -1};
+	struct terminal_state state = { .fd = -1 };
 	struct termios before, raw, after;
 	unsigned int number;
 
@@ -52,7 +52,7 @@ START_TEST(sizes_are_copied)
 {
 	autoclose int devpts = -EBADF, master = -EBADF, slave = -EBADF, plain = -EBADF;
 	autoclose int other_master = -EBADF, other_slave = -EBADF;
-	struct winsize size = {.ws_row = 33, .ws_col = 101};
+	struct winsize size = { .ws_row = 33, .ws_col = 101 };
 	unsigned int number;
 
 	fixture_enter(0);
@@ -62,7 +62,7 @@ START_TEST(sizes_are_copied)
 	ck_assert_uint_eq(number, 1);
 	ck_assert_int_eq(ioctl(master, TIOCSWINSZ, &size), 0);
 	ck_assert_int_eq(terminal_copy_size(other_master, slave), 0);
-	size = (struct winsize){0};
+	size = (struct winsize){ 0 };
 	ck_assert_int_eq(ioctl(other_slave, TIOCGWINSZ, &size), 0);
 	ck_assert_uint_eq(size.ws_row, 33);
 	ck_assert_uint_eq(size.ws_col, 101);

@@ -3,7 +3,8 @@
 #include <stdbool.h>
 #include <termios.h>
 
-/* Master from a devpts instance: opens "ptmx" below devpts_fd, unlocks it; *ret_slave by TIOCGPTPEER (class S9). */
+/* Master from a devpts instance: opens "ptmx" below devpts_fd, unlocks it; *ret_slave by
+ * TIOCGPTPEER (class S9). */
 int terminal_open_pair(int devpts_fd, int *ret_master, int *ret_slave, unsigned int *ret_number);
 
 struct terminal_state {
