@@ -72,7 +72,7 @@ static void add_ids(struct planner *p)
 	if (p->userns)
 		words = arena_format(p->arena, "%s: %u-%u", words, taken->base,
 				     taken->base + MAX(taken->range, 1U) - 1);
-	p->reason = step_said(p, GROUP_USERNS, "--private-users=", "PrivateUsers=");
+	p->reason = step_said(p, GROUP_USERNS, "--private-users=");
 	step_add(p, STEP_IDS, NULL)->data = words;
 }
 
@@ -120,14 +120,19 @@ static int build_host(struct planner *p)
 	return 0;
 }
 
-static void build_payload(struct planner *p)
+static int build_payload(struct planner *p)
 {
+	int r;
+
 	p->side = SIDE_PAYLOAD;
 	p->reason = "the host's mounts are locked, then out of reach";
 	step_add(p, STEP_ENTER, NULL); /* first: mounts that came before it are locked */
 	api_fs_payload(p);	       /* needs the namespaces that the payload was made with */
-	mounts_payload(p);	       /* after /proc, which they lie in */
-	process_payload(p);	       /* last: gives up what the lines above need */
+	r = mounts_payload(p);	       /* after /proc, which they lie in */
+	if (r < 0)
+		return r;
+	process_payload(p); /* last: gives up what the lines above need */
+	return 0;
 }
 
 static bool rung_is_rootless(enum userns_rung rung)
@@ -189,7 +194,9 @@ int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,
 	r = build_host(&p);
 	if (r < 0)
 		return r;
-	build_payload(&p);
+	r = build_payload(&p);
+	if (r < 0)
+		return r;
 
 	*plan = result;
 	return 0;

@@ -91,7 +91,7 @@ void devices_console(struct planner *p)
 {
 	if (p->spec->console == CONSOLE_PIPE)
 		return;
-	p->reason = step_said(p, GROUP_CONSOLE, "--console=", NULL);
+	p->reason = step_said(p, GROUP_CONSOLE, "--console=");
 	step_add(p, STEP_CONSOLE, "/dev/console");
 }
 

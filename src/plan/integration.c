@@ -86,7 +86,7 @@ static void add_credentials(struct planner *p)
 
 	if (p->spec->credentials.count == 0)
 		return;
-	p->reason = step_said(p, GROUP_CREDENTIALS, "--set-credential=, --load-credential=", NULL);
+	p->reason = step_said(p, GROUP_CREDENTIALS, "--set-credential=, --load-credential=");
 	step = step_add(p, STEP_CREDENTIALS, "/run/host/credentials");
 	step->mode = credentials_for_user(p) ? 0555 : 0500;
 	step->attributes = STEP_API | MOUNT_ATTR_RDONLY;
@@ -99,7 +99,7 @@ static void add_bind_users(struct planner *p)
 
 	if (p->spec->bind_users.count == 0)
 		return;
-	p->reason = step_said(p, GROUP_BIND_USER, "--bind-user=", "BindUser=");
+	p->reason = step_said(p, GROUP_BIND_USER, "--bind-user=");
 	step_dir(p, "/run/host/home", 0755);
 	step_dir(p, "/run/host/userdb", 0755);
 	for (size_t i = 0; i < p->spec->bind_users.count; i++) {
@@ -166,7 +166,7 @@ static void add_resolv_conf(struct planner *p)
 	const char *target = "/etc/resolv.conf";
 	struct step *step;
 
-	p->reason = step_said(p, GROUP_RESOLV_CONF, "--resolv-conf=", "ResolvConf=");
+	p->reason = step_said(p, GROUP_RESOLV_CONF, "--resolv-conf=");
 	if (mode == RESOLV_AUTO)
 		mode = resolv_conf_auto(p);
 	if (mode == RESOLV_OFF)
@@ -234,7 +234,7 @@ static void add_localtime(struct planner *p)
 	enum timezone_mode mode = p->spec->timezone;
 	struct step *step;
 
-	p->reason = step_said(p, GROUP_TIMEZONE, "--timezone=", "Timezone=");
+	p->reason = step_said(p, GROUP_TIMEZONE, "--timezone=");
 	if (mode == TIMEZONE_AUTO)
 		mode = timezone_auto(p);
 	if (mode == TIMEZONE_SYMLINK)
@@ -296,7 +296,7 @@ int integration_journal(struct planner *p)
 			return r;
 	}
 
-	p->reason = step_said(p, GROUP_LINK_JOURNAL, "--link-journal=", "LinkJournal=");
+	p->reason = step_said(p, GROUP_LINK_JOURNAL, "--link-journal=");
 	id128_hex(id, p->root->machine_id);
 	path = arena_format(p->arena, "/var/log/journal/%s", id);
 	step_dir(p, path, 0755)->flags |= soft;

@@ -5,10 +5,10 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/list.h"
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "format/mountopts.h"
 #include "plan/step.h"
 
 #define STAGE "/run/host/staged"
@@ -46,22 +46,28 @@ static bool apply_word(const char *word, uint64_t *attributes)
 	return false;
 }
 
-static struct step *add_tmpfs(struct planner *p, const struct custom_mount *mount, const char *target)
+static int add_tmpfs(struct planner *p, const struct custom_mount *mount, const char *target)
 {
 	uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME;
-	const char *options = "";
-	struct text_list words = { 0 };
+	struct mountopts words, rest = { 0 };
+	const char *options;
+	int r;
 
-	text_split(p->arena, &words, mount->options ? mount->options : "mode=0755", ",");
+	r = mountopts_parse(p->arena, &words, mount->options ? mount->options : "mode=0755");
+	if (r < 0)
+		return fail_plain(r, "cannot understand the mount options in '%s' (see tmpfs(5))",
+				  mount->words);
+	rest.items = arena_take_array(p->arena, words.count, sizeof(*rest.items));
 	for (size_t i = 0; i < words.count; i++)
-		if (!apply_word(words.items[i], &attributes))
-			options = arena_format(p->arena, "%s%s%s", options, *options ? "," : "",
-					       words.items[i]);
+		if (words.items[i].value || !apply_word(words.items[i].key, &attributes))
+			rest.items[rest.count++] = words.items[i];
 
-	return step_mount(p, "tmpfs", target, step_tmpfs_options(p, options), attributes);
+	options = step_tmpfs_options(p, mountopts_format(p->arena, &rest));
+	step_mount(p, "tmpfs", target, options, attributes)->mount = mount;
+	return 0;
 }
 
-static struct step *add_bind(struct planner *p, const struct custom_mount *mount, const char *target)
+static void add_bind(struct planner *p, const struct custom_mount *mount, const char *target)
 {
 	struct step *step = step_bind(p, mount->source, target,
 				      mount->read_only ? MOUNT_ATTR_RDONLY : 0);
@@ -73,11 +79,10 @@ static struct step *add_bind(struct planner *p, const struct custom_mount *mount
 		step->flags |= STEP_SOURCE_IN_TREE;
 	if (!mount->source)
 		step->flags |= STEP_TEMPORARY_SOURCE;
-	return step;
+	step->mount = mount;
 }
 
-static struct step *add_overlay(struct planner *p, const struct custom_mount *mount,
-				const char *target)
+static void add_overlay(struct planner *p, const struct custom_mount *mount, const char *target)
 {
 	struct step *step = step_add(p, STEP_OVERLAY, target);
 
@@ -87,11 +92,8 @@ static struct step *add_overlay(struct planner *p, const struct custom_mount *mo
 		step->flags |= STEP_SOURCE_IN_TREE;
 	if (!mount->source)
 		step->flags |= STEP_TEMPORARY_SOURCE;
-	/* The layers are shown as the tree is. */
-	if (p->userns && !p->rootless)
-		step->idmap = IDMAP_FULL;
+	step->mount = mount;
 	step_mounted(p, target, false);
-	return step;
 }
 
 static void add_inaccessible(struct planner *p, const struct custom_mount *mount)
@@ -103,15 +105,16 @@ static void add_inaccessible(struct planner *p, const struct custom_mount *mount
 	step->mount = mount;
 }
 
-static void add(struct planner *p, const struct custom_mount *mount, const char *target)
+static int add(struct planner *p, const struct custom_mount *mount, const char *target)
 {
-	p->reason = mount->reason;
+	p->reason = mount->reason ? mount->reason : "mount";
 	switch (mount->kind) {
-	case MOUNT_BIND: add_bind(p, mount, target)->mount = mount; break;
-	case MOUNT_TMPFS: add_tmpfs(p, mount, target)->mount = mount; break;
-	case MOUNT_OVERLAY: add_overlay(p, mount, target)->mount = mount; break;
+	case MOUNT_BIND: add_bind(p, mount, target); break;
+	case MOUNT_TMPFS: return add_tmpfs(p, mount, target);
+	case MOUNT_OVERLAY: add_overlay(p, mount, target); break;
 	case MOUNT_INACCESSIBLE: add_inaccessible(p, mount); break;
 	}
+	return 0;
 }
 
 static bool is_root(const struct custom_mount *mount)
@@ -146,10 +149,10 @@ int mounts_root(struct planner *p)
 		const struct custom_mount *mount = &p->spec->mounts.items[i];
 		int r = check(p, mount);
 
+		if (r >= 0 && is_root(mount))
+			r = add(p, mount, "/");
 		if (r < 0)
 			return r;
-		if (is_root(mount))
-			add(p, mount, "/");
 	}
 	return 0;
 }
@@ -158,33 +161,45 @@ int mounts_host(struct planner *p)
 {
 	for (size_t i = 0; i < p->spec->mounts.count; i++) {
 		const struct custom_mount *mount = &p->spec->mounts.items[i];
+		int r = 0;
 
 		if (is_root(mount))
 			continue;
 		if (is_staged(mount))
-			add(p, mount, stage_path(p, i));
+			r = add(p, mount, stage_path(p, i));
 		else if (!path_is_below(mount->destination, "/proc"))
-			add(p, mount, mount->destination);
+			r = add(p, mount, mount->destination);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
-void mounts_payload(struct planner *p)
+static void add_staged(struct planner *p, const struct custom_mount *mount, size_t index)
+{
+	struct step *step;
+
+	p->reason = mount->reason ? mount->reason : "mount";
+	step = step_bind(p, stage_path(p, index), mount->destination,
+			 mount->read_only ? MOUNT_ATTR_RDONLY : 0);
+	step->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS | STEP_RECURSIVE;
+	step->mount = mount;
+}
+
+int mounts_payload(struct planner *p)
 {
 	for (size_t i = 0; i < p->spec->mounts.count; i++) {
 		const struct custom_mount *mount = &p->spec->mounts.items[i];
-		struct step *step;
+		int r = 0;
 
 		if (is_root(mount) || !path_is_below(mount->destination, "/proc"))
 			continue;
-		if (!is_staged(mount)) {
-			add(p, mount, mount->destination);
-			continue;
-		}
-		p->reason = mount->reason;
-		step = step_bind(p, stage_path(p, i), mount->destination,
-				 mount->read_only ? MOUNT_ATTR_RDONLY : 0);
-		step->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS | STEP_RECURSIVE;
-		step->mount = mount;
+		if (is_staged(mount))
+			add_staged(p, mount, i);
+		else
+			r = add(p, mount, mount->destination);
+		if (r < 0)
+			return r;
 	}
+	return 0;
 }

@@ -10,4 +10,4 @@ int mounts_root(struct planner *p);
 int mounts_host(struct planner *p);
 
 /* The staged ones. */
-void mounts_payload(struct planner *p);
+int mounts_payload(struct planner *p);

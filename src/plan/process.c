@@ -53,8 +53,7 @@ static void add_limits(struct planner *p)
 
 		p->reason = "default limits";
 		if (limit.set)
-			p->reason = step_said(p, GROUP_RLIMIT_FIRST + resource,
-					      "--rlimit=", "Limit*=");
+			p->reason = step_said(p, GROUP_RLIMIT_FIRST + resource, "--rlimit=");
 		else if (!limit_default(p, &limits[i], &limit))
 			continue;
 		step = step_add(p, STEP_RLIMIT, NULL);
@@ -72,8 +71,7 @@ static void add_seccomp(struct planner *p)
 
 	if (spec->no_seccomp)
 		return;
-	p->reason = extended ? step_said(p, GROUP_SYSCALL_FILTER,
-					 "--system-call-filter=", "SystemCallFilter=")
+	p->reason = extended ? step_said(p, GROUP_SYSCALL_FILTER, "--system-call-filter=")
 			     : "default filter";
 	step_add(p, STEP_SECCOMP, NULL)->data =
 		arena_format(p->arena, "%s%s%s", extended ? "extended list" : "default list",
@@ -87,22 +85,22 @@ static void add_scheduling(struct planner *p)
 	struct step *step;
 
 	if (p->spec->oom_score_set) {
-		p->reason = step_said(p, GROUP_OOM_SCORE, "--oom-score-adjust=", "OOMScoreAdjust=");
+		p->reason = step_said(p, GROUP_OOM_SCORE, "--oom-score-adjust=");
 		step = step_add(p, STEP_OOM_SCORE, NULL);
 		step->number = (uint64_t)(int64_t)p->spec->oom_score;
 	}
 	if (p->spec->cpu_affinity_set) {
-		p->reason = step_said(p, GROUP_CPU_AFFINITY, "--cpu-affinity=", "CPUAffinity=");
+		p->reason = step_said(p, GROUP_CPU_AFFINITY, "--cpu-affinity=");
 		step_add(p, STEP_AFFINITY, NULL);
 	}
 }
 
 static void add_session(struct planner *p)
 {
-	p->reason = step_said(p, GROUP_CONSOLE, "--console=", NULL);
+	p->reason = step_said(p, GROUP_CONSOLE, "--console=");
 	step_add(p, STEP_SESSION, NULL)->data = p->spec->console == CONSOLE_PIPE ? "pipe" : "pty";
 	if (p->own_network) {
-		p->reason = "--private-network";
+		p->reason = step_said(p, GROUP_NETWORK, "--private-network");
 		step_add(p, STEP_LOOPBACK, NULL);
 	}
 	if (p->own_network && p->userns) {
@@ -122,9 +120,8 @@ static void add_identity(struct planner *p)
 	const char *name = p->spec->hostname ? p->spec->hostname : p->spec->machine;
 
 	if (!p->spec->share_uts && name) {
-		p->reason = p->spec->hostname
-				    ? step_said(p, GROUP_HOSTNAME, "--hostname=", "Hostname=")
-				    : "machine name";
+		p->reason = p->spec->hostname ? step_said(p, GROUP_HOSTNAME, "--hostname=")
+					      : "machine name";
 		step_add(p, STEP_HOSTNAME, NULL)->data = name;
 	}
 	p->reason = "the host's keys stay outside";
@@ -137,7 +134,7 @@ static void add_personality(struct planner *p)
 
 	if (!p->spec->personality_set)
 		return;
-	p->reason = step_said(p, GROUP_PERSONALITY, "--personality=", "Personality=");
+	p->reason = step_said(p, GROUP_PERSONALITY, "--personality=");
 	step = step_add(p, STEP_PERSONALITY, NULL);
 	step->number = p->spec->personality;
 }
@@ -151,18 +148,16 @@ static void add_privileges(struct planner *p)
 		p->reason = "--selinux-context=";
 		step_add(p, STEP_SELINUX, NULL)->data = p->spec->selinux_context;
 	}
-	p->reason = p->spec->user ? step_said(p, GROUP_USER, "--uid=", "User=") : "default";
+	p->reason = p->spec->user ? step_said(p, GROUP_USER, "--uid=") : "default";
 	step_add(p, STEP_USER, NULL)->data = p->spec->user; /* needs CAP_SETUID */
 
-	p->reason = step_said(p, GROUP_CAPABILITY,
-			      "--capability=, --drop-capability=", "Capability=");
+	p->reason = step_said(p, GROUP_CAPABILITY, "--capability=, --drop-capability=");
 	step = step_add(p, STEP_CAPABILITIES, NULL);
 	step->number = spec_capabilities(p->spec);
 	step->soft = p->spec->capability_ambient;
 
 	if (p->spec->no_new_privileges == TRISTATE_YES) {
-		p->reason = step_said(p, GROUP_NO_NEW_PRIVILEGES,
-				      "--no-new-privileges=", "NoNewPrivileges=");
+		p->reason = step_said(p, GROUP_NO_NEW_PRIVILEGES, "--no-new-privileges=");
 		step_add(p, STEP_NO_NEW_PRIVILEGES, NULL);
 	}
 }
@@ -173,7 +168,7 @@ static void add_start(struct planner *p)
 	const char *program = spec->parameters.count > 0 ? spec->parameters.items[0] : "login shell";
 
 	if (spec->working_directory) {
-		p->reason = step_said(p, GROUP_WORKING_DIRECTORY, "--chdir=", "WorkingDirectory=");
+		p->reason = step_said(p, GROUP_WORKING_DIRECTORY, "--chdir=");
 		step_add(p, STEP_CHDIR, spec->working_directory);
 	} else if (spec->start != START_BOOT && spec->parameters.count == 0) {
 		p->reason = "a login shell begins at home";
@@ -181,10 +176,10 @@ static void add_start(struct planner *p)
 	}
 	p->reason = "command";
 	if (spec->start == START_PID2) {
-		p->reason = step_said(p, GROUP_START_MODE, "--as-pid2", "ProcessTwo=");
+		p->reason = step_said(p, GROUP_START_MODE, "--as-pid2");
 		step_add(p, STEP_STUB, NULL);
 	} else if (spec->start == START_BOOT) {
-		p->reason = step_said(p, GROUP_START_MODE, "--boot", "Boot=");
+		p->reason = step_said(p, GROUP_START_MODE, "--boot");
 		program = p->root->program ? p->root->program : "init";
 	}
 	step_add(p, STEP_EXEC, NULL)->data = program;

@@ -75,7 +75,7 @@ static void add_tree(struct planner *p)
 {
 	struct step *step;
 
-	p->reason = step_said(p, GROUP_DIRECTORY, "--directory=", NULL);
+	p->reason = step_said(p, GROUP_DIRECTORY, "--directory=");
 	step = step_add(p, STEP_ROOT, "/");
 	step->source = p->root->path;
 	/* The host's own tree has the host's API file systems in it. */
@@ -95,7 +95,7 @@ static void add_pivot(struct planner *p)
 
 	if (!p->spec->pivot_root_new || text_equal(p->spec->pivot_root_new, "/"))
 		return;
-	p->reason = step_said(p, GROUP_PIVOT_ROOT, "--pivot-root=", "PivotRoot=");
+	p->reason = step_said(p, GROUP_PIVOT_ROOT, "--pivot-root=");
 	step = step_add(p, STEP_PIVOT_TREE, p->spec->pivot_root_old);
 	step->source = p->spec->pivot_root_new;
 }
@@ -104,7 +104,7 @@ static void add_upper(struct planner *p)
 {
 	struct step *step;
 
-	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=");
+	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=");
 	switch (p->spec->volatile_mode) {
 	case VOLATILE_YES:
 		step = step_add(p, STEP_VOLATILE_ROOT, "/");
@@ -120,7 +120,7 @@ static void add_upper(struct planner *p)
 	case VOLATILE_NO:
 		if (!p->root->ephemeral_upper)
 			break;
-		p->reason = step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
+		p->reason = step_said(p, GROUP_EPHEMERAL, "--ephemeral");
 		step_add(p, STEP_ROOT_OVERLAY, "/")->source = p->root->ephemeral_upper;
 		break;
 	case VOLATILE_STATE: break;
@@ -129,7 +129,7 @@ static void add_upper(struct planner *p)
 
 static void add_state(struct planner *p)
 {
-	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=");
+	p->reason = step_said(p, GROUP_VOLATILE, "--volatile=");
 	step_mount(p, "tmpfs", "/var", step_tmpfs_options(p, VOLATILE_OPTIONS),
 		   MOUNT_ATTR_STRICTATIME);
 }
@@ -138,8 +138,7 @@ static void add_chown(struct planner *p)
 {
 	if (!p->taken->ownership_chown)
 		return;
-	p->reason = step_said(p, GROUP_USERNS,
-			      "--private-users-ownership=", "PrivateUsersOwnership=");
+	p->reason = step_said(p, GROUP_USERNS, "--private-users-ownership=");
 	step_add(p, STEP_CHOWN_TREE, "/");
 }
 
@@ -150,8 +149,8 @@ static void add_read_only(struct planner *p)
 	if (!p->read_only)
 		return;
 	p->reason = p->spec->volatile_mode == VOLATILE_STATE
-			    ? step_said(p, GROUP_VOLATILE, "--volatile=", "Volatile=")
-			    : step_said(p, GROUP_READ_ONLY, "--read-only", "ReadOnly=");
+			    ? step_said(p, GROUP_VOLATILE, "--volatile=")
+			    : step_said(p, GROUP_READ_ONLY, "--read-only");
 	step = step_add(p, STEP_RESTRICT, "/");
 	step->attributes = MOUNT_ATTR_RDONLY;
 	step->flags |= STEP_RECURSIVE;
@@ -175,9 +174,8 @@ void root_before(struct planner *p)
 									  : p->root->path;
 	}
 	if (p->root->snapshot_rung) {
-		p->reason = p->spec->template
-				    ? "--template="
-				    : step_said(p, GROUP_EPHEMERAL, "--ephemeral", "Ephemeral=");
+		p->reason = p->spec->template ? "--template="
+					      : step_said(p, GROUP_EPHEMERAL, "--ephemeral");
 		step = step_add(p, STEP_SNAPSHOT, p->root->path);
 		step->source = p->spec->template ? p->spec->template : p->spec->directory;
 		step->data = p->root->snapshot_rung;

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "spec/settings.h"
 
 /* A plain start has about a hundred steps: one allocation holds them. */
 #define FIRST_ROOM 128
@@ -199,13 +200,19 @@ const char *step_tmpfs_options(struct planner *p, const char *options)
 	return text;
 }
 
-const char *step_said(const struct planner *p, enum setting_group group, const char *option,
-		      const char *key)
+const char *step_said(const struct planner *p, enum setting_group group, const char *option)
 {
-	switch (p->spec->group_origin[group]) {
-	case BY_OPTION: return option;
-	case BY_FILE: return key ? key : option;
-	case BY_DEFAULT:
-	default: return "default";
-	}
+	const struct spec *spec = p->spec;
+
+	if (spec->group_origin[group] == BY_DEFAULT)
+		return "default";
+	if (spec->group_origin[group] == BY_OPTION)
+		return option;
+	for (size_t i = 0; i < spec_settings_count; i++)
+		if (spec_settings[i].group == group && spec->setting_line[i] > 0)
+			return arena_format(p->arena, "%s line %u",
+					    spec->settings_file ? path_name(spec->settings_file)
+								: ".nspawn",
+					    spec->setting_line[i]);
+	return option;
 }

@@ -62,8 +62,7 @@ const char *step_tmpfs_options(struct planner *p, const char *options);
 /* A tmpfs that this plan made is the file system at PATH so far. */
 bool step_own(const struct planner *p, const char *path);
 
-/* The option, or the key of the .nspawn file that said it; "default" where nobody spoke. */
-const char *step_said(const struct planner *p, enum setting_group group, const char *option,
-		      const char *key);
+/* Who said it: OPTION, a line of the .nspawn file, or "default" where nobody spoke. */
+const char *step_said(const struct planner *p, enum setting_group group, const char *option);
 
 const char *step_kind_name(enum step_kind kind);
