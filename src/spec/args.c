@@ -1,5 +1,6 @@
-/* The command line, as getopt_long() with a leading "+" reads it: it ends at the first word that is no
- * option, long options may be shortened while they stay unique, short ones may share a dash. */
+/* The command line, as getopt_long() with a leading "+" reads it: it ends at the first word that
+ * is no option, long options may be shortened while they stay unique, short ones may share a
+ * dash. */
 #include <errno.h>
 #include <string.h>
 
@@ -29,7 +30,8 @@ static size_t name_distance(const char *a, const char *b, size_t a_length, size_
 	for (size_t j = 0; j <= b_length; j++)
 		rows[0][j] = (unsigned char)j;
 	for (size_t i = 1; i <= a_length; i++) {
-		unsigned char *row = rows[i % 3], *above = rows[(i + 2) % 3], *higher = rows[(i + 1) % 3];
+		unsigned char *row = rows[i % 3], *above = rows[(i + 2) % 3],
+			      *higher = rows[(i + 1) % 3];
 
 		row[0] = (unsigned char)i;
 		for (size_t j = 1; j <= b_length; j++) {
@@ -55,7 +57,9 @@ static const struct setting *nearest_option(const char *name, size_t length)
 		const char *option = spec_settings[i].option;
 		size_t distance;
 
-		if (!option || strlen(option) > NAME_ROOM || spec_settings[i].flags & SETTING_HIDDEN)
+		if (!option || strlen(option) > NAME_ROOM)
+			continue;
+		if (spec_settings[i].flags & SETTING_HIDDEN)
 			continue;
 		distance = name_distance(name, option, length, strlen(option));
 		if (distance < least && distance < length) {
@@ -85,27 +89,34 @@ static int refuse_ambiguous(struct arena *arena, const char *word, size_t length
 	for (size_t i = 0; i < spec_settings_count; i++) {
 		const char *option = spec_settings[i].option;
 
-		if (!option || strncmp(option, word + 2, length) != 0 || spec_settings[i].flags & SETTING_HIDDEN)
+		if (!option || strncmp(option, word + 2, length) != 0 ||
+		    spec_settings[i].flags & SETTING_HIDDEN)
 			continue;
 		if (++listed <= 6)
 			list = arena_format(arena, "%s%s--%s", list, listed > 1 ? " " : "", option);
 	}
-	return fail_input("cannot tell which option '%.*s' means (try one of %s%s)", (int)(length + 2), word, list,
-			  listed > 6 ? " …" : "");
+	return fail_input("cannot tell which option '%.*s' means (try one of %s%s)",
+			  (int)(length + 2), word, list, listed > 6 ? " …" : "");
 }
 
 static const char *option_name(struct arena *arena, const struct setting *row, char letter)
 {
-	return letter ? arena_format(arena, "-%c", letter) : arena_format(arena, "--%s", row->option);
+	if (letter)
+		return arena_format(arena, "-%c", letter);
+	return arena_format(arena, "--%s", row->option);
 }
 
-static int refuse_value(struct args *args, const struct setting *row, char letter, const char *value, int code)
+static int refuse_value(struct args *args, const struct setting *row, char letter,
+			const char *value, int code)
 {
 	struct arena *arena = args->reader.arena;
 	const char *expected = setting_expectation(arena, row);
 
 	fail_plain(code, "cannot use '%s%s%s': %s", option_name(arena, row, letter),
-		   !value ? "" : letter ? " " : "=", value ? value : "", setting_refusal(&args->reader, code));
+		   !value   ? ""
+		   : letter ? " "
+			    : "=",
+		   value ? value : "", setting_refusal(&args->reader, code));
 	if (*expected)
 		fail_hint("%s", expected);
 	return code;
@@ -123,7 +134,8 @@ static int apply(struct args *args, const struct setting *row, char letter, cons
 	if (row->parse == field_scope && value)
 		log_notice("'--user=%s' is the older way to say '--uid=%s'", value, value);
 	if (row->parse == field_share_system)
-		log_warning("'--share-system' is deprecated and shares the host's namespaces with the container");
+		log_warning("'--share-system' is deprecated and shares the host's namespaces with "
+			    "the container");
 
 	r = setting_apply(&args->reader, row, value);
 	if (r < 0)
@@ -139,8 +151,9 @@ static int take_value(struct args *args, const struct setting *row, char letter,
 	if (*value)
 		return 0;
 	if (args->next >= args->count)
-		return fail_input("cannot use '%s': it needs a value (try %s%s%s)", option_name(arena, row, letter),
-				  option_name(arena, row, letter), letter ? " " : "=", row->value);
+		return fail_input("cannot use '%s': it needs a value (try %s%s%s)",
+				  option_name(arena, row, letter), option_name(arena, row, letter),
+				  letter ? " " : "=", row->value);
 	*value = args->words[args->next++];
 	return 0;
 }
@@ -160,9 +173,10 @@ static int read_long(struct args *args, const char *word)
 		return refuse_unknown(word, length);
 
 	if (!row->value && value)
-		return fail_input("cannot use '--%s=%s': this option takes no value (try --%s)", row->option, value,
-				  row->option);
-	/* The one option whose optional value may also be the next word: how --uid= was once spelled. */
+		return fail_input("cannot use '--%s=%s': this option takes no value (try --%s)",
+				  row->option, value, row->option);
+	/* The one option whose optional value may also be the next word: how --uid= was once
+	 * spelled. */
 	if (row->parse == field_scope && row->value && !value && args->next < args->count &&
 	    args->words[args->next][0] != '-')
 		value = args->words[args->next++];
@@ -183,7 +197,9 @@ static int read_short(struct args *args, const char *word)
 		const char *value = NULL;
 
 		if (!row)
-			return fail_input("cannot understand '-%c': there is no such option (try --help)", *letter);
+			return fail_input(
+				"cannot understand '-%c': there is no such option (try --help)",
+				*letter);
 		if (!row->value) {
 			r = apply(args, row, *letter, NULL);
 			continue;
@@ -198,8 +214,8 @@ static int read_short(struct args *args, const char *word)
 	return r;
 }
 
-int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc, char **argv,
-	       const struct setting **ret_words_of)
+int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc,
+	       char **argv, const struct setting **ret_words_of)
 {
 	struct args args = {
 		.words = argv,
@@ -209,6 +225,7 @@ int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts
 			.arena = arena,
 			.spec = spec,
 			.origin = BY_OPTION,
+			.line = SPEC_LINE_OPTION,
 			.working_directory = facts->working_directory,
 			.environment = facts->environment,
 		},

@@ -14,15 +14,18 @@
 int check_image(const struct spec *spec)
 {
 	if (spec->directory && spec->image)
-		return fail_input("cannot use '--directory=' and '--image=' together (leave one out)");
+		return fail_input(
+			"cannot use '--directory=' and '--image=' together (leave one out)");
 	if (spec->mstack && (spec->directory || spec->image))
 		return fail_input("cannot use '--mstack=' and '--%s=' together (leave one out)",
 				  spec->directory ? "directory" : "image");
 	if (spec->oci_bundle && (spec->directory || spec->image || spec->mstack || spec->template))
-		return fail_input("cannot use '--oci-bundle=' together with another root (leave one out)");
+		return fail_input(
+			"cannot use '--oci-bundle=' together with another root (leave one out)");
 	if (spec->template && (spec->image || spec->mstack))
-		return fail_input("cannot use '--template=' and '--%s=' together (try --directory=)",
-				  spec->image ? "image" : "mstack");
+		return fail_input(
+			"cannot use '--template=' and '--%s=' together (try --directory=)",
+			spec->image ? "image" : "mstack");
 	if (spec->template && !spec->directory && !spec->machine && spec->ephemeral != TRISTATE_YES)
 		return fail_input("cannot use '--template=%s' without a place for the copy "
 				  "(try --directory=PATH or --machine=NAME)",
@@ -33,35 +36,42 @@ int check_image(const struct spec *spec)
 static int check_tree(const struct spec *spec)
 {
 	if (spec->template && spec->ephemeral == TRISTATE_YES)
-		return fail_input("cannot use '--template=' and '--ephemeral' together: one makes a copy that stays, "
+		return fail_input("cannot use '--template=' and '--ephemeral' together: one makes "
+				  "a copy that stays, "
 				  "the other one that goes (leave one out)");
 	if (spec->ephemeral == TRISTATE_YES && spec->mstack)
-		return fail_input("cannot use '--ephemeral' and '--mstack=' together (try --volatile=overlay)");
+		return fail_input("cannot use '--ephemeral' and '--mstack=' together (try "
+				  "--volatile=overlay)");
 	if (spec->cleanup && spec->ephemeral == TRISTATE_YES)
-		return fail_input("cannot use '--cleanup' and '--ephemeral' together: nothing of an ephemeral "
+		return fail_input("cannot use '--cleanup' and '--ephemeral' together: nothing of "
+				  "an ephemeral "
 				  "machine has a lasting name (leave --ephemeral out)");
 	if (spec->ephemeral == TRISTATE_YES && !spec->link_journal_try &&
 	    (spec->link_journal == JOURNAL_HOST || spec->link_journal == JOURNAL_GUEST))
-		return fail_input("cannot use '--ephemeral' and '--link-journal=%s' together: the journal would "
+		return fail_input("cannot use '--ephemeral' and '--link-journal=%s' together: the "
+				  "journal would "
 				  "outlive its machine (try --link-journal=try-%s)",
 				  spec->link_journal == JOURNAL_HOST ? "host" : "guest",
 				  spec->link_journal == JOURNAL_HOST ? "host" : "guest");
 	if (text_equal(spec->directory, "/") && spec->ephemeral != TRISTATE_YES &&
 	    spec->volatile_mode != VOLATILE_YES && spec->volatile_mode != VOLATILE_STATE)
-		return fail_input("cannot use '--directory=/': the host would share its root with the container "
+		return fail_input("cannot use '--directory=/': the host would share its root with "
+				  "the container "
 				  "(try --ephemeral or --volatile=yes)");
 	if (spec->ownership == OWNERSHIP_CHOWN &&
 	    (spec->read_only == TRISTATE_YES || spec->volatile_mode != VOLATILE_NO))
-		return fail_input("cannot use '--private-users-ownership=chown' and '%s' together: the owners on disk "
+		return fail_input("cannot use '--private-users-ownership=chown' and '%s' together: "
+				  "the owners on disk "
 				  "could not be changed (try --private-users-ownership=map)",
-				  spec->volatile_mode != VOLATILE_NO ? "--volatile=" : "--read-only");
+				  spec->volatile_mode ? "--volatile=" : "--read-only");
 	return 0;
 }
 
 static int check_start(const struct spec *spec)
 {
 	if (spec->boot == TRISTATE_YES && spec->as_pid2 == TRISTATE_YES)
-		return fail_input("cannot use '--boot' and '--as-pid2' together: an init program must be PID 1 "
+		return fail_input("cannot use '--boot' and '--as-pid2' together: an init program "
+				  "must be PID 1 "
 				  "(leave one out)");
 	if ((spec->share_pid || spec->share_uts) && spec->start != START_COMMAND)
 		return fail_input("cannot use '%s' with the host's %s namespace "
@@ -69,9 +79,11 @@ static int check_start(const struct spec *spec)
 				  spec->start == START_BOOT ? "--boot" : "--as-pid2",
 				  spec->share_pid ? "process" : "host name");
 	if (spec->bind_users.count == 0 && spec->bind_user_shell)
-		return fail_input("cannot use '--bind-user-shell=' without a user (try --bind-user=NAME)");
+		return fail_input(
+			"cannot use '--bind-user-shell=' without a user (try --bind-user=NAME)");
 	if (spec->bind_users.count == 0 && spec->bind_user_groups.count > 0)
-		return fail_input("cannot use '--bind-user-group=' without a user (try --bind-user=NAME)");
+		return fail_input(
+			"cannot use '--bind-user-group=' without a user (try --bind-user=NAME)");
 	for (size_t i = 0; i < ARRAY_SIZE(spec->forward_journal_limits); i++)
 		if (spec->forward_journal_limits[i] && !spec->forward_journal)
 			return fail_input("cannot limit a journal that is not forwarded "
@@ -81,17 +93,20 @@ static int check_start(const struct spec *spec)
 
 static int check_network(const struct spec *spec)
 {
-	bool links = spec->network_veth == TRISTATE_YES || spec->network_bridge || spec->network_zone ||
-		     spec->interfaces.count > 0 || spec->macvlans.count > 0 || spec->ipvlans.count > 0 ||
-		     spec->veth_extras.count > 0;
+	bool links = spec->network_veth == TRISTATE_YES || spec->network_bridge ||
+		     spec->network_zone || spec->interfaces.count > 0 || spec->macvlans.count > 0 ||
+		     spec->ipvlans.count > 0 || spec->veth_extras.count > 0;
 
 	if (spec->network_namespace_path && links)
-		return fail_input("cannot use '--network-namespace-path=' together with interfaces of our own: that "
+		return fail_input("cannot use '--network-namespace-path=' together with interfaces "
+				  "of our own: that "
 				  "network is somebody else's (leave one out)");
 	if (spec->network_bridge && spec->network_zone)
-		return fail_input("cannot use '--network-bridge=' and '--network-zone=' together (leave one out)");
+		return fail_input("cannot use '--network-bridge=' and '--network-zone=' together "
+				  "(leave one out)");
 	if (spec->ports.count > 0 && !spec_has_private_network(spec))
-		return fail_input("cannot use '--port=' with the host's network, where every port is the host's "
+		return fail_input("cannot use '--port=' with the host's network, where every port "
+				  "is the host's "
 				  "(try --network-veth)");
 	return 0;
 }
@@ -101,11 +116,13 @@ static int check_capabilities(const struct spec *spec)
 	if (spec->capability_ambient == 0)
 		return 0;
 	if (spec->start == START_BOOT)
-		return fail_input("cannot use '--ambient-capability=' and '--boot' together: an init program has all "
+		return fail_input("cannot use '--ambient-capability=' and '--boot' together: an "
+				  "init program has all "
 				  "that the container has (leave one out)");
 	if (spec->capability_ambient & ~spec_capabilities(spec))
-		return fail_input("cannot use '--ambient-capability=' for what the container does not keep "
-				  "(try the same names with --capability=)");
+		return fail_input(
+			"cannot use '--ambient-capability=' for what the container does not keep "
+			"(try the same names with --capability=)");
 	return 0;
 }
 
@@ -116,17 +133,20 @@ static int check_users(const struct spec *spec)
 	if (spec->userns == USERNS_NO)
 		return 0;
 	if (spec->api_vfs == API_VFS_WRITABLE)
-		return fail_input("cannot make /proc and /sys writable (SYSTEMD_NSPAWN_API_VFS_WRITABLE) in a user "
+		return fail_input("cannot make /proc and /sys writable "
+				  "(SYSTEMD_NSPAWN_API_VFS_WRITABLE) in a user "
 				  "namespace (try --private-users=no)");
 	if (spec->api_vfs == API_VFS_NETWORK && !private_network)
-		return fail_input("cannot show the network's part of /sys (SYSTEMD_NSPAWN_API_VFS_WRITABLE=network) in a "
+		return fail_input("cannot show the network's part of /sys "
+				  "(SYSTEMD_NSPAWN_API_VFS_WRITABLE=network) in a "
 				  "user namespace with the host's network (try --private-network)");
 	if (spec->userns == USERNS_MANAGED && !private_network)
 		return fail_input("cannot use '--private-users=managed' with the host's network "
 				  "(try --private-network)");
 	if (spec->userns_delegate > 0 && spec->userns != USERNS_MANAGED)
-		return fail_input("cannot use '--private-users-delegate=' with ids of one's own choosing "
-				  "(try --private-users=managed)");
+		return fail_input(
+			"cannot use '--private-users-delegate=' with ids of one's own choosing "
+			"(try --private-users=managed)");
 	return 0;
 }
 
@@ -136,14 +156,18 @@ static int check_mounts(const struct spec *spec)
 		const struct custom_mount *mount = &spec->mounts.items[i];
 
 		if (mount->idmap != IDMAP_NONE && spec->userns == USERNS_NO)
-			return fail_input("cannot map the owners of '%s' (%s) without a user namespace "
-					  "(try --private-users=pick, or noidmap)",
-					  mount->words, mount->reason);
-		/* The mount is the tree then: nobody could read a base from it or map what it is made of. */
+			return fail_input(
+				"cannot map the owners of '%s' (%s) without a user namespace "
+				"(try --private-users=pick, or noidmap)",
+				mount->words, mount->reason);
+		/* The mount is the tree then: nobody could read a base from it or map what it is
+		 * made of. */
 		if (text_equal(mount->destination, "/") && spec->userns != USERNS_NO &&
 		    (spec->userns != USERNS_FIXED || spec->ownership != OWNERSHIP_OFF))
-			return fail_input("cannot mount '%s' (%s) over the container's root with ids that are not known "
-					  "before (try --private-users=no, or BASE with --private-users-ownership=off)",
+			return fail_input("cannot mount '%s' (%s) over the container's root with "
+					  "ids that are not known "
+					  "before (try --private-users=no, or BASE with "
+					  "--private-users-ownership=off)",
 					  mount->words, mount->reason);
 	}
 	return 0;
@@ -153,21 +177,25 @@ static int check_rights(const struct spec *spec, const struct resolve_facts *fac
 {
 	if (facts->uid == 0) {
 		if (spec->scope_user)
-			return fail_input("cannot use '--user' as root: root has the host's service manager "
-					  "(try --uid=NAME to choose a user of the container)");
+			return fail_input(
+				"cannot use '--user' as root: root has the host's service manager "
+				"(try --uid=NAME to choose a user of the container)");
 		return 0;
 	}
 	if (spec->scope_system)
 		return fail_input("cannot use '--system' without root (leave it out)");
 	if (spec->userns == USERNS_NO || spec->userns == USERNS_FROM_TREE)
-		return fail_input("cannot use '--private-users=%s' without root: only a user namespace gives the "
+		return fail_input("cannot use '--private-users=%s' without root: only a user "
+				  "namespace gives the "
 				  "rights that a container needs (leave it out)",
 				  spec->userns == USERNS_NO ? "no" : "yes");
 	if (spec->userns == USERNS_FIXED && spec->uid_base == 0)
-		return fail_input("cannot use '--private-users=identity' without root: these ids are not ours "
+		return fail_input("cannot use '--private-users=identity' without root: these ids "
+				  "are not ours "
 				  "(leave it out)");
 	if (spec->ownership == OWNERSHIP_MAP)
-		return fail_input("cannot use '--private-users-ownership=map' without root: the kernel lets only root "
+		return fail_input("cannot use '--private-users-ownership=map' without root: the "
+				  "kernel lets only root "
 				  "map a file system's owners (leave it out)");
 	return 0;
 }
@@ -192,13 +220,14 @@ int check_combinations(const struct spec *spec, const struct resolve_facts *fact
 	return r;
 }
 
-static int refuse_unbuilt(const struct spec *spec, const struct setting *row, const char *value, const char *why)
+static int refuse_unbuilt(const struct spec *spec, const struct setting *row, const char *value,
+			  const char *why)
 {
 	uint32_t line = spec->setting_line[row - spec_settings];
 
-	if (line > 0)
-		return fail_input("cannot use '%s=%s' in %s line %u: %s", strchr(row->key, '.') + 1, value,
-				  spec->settings_file, line, why);
+	if (line > 0 && line != SPEC_LINE_OPTION)
+		return fail_input("cannot use '%s=%s' in %s line %u: %s", strchr(row->key, '.') + 1,
+				  value, spec->settings_file, line, why);
 	return fail_input("cannot use '--%s%s%s': %s", row->option, *value ? "=" : "", value, why);
 }
 
@@ -207,9 +236,11 @@ static bool is_asked(struct arena *arena, const struct setting *row, const struc
 	if (text_equal(row->option, "register"))
 		return spec->registration == REGISTER_YES;
 	/* Where no scope is made, what it would have been is without meaning. */
-	if (spec->keep_unit && (text_equal(row->option, "slice") || text_equal(row->option, "property"))) {
+	if (spec->keep_unit &&
+	    (text_equal(row->option, "slice") || text_equal(row->option, "property"))) {
 		if (row->print(arena, row, spec))
-			log_notice("'--%s=' means nothing with '--keep-unit', going on without", row->option);
+			log_notice("'--%s=' means nothing with '--keep-unit', going on without",
+				   row->option);
 		return false;
 	}
 	return row->print(arena, row, spec) != NULL;
@@ -222,14 +253,19 @@ int check_unbuilt(struct arena *arena, const struct spec *spec)
 	for (size_t i = 0; i < spec_settings_count; i++)
 		if (spec_settings[i].unbuilt && is_asked(arena, &spec_settings[i], spec))
 			return refuse_unbuilt(spec, &spec_settings[i],
-					      text_equal(spec_settings[i].option, "register") ? "yes" : "",
+					      text_equal(spec_settings[i].option, "register")
+						      ? "yes"
+						      : "",
 					      spec_settings[i].unbuilt);
 	if (spec->userns == USERNS_MANAGED)
-		return refuse_unbuilt(spec, setting_by_option("private-users", 13, &ambiguous), "managed",
-				      "ids from a service of the host are not built yet (try --private-users=pick)");
+		return refuse_unbuilt(
+			spec, setting_by_option("private-users", 13, &ambiguous), "managed",
+			"ids from a service are not built yet (try --private-users=pick)");
 	if (spec->ownership == OWNERSHIP_FOREIGN)
-		return refuse_unbuilt(spec, setting_by_option("private-users-ownership", 23, &ambiguous),
-				      "foreign", "trees owned by the foreign id range are not built yet "
+		return refuse_unbuilt(spec,
+				      setting_by_option("private-users-ownership", 23, &ambiguous),
+				      "foreign",
+				      "trees owned by the foreign id range are not built yet "
 				      "(try --private-users-ownership=map or chown)");
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* The variables that choose what no option does (reference, section 15). Those that the engine or the log
- * read where they are needed are not here. */
+/* The variables that choose what no option does (reference, section 15). Those that the engine
+ * or the log read where they are needed are not here. */
 #include <errno.h>
 
 #include "base/arena.h"
@@ -124,8 +124,9 @@ static int apply_variable(struct arena *arena, struct spec *spec, const char *en
 		value++;
 		if (!variables[i].any && parse_bool(&on, value) < 0 &&
 		    !(variables[i].word && text_equal(value, variables[i].word)))
-			return fail_input("cannot use the variable '%s%s=%s': neither yes nor no (unset it)",
-					  VARIABLE_PREFIX, variables[i].name, value);
+			return fail_input(
+				"cannot use the variable '%s%s=%s': neither yes nor no (unset it)",
+				VARIABLE_PREFIX, variables[i].name, value);
 		variables[i].apply(arena, spec, value, on);
 		return 0;
 	}

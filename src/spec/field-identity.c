@@ -1,4 +1,5 @@
-/* Who runs in the container, under which names and ids (reference, sections 2.2, 2.3, 6.1 and 11.2). */
+/* Who runs in the container, under which names and ids (reference, sections 2.2, 2.3, 6.1 and
+ * 11.2). */
 #include "spec/field.h"
 
 #include <ctype.h>
@@ -15,22 +16,25 @@
 #define ID_RANGE 65536
 
 const char *const field_signal_words[] = {
-	"SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL",
-	"SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD",
-	"SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ",
-	"SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS", "SIGRTMIN", "SIGRTMIN+1",
-	"SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7",
-	"SIGRTMIN+8", "SIGRTMIN+9", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13",
-	"SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+16", "SIGRTMIN+17", "SIGRTMIN+18", "SIGRTMIN+19",
-	"SIGRTMIN+20", "SIGRTMIN+21", "SIGRTMIN+22", "SIGRTMIN+23", "SIGRTMIN+24", "SIGRTMIN+25",
-	"SIGRTMIN+26", "SIGRTMIN+27", "SIGRTMIN+28", "SIGRTMIN+29", "SIGRTMAX", NULL
+	"SIGHUP",      "SIGINT",      "SIGQUIT",     "SIGILL",	    "SIGTRAP",	   "SIGABRT",
+	"SIGBUS",      "SIGFPE",      "SIGKILL",     "SIGUSR1",	    "SIGSEGV",	   "SIGUSR2",
+	"SIGPIPE",     "SIGALRM",     "SIGTERM",     "SIGSTKFLT",   "SIGCHLD",	   "SIGCONT",
+	"SIGSTOP",     "SIGTSTP",     "SIGTTIN",     "SIGTTOU",	    "SIGURG",	   "SIGXCPU",
+	"SIGXFSZ",     "SIGVTALRM",   "SIGPROF",     "SIGWINCH",    "SIGIO",	   "SIGPWR",
+	"SIGSYS",      "SIGRTMIN",    "SIGRTMIN+1",  "SIGRTMIN+2",  "SIGRTMIN+3",  "SIGRTMIN+4",
+	"SIGRTMIN+5",  "SIGRTMIN+6",  "SIGRTMIN+7",  "SIGRTMIN+8",  "SIGRTMIN+9",  "SIGRTMIN+10",
+	"SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+16",
+	"SIGRTMIN+17", "SIGRTMIN+18", "SIGRTMIN+19", "SIGRTMIN+20", "SIGRTMIN+21", "SIGRTMIN+22",
+	"SIGRTMIN+23", "SIGRTMIN+24", "SIGRTMIN+25", "SIGRTMIN+26", "SIGRTMIN+27", "SIGRTMIN+28",
+	"SIGRTMIN+29", "SIGRTMAX",    NULL
 };
 
 int field_chdir(struct setting_reader *reader, const char *value)
 {
 	if (!path_is_absolute(value) || !path_is_normal(value))
 		return field_refuse(reader, "not an absolute path without '.' and '..'");
-	if (path_is_below(value, "/proc") || path_is_below(value, "/sys") || path_is_below(value, "/dev"))
+	if (path_is_below(value, "/proc") || path_is_below(value, "/sys") ||
+	    path_is_below(value, "/dev"))
 		return field_refuse(reader, "the directory is below /proc, /sys or /dev");
 	return field_text(reader, value);
 }
@@ -39,19 +43,21 @@ int field_pivot_root(struct setting_reader *reader, const char *value)
 {
 	struct text_list paths = { 0 };
 
-	if (text_split_escaped(reader->arena, &paths, value, ':') < 0 || paths.count < 1 || paths.count > 2)
+	if (text_split_escaped(reader->arena, &paths, value, ':') < 0 || paths.count < 1 ||
+	    paths.count > 2)
 		return field_refuse(reader, "not one path or two with ':' between them");
 	for (size_t i = 0; i < paths.count; i++)
 		if (!path_is_absolute(paths.items[i]) || !path_is_normal(paths.items[i]))
 			return field_refuse(reader, "not an absolute path without '.' and '..'");
 	/* The root becoming the root is nothing to do. */
 	reader->spec->pivot_root_new = text_equal(paths.items[0], "/") ? NULL : paths.items[0];
-	reader->spec->pivot_root_old =
-		paths.count > 1 && reader->spec->pivot_root_new ? paths.items[1] : NULL;
+	reader->spec->pivot_root_old = paths.count > 1 && reader->spec->pivot_root_new
+					       ? paths.items[1]
+					       : NULL;
 	return 0;
 }
 
-char *field_print_pivot_root(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_pivot(struct arena *arena, const struct setting *row, const struct spec *spec)
 {
 	(void)row;
 	if (!spec->pivot_root_new)
@@ -125,13 +131,15 @@ int field_setenv(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
-/* A name or a number of the container. Names there may be looser than ours, but never a path or a field end. */
+/* A name or a number of the container. Names there may be looser than ours, but never a path or
+ * a field end. */
 int field_user(struct setting_reader *reader, const char *value)
 {
 	if (strlen(value) > 255 || value[0] == '-')
 		return field_refuse(reader, "not the name of a user");
 	for (const char *c = value; *c; c++)
-		if (*c == ':' || *c == '/' || iscntrl((unsigned char)*c) || isspace((unsigned char)*c))
+		if (*c == ':' || *c == '/' || iscntrl((unsigned char)*c) ||
+		    isspace((unsigned char)*c))
 			return field_refuse(reader, "not the name of a user");
 	return field_text(reader, value);
 }
@@ -175,8 +183,10 @@ char *field_print_signal(struct arena *arena, const struct setting *row, const s
 int field_machine(struct setting_reader *reader, const char *value)
 {
 	if (!text_empty(value) && !name_is_machine(value))
-		return field_refuse(reader, "a name has 1 to 64 letters, digits, '-' and '.', and no part between "
-					    "dots is empty or begins or ends with '-'");
+		return field_refuse(
+			reader,
+			"a name has 1 to 64 letters, digits, '-' and '.', and no part between "
+			"dots is empty or begins or ends with '-'");
 	return field_text(reader, value);
 }
 
@@ -208,14 +218,15 @@ int field_slice(struct setting_reader *reader, const char *value)
 	for (const char *c = value; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("-_.:\\@", *c))
 			return field_refuse(reader, "not the name of a slice");
-	reader->spec->slice =
-		arena_format(reader->arena, "%s%s", value, text_ends(value, ".slice") ? "" : ".slice");
+	reader->spec->slice = arena_format(reader->arena, "%s%s", value,
+					   text_ends(value, ".slice") ? "" : ".slice");
 	return 0;
 }
 
 int field_property(struct setting_reader *reader, const char *value)
 {
-	size_t name = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+	size_t name = strspn(value,
+			     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
 
 	if (name == 0 || value[name] != '=')
 		return field_refuse(reader, "not of the form NAME=VALUE");
@@ -228,7 +239,8 @@ static int read_id_range(struct setting_reader *reader, const char *value)
 	const char *colon = strchr(value, ':');
 	uint32_t base, range = ID_RANGE;
 
-	if (parse_u32(&base, arena_text_n(reader->arena, value, colon ? (size_t)(colon - value) : strlen(value))) < 0 ||
+	if (parse_u32(&base, arena_text_n(reader->arena, value,
+					  colon ? (size_t)(colon - value) : strlen(value))) < 0 ||
 	    (colon && parse_u32(&range, colon + 1) < 0))
 		return field_refuse(reader, "neither a word nor BASE[:RANGE] with decimal numbers");
 	/* 2^32 - 1 means "no id" to the kernel and can be no one's. */
@@ -280,10 +292,14 @@ int field_legacy_chown(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
-char *field_print_private_users(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_private_users(struct arena *arena, const struct setting *row,
+				const struct spec *spec)
 {
 	static const char *const words[] = {
-		[USERNS_NO] = "no", [USERNS_FROM_TREE] = "yes", [USERNS_PICK] = "pick", [USERNS_MANAGED] = "managed",
+		[USERNS_NO] = "no",
+		[USERNS_FROM_TREE] = "yes",
+		[USERNS_PICK] = "pick",
+		[USERNS_MANAGED] = "managed",
 	};
 
 	(void)row;
@@ -331,7 +347,9 @@ int field_credential(struct setting_reader *reader, const char *value)
 		credential.path = strchr(colon + 1, '/') ? field_absolute(reader, colon + 1)
 							 : arena_text(reader->arena, colon + 1);
 		if (!strchr(credential.path, '/') && !name_is_credential(credential.path))
-			return field_refuse(reader, "neither a path nor the name of one of our own credentials");
+			return field_refuse(
+				reader,
+				"neither a path nor the name of one of our own credentials");
 	} else {
 		if (text_unescape(reader->arena, &data, &credential.size, colon + 1) < 0)
 			return field_refuse(reader, "a backslash begins no known escape");
@@ -343,7 +361,7 @@ int field_credential(struct setting_reader *reader, const char *value)
 }
 
 /* Secrets stay out of what is printed. */
-char *field_print_credentials(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_secrets(struct arena *arena, const struct setting *row, const struct spec *spec)
 {
 	struct text_list lines = { 0 };
 
@@ -352,8 +370,9 @@ char *field_print_credentials(struct arena *arena, const struct setting *row, co
 
 		if ((credential->path != NULL) != (row->constant != 0))
 			continue;
-		text_list_add(arena, &lines, arena_format(arena, "%s:%s", credential->id,
-							  credential->path ? credential->path : "…"));
+		text_list_add(arena, &lines,
+			      arena_format(arena, "%s:%s", credential->id,
+					   credential->path ? credential->path : "…"));
 	}
 	return field_join(arena, &lines, "\n");
 }

@@ -15,8 +15,9 @@
 int field_policy(struct setting_reader *reader, const char *value)
 {
 	static const char *const partitions[] = {
-		"", "root", "usr", "home", "srv", "esp", "xbootldr", "swap", "root-verity", "root-verity-sig",
-		"usr-verity", "usr-verity-sig", "tmp", "var",
+		"",	      "root",		"usr",	"home",	       "srv",
+		"esp",	      "xbootldr",	"swap", "root-verity", "root-verity-sig",
+		"usr-verity", "usr-verity-sig", "tmp",	"var",
 	};
 	struct text_list rules = { 0 };
 
@@ -33,11 +34,13 @@ int field_policy(struct setting_reader *reader, const char *value)
 		       !text_equal(text_after(rules.items[i], partitions[known]), equals))
 			known++;
 		if (known == ARRAY_SIZE(partitions))
-			return field_refuse(reader, arena_format(reader->arena, "'%s' names no partition",
-								 rules.items[i]));
+			return field_refuse(reader,
+					    arena_format(reader->arena, "'%s' names no partition",
+							 rules.items[i]));
 		for (const char *c = equals + 1; *c; c++)
 			if (!islower((unsigned char)*c) && *c != '+' && *c != '-')
-				return field_refuse(reader, "a rule is not made of words joined by '+'");
+				return field_refuse(reader,
+						    "a rule is not made of words joined by '+'");
 	}
 	return field_text(reader, value);
 }
@@ -57,8 +60,9 @@ int field_root_hash_sig(struct setting_reader *reader, const char *value)
 
 	if (!inline_data)
 		return field_path(reader, value);
-	if (!*inline_data || inline_data[strspn(inline_data, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-							     "0123456789+/=")])
+	if (!*inline_data ||
+	    inline_data[strspn(inline_data, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					    "0123456789+/=")])
 		return field_refuse(reader, "what follows 'base64:' is not base64");
 	return field_text(reader, value);
 }
@@ -79,9 +83,9 @@ int field_link_journal(struct setting_reader *reader, const char *value)
 		enum link_journal_mode mode;
 		bool try;
 	} modes[] = {
-		{ "no", JOURNAL_NO, false },	      { "auto", JOURNAL_AUTO, false },
-		{ "host", JOURNAL_HOST, false },      { "guest", JOURNAL_GUEST, false },
-		{ "try-host", JOURNAL_HOST, true },   { "try-guest", JOURNAL_GUEST, true },
+		{ "no", JOURNAL_NO, false },	    { "auto", JOURNAL_AUTO, false },
+		{ "host", JOURNAL_HOST, false },    { "guest", JOURNAL_GUEST, false },
+		{ "try-host", JOURNAL_HOST, true }, { "try-guest", JOURNAL_GUEST, true },
 	};
 	bool on;
 
@@ -103,16 +107,21 @@ int field_try_guest(struct setting_reader *reader, const char *value)
 	return field_link_journal(reader, "try-guest");
 }
 
-char *field_print_link_journal(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_link_journal(struct arena *arena, const struct setting *row,
+			       const struct spec *spec)
 {
 	static const char *const words[] = {
-		[JOURNAL_NO] = "no", [JOURNAL_AUTO] = "auto", [JOURNAL_HOST] = "host", [JOURNAL_GUEST] = "guest",
+		[JOURNAL_NO] = "no",
+		[JOURNAL_AUTO] = "auto",
+		[JOURNAL_HOST] = "host",
+		[JOURNAL_GUEST] = "guest",
 	};
 
 	(void)row;
 	if (spec->group_origin[GROUP_LINK_JOURNAL] == BY_DEFAULT)
 		return NULL;
-	return arena_format(arena, "%s%s", spec->link_journal_try ? "try-" : "", words[spec->link_journal]);
+	return arena_format(arena, "%s%s", spec->link_journal_try ? "try-" : "",
+			    words[spec->link_journal]);
 }
 
 /* The last of the four limits is a number of files, the others are sizes. */
@@ -129,7 +138,8 @@ int field_journal_limit(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
-char *field_print_journal_limit(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_journal_limit(struct arena *arena, const struct setting *row,
+				const struct spec *spec)
 {
 	uint64_t limit = spec->forward_journal_limits[row->constant];
 
@@ -156,6 +166,7 @@ int field_bind_user_shell(struct setting_reader *reader, const char *value)
 		return 0;
 	}
 	if (!path_is_absolute(value) || !path_is_normal(value))
-		return field_refuse(reader, "neither yes, nor no, nor the absolute path of a shell");
+		return field_refuse(reader,
+				    "neither yes, nor no, nor the absolute path of a shell");
 	return field_text(reader, value);
 }

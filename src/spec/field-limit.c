@@ -11,15 +11,19 @@
 
 /* By the number of the resource. */
 const char *const field_limit_words[] = {
-	[RLIMIT_CPU] = "CPU",	      [RLIMIT_FSIZE] = "FSIZE",	    [RLIMIT_DATA] = "DATA",
-	[RLIMIT_STACK] = "STACK",     [RLIMIT_CORE] = "CORE",	    [RLIMIT_RSS] = "RSS",
-	[RLIMIT_NPROC] = "NPROC",     [RLIMIT_NOFILE] = "NOFILE",   [RLIMIT_MEMLOCK] = "MEMLOCK",
-	[RLIMIT_AS] = "AS",	      [RLIMIT_LOCKS] = "LOCKS",	    [RLIMIT_SIGPENDING] = "SIGPENDING",
-	[RLIMIT_MSGQUEUE] = "MSGQUEUE", [RLIMIT_NICE] = "NICE",	    [RLIMIT_RTPRIO] = "RTPRIO",
-	[RLIMIT_RTTIME] = "RTTIME",   [RLIM_NLIMITS] = NULL,
+	[RLIMIT_CPU] = "CPU",		[RLIMIT_FSIZE] = "FSIZE",
+	[RLIMIT_DATA] = "DATA",		[RLIMIT_STACK] = "STACK",
+	[RLIMIT_CORE] = "CORE",		[RLIMIT_RSS] = "RSS",
+	[RLIMIT_NPROC] = "NPROC",	[RLIMIT_NOFILE] = "NOFILE",
+	[RLIMIT_MEMLOCK] = "MEMLOCK",	[RLIMIT_AS] = "AS",
+	[RLIMIT_LOCKS] = "LOCKS",	[RLIMIT_SIGPENDING] = "SIGPENDING",
+	[RLIMIT_MSGQUEUE] = "MSGQUEUE", [RLIMIT_NICE] = "NICE",
+	[RLIMIT_RTPRIO] = "RTPRIO",	[RLIMIT_RTTIME] = "RTTIME",
+	[RLIM_NLIMITS] = NULL,
 };
 
-/* "+5" and "-5" are nice values; a bare number is the kernel's own count, 20 minus the nice value. */
+/* "+5" and "-5" are nice values; a bare number is the kernel's own count, 20 minus the nice
+ * value. */
 static int parse_nice(rlim_t *ret, const char *text)
 {
 	uint32_t raw;
@@ -51,26 +55,19 @@ static int parse_limit_value(rlim_t *ret, int resource, const char *text)
 		return 0;
 	}
 	switch (resource) {
-	case RLIMIT_NICE:
-		return parse_nice(ret, text);
+	case RLIMIT_NICE: return parse_nice(ret, text);
 	case RLIMIT_CPU:
 		r = parse_seconds_us(&number, text, 1000000);
 		if (r == 0)
 			number = number / 1000000 + (number % 1000000 != 0);
 		break;
-	case RLIMIT_RTTIME:
-		r = parse_seconds_us(&number, text, 1);
-		break;
+	case RLIMIT_RTTIME: r = parse_seconds_us(&number, text, 1); break;
 	case RLIMIT_NOFILE:
 	case RLIMIT_NPROC:
 	case RLIMIT_LOCKS:
 	case RLIMIT_SIGPENDING:
-	case RLIMIT_RTPRIO:
-		r = parse_u64(&number, text);
-		break;
-	default:
-		r = parse_size(&number, text);
-		break;
+	case RLIMIT_RTPRIO: r = parse_u64(&number, text); break;
+	default: r = parse_size(&number, text); break;
 	}
 	if (r < 0)
 		return r;
@@ -87,7 +84,8 @@ static int read_limit(struct setting_reader *reader, int resource, const char *v
 	int r;
 
 	r = parse_limit_value(&limit.rlim_cur, resource,
-			      arena_text_n(reader->arena, value, colon ? (size_t)(colon - value) : strlen(value)));
+			      arena_text_n(reader->arena, value,
+					   colon ? (size_t)(colon - value) : strlen(value)));
 	if (r < 0)
 		return r;
 	limit.rlim_max = limit.rlim_cur;
@@ -133,7 +131,8 @@ int field_rlimit(struct setting_reader *reader, const char *value)
 
 static const char *print_value(struct arena *arena, rlim_t value)
 {
-	return value == RLIM_INFINITY ? "infinity" : arena_format(arena, "%llu", (unsigned long long)value);
+	return value == RLIM_INFINITY ? "infinity"
+				      : arena_format(arena, "%llu", (unsigned long long)value);
 }
 
 static char *print_limit(struct arena *arena, const struct spec *spec, int resource)
@@ -161,7 +160,8 @@ char *field_print_rlimits(struct arena *arena, const struct setting *row, const 
 
 		if (value)
 			text_list_add(arena, &lines,
-				      arena_format(arena, "%s=%s", field_limit_words[resource], value));
+				      arena_format(arena, "%s=%s", field_limit_words[resource],
+						   value));
 	}
 	return field_join(arena, &lines, "\n");
 }

@@ -10,21 +10,22 @@
 
 static const char *const not_absolute = "the place in the container is not an absolute path";
 
-static void add_mount(struct setting_reader *reader, const struct custom_mount *mount, const char *value)
+static void add_mount(struct setting_reader *reader, const struct custom_mount *mount,
+		      const char *value)
 {
 	struct custom_mount_list *list = &reader->spec->mounts;
-	struct custom_mount *added =
-		list_grow(reader->arena, (void **)&list->items, &list->count, sizeof(*added));
+	struct custom_mount *added = list_grow(reader->arena, (void **)&list->items, &list->count,
+					       sizeof(*added));
 
 	*added = *mount;
 	added->words = arena_text(reader->arena, value);
-	added->reason = reader->reason ? reader->reason
-				       : arena_format(reader->arena, "--%s=", reader->row->option);
+	added->reason = setting_reason(reader->arena, reader->spec, reader->row);
 	added->origin = reader->origin;
 }
 
 /* "+PATH" is a path in the tree, anything else one of the host. */
-static int read_source(struct setting_reader *reader, const char **ret, bool *ret_in_tree, const char *text)
+static int read_source(struct setting_reader *reader, const char **ret, bool *ret_in_tree,
+		       const char *text)
 {
 	const char *in_tree = text_after(text, "+");
 
@@ -43,7 +44,8 @@ static int read_destination(struct setting_reader *reader, const char **ret, con
 	return 0;
 }
 
-static int read_bind_options(struct setting_reader *reader, struct custom_mount *mount, const char *text)
+static int read_bind_options(struct setting_reader *reader, struct custom_mount *mount,
+			     const char *text)
 {
 	static const struct {
 		const char *word;
@@ -67,8 +69,9 @@ static int read_bind_options(struct setting_reader *reader, struct custom_mount 
 		while (map < ARRAY_SIZE(maps) && !text_equal(words.items[i], maps[map].word))
 			map++;
 		if (map == ARRAY_SIZE(maps))
-			return field_refuse(reader, "the options are rbind, norbind, idmap, noidmap, "
-						    "rootidmap and owneridmap");
+			return field_refuse(reader,
+					    "the options are rbind, norbind, idmap, noidmap, "
+					    "rootidmap and owneridmap");
 		mount->idmap = maps[map].idmap;
 	}
 	return 0;
@@ -90,7 +93,8 @@ int field_bind(struct setting_reader *reader, const char *value)
 	if (fields.count == 0)
 		return field_refuse(reader, "no path is given");
 	if (fields.count > 3)
-		return field_refuse(reader, "there are too many ':' (write '\\:' for one in a path)");
+		return field_refuse(reader,
+				    "there are too many ':' (write '\\:' for one in a path)");
 
 	if (!text_empty(fields.items[0])) {
 		r = read_source(reader, &mount.source, &mount.source_in_tree, fields.items[0]);
@@ -122,7 +126,8 @@ int field_tmpfs(struct setting_reader *reader, const char *value)
 
 	while (value[length] && value[length] != ':')
 		length += value[length] == '\\' && value[length + 1] ? 2 : 1;
-	if (text_split_escaped(reader->arena, &path, arena_text_n(reader->arena, value, length), ':') < 0)
+	if (text_split_escaped(reader->arena, &path, arena_text_n(reader->arena, value, length),
+			       ':') < 0)
 		return field_refuse(reader, "a lone backslash stands at the end");
 	r = read_destination(reader, &mount.destination, path.count > 0 ? path.items[0] : "");
 	if (r < 0)
@@ -133,7 +138,8 @@ int field_tmpfs(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
-static int read_lowers(struct setting_reader *reader, struct custom_mount *mount, char *const *texts, size_t count)
+static int read_lowers(struct setting_reader *reader, struct custom_mount *mount,
+		       char *const *texts, size_t count)
 {
 	mount->lower_in_tree = arena_take_array(reader->arena, count, sizeof(bool));
 	for (size_t i = 0; i < count; i++) {

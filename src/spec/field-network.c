@@ -1,4 +1,5 @@
-/* Interfaces and ports (reference, section 7). Parsed and validated; nothing here builds a network. */
+/* Interfaces and ports (reference, section 7). Parsed and validated; nothing here builds a
+ * network. */
 #include "spec/field.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@ int field_interface_pair(struct setting_reader *reader, const char *value)
 	struct interface_pair pair = { 0 }, *added;
 	const char *colon = strchr(value, ':');
 
-	pair.host = arena_text_n(reader->arena, value, colon ? (size_t)(colon - value) : strlen(value));
+	pair.host = arena_text_n(reader->arena, value,
+				 colon ? (size_t)(colon - value) : strlen(value));
 	pair.container = colon ? arena_text(reader->arena, colon + 1) : NULL;
 	if (!name_is_interface(pair.host) || (pair.container && !name_is_interface(pair.container)))
 		return field_refuse(reader, no_interface);
@@ -37,7 +39,9 @@ int field_bridge(struct setting_reader *reader, const char *value)
 int field_zone(struct setting_reader *reader, const char *value)
 {
 	if (text_empty(value) || !name_is_interface(arena_format(reader->arena, "vz-%s", value)))
-		return field_refuse(reader, "'vz-' and the zone's name make no interface name of up to 15 bytes");
+		return field_refuse(
+			reader,
+			"'vz-' and the zone's name make no interface name of up to 15 bytes");
 	return field_text(reader, value);
 }
 
@@ -67,7 +71,8 @@ int field_port(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
-char *field_print_interface_pairs(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_interface_pairs(struct arena *arena, const struct setting *row,
+				  const struct spec *spec)
 {
 	const struct interface_list *list = field_in(row, spec);
 	struct text_list words = { 0 };
@@ -91,7 +96,8 @@ char *field_print_ports(struct arena *arena, const struct setting *row, const st
 		const struct port *port = &spec->ports.items[i];
 
 		text_list_add(arena, &words,
-			      arena_format(arena, "%s:%u:%u", port->protocol == IPPROTO_UDP ? "udp" : "tcp",
+			      arena_format(arena, "%s:%u:%u",
+					   port->protocol == IPPROTO_UDP ? "udp" : "tcp",
 					   port->host, port->container));
 	}
 	return field_join(arena, &words, "\n");

@@ -15,29 +15,63 @@
 #define CAPABILITY_MAX 62
 
 /* In the kernel's order: the index is the number. */
-const char *const field_capability_words[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
-	"CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE",
-	"CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-	"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
-	"CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
-	"CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-	"CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
-	"CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE", NULL
-};
+const char *const field_capability_words[] = { "CAP_CHOWN",
+					       "CAP_DAC_OVERRIDE",
+					       "CAP_DAC_READ_SEARCH",
+					       "CAP_FOWNER",
+					       "CAP_FSETID",
+					       "CAP_KILL",
+					       "CAP_SETGID",
+					       "CAP_SETUID",
+					       "CAP_SETPCAP",
+					       "CAP_LINUX_IMMUTABLE",
+					       "CAP_NET_BIND_SERVICE",
+					       "CAP_NET_BROADCAST",
+					       "CAP_NET_ADMIN",
+					       "CAP_NET_RAW",
+					       "CAP_IPC_LOCK",
+					       "CAP_IPC_OWNER",
+					       "CAP_SYS_MODULE",
+					       "CAP_SYS_RAWIO",
+					       "CAP_SYS_CHROOT",
+					       "CAP_SYS_PTRACE",
+					       "CAP_SYS_PACCT",
+					       "CAP_SYS_ADMIN",
+					       "CAP_SYS_BOOT",
+					       "CAP_SYS_NICE",
+					       "CAP_SYS_RESOURCE",
+					       "CAP_SYS_TIME",
+					       "CAP_SYS_TTY_CONFIG",
+					       "CAP_MKNOD",
+					       "CAP_LEASE",
+					       "CAP_AUDIT_WRITE",
+					       "CAP_AUDIT_CONTROL",
+					       "CAP_SETFCAP",
+					       "CAP_MAC_OVERRIDE",
+					       "CAP_MAC_ADMIN",
+					       "CAP_SYSLOG",
+					       "CAP_WAKE_ALARM",
+					       "CAP_BLOCK_SUSPEND",
+					       "CAP_AUDIT_READ",
+					       "CAP_PERFMON",
+					       "CAP_BPF",
+					       "CAP_CHECKPOINT_RESTORE",
+					       NULL };
 
 const char *const field_address_family_words[] = {
-	"AF_ALG", "AF_APPLETALK", "AF_ATMPVC", "AF_ATMSVC", "AF_AX25", "AF_BLUETOOTH", "AF_BRIDGE",
-	"AF_CAIF", "AF_CAN", "AF_DECnet", "AF_IB", "AF_IEEE802154", "AF_INET", "AF_INET6", "AF_IPX",
-	"AF_IRDA", "AF_ISDN", "AF_IUCV", "AF_KCM", "AF_KEY", "AF_LLC", "AF_LOCAL", "AF_MPLS",
-	"AF_NETBEUI", "AF_NETLINK", "AF_NETROM", "AF_NFC", "AF_PACKET", "AF_PHONET", "AF_PPPOX",
-	"AF_QIPCRTR", "AF_RDS", "AF_ROSE", "AF_RXRPC", "AF_SECURITY", "AF_SMC", "AF_TIPC", "AF_UNIX",
-	"AF_VSOCK", "AF_WANPIPE", "AF_X25", "AF_XDP", NULL
+	"AF_ALG",     "AF_APPLETALK", "AF_ATMPVC", "AF_ATMSVC",	 "AF_AX25",	"AF_BLUETOOTH",
+	"AF_BRIDGE",  "AF_CAIF",      "AF_CAN",	   "AF_DECnet",	 "AF_IB",	"AF_IEEE802154",
+	"AF_INET",    "AF_INET6",     "AF_IPX",	   "AF_IRDA",	 "AF_ISDN",	"AF_IUCV",
+	"AF_KCM",     "AF_KEY",	      "AF_LLC",	   "AF_LOCAL",	 "AF_MPLS",	"AF_NETBEUI",
+	"AF_NETLINK", "AF_NETROM",    "AF_NFC",	   "AF_PACKET",	 "AF_PHONET",	"AF_PPPOX",
+	"AF_QIPCRTR", "AF_RDS",	      "AF_ROSE",   "AF_RXRPC",	 "AF_SECURITY", "AF_SMC",
+	"AF_TIPC",    "AF_UNIX",      "AF_VSOCK",  "AF_WANPIPE", "AF_X25",	"AF_XDP",
+	NULL
 };
 
-const char *const field_personality_words[] = {
-	"x86", "x86-64", "arm", "arm64", "ppc", "ppc64", "ppc-le", "ppc64-le", "s390", "s390x", NULL
-};
+const char *const field_personality_words[] = { "x86",	"x86-64", "arm",    "arm64",
+						"ppc",	"ppc64",  "ppc-le", "ppc64-le",
+						"s390", "s390x",  NULL };
 
 static int capability_number(const char *name)
 {
@@ -54,8 +88,10 @@ static int capability_number(const char *name)
 	return -EINVAL;
 }
 
-/* A comma separated list on the command line, a blank separated one in a file; both are read everywhere. */
-static int read_capabilities(struct setting_reader *reader, uint64_t *ret, const char *value, bool allow_all)
+/* A comma separated list on the command line, a blank separated one in a file; both are read
+ * everywhere. */
+static int read_capabilities(struct setting_reader *reader, uint64_t *ret, const char *value,
+			     bool allow_all)
 {
 	struct text_list names = { 0 };
 	uint64_t set = 0;
@@ -72,8 +108,9 @@ static int read_capabilities(struct setting_reader *reader, uint64_t *ret, const
 		}
 		number = capability_number(names.items[i]);
 		if (number < 0)
-			return field_refuse(reader, arena_format(reader->arena, "'%s' is no capability",
-								 names.items[i]));
+			return field_refuse(reader,
+					    arena_format(reader->arena, "'%s' is no capability",
+							 names.items[i]));
 		set |= UINT64_C(1) << number;
 	}
 	*ret = set;
@@ -107,7 +144,8 @@ static bool is_system_call(const char *name)
 	if (!name[0] || strlen(name) > 64)
 		return false;
 	for (; *name; name++)
-		if (!islower((unsigned char)*name) && !isdigit((unsigned char)*name) && *name != '_' && *name != '-')
+		if (!islower((unsigned char)*name) && !isdigit((unsigned char)*name) &&
+		    *name != '_' && *name != '-')
 			return false;
 	return true;
 }
@@ -115,15 +153,17 @@ static bool is_system_call(const char *name)
 int field_system_calls(struct setting_reader *reader, const char *value)
 {
 	const char *denied = text_after(value, "~");
-	struct text_list *list = denied ? &reader->spec->syscall_deny : &reader->spec->syscall_allow;
+	struct spec *spec = reader->spec;
+	struct text_list *list = denied ? &spec->syscall_deny : &spec->syscall_allow;
 	struct text_list names = { 0 };
 
 	text_split(reader->arena, &names, denied ? denied : value, " \t\n");
 	for (size_t i = 0; i < names.count; i++)
 		if (!is_system_call(names.items[i]))
-			return field_refuse(reader, arena_format(reader->arena,
-								 "'%s' is neither a system call nor a @group",
-								 names.items[i]));
+			return field_refuse(
+				reader, arena_format(reader->arena,
+						     "'%s' is neither a system call nor a @group",
+						     names.items[i]));
 	for (size_t i = 0; i < names.count; i++)
 		text_list_add(reader->arena, list, names.items[i]);
 	return 0;
@@ -153,8 +193,9 @@ int field_address_families(struct setting_reader *reader, const char *value)
 	text_split(reader->arena, &names, denied ? denied : value, " \t\n");
 	for (size_t i = 0; i < names.count; i++)
 		if (!is_address_family(names.items[i]))
-			return field_refuse(reader, arena_format(reader->arena, "'%s' is no address family",
-								 names.items[i]));
+			return field_refuse(reader,
+					    arena_format(reader->arena, "'%s' is no address family",
+							 names.items[i]));
 	if (spec->address_families.count > 0 && spec->address_families_deny != (denied != NULL))
 		return field_refuse(reader, "allowed and blocked families cannot be mixed");
 	spec->address_families_set = true;
@@ -181,7 +222,8 @@ static int read_cpu_range(struct setting_reader *reader, uint8_t *set, const cha
 	const char *dash = strchr(text, '-');
 	uint32_t first, last;
 
-	if (parse_u32(&first, arena_text_n(reader->arena, text, dash ? (size_t)(dash - text) : strlen(text))) < 0)
+	if (parse_u32(&first, arena_text_n(reader->arena, text,
+					   dash ? (size_t)(dash - text) : strlen(text))) < 0)
 		return field_refuse(reader, "not a list of CPU numbers and ranges");
 	last = first;
 	if (dash && parse_u32(&last, dash + 1) < 0)
@@ -231,7 +273,8 @@ int field_personality(struct setting_reader *reader, const char *value)
 	return field_refuse(reader, "this architecture is not known");
 }
 
-char *field_print_capabilities(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_capabilities(struct arena *arena, const struct setting *row,
+			       const struct spec *spec)
 {
 	uint64_t set = *(const uint64_t *)field_in(row, spec);
 	struct text_list names = { 0 };
@@ -249,7 +292,8 @@ char *field_print_capabilities(struct arena *arena, const struct setting *row, c
 	return field_join(arena, &names, ",");
 }
 
-char *field_print_system_calls(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_system_calls(struct arena *arena, const struct setting *row,
+			       const struct spec *spec)
 {
 	char *allow = field_join(arena, &spec->syscall_allow, " ");
 	char *deny = field_join(arena, &spec->syscall_deny, " ");
@@ -260,7 +304,8 @@ char *field_print_system_calls(struct arena *arena, const struct setting *row, c
 	return deny ? arena_format(arena, "~%s", deny) : allow;
 }
 
-char *field_print_address_families(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_address_families(struct arena *arena, const struct setting *row,
+				   const struct spec *spec)
 {
 	char *names = field_join(arena, &spec->address_families, " ");
 
@@ -283,7 +328,8 @@ static bool has_cpu(const struct spec *spec, unsigned cpu)
 	return cpu < SPEC_CPU_MAX && spec->cpu_affinity[cpu / 8] >> cpu % 8 & 1;
 }
 
-char *field_print_cpu_affinity(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_cpu_affinity(struct arena *arena, const struct setting *row,
+			       const struct spec *spec)
 {
 	struct text_list ranges = { 0 };
 
@@ -297,13 +343,14 @@ char *field_print_cpu_affinity(struct arena *arena, const struct setting *row, c
 			end++;
 		else
 			text_list_add(arena, &ranges,
-				      end == first + 1 ? arena_format(arena, "%u", first)
-						       : arena_format(arena, "%u-%u", first, end - 1));
+				      end == first + 1
+					      ? arena_format(arena, "%u", first)
+					      : arena_format(arena, "%u-%u", first, end - 1));
 	}
 	return field_join(arena, &ranges, ",");
 }
 
-char *field_print_personality(struct arena *arena, const struct setting *row, const struct spec *spec)
+char *field_print_arch(struct arena *arena, const struct setting *row, const struct spec *spec)
 {
 	(void)row;
 	if (!spec->personality_set)

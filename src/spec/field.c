@@ -110,7 +110,8 @@ int field_json(struct setting_reader *reader, const char *value)
 
 int field_text(struct setting_reader *reader, const char *value)
 {
-	*(const char **)field_of(reader) = text_empty(value) ? NULL : arena_text(reader->arena, value);
+	*(const char **)field_of(reader) = text_empty(value) ? NULL
+							     : arena_text(reader->arena, value);
 	return 0;
 }
 

@@ -12,12 +12,12 @@ setting_parse_fn field_flag;	 /* bool; takes no value */
 setting_parse_fn field_bool;	 /* bool */
 setting_parse_fn field_tristate; /* int; no value means yes */
 setting_parse_fn field_constant; /* enum := row->constant */
-setting_parse_fn field_word;	 /* enum := row->constant + index in row->words; yes and no where the words allow */
+setting_parse_fn field_word;	 /* enum := row->constant + index in row->words; also booleans */
 setting_parse_fn field_text;	 /* const char *; empty resets */
 setting_parse_fn field_path;	 /* const char *, made absolute; empty resets */
 setting_parse_fn field_texts;	 /* struct text_list; in a file a list of quoted words */
 
-setting_parse_fn field_json;	 /* const char *: a word; off resets */
+setting_parse_fn field_json; /* const char *: a word; off resets */
 
 setting_print_fn field_print_flag;
 setting_print_fn field_print_tristate;
@@ -27,21 +27,24 @@ setting_print_fn field_print_text;
 setting_print_fn field_print_texts;
 
 /* field-identity.c */
-setting_parse_fn field_chdir, field_setenv, field_user, field_scope, field_signal, field_machine, field_uuid;
+setting_parse_fn field_chdir, field_setenv, field_user, field_scope, field_signal, field_machine,
+	field_uuid;
 setting_parse_fn field_slice, field_property, field_private_users, field_pick, field_delegate;
 setting_parse_fn field_credential, field_pivot_root, field_legacy_chown, field_share_system;
-setting_print_fn field_print_signal, field_print_uuid, field_print_private_users, field_print_delegate;
-setting_print_fn field_print_credentials, field_print_pivot_root, field_print_scope;
+setting_print_fn field_print_signal, field_print_uuid, field_print_private_users,
+	field_print_delegate;
+setting_print_fn field_print_secrets, field_print_pivot, field_print_scope;
 
 /* field-image.c */
-setting_parse_fn field_policy, field_root_hash, field_root_hash_sig, field_background, field_link_journal;
+setting_parse_fn field_policy, field_root_hash, field_root_hash_sig, field_background,
+	field_link_journal;
 setting_parse_fn field_try_guest, field_journal_limit, field_bind_user, field_bind_user_shell;
 setting_print_fn field_print_link_journal, field_print_journal_limit;
 
 /* field-mount.c */
 setting_parse_fn field_bind, field_tmpfs, field_overlay, field_inaccessible;
 setting_print_fn field_print_mounts; /* row->constant: FIELD_MOUNT(kind, read only) */
-#define FIELD_MOUNT(kind, read_only) ((int)(kind) * 2 + (read_only))
+#define FIELD_MOUNT(kind, read_only) ((int)(kind)*2 + (read_only))
 
 /* field-network.c */
 setting_parse_fn field_interface_pair, field_bridge, field_zone, field_port;
@@ -51,7 +54,7 @@ setting_print_fn field_print_interface_pairs, field_print_ports;
 setting_parse_fn field_capabilities, field_ambient, field_system_calls, field_address_families;
 setting_parse_fn field_oom_score, field_cpu_affinity, field_personality;
 setting_print_fn field_print_capabilities, field_print_system_calls, field_print_address_families;
-setting_print_fn field_print_oom_score, field_print_cpu_affinity, field_print_personality;
+setting_print_fn field_print_oom_score, field_print_cpu_affinity, field_print_arch;
 extern const char *const field_capability_words[], *const field_address_family_words[];
 extern const char *const field_personality_words[];
 

@@ -53,15 +53,20 @@ const struct setting *setting_by_key(const char *section, const char *key)
 
 int setting_apply(struct setting_reader *reader, const struct setting *row, const char *value)
 {
+	struct spec *spec = reader->spec;
+	uint32_t *line = &spec->setting_line[row - spec_settings], before = *line;
 	int r;
 
 	reader->row = row;
 	reader->why = NULL;
+	*line = reader->line;
 	r = row->parse(reader, value);
-	if (r < 0)
+	if (r < 0) {
+		*line = before;
 		return r;
+	}
 	if (row->group != GROUP_NONE)
-		reader->spec->group_origin[row->group] = reader->origin;
+		spec->group_origin[row->group] = reader->origin;
 	return 0;
 }
 
@@ -82,24 +87,28 @@ const char *setting_expectation(struct arena *arena, const struct setting *row)
 	for (size_t i = 0; row->words[i]; i++)
 		text_list_add(arena, &words, arena_text(arena, row->words[i]));
 	/* A list that nobody would read in a sentence has its own way of being printed. */
+	if (words.count > 15 && strchr(row->value, '='))
+		return arena_format(arena, "expected %s", row->value);
 	if (words.count > 15)
 		return arena_format(arena, "--%s=help lists them", row->option);
 	list = words.items[0];
 	for (size_t i = 1; i < words.count; i++)
-		list = arena_format(arena, "%s%s%s", list, i + 1 < words.count ? ", " : " or ", words.items[i]);
+		list = arena_format(arena, "%s%s%s", list, i + 1 < words.count ? ", " : " or ",
+				    words.items[i]);
 	number = text_after(row->value, "WORD|");
-	return arena_format(arena, "one of %s%s%s", list, number ? ", or " : "", number ? number : "");
+	return arena_format(arena, "one of %s%s%s", list, number ? ", or " : "",
+			    number ? number : "");
 }
 
 const char *setting_reason(struct arena *arena, const struct spec *spec, const struct setting *row)
 {
 	uint32_t line = spec->setting_line[row - spec_settings];
 
-	if (line > 0)
-		return arena_format(arena, "%s line %u", path_name(spec->settings_file), line);
-	if (row->group != GROUP_NONE && spec->group_origin[row->group] != BY_OPTION)
+	if (line == 0)
 		return "default";
+	if (line != SPEC_LINE_OPTION)
+		return arena_format(arena, "%s line %u", path_name(spec->settings_file), line);
 	if (!row->option)
-		return arena_format(arena, "-%c", row->letter);
+		return row->letter ? arena_format(arena, "-%c", row->letter) : "command line";
 	return arena_format(arena, "--%s%s", row->option, row->value ? "=" : "");
 }

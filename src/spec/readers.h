@@ -1,8 +1,9 @@
-/* spec/readers - the ways to fill a spec, and what happens before it becomes const. Pure; speaking.
+/* spec/readers - the ways to fill a spec, and what happens before it becomes const. Pure;
+ * speaking.
  *
- * Order in main(): spec_init, args_parse, environment_parse, spec_resolve_name, (file found and read by the engine)
- * nspawn_file_parse, spec_resolve. Each returns 0 or a negative errno with a sentence
- * recorded, except where a positive outcome is named.
+ * Order in main(): spec_init, args_parse, environment_parse, spec_resolve_name, (file found and
+ * read by the engine) nspawn_file_parse, spec_resolve. Each returns 0 or a negative errno with a
+ * sentence recorded, except where a positive outcome is named.
  */
 #pragma once
 #include <stdbool.h>
@@ -22,17 +23,17 @@ struct reader_facts {
 /* getopt_long semantics of the reference: stops at the first word that is no option, unique
  * prefixes of long options, joined and separate values. Words land in spec->parameters.
  * 1: a "help" value was asked: *ret_words_of is the row whose words main() prints, exit 0. */
-int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc, char **argv,
-	       const struct setting **ret_words_of);
+int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc,
+	       char **argv, const struct setting **ret_words_of);
 
 /* SYSTEMD_NSPAWN_* and friends (reference, section 15). */
 int environment_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts);
 
-/* TEXT is the file's content (SIZE bytes, may hold anything), PATH for messages ("web.nspawn line 12").
- * Unknown sections, keys and bad values warn through base/log and are ignored; [X-…] sections are
- * skipped silently. Limits: 1 MiB, 64 Ki lines. */
-int nspawn_file_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, const char *text,
-		      size_t size, const char *path, bool trusted);
+/* TEXT is the file's content (SIZE bytes, may hold anything), PATH for messages ("web.nspawn
+ * line 12"). Unknown sections, keys and bad values warn through base/log and are ignored; [X-…]
+ * sections are skipped silently. Limits: 1 MiB, 64 Ki lines. */
+int nspawn_file_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts,
+		      const char *text, size_t size, const char *path, bool trusted);
 #define NSPAWN_FILE_LIMIT (1024 * 1024)
 
 /* Fill in what nobody said; facts: uid, console is a terminal. Then refuse contradictions
@@ -44,8 +45,9 @@ struct resolve_facts {
 	const char *working_directory;
 };
 
-/* Before the file is looked for: the directory when none was given, what --template= means, and the machine's
- * name, which is also the file's. spec_resolve() calls it too; the second call changes nothing. */
+/* Before the file is looked for: the directory when none was given, what --template= means, and
+ * the machine's name, which is also the file's. spec_resolve() calls it too; the second call
+ * changes nothing. */
 int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts);
 
 int spec_resolve(struct arena *arena, struct spec *spec, const struct resolve_facts *facts);

@@ -12,9 +12,12 @@
 
 #define ID_RANGE 65536
 
-static int derive_machine_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts)
+static int derive_machine_name(struct arena *arena, struct spec *spec,
+			       const struct resolve_facts *facts)
 {
-	const char *path = spec->directory ? spec->directory : spec->image ? spec->image : spec->mstack;
+	const char *path = spec->directory ? spec->directory
+			   : spec->image   ? spec->image
+					   : spec->mstack;
 	const char *name;
 	char *stem;
 
@@ -29,9 +32,14 @@ static int derive_machine_name(struct arena *arena, struct spec *spec, const str
 
 	spec->machine = name_clean(arena, stem);
 	if (!spec->machine || !name_is_machine(spec->machine))
-		return fail_input("cannot make a machine name from '%s' (try --machine=NAME)", path);
+		return fail_input("cannot name the machine after '%s' (try --machine=NAME)", path);
 	spec->machine_suffix = spec->ephemeral == TRISTATE_YES;
 	return 0;
+}
+
+static bool has_other_root(const struct spec *spec)
+{
+	return spec->mstack || spec->oci_bundle;
 }
 
 int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts)
@@ -45,7 +53,7 @@ int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resol
 		spec->directory = spec->template;
 		spec->template = NULL;
 	}
-	if (!spec->directory && !spec->image && !spec->mstack && !spec->oci_bundle && !spec->machine)
+	if (!spec->machine && !spec->directory && !spec->image && !has_other_root(spec))
 		spec->directory = path_simplify(arena, facts->working_directory);
 	if (!spec->machine)
 		return derive_machine_name(arena, spec, facts);
@@ -69,9 +77,11 @@ static void resolve_users(struct spec *spec, const struct resolve_facts *facts)
 	if (spec->userns == USERNS_UNSET)
 		spec->userns = USERNS_PICK;
 	if (spec->ownership == OWNERSHIP_UNSET)
-		spec->ownership = spec->userns == USERNS_PICK || spec->userns == USERNS_MANAGED ? OWNERSHIP_AUTO
-												: OWNERSHIP_OFF;
-	/* Without root no owner can be mapped or changed: the tree belongs to the ids that the container gets. */
+		spec->ownership = spec->userns == USERNS_PICK || spec->userns == USERNS_MANAGED
+					  ? OWNERSHIP_AUTO
+					  : OWNERSHIP_OFF;
+	/* Without root no owner can be mapped or changed: the tree belongs to the ids that the
+	 * container gets. */
 	if (!root && spec->ownership == OWNERSHIP_AUTO)
 		spec->ownership = OWNERSHIP_OFF;
 	if (spec->userns != USERNS_NO && spec->uid_range == 0)
@@ -89,7 +99,8 @@ static void resolve_console(struct spec *spec, const struct resolve_facts *facts
 	if (spec->console != CONSOLE_PIPE)
 		return;
 	if (terminals && !spec->quiet)
-		log_notice("the container gets our terminal itself, and may type into it (try --console=interactive)");
+		log_notice("the container gets our terminal itself, and may type into it (try "
+			   "--console=interactive)");
 	spec->quiet = true;
 }
 
@@ -112,7 +123,8 @@ static void resolve_rest(struct spec *spec)
 		spec->registration = REGISTER_NO;
 }
 
-/* As text, but a "/" goes before every other byte, so that a directory stands before what is in it. */
+/* As text, but a "/" goes before every other byte, so that a directory stands before what is in
+ * it. */
 static int path_order(const char *a, const char *b)
 {
 	int x, y;
@@ -132,9 +144,11 @@ static void sort_mounts(struct custom_mount_list *mounts)
 		size_t place = i;
 
 		for (; place > 0; place--) {
-			if (path_order(mounts->items[place - 1].destination, mount.destination) <= 0)
+			const struct custom_mount *before = &mounts->items[place - 1];
+
+			if (path_order(before->destination, mount.destination) <= 0)
 				break;
-			mounts->items[place] = mounts->items[place - 1];
+			mounts->items[place] = *before;
 		}
 		mounts->items[place] = mount;
 	}

@@ -8,12 +8,13 @@
 
 #define BIT(number) (UINT64_C(1) << (number))
 
-/* Reference, 10.1, by the numbers of linux/capability.h: chown dac_override dac_read_search fowner fsetid kill
- * setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_raw ipc_owner sys_chroot sys_ptrace
- * sys_admin sys_boot sys_nice sys_resource sys_tty_config mknod lease audit_write audit_control setfcap. */
-#define CAPABILITIES_KEPT                                                                                  \
-	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) |         \
-	 BIT(10) | BIT(11) | BIT(13) | BIT(15) | BIT(18) | BIT(19) | BIT(21) | BIT(22) | BIT(23) |         \
+/* Reference, 10.1, by the numbers of linux/capability.h: chown dac_override dac_read_search
+ * fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast
+ * net_raw ipc_owner sys_chroot sys_ptrace sys_admin sys_boot sys_nice sys_resource
+ * sys_tty_config mknod lease audit_write audit_control setfcap. */
+#define CAPABILITIES_KEPT                                                                          \
+	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | \
+	 BIT(10) | BIT(11) | BIT(13) | BIT(15) | BIT(18) | BIT(19) | BIT(21) | BIT(22) | BIT(23) | \
 	 BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31))
 #define NET_BIND_SERVICE 10
 #define NET_ADMIN 12
@@ -66,15 +67,9 @@ static void forget_ids(struct spec *spec)
 void spec_forget_group(struct spec *spec, enum setting_group group)
 {
 	switch (group) {
-	case GROUP_START_MODE:
-		forget_start(spec);
-		break;
-	case GROUP_ENVIRONMENT:
-		text_list_clear(&spec->environment);
-		break;
-	case GROUP_USERNS:
-		forget_ids(spec);
-		break;
+	case GROUP_START_MODE: forget_start(spec); break;
+	case GROUP_ENVIRONMENT: text_list_clear(&spec->environment); break;
+	case GROUP_USERNS: forget_ids(spec); break;
 	case GROUP_SYSCALL_FILTER:
 		text_list_clear(&spec->syscall_allow);
 		text_list_clear(&spec->syscall_deny);
@@ -87,20 +82,11 @@ void spec_forget_group(struct spec *spec, enum setting_group group)
 		spec->cpu_affinity_set = false;
 		memset(spec->cpu_affinity, 0, sizeof(spec->cpu_affinity));
 		break;
-	case GROUP_CUSTOM_MOUNTS:
-		memset(&spec->mounts, 0, sizeof(spec->mounts));
-		break;
-	case GROUP_BIND_USER:
-		text_list_clear(&spec->bind_users);
-		break;
-	case GROUP_NETWORK:
-		forget_network(spec);
-		break;
-	case GROUP_EXPOSE_PORTS:
-		memset(&spec->ports, 0, sizeof(spec->ports));
-		break;
-	default:
-		break;
+	case GROUP_CUSTOM_MOUNTS: memset(&spec->mounts, 0, sizeof(spec->mounts)); break;
+	case GROUP_BIND_USER: text_list_clear(&spec->bind_users); break;
+	case GROUP_NETWORK: forget_network(spec); break;
+	case GROUP_EXPOSE_PORTS: memset(&spec->ports, 0, sizeof(spec->ports)); break;
+	default: break;
 	}
 }
 
@@ -115,8 +101,9 @@ uint64_t spec_capabilities(const struct spec *spec)
 {
 	uint64_t kept = CAPABILITIES_KEPT | spec->capability_plus;
 
-	/* With a network of its own there is nothing of the host's to administrate. With the host's network
-	 * and foreign ids, a low port would be taken from the host in the name of somebody else. */
+	/* With a network of its own there is nothing of the host's to administrate. With the
+	 * host's network and foreign ids, a low port would be taken from the host in the name of
+	 * somebody else. */
 	if (spec_has_private_network(spec))
 		kept |= BIT(NET_ADMIN);
 	else if (spec->userns != USERNS_NO)

@@ -69,42 +69,76 @@ enum userns_mode {
 	USERNS_FIXED, /* also identity: base 0 */
 	USERNS_MANAGED,
 };
-enum ownership_mode { OWNERSHIP_UNSET, OWNERSHIP_OFF, OWNERSHIP_CHOWN, OWNERSHIP_MAP, OWNERSHIP_FOREIGN, OWNERSHIP_AUTO };
-enum console_mode { CONSOLE_UNSET, CONSOLE_INTERACTIVE, CONSOLE_READ_ONLY, CONSOLE_PASSIVE, CONSOLE_PIPE, CONSOLE_AUTOPIPE };
+enum ownership_mode {
+	OWNERSHIP_UNSET,
+	OWNERSHIP_OFF,
+	OWNERSHIP_CHOWN,
+	OWNERSHIP_MAP,
+	OWNERSHIP_FOREIGN,
+	OWNERSHIP_AUTO
+};
+enum console_mode {
+	CONSOLE_UNSET,
+	CONSOLE_INTERACTIVE,
+	CONSOLE_READ_ONLY,
+	CONSOLE_PASSIVE,
+	CONSOLE_PIPE,
+	CONSOLE_AUTOPIPE
+};
 enum link_journal_mode { JOURNAL_NO, JOURNAL_AUTO, JOURNAL_HOST, JOURNAL_GUEST };
 enum resolv_conf_mode {
-	RESOLV_OFF, RESOLV_AUTO, RESOLV_DELETE,
-	RESOLV_COPY_HOST, RESOLV_COPY_STATIC, RESOLV_COPY_UPLINK, RESOLV_COPY_STUB,
-	RESOLV_REPLACE_HOST, RESOLV_REPLACE_STATIC, RESOLV_REPLACE_UPLINK, RESOLV_REPLACE_STUB,
-	RESOLV_BIND_HOST, RESOLV_BIND_STATIC, RESOLV_BIND_UPLINK, RESOLV_BIND_STUB,
+	RESOLV_OFF,
+	RESOLV_AUTO,
+	RESOLV_DELETE,
+	RESOLV_COPY_HOST,
+	RESOLV_COPY_STATIC,
+	RESOLV_COPY_UPLINK,
+	RESOLV_COPY_STUB,
+	RESOLV_REPLACE_HOST,
+	RESOLV_REPLACE_STATIC,
+	RESOLV_REPLACE_UPLINK,
+	RESOLV_REPLACE_STUB,
+	RESOLV_BIND_HOST,
+	RESOLV_BIND_STATIC,
+	RESOLV_BIND_UPLINK,
+	RESOLV_BIND_STUB,
 };
-enum timezone_mode { TIMEZONE_OFF, TIMEZONE_AUTO, TIMEZONE_COPY, TIMEZONE_BIND, TIMEZONE_SYMLINK, TIMEZONE_DELETE };
+enum timezone_mode {
+	TIMEZONE_OFF,
+	TIMEZONE_AUTO,
+	TIMEZONE_COPY,
+	TIMEZONE_BIND,
+	TIMEZONE_SYMLINK,
+	TIMEZONE_DELETE
+};
 enum settings_mode { SETTINGS_YES, SETTINGS_NO, SETTINGS_OVERRIDE, SETTINGS_TRUSTED };
 enum register_mode { REGISTER_AUTO, REGISTER_NO, REGISTER_YES };
 
 enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_OVERLAY, MOUNT_INACCESSIBLE };
 enum mount_idmap { IDMAP_NONE, IDMAP_FULL, IDMAP_ROOT, IDMAP_OWNER };
 
-/* One --bind*, --tmpfs, --overlay* or --inaccessible. Stable order as given; sorted by spec_resolve(). */
+/* One --bind*, --tmpfs, --overlay* or --inaccessible. Stable order as given; sorted by
+ * spec_resolve(). */
 struct custom_mount {
 	enum mount_kind kind;
-	enum mount_idmap idmap;	     /* binds */
+	enum mount_idmap idmap; /* binds */
 	bool read_only;
-	bool recursive;		     /* binds: rbind (default) or norbind */
-	bool source_in_tree;	     /* the "+" prefix was given (source is without it) */
-	const char *source;	     /* bind: NULL = fresh temporary directory; overlay: the upper, NULL likewise */
-	bool *lower_in_tree;	     /* overlay: for each lower */
-	struct text_list lowers;     /* overlay: leftmost is the bottom */
-	const char *destination;     /* absolute, below the container's root */
-	const char *options;	     /* tmpfs: mount options verbatim, NULL: mode=0755 */
-	const char *words;	     /* the value as given, for messages */
-	const char *reason;	     /* who asked: "--bind=" or "web.nspawn line 12" */
+	bool recursive;		 /* binds: rbind (default) or norbind */
+	bool source_in_tree;	 /* the "+" prefix was given (source is without it) */
+	const char *source;	 /* bind: NULL = fresh temporary directory; overlay: the upper */
+	bool *lower_in_tree;	 /* overlay: for each lower */
+	struct text_list lowers; /* overlay: leftmost is the bottom */
+	const char *destination; /* absolute, below the container's root */
+	const char *options;	 /* tmpfs: mount options verbatim, NULL: mode=0755 */
+	const char *words;	 /* the value as given, for messages */
+	const char *reason;	 /* who asked: "--bind=" or "web.nspawn line 12" */
 	enum origin origin;
 };
 
 struct credential {
 	const char *id;
-	const char *path; /* --load-credential: file or socket, or a name below $CREDENTIALS_DIRECTORY; else NULL */
+	/* --load-credential: file or socket, or a name below $CREDENTIALS_DIRECTORY; else NULL */
+	const char *path;
 	const void *data; /* --set-credential */
 	size_t size;
 };
@@ -124,13 +158,15 @@ struct limit {
 };
 
 #define SPEC_CPU_MAX 8192
+#define SPEC_LINE_OPTION UINT32_MAX
 #define SPEC_SETTINGS_MAX 160 /* room for the rows of spec_settings[] */
 
 struct spec {
 	enum origin group_origin[GROUP_COUNT];
 
 	/* general, image */
-	bool help, version, introspect, no_pager, quiet, cleanup, no_ask_password, explain_plan /* --print-plan */;
+	bool help, version, introspect, no_pager, quiet, cleanup, no_ask_password,
+		explain_plan /* --print-plan */;
 	const char *json; /* --json=: "short", "pretty", "off" or NULL */
 	enum settings_mode settings;
 	const char *directory, *template, *image, *mstack, *oci_bundle;
@@ -141,16 +177,17 @@ struct spec {
 	const char *pivot_root_new, *pivot_root_old;
 
 	/* execution, identity */
-	enum start_mode start;	/* by spec_resolve(), from the next two */
-	int boot, as_pid2;	/* enum tristate */
+	enum start_mode start; /* by spec_resolve(), from the next two */
+	int boot, as_pid2;     /* enum tristate */
 	struct text_list parameters;
 	const char *working_directory;
-	struct text_list environment; /* NAME=VALUE, later wins; a bare NAME was looked up by the reader */
+	struct text_list environment; /* NAME=VALUE, later wins; a bare NAME was looked up */
 	const char *user;
 	int kill_signal; /* 0: default of the start mode */
 	int notify_ready, suppress_sync;
 	const char *machine, *hostname;
-	bool machine_suffix; /* the name was derived and --ephemeral was given: the engine appends "-" and random digits */
+	/* The name was derived and --ephemeral given: the engine appends "-" and random digits. */
+	bool machine_suffix;
 	bool has_machine_id;
 	uint8_t machine_id[16];
 	const char *slice;
@@ -168,8 +205,14 @@ struct spec {
 	int private_network;
 	int network_veth;
 	const char *network_bridge, *network_zone, *network_namespace_path;
-	struct interface_list { struct interface_pair *items; size_t count; } interfaces, macvlans, ipvlans, veth_extras;
-	struct port_list { struct port *items; size_t count; } ports;
+	struct interface_list {
+		struct interface_pair *items;
+		size_t count;
+	} interfaces, macvlans, ipvlans, veth_extras;
+	struct port_list {
+		struct port *items;
+		size_t count;
+	} ports;
 
 	/* security, resources. Bit n is capability n. */
 	uint64_t capability_plus, capability_minus, capability_ambient;
@@ -192,23 +235,32 @@ struct spec {
 	enum link_journal_mode link_journal;
 	bool link_journal_try;
 	const char *forward_journal;
-	uint64_t forward_journal_limits[4]; /* max use, keep free, max file size, max files; 0: not given */
-	struct custom_mount_list { struct custom_mount *items; size_t count; } mounts;
+	/* max use, keep free, max file size, max files; 0: not given */
+	uint64_t forward_journal_limits[4];
+	struct custom_mount_list {
+		struct custom_mount *items;
+		size_t count;
+	} mounts;
 	struct text_list bind_users, bind_user_groups;
 	const char *bind_user_shell; /* "no", "yes" (copy the host's), a path, or NULL */
 	enum console_mode console;
 	const char *background; /* SGR; "" no tint; NULL default */
-	struct credential_list { struct credential *items; size_t count; } credentials;
+	struct credential_list {
+		struct credential *items;
+		size_t count;
+	} credentials;
 	bool nesting; /* --nesting: what a container manager inside needs (Redd's own option) */
 
 	/* SYSTEMD_NSPAWN_* environment (spec/environment fills these from a text list) */
-	bool share_ipc, share_pid, share_uts, no_tmp, no_lock, no_os_release_check, no_seccomp, no_cgroup_namespace;
+	bool share_ipc, share_pid, share_uts, no_tmp, no_lock, no_os_release_check, no_seccomp,
+		no_cgroup_namespace;
 	enum api_vfs { API_VFS_READ_ONLY, API_VFS_NETWORK, API_VFS_WRITABLE } api_vfs;
 	const char *container_service; /* value of $container; default "systemd-nspawn" */
 
-	/* Where a setting was found in a file, for messages and the plan's reasons. */
+	/* Who set each row of spec_settings[], for messages and the plan's reasons: a line of the
+	 * file, SPEC_LINE_OPTION, or 0 for nobody. */
 	const char *settings_file;
-	uint32_t setting_line[SPEC_SETTINGS_MAX]; /* by row of spec_settings[]; 0: not from a file */
+	uint32_t setting_line[SPEC_SETTINGS_MAX];
 };
 
 struct arena;
@@ -216,21 +268,24 @@ struct arena;
 /* Defaults before anyone has spoken. */
 void spec_init(struct spec *spec);
 
-/* Forget what was said about a group, so that a file can take its place (--settings=override). Capabilities
- * stay: a file adds to them and takes from them (reference, 3.1). */
+/* Forget what was said about a group, so that a file can take its place (--settings=override).
+ * Capabilities stay: a file adds to them and takes from them (reference, 3.1). */
 void spec_forget_group(struct spec *spec, enum setting_group group);
 
 /* ---- questions about a resolved spec ---- */
 
-/* The set that the payload keeps (reference, 10.1). Bits that the kernel does not know may be set: mask them. */
+/* The set that the payload keeps (reference, 10.1). Bits that the kernel does not know may be
+ * set: mask them. */
 uint64_t spec_capabilities(const struct spec *spec);
 #define SPEC_CAPABILITY_ALL UINT64_MAX
 
-/* A network namespace of its own: --private-network or anything that implies it. Not --network-namespace-path=. */
+/* A network namespace of its own: --private-network or anything that implies it. Not
+ * --network-namespace-path=. */
 bool spec_has_private_network(const struct spec *spec);
 
-/* Nothing will write to the tree: --read-only, --volatile=, or a mount that hides the tree's root.
- * (It tells which lock to take; whether the container's "/" is writable depends on the volatile mode.) */
+/* Nothing will write to the tree: --read-only, --volatile=, or a mount that hides the tree's
+ * root. (It tells which lock to take; whether the container's "/" is writable depends on the
+ * volatile mode.) */
 bool spec_tree_is_read_only(const struct spec *spec);
 
 /* A limit's name as in RLIMIT_NOFILE, without the prefix; NULL: no such limit. */
