@@ -30,9 +30,10 @@ struct guest_init {
 /* 0, or -ENOENT: there is none of the places where an init is looked for. */
 int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd);
 
-/* Some inits take no signal for a power-off, but a request in a file of theirs (sysvinit:
- * /run/initctl; runit: /etc/runit/stopit). Writes it below ROOT_FD, the running container's
- * root, before the signal is sent; 0 for the others. Never waits, follows no link out. */
+/* Some inits want more than a signal: runit a mark in a file, sysvinit a request in its fifo
+ * instead. Writes it below ROOT_FD, the running container's root. 1: done, no signal is needed;
+ * 0: now send the signal; < 0: it could not be written, the signal is the best there is. Never
+ * waits, follows no link out. */
 int guest_init_request(const struct guest_init *init, int root_fd, bool reboot);
 
 const char *guest_init_name(enum guest_init_kind kind);

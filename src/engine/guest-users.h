@@ -27,6 +27,10 @@ struct guest_user {
 /* NAME: a user name or a decimal uid of the tree (digits are never a name); NULL, "", "root" and "0": root. */
 int guest_users_find(struct arena *arena, struct guest_user *ret, int root_fd, const char *name);
 
+/* Some account of the tree has a password (or needs none), or the tree keeps no passwords at all.
+ * Quiet. */
+bool guest_users_can_log_in(struct arena *arena, int root_fd);
+
 /* ---- --bind-user= (reference 8.6) ---- */
 
 struct guest_users_file {

@@ -1,8 +1,7 @@
 /* engine/root - the tree the container will see as "/".
  *
- * root_locate() runs before the .nspawn file is looked for: it finds the tree
- * and settles the machine's name. root_open() locks the tree, makes the
- * snapshot, checks that it is an OS tree and gathers what planning needs to
+ * root_locate() (engine/root-locate) ran before, and said where the tree is.
+ * root_open() locks the tree, makes the snapshot, checks that it is an OS tree and gathers what planning needs to
  * know, all below one O_PATH descriptor. Nothing of the tree is run or
  * loaded, and no symbolic link of it leads out. Supervisor, before the
  * payload exists. Speaking.
@@ -14,19 +13,7 @@
 #include "plan/plan.h"
 
 struct arena;
-struct reader_facts;
 struct record;
-
-struct root_place {
-	const char *path;	   /* the tree (or, with --template, where it will be) */
-	const char *settings_name; /* the name before any random suffix: NAME.nspawn */
-	const char *beside;	   /* directory of the untrusted NAME.nspawn, or NULL */
-};
-
-/* Fills spec->directory and spec->machine where nobody said them. With --ephemeral and no
- * --machine= the name gets its random suffix here. */
-int root_locate(struct arena *arena, struct root_place *ret, struct spec *spec,
-		const struct reader_facts *facts);
 
 struct root {
 	int fd; /* O_PATH: the tree's top; of the original when the snapshot is an overlay */

@@ -25,3 +25,6 @@
 #else
 #define CLONE_STACK_FIRST 0
 #endif
+#ifndef MFD_EXEC /* linux/memfd.h, 6.3 */
+#define MFD_EXEC 0x0010U
+#endif

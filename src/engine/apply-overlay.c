@@ -1,0 +1,147 @@
+/* engine/apply-overlay - the user's --overlay= and --overlay-ro=. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "engine/apply-step.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "kernel/mount.h"
+#include "kernel/resolve.h"
+#include "plan/plan.h"
+
+#define LAYERS_MAX 500 /* fs/overlayfs: OVL_MAX_STACK */
+
+/* A layer is cloned, its owners are mapped (an overlay as a whole cannot be), and it is attached
+ * below the roots, where overlayfs accepts it. */
+static int open_layer(struct apply *apply, const char *path, bool in_tree)
+{
+	autoclose int directory = -EBADF;
+	autoclose int tree = -EBADF;
+	int r;
+
+	if (in_tree)
+		directory = resolve_open(apply->source_root_fd, path, O_PATH | O_DIRECTORY);
+	else
+		directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return fail(in_tree ? directory : -errno, "cannot open the layer '%s'", path);
+	tree = mount_clone(directory, "", false);
+	if (tree < 0)
+		return fail(tree, "cannot clone the layer '%s'", path);
+	if (in_tree) {
+		r = apply_map(apply, tree, path, false);
+		if (r < 0)
+			return r;
+	}
+	r = apply_stage_layer(apply, tree);
+	if (r < 0)
+		return fail(r, "cannot attach the layer '%s'", path);
+	return take_fd(&tree);
+}
+
+int apply_stage_layer(struct apply *apply, int tree_fd)
+{
+	return mount_attach(tree_fd, apply->at_fd);
+}
+
+/* Upper and work directory must lie in one mount: their parent is the layer. */
+struct writable {
+	int parent;
+	const char *name;
+	char *work;
+};
+
+static int open_upper(struct apply *apply, const struct custom_mount *mount, struct writable *ret)
+{
+	const char *path = mount->source;
+	char *parent, *made;
+	const char *slash;
+	int r;
+
+	if (path == NULL) {
+		r = apply->make_temporary(apply->context, &made);
+		if (r < 0)
+			return r;
+		path = made;
+	}
+	slash = strrchr(path, '/');
+	parent = slash == path ? (char *)"/" : arena_text_n(apply->arena, path, (size_t)(slash - path));
+	ret->name = slash + 1;
+	ret->work = arena_format(apply->arena, ".#%s%08x.redd-work", ret->name, (unsigned int)getpid());
+	if (!mount->source_in_tree)
+		dir_make_all(path, 0755);
+	ret->parent = open_layer(apply, parent, mount->source_in_tree);
+	if (ret->parent < 0)
+		return ret->parent;
+	if (mount->source_in_tree && mkdirat(ret->parent, ret->name, 0755) < 0 && errno != EEXIST)
+		return fail(-errno, "cannot make '%s' in the tree", path);
+	if (mkdirat(ret->parent, ret->work, 0700) < 0 && errno != EEXIST)
+		return fail(-errno, "cannot make a work directory beside '%s'", path);
+	if (!mount->source_in_tree)
+		text_list_add(apply->arena, apply->temporary,
+			      arena_format(apply->arena, "%s/%s", parent, ret->work));
+	return 0;
+}
+
+static char *lower_option(struct apply *apply, const struct custom_mount *mount, int *fds, size_t *ret_count)
+{
+	char *option = arena_text(apply->arena, "");
+
+	/* The user's leftmost is the bottom; the kernel's leftmost is the top. */
+	for (size_t i = mount->lowers.count; i > 0; i--) {
+		bool in_tree = mount->lower_in_tree != NULL && mount->lower_in_tree[i - 1];
+		int fd = open_layer(apply, mount->lowers.items[i - 1], in_tree);
+
+		if (fd < 0)
+			return NULL;
+		fds[(*ret_count)++] = fd;
+		option = arena_format(apply->arena, "%s%s/proc/self/fd/%d", option,
+				      option[0] == '\0' ? "" : ":", fd);
+	}
+	return option;
+}
+
+int apply_overlay(struct apply *apply, const struct step *step)
+{
+	const struct custom_mount *mount = step->mount;
+	struct writable upper = {.parent = -EBADF};
+	autoclose int overlay = -EBADF;
+	char *lowers, *options;
+	int *fds, r;
+	size_t count = 0;
+
+	if (mount->lowers.count > LAYERS_MAX)
+		return fail_plain(-E2BIG, "cannot make an overlay of more than %d layers", LAYERS_MAX);
+	fds = arena_take_array(apply->arena, mount->lowers.count + 1, sizeof(int));
+	lowers = lower_option(apply, mount, fds, &count);
+	if (lowers == NULL) {
+		r = fail_recorded()->code;
+		goto out;
+	}
+	r = open_upper(apply, mount, &upper);
+	if (r < 0)
+		goto out;
+	if (mount->read_only)
+		options = arena_format(apply->arena, "lowerdir=/proc/self/fd/%d/%s:%s", upper.parent, upper.name, lowers);
+	else
+		options = arena_format(apply->arena, "lowerdir=%s,upperdir=/proc/self/fd/%d/%s,workdir=/proc/self/fd/%d/%s",
+				       lowers, upper.parent, upper.name, upper.parent, upper.work);
+	overlay = mount_create("overlay", "overlay", options, step->attributes);
+	if (overlay < 0)
+		r = fail(overlay, "cannot make an overlay");
+	else if (strcmp(step->target, "/") == 0)
+		r = apply_stack(apply, &overlay);
+	else
+		r = apply_attach(apply, step, overlay, true);
+out:
+	for (size_t i = 0; i < count; i++)
+		fd_close(&fds[i]);
+	fd_close(&upper.parent);
+	return r;
+}

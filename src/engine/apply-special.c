@@ -1,0 +1,184 @@
+/* engine/apply-special - the console, the notify socket, credentials and users. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/names.h"
+#include "engine/apply-step.h"
+#include "engine/journal.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/mount.h"
+#include "kernel/syscall.h"
+#include "kernel/terminal.h"
+#include "plan/plan.h"
+
+#define CREDENTIAL_LIMIT (1024 * 1024)
+
+int apply_console(struct apply *apply, const struct step *step)
+{
+	const char *name;
+	char link[24];
+	int parent, r;
+
+	if (apply->devpts_fd < 0)
+		return fail_plain(-ENODEV, "there is no devpts in the container to take a console from");
+	/* By descriptor, and the other end by TIOCGPTPEER: no name that a guest could swap (class S9). */
+	r = terminal_open_pair(apply->devpts_fd, &apply->console_master, &apply->console_slave, &apply->console_number);
+	if (r < 0)
+		return r;
+	fd_close(&apply->devpts_fd);
+	snprintf(link, sizeof(link), "pts/%u", apply->console_number);
+	parent = apply_parent(apply, step->target, &name);
+	if (parent < 0)
+		return parent;
+	return symlinkat(link, parent, name) < 0 ? -errno : 0;
+}
+
+/* Bound below a descriptor: sun_path is too short for long trees, and a path can be swapped. */
+int apply_notify(struct apply *apply, const struct step *step)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	autoclose int fd = -EBADF;
+	const char *name;
+	int parent, on = 1;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return -errno;
+	parent = apply_parent(apply, step->target, &name);
+	if (parent < 0)
+		return parent;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.60s", parent, name);
+	/* Only the container's root may send: the mode applies to the owner, who is it. */
+	if (fchmod(fd, step->mode) < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	apply->notify_fd = take_fd(&fd);
+	return 0;
+}
+
+/* --load-credential=ID:PATH: a file, a socket that is read to its end, or a name that the
+ * service manager passed us. */
+static int read_credential(struct apply *apply, const struct credential *credential, char **ret, size_t *ret_size)
+{
+	const char *path = credential->path;
+	autoclose int fd = -EBADF;
+	struct stat info;
+
+	if (strchr(path, '/') == NULL) {
+		const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+		if (directory == NULL)
+			return fail_input("cannot load credential '%s' from '%s': there is no $CREDENTIALS_DIRECTORY "
+					  "(name a file with a '/' in it)", credential->id, path);
+		path = arena_format(apply->arena, "%s/%s", directory, path);
+	}
+	if (stat(path, &info) < 0)
+		return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
+	if (S_ISSOCK(info.st_mode)) {
+		struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+		if (strlen(path) >= sizeof(address.sun_path))
+			return fail(-ENAMETOOLONG, "cannot load credential '%s' from '%s'", credential->id, path);
+		memcpy(address.sun_path, path, strlen(path) + 1);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
+	} else {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0)
+			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
+	}
+	*ret = arena_take(apply->arena, CREDENTIAL_LIMIT + 1);
+	*ret_size = 0;
+	for (;;) {
+		ssize_t n = read(fd, *ret + *ret_size, CREDENTIAL_LIMIT + 1 - *ret_size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(-errno, "cannot read credential '%s' from '%s'", credential->id, path);
+		if (n == 0)
+			return 0;
+		*ret_size += (size_t)n;
+		if (*ret_size > CREDENTIAL_LIMIT)
+			return fail(-EFBIG, "cannot load credential '%s' from '%s'", credential->id, path);
+	}
+}
+
+static int write_credential(int directory, const char *id, const void *data, size_t size, mode_t mode)
+{
+	autoclose int fd = -EBADF;
+
+	fd = openat(directory, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return fail(-errno, "cannot make credential '%s'", id);
+	if (fd_write_all(fd, data, size) < 0)
+		return fail(-EIO, "cannot write credential '%s'", id);
+	return 0;
+}
+
+int apply_credentials(struct apply *apply, const struct step *step)
+{
+	/* 0500/0400 by default; a payload that can never become root reads them as "other". */
+	mode_t file_mode = (step->mode & 0055) ? 0444 : 0400;
+	autoclose int tree = -EBADF;
+	int r;
+
+	/* ramfs is never written to swap. */
+	tree = mount_create("ramfs", "ramfs", NULL, 0);
+	if (tree < 0)
+		return tree;
+	for (size_t i = 0; i < apply->spec->credentials.count; i++) {
+		const struct credential *credential = &apply->spec->credentials.items[i];
+		const void *data = credential->data;
+		size_t size = credential->size;
+
+		if (credential->path != NULL) {
+			char *loaded;
+
+			r = read_credential(apply, credential, &loaded, &size);
+			if (r < 0)
+				return r;
+			data = loaded;
+		}
+		r = write_credential(tree, credential->id, data, size, file_mode);
+		if (r < 0)
+			return r;
+	}
+	if (fchmod(tree, step->mode) < 0)
+		return -errno;
+	r = mount_restrict(tree, step->attributes | MOUNT_ATTR_RDONLY, 0, false);
+	if (r < 0)
+		return r;
+	return apply_attach(apply, step, tree, true);
+}
+
+int apply_journal_link(struct apply *apply, const struct step *step)
+{
+	const char *bind;
+
+	/* The bind of "host" is a step of its own. */
+	(void)step;
+	return journal_link(apply->arena, &bind, apply->spec, apply->root);
+}
+
+int apply_bind_user(struct apply *apply, const struct step *step)
+{
+	(void)apply;
+	(void)step;
+	return -ENOTSUP;
+}

@@ -1,0 +1,177 @@
+#include "engine/cgroups.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/resources.h"
+#include "io/fd.h"
+#include "kernel/cgroup.h"
+#include "spec/spec.h"
+
+#define REMOVE_TIMEOUT_MS 5000
+
+/* Where ours goes, as a path below the v2 hierarchy ("" is its top), and by which rung. */
+struct place {
+	enum cgroup_rung rung;
+	const char *below; /* exists */
+	const char *group; /* made first, shared by all machines; NULL: none */
+	const char *name;  /* made for this machine; NULL: the payload's alone */
+};
+
+static int choose(struct arena *arena, struct place *ret, const struct spec *spec, unsigned int uid)
+{
+	char own[4096] = "/";
+	char *end;
+	int r;
+
+	/* The host's root without systemd owns the top; everybody else has the cgroup he is in. */
+	if (uid == 0 && !spec->keep_unit && access("/run/systemd/system", F_OK) < 0) {
+		*ret = (struct place){CGROUP_OWN, "", "redd", spec->machine};
+		return 0;
+	}
+	r = cgroup_own_path(own, sizeof(own));
+	if (r < 0)
+		return r;
+	if (spec->keep_unit) {
+		end = strrchr(own, '/');
+		if (strcmp(end, "/supervisor") == 0)
+			*end = '\0';
+		*ret = (struct place){CGROUP_UNIT, arena_text(arena, own + 1), NULL, NULL};
+		return 0;
+	}
+	*ret = (struct place){CGROUP_OWN, arena_text(arena, own + 1), NULL, arena_format(arena, "redd-%s", spec->machine)};
+	return 0;
+}
+
+static char *path_of(struct arena *arena, const struct place *place)
+{
+	return arena_format(arena, "/%s%s%s%s%s%spayload", place->below, *place->below != '\0' ? "/" : "",
+			    place->group == NULL ? "" : place->group, place->group == NULL ? "" : "/",
+			    place->name == NULL ? "" : place->name, place->name == NULL ? "" : "/");
+}
+
+/* Open (or make) the directory that will hold ours. */
+static int open_parent(int root, const struct place *place)
+{
+	autoclose int below = -EBADF;
+	int fd;
+
+	below = openat(root, *place->below == '\0' ? "." : place->below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (below < 0)
+		return -errno;
+	if (place->group == NULL)
+		return take_fd(&below);
+	fd = cgroup_make(below, place->group, false);
+	if (fd >= 0) {
+		cgroup_enable_all(below);
+		cgroup_enable_all(fd);
+	}
+	return fd;
+}
+
+/* A leftover of the same name is empty: its machine was reaped, or its record would be held. */
+static int make_own(int parent, const char *name)
+{
+	int fd = cgroup_make(parent, name, true);
+
+	if (fd != -EEXIST)
+		return fd;
+	if (cgroup_remove(parent, name, 0) < 0)
+		return -EBUSY;
+	return cgroup_make(parent, name, true);
+}
+
+static int make(struct resources *resources, int root, const struct place *place)
+{
+	autoclose int parent = -EBADF;
+	autoclose int own = -EBADF;
+	char inode[24];
+
+	parent = open_parent(root, place);
+	if (parent < 0)
+		return parent;
+	if (place->rung == CGROUP_UNIT) {
+		autoclose int supervisor = -EBADF;
+
+		resources->cgroup_fd = cgroup_make(parent, "payload", false);
+		if (resources->cgroup_fd < 0)
+			return resources->cgroup_fd;
+		supervisor = cgroup_make(parent, "supervisor", false);
+		if (supervisor < 0)
+			return supervisor;
+		cgroup_attach(supervisor, 0);
+		cgroup_enable_all(parent);
+		return 0;
+	}
+
+	record_note_later(&resources->record, RECORD_CGROUP,
+			  arena_format(resources->arena, "%.*s", (int)(strlen(resources->taken.cgroup_path) - strlen("/payload")),
+				       resources->taken.cgroup_path));
+	own = make_own(parent, place->name);
+	if (own < 0)
+		return own;
+	resources->cgroup_parent_fd = take_fd(&parent);
+	resources->cgroup_name = place->name;
+	snprintf(inode, sizeof(inode), "%llu", (unsigned long long)cgroup_inode(own));
+	record_note_later(&resources->record, RECORD_CGROUP_ID, inode);
+	cgroup_enable_all(own);
+	resources->cgroup_fd = cgroup_make(own, "payload", true);
+	return resources->cgroup_fd < 0 ? resources->cgroup_fd : 0;
+}
+
+int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry)
+{
+	autoclose int root = -EBADF;
+	struct place place;
+	const char *mount;
+	int r;
+
+	resources->taken.cgroup = CGROUP_NONE;
+	r = cgroup_open_root(&root, &mount);
+	if (r >= 0)
+		r = choose(resources->arena, &place, spec, uid);
+	if (r >= 0) {
+		resources->taken.cgroup = place.rung;
+		resources->taken.cgroup_path = path_of(resources->arena, &place);
+		r = dry ? 0 : make(resources, root, &place);
+	}
+	if (r >= 0)
+		return 0;
+
+	resources->taken.cgroup = CGROUP_NONE;
+	resources->taken.cgroup_path = NULL;
+	if (spec->keep_unit && r != -ENOENT)
+		return fail(r, "cannot make 'payload' and 'supervisor' in the caller's cgroup");
+	log_debug("no cgroup for the payload: %s", strerror(-r));
+	cgroups_release(resources);
+	return 0;
+}
+
+int cgroups_delegate(struct resources *resources)
+{
+	int r;
+
+	if (resources->cgroup_fd < 0 || resources->taken.userns == RUNG_NONE)
+		return 0;
+	if (resources->taken.userns != RUNG_IDMAPPED && resources->taken.userns != RUNG_SHIFTED)
+		return 0;
+	r = cgroup_delegate(resources->cgroup_fd, resources->taken.base, resources->taken.base);
+	return r < 0 ? fail(r, "cannot give the payload's cgroup to the container's root") : 0;
+}
+
+void cgroups_release(struct resources *resources)
+{
+	if (resources->cgroup_fd >= 0)
+		cgroup_kill(resources->cgroup_fd);
+	fd_close(&resources->cgroup_fd);
+	if (resources->cgroup_parent_fd >= 0)
+		cgroup_remove(resources->cgroup_parent_fd, resources->cgroup_name, REMOVE_TIMEOUT_MS);
+	fd_close(&resources->cgroup_parent_fd);
+}

@@ -1,0 +1,20 @@
+/* engine/cgroups - the payload's own cgroup, wherever this host allows one.
+ *
+ * Without systemd: redd/NAME/payload at the top of the v2 hierarchy. On a
+ * systemd host: below the caller's own unit. With --keep-unit: that unit itself,
+ * as PAYLOAD beside SUPERVISOR. Without permission, or without v2: none.
+ * Runs in: supervisor. Speaking.
+ */
+#pragma once
+#include <stdbool.h>
+
+struct resources;
+struct spec;
+
+/* Fill resources->taken.cgroup and .cgroup_path; unless DRY make it. */
+int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry);
+
+/* Give the delegated files to the container's root. */
+int cgroups_delegate(struct resources *resources);
+
+void cgroups_release(struct resources *resources);

@@ -1,0 +1,107 @@
+#include "engine/notify.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "io/fd.h"
+
+#define DATAGRAM_MAX 4096
+#define FDS_MAX 16
+
+void notify_send(const char *name, const char *message)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	autoclose int fd = -EBADF;
+	size_t length;
+
+	if (name == NULL || (name[0] != '/' && name[0] != '@'))
+		return;
+	length = strlen(name);
+	if (length >= sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, name, length);
+	if (name[0] == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&address,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+		return;
+}
+
+static void parse(struct notify_message *message, char *text)
+{
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		if (strcmp(line, "READY=1") == 0) {
+			message->ready = true;
+		} else if (strncmp(line, "STATUS=", 7) == 0) {
+			size_t length = strnlen(line + 7, sizeof(message->status) - 1);
+
+			memcpy(message->status, line + 7, length);
+			message->status[length] = '\0';
+		}
+	}
+}
+
+/* Whatever the guest attaches is closed at once: descriptors of its may block or pin things of ours. */
+static pid_t take_control(struct msghdr *header)
+{
+	pid_t sender = 0;
+
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
+		if (part->cmsg_level != SOL_SOCKET)
+			continue;
+		if (part->cmsg_type == SCM_CREDENTIALS) {
+			struct ucred credentials;
+
+			memcpy(&credentials, CMSG_DATA(part), sizeof(credentials));
+			sender = credentials.pid;
+		} else if (part->cmsg_type == SCM_RIGHTS) {
+			size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+			for (size_t i = 0; i < count; i++) {
+				int fd;
+
+				memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
+				fd_close(&fd);
+			}
+		}
+	}
+	return sender;
+}
+
+int notify_receive(int fd, pid_t leader, struct notify_message *ret)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control;
+	char text[DATAGRAM_MAX + 1];
+	struct iovec part = {.iov_base = text, .iov_len = DATAGRAM_MAX};
+	struct msghdr header = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct notify_message message = {0};
+	pid_t sender;
+	ssize_t n;
+
+	n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return 0;
+	sender = take_control(&header);
+	if (sender != leader || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return 0;
+	text[n] = '\0';
+	parse(&message, text);
+	*ret = message;
+	return 1;
+}

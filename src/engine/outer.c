@@ -1,0 +1,138 @@
+#include "engine/outer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "engine/ids.h"
+#include "io/child.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/probe.h"
+
+#define HELPER_TIMEOUT_US (10 * 1000 * 1000)
+
+static int run_helper(struct arena *arena, const char *helper, pid_t of, const struct ids_extent *extents, size_t count)
+{
+	char *words[2 + IDS_EXTENTS * 3 + 1];
+	struct child_request request = {
+		.path = helper,
+		.arguments = words,
+		.stdio = {-EBADF, -EBADF, STDERR_FILENO},
+		.timeout_us = HELPER_TIMEOUT_US,
+	};
+	size_t n = 0;
+	int status, r;
+
+	words[n++] = (char *)helper;
+	words[n++] = arena_format(arena, "%d", of);
+	for (size_t i = 0; i < count; i++) {
+		words[n++] = arena_format(arena, "%u", extents[i].inside);
+		words[n++] = arena_format(arena, "%u", extents[i].outside);
+		words[n++] = arena_format(arena, "%u", extents[i].count);
+	}
+	words[n] = NULL;
+	r = child_run(&status, &request);
+	if (r < 0)
+		return r;
+	return status == 0 ? 0 : -EPERM;
+}
+
+/* The child is outside: in the namespace where newuidmap's privileges count. */
+static _Noreturn void map_from_outside(struct arena *arena, const struct ids *ids, int channel, pid_t parent)
+{
+	char byte;
+	int r = -EPIPE;
+
+	if (read(channel, &byte, 1) == 1)
+		r = run_helper(arena, ids->newuidmap, parent, ids->uids, ids->uid_count);
+	if (r >= 0)
+		r = run_helper(arena, ids->newgidmap, parent, ids->gids, ids->gid_count);
+	_exit(r < 0 ? 1 : 0);
+}
+
+static int refuse(int r)
+{
+	const char *cause = probe_cause(PROBE_NAMESPACES, r);
+
+	fail(r, "cannot make a user namespace");
+	if (cause != NULL)
+		fail_hint("%s", cause);
+	return r;
+}
+
+static int enter_mapped(struct arena *arena, const struct ids *ids)
+{
+	autoclose int ours = -EBADF;
+	autoclose int theirs = -EBADF;
+	pid_t parent = getpid(), child;
+	int pair[2], status, r = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail(-errno, "cannot talk to a child");
+	ours = pair[0];
+	theirs = pair[1];
+	child = fork();
+	if (child < 0)
+		return fail(-errno, "cannot fork");
+	if (child == 0) {
+		fd_close(&ours);
+		map_from_outside(arena, ids, theirs, parent);
+	}
+	fd_close(&theirs);
+	if (unshare(CLONE_NEWUSER) < 0)
+		r = refuse(-errno);
+	else if (write(ours, "u", 1) != 1)
+		r = fail(-errno, "cannot talk to a child");
+	fd_close(&ours);
+	if (waitpid(child, &status, 0) < 0)
+		return fail(-errno, "cannot wait for a child");
+	if (r < 0)
+		return r;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return fail_plain(-EPERM, "cannot map subordinate ids: '%s' or '%s' refused (are they setuid root, and do "
+					  "/etc/subuid and /etc/subgid have an entry for this user?)",
+				  ids->newuidmap, ids->newgidmap);
+	return 0;
+}
+
+static int enter_single(void)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char map[32];
+	int r;
+
+	if (unshare(CLONE_NEWUSER) < 0)
+		return refuse(-errno);
+	r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny");
+	if (r < 0 && r != -ENOENT)
+		return fail(r, "cannot give up the caller's groups");
+	snprintf(map, sizeof(map), "0 %u 1", (unsigned int)uid);
+	r = file_write(AT_FDCWD, "/proc/self/uid_map", map);
+	if (r >= 0) {
+		snprintf(map, sizeof(map), "0 %u 1", (unsigned int)gid);
+		r = file_write(AT_FDCWD, "/proc/self/gid_map", map);
+	}
+	return r < 0 ? refuse(r) : 0;
+}
+
+int outer_enter(struct arena *arena, const struct ids *ids)
+{
+	int r;
+
+	r = ids->rung == RUNG_SINGLE ? enter_single() : enter_mapped(arena, ids);
+	if (r < 0)
+		return r;
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return fail(-errno, "cannot become root of the supervisor's user namespace");
+	return 0;
+}

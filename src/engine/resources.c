@@ -1,0 +1,237 @@
+#include "engine/resources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "engine/cgroups.h"
+#include "engine/outer.h"
+#include "engine/root.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "kernel/probe.h"
+#include "spec/spec.h"
+
+#define NSFS_MAGIC_NUMBER 0x6e736673 /* linux/magic.h NSFS_MAGIC */
+
+void resources_init(struct resources *resources, struct arena *arena)
+{
+	*resources = (struct resources){
+		.arena = arena,
+		.record = RECORD_EMPTY,
+		.ids = IDS_EMPTY,
+		.cgroup_parent_fd = -EBADF,
+		.cgroup_fd = -EBADF,
+		.network_fd = -EBADF,
+		.own_network_fd = -EBADF,
+		.host_mounts_fd = -EBADF,
+	};
+}
+
+int resources_open_record(struct resources *resources, struct spec *spec, const struct host *host)
+{
+	uint32_t random;
+	const char *name;
+	int r;
+
+	if (host->runtime_directory == NULL)
+		return fail_input("cannot keep a record of the machine: $XDG_RUNTIME_DIR is not set "
+				  "(log in properly, or set it to a directory of yours)");
+	r = record_create(resources->arena, &resources->record, host->runtime_directory, spec->machine);
+	if (r != -EBUSY || spec->registration == REGISTER_YES)
+		return r;
+
+	/* Two that share a read-only tree have one name by default; only the record must be unique. */
+	fail_forget();
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return fail(-EIO, "cannot get random numbers");
+	name = arena_format(resources->arena, "%.55s-%08x", spec->machine, random);
+	log_debug("a machine '%s' is running, this one is recorded as '%s'", spec->machine, name);
+	if (spec->hostname == NULL)
+		spec->hostname = spec->machine;
+	spec->machine = name;
+	return record_create(resources->arena, &resources->record, host->runtime_directory, name);
+}
+
+static int open_network(struct resources *resources, const struct spec *spec)
+{
+	struct statfs fs;
+
+	if (spec->network_namespace_path == NULL)
+		return 0;
+	resources->network_fd = open(spec->network_namespace_path, O_RDONLY | O_CLOEXEC);
+	if (resources->network_fd < 0)
+		return fail(-errno, "cannot open the network namespace '%s'", spec->network_namespace_path);
+	if (fstatfs(resources->network_fd, &fs) < 0 || fs.f_type != NSFS_MAGIC_NUMBER)
+		return fail_input("'%s' is no network namespace (try a path like /run/netns/NAME)",
+				  spec->network_namespace_path);
+	return 0;
+}
+
+static void fill_taken(struct resources *resources, const struct spec *spec)
+{
+	struct taken *taken = &resources->taken;
+	const struct ids *ids = &resources->ids;
+
+	taken->userns = ids->rung;
+	taken->base = ids->base;
+	taken->range = ids->range;
+	taken->ownership_map = ids->map;
+	taken->ownership_chown = ids->chown;
+	for (size_t i = 0; i < ids->gid_count; i++)
+		if (ids->gids[i].inside <= 5 && ids->gids[i].inside + ids->gids[i].count > 5)
+			taken->subordinate_gid5 = true;
+	taken->network_shared = !(spec->private_network > 0) || spec->network_namespace_path != NULL;
+}
+
+static int random_boot_id(uint8_t id[16])
+{
+	if (getrandom(id, 16, 0) != 16)
+		return fail(-EIO, "cannot get random numbers");
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 10 */
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	return 0;
+}
+
+int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,
+		   const struct root *root, bool dry)
+{
+	int r;
+
+	r = ids_take(resources->arena, &resources->ids, spec, host, root->fd, dry ? NULL : &resources->record);
+	if (r < 0)
+		return r;
+	fill_taken(resources, spec);
+	r = random_boot_id(resources->taken.boot_id);
+	if (r < 0)
+		return r;
+	r = cgroups_take(resources, spec, host->uid, dry);
+	if (r < 0 || dry)
+		return r;
+	r = cgroups_delegate(resources);
+	if (r < 0)
+		return r;
+	r = open_network(resources, spec);
+	if (r < 0)
+		return r;
+	if (host->uid != 0) {
+		r = outer_enter(resources->arena, &resources->ids);
+		if (r < 0)
+			return r;
+		resources->outer = true;
+	}
+	return 0;
+}
+
+int resources_enter_private_mounts(struct resources *resources, int root_fd)
+{
+	const char *cause;
+	int r;
+
+	resources->host_mounts_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (resources->host_mounts_fd < 0)
+		return fail(-errno, "cannot open our own mount namespace");
+	/* A descriptor stays in the old namespace, the working directory moves with us. */
+	if (fchdir(root_fd) < 0)
+		return fail(-errno, "cannot change to the tree");
+	if (unshare(CLONE_NEWNS) < 0) {
+		r = fail(-errno, "cannot make a private mount namespace");
+		cause = probe_cause(PROBE_NAMESPACES, r);
+		if (cause != NULL)
+			fail_hint("%s", cause);
+		return r;
+	}
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return fail(-errno, "cannot make the mounts private");
+	return 0;
+}
+
+int resources_leave_private_mounts(struct resources *resources)
+{
+	if (resources->host_mounts_fd < 0)
+		return 0;
+	/* In an outer user namespace there is no way back, and nothing there to hold up. */
+	if (!resources->outer && setns(resources->host_mounts_fd, CLONE_NEWNS) < 0)
+		return fail(-errno, "cannot return to the host's mount namespace");
+	fd_close(&resources->host_mounts_fd);
+	return chdir("/") < 0 ? fail(-errno, "cannot change to '/'") : 0;
+}
+
+int resources_open_attach_point(const struct host *host)
+{
+	int fd = open(host->runtime_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fail(-errno, "cannot open '%s'", host->runtime_directory) : fd;
+}
+
+int resources_join_network(struct resources *resources)
+{
+	if (resources->network_fd < 0)
+		return 0;
+	resources->own_network_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (resources->own_network_fd < 0)
+		return fail(-errno, "cannot open our own network namespace");
+	if (setns(resources->network_fd, CLONE_NEWNET) < 0)
+		return fail(-errno, "cannot enter the network namespace");
+	return 0;
+}
+
+int resources_leave_network(struct resources *resources)
+{
+	if (resources->own_network_fd < 0)
+		return 0;
+	if (setns(resources->own_network_fd, CLONE_NEWNET) < 0)
+		return fail(-errno, "cannot return to our network namespace");
+	fd_close(&resources->own_network_fd);
+	return 0;
+}
+
+/* /var/tmp, so that what a guest writes does not fill the host's memory. */
+int resources_make_temporary(void *context, char **ret_path)
+{
+	struct resources *resources = context;
+	char *outer = arena_format(resources->arena, "/var/tmp/redd-temp-%zu-%s", resources->temporary.count,
+				   resources->record.tag);
+	char *path = arena_format(resources->arena, "%s/src", outer);
+	int r;
+
+	r = record_note(&resources->record, RECORD_TEMPORARY, outer);
+	if (r < 0)
+		return r;
+	/* Others of the host have no business in what the guest's root makes there. */
+	if (mkdir(outer, 0700) < 0)
+		return fail(-errno, "cannot make '%s'", outer);
+	text_list_add(resources->arena, &resources->temporary, outer);
+	if (mkdir(path, 0755) < 0)
+		return fail(-errno, "cannot make '%s'", path);
+	*ret_path = path;
+	return 0;
+}
+
+void resources_done(struct resources *resources)
+{
+	cgroups_release(resources);
+	for (size_t i = 0; i < resources->temporary.count; i++) {
+		int r = dir_remove_all(AT_FDCWD, resources->temporary.items[i]);
+
+		if (r < 0)
+			log_warning("cannot remove '%s': %s, going on without", resources->temporary.items[i],
+				    strerror(-r));
+	}
+	text_list_clear(&resources->temporary);
+	fd_close(&resources->network_fd);
+	fd_close(&resources->own_network_fd);
+	fd_close(&resources->host_mounts_fd);
+	ids_release(&resources->ids);
+	record_remove(&resources->record);
+}

@@ -1,0 +1,55 @@
+/* engine/resources - what a container holds besides its tree: record, ids,
+ * cgroup, network namespace, a private mount namespace.
+ *
+ * Runs in: supervisor. All that outlives a crash is noted in the record first.
+ * Speaking; every _done and _leave is safe on what was never taken.
+ */
+#pragma once
+#include "base/list.h"
+#include "engine/ids.h"
+#include "machine/record.h"
+#include "plan/plan.h"
+
+struct arena;
+struct root;
+struct spec;
+
+struct resources {
+	struct arena *arena;
+	struct record record;
+	struct ids ids;
+	struct taken taken;
+	int cgroup_parent_fd; /* holds cgroup_name */
+	int cgroup_fd;	      /* the payload's */
+	const char *cgroup_name;
+	int network_fd, own_network_fd; /* --network-namespace-path=: theirs, and ours to return to */
+	int host_mounts_fd;   /* mount namespace to return to */
+	struct text_list temporary; /* directories to remove at the end */
+	bool outer;	      /* we live in an outer user namespace of our own */
+};
+
+void resources_init(struct resources *resources, struct arena *arena);
+
+/* The machine's record; the name may get a suffix when a running machine has it. */
+int resources_open_record(struct resources *resources, struct spec *spec, const struct host *host);
+
+/* Everything else. With DRY (--print-plan) facts are gathered and nothing is made. */
+int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,
+		   const struct root *root, bool dry);
+
+/* A mount namespace of our own, with nothing that travels back. Working directory:
+ * the tree (the one with descriptor ROOT_FD), in the new namespace. */
+int resources_enter_private_mounts(struct resources *resources, int root_fd);
+int resources_leave_private_mounts(struct resources *resources);
+
+/* The directory in the private namespace over which the container's tree is put. */
+int resources_open_attach_point(const struct host *host);
+
+int resources_join_network(struct resources *resources);
+int resources_leave_network(struct resources *resources);
+
+/* A fresh directory for a bind or overlay without a source; for struct apply. */
+int resources_make_temporary(void *context, char **ret_path);
+
+/* Kill what is left in the cgroup, remove it, the temporary directories and the record. */
+void resources_done(struct resources *resources);

@@ -1,0 +1,112 @@
+#include "engine/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "base/fail.h"
+#include "engine/ids.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/cgroup.h"
+#include "kernel/probe.h"
+#include "kernel/process.h"
+#include "plan/plan.h"
+#include "spec/spec.h"
+
+unsigned long spawn_namespaces(const struct spec *spec, const struct taken *taken)
+{
+	unsigned long flags = 0;
+
+	if (taken->userns != RUNG_NONE)
+		flags |= CLONE_NEWUSER;
+	if (!spec->share_pid)
+		flags |= CLONE_NEWPID;
+	if (!spec->share_ipc)
+		flags |= CLONE_NEWIPC;
+	if (!spec->share_uts)
+		flags |= CLONE_NEWUTS;
+	if (spec->private_network > 0 && spec->network_namespace_path == NULL)
+		flags |= CLONE_NEWNET;
+	return flags;
+}
+
+int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct taken *taken, int cgroup_fd)
+{
+	unsigned long flags = spawn_namespaces(spec, taken);
+	bool attach = false;
+	pid_t pid;
+
+	pid = process_clone(flags, cgroup_fd, &spawn->pidfd);
+	if (pid == -EOPNOTSUPP && cgroup_fd >= 0) {
+		/* No CLONE_INTO_CGROUP: the payload waits for GO, so moving it now is early enough. */
+		attach = true;
+		pid = process_clone(flags, -EBADF, &spawn->pidfd);
+	}
+	if (pid == 0)
+		return 0;
+	if (pid < 0) {
+		const char *cause = probe_cause(PROBE_NAMESPACES, pid);
+
+		fail(pid, "cannot make the container's namespaces");
+		if (cause != NULL)
+			fail_hint("%s", cause);
+		return pid;
+	}
+	spawn->pid = pid;
+	if (attach) {
+		int r = cgroup_attach(cgroup_fd, pid);
+
+		if (r < 0)
+			return fail(r, "cannot move the payload into its cgroup");
+	}
+	return 1;
+}
+
+static int write_map(int process_fd, const char *name, const char *map)
+{
+	int r = file_write(process_fd, name, map);
+
+	return r < 0 ? fail(r, "cannot write '%s' of the payload as '%s'", name, map) : 0;
+}
+
+int spawn_admit(struct arena *arena, struct spawn *spawn, const struct taken *taken, const struct ids *ids)
+{
+	autoclose int process = -EBADF;
+	char path[32];
+	int r;
+
+	if (taken->userns == RUNG_NONE)
+		return 0;
+
+	/* The payload cannot be reaped before we wait for it, so its pid is not recycled. */
+	snprintf(path, sizeof(path), "/proc/%d", spawn->pid);
+	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process < 0)
+		return fail(-errno, "cannot open '%s'", path);
+
+	if (taken->userns == RUNG_SINGLE) {
+		/* user_namespaces(7): without CAP_SETGID above, groups must be given up first. */
+		r = file_write(process, "setgroups", "deny");
+		if (r < 0 && r != -ENOENT)
+			return fail(r, "cannot give up the payload's groups");
+	}
+	r = write_map(process, "uid_map", ids_map_text(arena, ids->uids, ids->uid_count));
+	if (r < 0)
+		return r;
+	r = write_map(process, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count));
+	if (r < 0)
+		return r;
+
+	spawn->userns_fd = openat(process, "ns/user", O_RDONLY | O_CLOEXEC);
+	if (spawn->userns_fd < 0)
+		return fail(-errno, "cannot open the payload's user namespace");
+	return 0;
+}
+
+void spawn_done(struct spawn *spawn)
+{
+	fd_close(&spawn->pidfd);
+	fd_close(&spawn->userns_fd);
+}

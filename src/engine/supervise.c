@@ -1,0 +1,299 @@
+#include "engine/supervise.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "engine/channel.h"
+#include "engine/notify.h"
+#include "io/fd.h"
+#include "kernel/cgroup.h"
+#include "kernel/process.h"
+
+enum state { STARTING, RUNNING, STOPPING, ENDED, STATES };
+enum event { EV_STARTED, EV_FAILED, EV_READY, EV_EXIT, EV_STOP, EV_KILL, EV_REBOOT_KEY, EV_POWEROFF_KEY, EVENTS };
+
+typedef enum state action_fn(struct supervise *supervise);
+
+int supervise_block_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+/* ---- actions ---- */
+
+static enum state stay(struct supervise *supervise)
+{
+	return (enum state)supervise->state;
+}
+
+static void say_ready(struct supervise *supervise, const char *status)
+{
+	char message[400];
+
+	if (supervise->notify_socket == NULL)
+		return;
+	snprintf(message, sizeof(message), "READY=1\nSTATUS=%s\nX_NSPAWN_LEADER_PID=%d", status, supervise->pid);
+	notify_send(supervise->notify_socket, message);
+}
+
+static enum state started(struct supervise *supervise)
+{
+	if (!supervise->notify_ready) {
+		say_ready(supervise, "Container started.");
+	} else if (supervise->notify_socket != NULL) {
+		char message[100];
+
+		snprintf(message, sizeof(message), "STATUS=Container started.\nX_NSPAWN_LEADER_PID=%d",
+			 supervise->pid);
+		notify_send(supervise->notify_socket, message);
+	}
+	return RUNNING;
+}
+
+static enum state ready(struct supervise *supervise)
+{
+	say_ready(supervise, "Container running.");
+	return (enum state)supervise->state;
+}
+
+static enum state kill_all(struct supervise *supervise)
+{
+	/* The guest's PID 1 takes its namespace with it; the cgroup is for a shared one. */
+	process_signal(supervise->pidfd, SIGKILL);
+	if (supervise->cgroup_fd >= 0)
+		cgroup_kill(supervise->cgroup_fd);
+	return STOPPING;
+}
+
+static enum state failed(struct supervise *supervise)
+{
+	supervise->outcome = OUTCOME_FAILED;
+	return kill_all(supervise);
+}
+
+static enum state send_stop(struct supervise *supervise, int signal)
+{
+	if (signal == 0)
+		return kill_all(supervise);
+	notify_send(supervise->notify_socket, "STOPPING=1\nSTATUS=Container stopping.");
+	if (supervise->request != NULL && supervise->request(supervise->context, false) > 0)
+		return STOPPING;
+	if (process_signal(supervise->pidfd, signal) < 0)
+		return kill_all(supervise);
+	log_info("Trying to halt container. Send SIGTERM again to trigger immediate termination.");
+	return STOPPING;
+}
+
+static enum state ask_to_stop(struct supervise *supervise)
+{
+	return send_stop(supervise, supervise->stop_signal);
+}
+
+static enum state ask_to_power_off(struct supervise *supervise)
+{
+	if (supervise->request == NULL || supervise->request(supervise->context, false) <= 0)
+		process_signal(supervise->pidfd, supervise->poweroff_signal);
+	return (enum state)supervise->state;
+}
+
+static enum state ask_to_reboot(struct supervise *supervise)
+{
+	if (supervise->request == NULL || supervise->request(supervise->context, true) <= 0)
+		process_signal(supervise->pidfd, supervise->reboot_signal);
+	return (enum state)supervise->state;
+}
+
+static enum state finish(struct supervise *supervise)
+{
+	siginfo_t info = {0};
+
+	if (process_wait(supervise->pidfd, &info, 0) < 0)
+		info.si_code = CLD_KILLED, info.si_status = SIGKILL;
+	supervise->status = info.si_status;
+	if (supervise->outcome == OUTCOME_FAILED)
+		return ENDED;
+	if (info.si_code == CLD_EXITED)
+		supervise->outcome = OUTCOME_EXIT;
+	else if (info.si_status == SIGINT)
+		supervise->outcome = OUTCOME_POWEROFF; /* reboot(2) in a pid namespace: pid_namespaces(7) */
+	else if (info.si_status == SIGHUP)
+		supervise->outcome = OUTCOME_REBOOT;
+	else
+		supervise->outcome = OUTCOME_SIGNAL;
+	return ENDED;
+}
+
+static const struct {
+	const char *name;
+	action_fn *on[EVENTS];
+} behaviour[STATES] = {
+	[STARTING] = { "starting", {
+		[EV_STARTED] = started,
+		[EV_FAILED] = failed,
+		[EV_READY] = ready,
+		[EV_EXIT] = finish,
+		[EV_STOP] = kill_all,
+		[EV_KILL] = kill_all,
+		[EV_REBOOT_KEY] = stay,
+		[EV_POWEROFF_KEY] = stay,
+	} },
+	[RUNNING] = { "running", {
+		[EV_STARTED] = stay,
+		[EV_FAILED] = failed,
+		[EV_READY] = ready,
+		[EV_EXIT] = finish,
+		[EV_STOP] = ask_to_stop,
+		[EV_KILL] = kill_all,
+		[EV_REBOOT_KEY] = ask_to_reboot,
+		[EV_POWEROFF_KEY] = ask_to_power_off,
+	} },
+	[STOPPING] = { "stopping", {
+		[EV_STARTED] = stay,
+		[EV_FAILED] = failed,
+		[EV_READY] = stay,
+		[EV_EXIT] = finish,
+		[EV_STOP] = kill_all, /* asked twice: no more patience */
+		[EV_KILL] = kill_all,
+		[EV_REBOOT_KEY] = stay,
+		[EV_POWEROFF_KEY] = ask_to_power_off,
+	} },
+	[ENDED] = { "ended", {
+		[EV_STARTED] = stay, [EV_FAILED] = stay, [EV_READY] = stay, [EV_EXIT] = stay,
+		[EV_STOP] = stay, [EV_KILL] = stay, [EV_REBOOT_KEY] = stay, [EV_POWEROFF_KEY] = stay,
+	} },
+};
+
+static void happen(struct supervise *supervise, enum event event)
+{
+	enum state next = behaviour[supervise->state].on[event](supervise);
+
+	if ((int)next != supervise->state)
+		log_debug("container '%s' is %s", supervise->name, behaviour[next].name);
+	supervise->state = (int)next;
+}
+
+/* ---- events ---- */
+
+static void hear_channel(struct supervise *supervise)
+{
+	int r = channel_outcome(supervise->channel);
+
+	if (r > 0)
+		happen(supervise, EV_STARTED);
+	else if (r < 0)
+		happen(supervise, EV_FAILED);
+}
+
+static void hear_signals(struct supervise *supervise)
+{
+	struct signalfd_siginfo info;
+
+	while (read(supervise->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGWINCH)
+			console_resize(supervise->console);
+		else if (info.ssi_signo != SIGCHLD)
+			happen(supervise, EV_STOP);
+	}
+}
+
+/* STATUS= of the guest goes up as it is, but for the control characters notify_receive's
+ * line splitting leaves: a manager prints it. */
+static void hear_notify(struct supervise *supervise)
+{
+	struct notify_message message;
+	char up[400];
+
+	if (notify_receive(supervise->notify_fd, supervise->pid, &message) <= 0)
+		return;
+	for (char *c = message.status; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	if (message.status[0] != '\0') {
+		snprintf(up, sizeof(up), "STATUS=Container running: %s%s", message.status,
+			 message.ready ? "\nREADY=1" : "");
+		notify_send(supervise->notify_socket, up);
+	} else if (message.ready) {
+		happen(supervise, EV_READY);
+	}
+}
+
+static void press(struct supervise *supervise, enum console_key key)
+{
+	static const enum event events[] = {
+		[CONSOLE_KEY_KILL] = EV_KILL,
+		[CONSOLE_KEY_REBOOT] = EV_REBOOT_KEY,
+		[CONSOLE_KEY_POWEROFF] = EV_POWEROFF_KEY,
+	};
+
+	if (key != CONSOLE_KEY_NONE)
+		happen(supervise, events[key]);
+}
+
+#define OWN_POLLS 4
+
+static void wait_once(struct supervise *supervise)
+{
+	int timeout = supervise->watchdog_us == 0 ? -1 : (int)(supervise->watchdog_us / 2000);
+	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS] = {
+		{.fd = supervise->pidfd, .events = POLLIN},
+		{.fd = supervise->signal_fd, .events = POLLIN},
+		{.fd = supervise->channel->supervisor, .events = POLLIN},
+		{.fd = supervise->notify_fd, .events = POLLIN},
+	};
+	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
+	int r;
+
+	r = poll(polls, OWN_POLLS + count, timeout);
+	if (r < 0)
+		return;
+	if (supervise->watchdog_us != 0)
+		notify_send(supervise->notify_socket, "WATCHDOG=1");
+	if (polls[2].revents != 0)
+		hear_channel(supervise);
+	if (polls[1].revents != 0)
+		hear_signals(supervise);
+	if (polls[3].revents != 0)
+		hear_notify(supervise);
+	press(supervise, console_forward(supervise->console, polls + OWN_POLLS, count));
+	if (polls[0].revents != 0)
+		happen(supervise, EV_EXIT);
+}
+
+void supervise_watchdog(struct supervise *supervise, const char *usec)
+{
+	uint64_t value;
+
+	if (parse_u64(&value, usec) >= 0)
+		supervise->watchdog_us = MIN(value, UINT64_C(3600) * 1000000);
+}
+
+enum outcome supervise(struct supervise *supervise, int *ret_status)
+{
+	supervise->state = STARTING;
+	supervise->outcome = OUTCOME_EXIT;
+	while (supervise->state != ENDED)
+		wait_once(supervise);
+	*ret_status = supervise->status;
+	return supervise->outcome;
+}

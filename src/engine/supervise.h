@@ -1,0 +1,54 @@
+/* engine/supervise - while the container runs.
+ *
+ * One poll(2) over the payload's pidfd, signals, console and notify socket,
+ * and a table of states and events that holds all policy. Allocates nothing.
+ * Runs in: supervisor, back in the host's mount namespace.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "machine/console.h"
+
+struct channel;
+
+enum outcome {
+	OUTCOME_EXIT,	  /* status is the payload's exit code */
+	OUTCOME_POWEROFF, /* reboot(2) with power-off or halt */
+	OUTCOME_REBOOT,
+	OUTCOME_SIGNAL,	  /* status is the signal */
+	OUTCOME_FAILED,	  /* before exec; the sentence is recorded */
+};
+
+struct supervise {
+	const char *name;
+	struct channel *channel;
+	struct console *console;
+	pid_t pid;
+	int pidfd, notify_fd;
+	int signal_fd;
+	int stop_signal;   /* 0: a request to stop kills */
+	int reboot_signal, poweroff_signal;
+	bool notify_ready; /* READY=1 waits for the payload's */
+	const char *notify_socket;
+	uint64_t watchdog_us; /* 0: none */
+	/* What the init wants besides a signal: 1: no signal is needed. NULL: nothing. */
+	int (*request)(void *context, bool reboot);
+	void *context;
+	int cgroup_fd;	   /* for cgroup.kill; -EBADF: none */
+
+	/* state */
+	int state, status;
+	enum outcome outcome;
+	int64_t deadline_ms;
+};
+
+/* Blocks the signals that the loop reads; returns the signalfd. Called once, before the payload
+ * exists, so that none is lost. Quiet. */
+int supervise_block_signals(void);
+
+/* $WATCHDOG_USEC of the service manager. */
+void supervise_watchdog(struct supervise *supervise, const char *usec);
+
+enum outcome supervise(struct supervise *supervise, int *ret_status);

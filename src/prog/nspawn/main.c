@@ -1,0 +1,186 @@
+/* prog/nspawn - systemd-nspawn: steps 1 to 3 of ARCHITECTURE.md, and the one place that prints a failure. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "engine/host.h"
+#include "engine/root-locate.h"
+#include "engine/run.h"
+#include "engine/settings-file.h"
+#include "io/fd.h"
+#include "kernel/terminal.h"
+#include "machine/reap.h"
+#include "spec/print.h"
+#include "spec/readers.h"
+#include "spec/settings.h"
+
+extern char **environ;
+
+static int print(const char *text)
+{
+	int r = fd_write_all(STDOUT_FILENO, text, strlen(text));
+
+	return r < 0 ? fail(r, "cannot write to standard output") : 0;
+}
+
+/* $SYSTEMD_LOG_LEVEL: a syslog name or number; anything else is ignored, as elsewhere. */
+static void set_log_level(const char *value)
+{
+	static const char *const names[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+	static const enum log_level levels[] = {
+		LOG_LEVEL_ERROR, LOG_LEVEL_ERROR, LOG_LEVEL_ERROR, LOG_LEVEL_ERROR,
+		LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG,
+	};
+	const char *console = value == NULL ? NULL : text_after(value, "console:");
+
+	if (console != NULL)
+		value = console;
+	for (size_t i = 0; value != NULL && i < ARRAY_SIZE(names); i++) {
+		size_t length = strlen(names[i]);
+		bool number = value[0] == (char)('0' + i) && value[1] == '\0';
+
+		if (number || (strncasecmp(value, names[i], length) == 0 && (value[length] == '\0' || value[length] == ',')))
+			log_set_level(levels[i]);
+	}
+}
+
+static bool wants_colour(int fd)
+{
+	const char *asked = getenv("SYSTEMD_COLORS");
+	bool colour;
+
+	if (asked != NULL && parse_bool(&colour, asked) >= 0)
+		return colour;
+	return getenv("NO_COLOR") == NULL && terminal_is(fd);
+}
+
+/* Descriptors of socket activation, if they are meant for us. */
+static int count_listen_fds(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	uint32_t value;
+
+	if (pid == NULL || count == NULL || parse_u32(&value, pid) < 0 || value != (uint32_t)getpid())
+		return 0;
+	if (parse_u32(&value, count) < 0 || value > 1024)
+		return 0;
+	for (int fd = 3; fd < 3 + (int)value; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		if (flags < 0)
+			return 0;
+		fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+	}
+	return (int)value;
+}
+
+static int clean_up(struct arena *arena)
+{
+	const char *runtime = host_runtime_directory(arena, geteuid(), (const char *const *)environ);
+
+	if (runtime == NULL)
+		return fail_input("cannot clean up: $XDG_RUNTIME_DIR is not set");
+	reap_all(runtime);
+	return 0;
+}
+
+/* What only prints. 1: done. */
+static int serve_questions(struct arena *arena, const struct spec *spec, const struct setting *words_of)
+{
+	int r;
+
+	if (words_of != NULL)
+		r = print(spec_words(arena, words_of));
+	else if (spec->help)
+		r = print(spec_help(arena, "systemd-nspawn", wants_colour(STDOUT_FILENO)));
+	else if (spec->version)
+		r = print(spec_version(arena, "systemd-nspawn"));
+	else
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+static int resolve(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
+{
+	struct resolve_facts resolve_facts = {
+		.uid = facts->uid,
+		.stdin_is_terminal = terminal_is(STDIN_FILENO),
+		.stdout_is_terminal = terminal_is(STDOUT_FILENO),
+		.working_directory = facts->working_directory,
+	};
+	struct root_place place;
+	int r;
+
+	r = root_locate(arena, &place, spec, facts);
+	if (r < 0)
+		return r;
+	r = settings_file_load(arena, spec, facts, &place);
+	if (r < 0)
+		return r;
+	return spec_resolve(arena, spec, &resolve_facts);
+}
+
+static int run(struct arena *arena, int argc, char **argv)
+{
+	char directory[PATH_MAX];
+	struct reader_facts facts = {
+		.working_directory = getcwd(directory, sizeof(directory)) == NULL ? "/" : directory,
+		.environment = (const char *const *)environ,
+		.uid = geteuid(),
+	};
+	struct run_request request = {.environment = facts.environment, .gate_fd = -EBADF};
+	const struct setting *words_of = NULL;
+	struct spec *spec = arena_new(arena, struct spec);
+	int r;
+
+	spec_init(spec);
+	r = args_parse(arena, spec, &facts, argc, argv, &words_of);
+	if (r < 0)
+		return r;
+	r = serve_questions(arena, spec, words_of);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (spec->quiet && log_level() == LOG_LEVEL_INFO)
+		log_set_level(LOG_LEVEL_NOTICE);
+	r = environment_parse(arena, spec, &facts);
+	if (r < 0)
+		return r;
+	if (spec->cleanup)
+		return clean_up(arena);
+	r = resolve(arena, spec, &facts);
+	if (r < 0)
+		return r;
+	if (spec->quiet && log_level() == LOG_LEVEL_INFO)
+		log_set_level(LOG_LEVEL_NOTICE);
+	request.spec = spec;
+	if (spec->explain_plan)
+		return container_print_plan(arena, &request);
+	request.listen_fds = count_listen_fds();
+	return container_run(arena, &request);
+}
+
+int main(int argc, char **argv)
+{
+	autoarena struct arena arena = {0};
+	int r;
+
+	set_log_level(getenv("SYSTEMD_LOG_LEVEL"));
+	log_set_colour(wants_colour(STDERR_FILENO));
+	r = run(&arena, argc, argv);
+	if (r >= 0)
+		return r;
+	if (fail_recorded()->code == 0)
+		fail(r, "cannot go on");
+	log_error("%s", fail_recorded()->text);
+	return EXIT_FAILURE;
+}
