@@ -1,7 +1,8 @@
 """Running a command: exit status, signals, environment, descriptors, user, directory."""
+import ctypes
 import os
 import re
-import select
+import resource
 import signal
 import socket
 import subprocess
@@ -329,7 +330,7 @@ def test_sockets_for_somebody_else_are_not_passed_on(redd, tree):
 
 def test_chdir(redd, tree):
     assert redd.run("-q", "--pipe", "-D", tree, "--chdir=/usr/lib", "pwd").ok().lines == ["/usr/lib"]
-    assert redd.run("-q", "--pipe", "-D", tree, "pwd").ok().lines == ["/root"]
+    assert redd.run("-q", "--pipe", "-D", tree, "pwd").ok().lines == ["/"]
 
 
 @pytest.mark.parametrize("path", ["/proc/self/fd", "/sys/kernel", "/dev/shm", "relative", "/usr/../etc"])
@@ -347,7 +348,7 @@ def test_user_is_looked_up_in_the_tree(redd, tree, user):
     assert "uid 1000 1000 1000" in done.lines and "gid 1000 1000 1000" in done.lines
     groups = [line for line in done.lines if line.startswith("groups")][0].split()[1:]
     assert set(groups) - {"1000"} == {"29", "44"}, done
-    assert "env HOME=/home/user" in done.lines and "env USER=user" in done.lines and "cwd /home/user" in done.lines
+    assert "env HOME=/home/user" in done.lines and "env USER=user" in done.lines and "cwd /" in done.lines
     assert os.stat(tree + "/home/user").st_mode & 0o777 == 0o755
 
 
@@ -380,6 +381,11 @@ def test_an_invalid_machine_name_is_refused(redd, tree, name):
 
 # --- limits and friends
 
+def may_raise_limits():
+    with open("/proc/self/status") as file:
+        return bool(int(re.search(r"CapEff:\s*(\w+)", file.read()).group(1), 16) >> 24 & 1)
+
+
 def limits(lines):
     return {rest.split()[0]: tuple(int(v) for v in rest.split()[1:]) for rest in values(lines, "limit")}
 
@@ -390,6 +396,8 @@ def test_limits_have_the_documented_defaults(tell):
     for name in ("AS", "CPU", "DATA", "FSIZE", "LOCKS", "RSS", "RTTIME"):
         assert found[name] == infinity, (name, found)
     hard = min(int(open("/proc/sys/fs/nr_open").read()), 524288)
+    if not may_raise_limits():
+        hard = min(hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     assert found["NOFILE"] == (1024, hard) and found["STACK"] == (8388608, -1) and found["CORE"] == (0, -1)
     assert found["MEMLOCK"] == (8388608, 8388608) and found["MSGQUEUE"] == (819200, 819200)
     assert found["NICE"] == (0, 0) and found["RTPRIO"] == (0, 0)
@@ -400,6 +408,8 @@ def test_limits_have_the_documented_defaults(tell):
     ("FSIZE=1M", "FSIZE", (1 << 20, 1 << 20)), ("CPU=100:infinity", "CPU", (100, -1)), ("NICE=+1", "NICE", (19, 19)),
 ])
 def test_rlimit(tell, word, name, value):
+    if name == "NICE" and not may_raise_limits():
+        value = resource.getrlimit(resource.RLIMIT_NICE)
     assert limits(tell("limits", options=["--rlimit=" + word]))[name] == value
 
 
@@ -548,5 +558,12 @@ def test_an_invalid_credential_is_refused(redd, tree, word):
 
 
 def test_a_session_keyring_of_its_own(tell):
-    subprocess.run(["keyctl", "add", "user", "redd-canary", "secret", "@s"], capture_output=True)
-    assert values(tell("keyring"), "canary")[0].startswith("-1")
+    libc = ctypes.CDLL(None, use_errno=True)
+    add_key, session = 248, -3
+    serial = libc.syscall(add_key, b"user", b"redd-canary", b"secret", 6, session)
+    assert serial > 0
+    try:
+        # the default filter denies keyctl; with it out of the way the host's key must still not be there
+        assert values(tell("keyring", env={"SYSTEMD_SECCOMP": "0"}), "canary")[0].startswith("-1")
+    finally:
+        libc.syscall(250, 3, serial, 0, 0, 0)
