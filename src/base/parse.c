@@ -148,19 +148,20 @@ static int read_decimal(struct decimal *ret, const char **text)
 
 static int scale(uint64_t *ret, const struct decimal *number, uint64_t unit)
 {
-	uint64_t value, part = unit;
+	uint64_t value, numerator = 0, denominator = 1;
 
+	/* Nine digits keep the product below within 64 bits; no unit needs more. */
+	for (const char *at = number->fraction; at != NULL && is_digit(*at); at++) {
+		if (denominator == 1000000000)
+			break;
+		numerator = numerator * 10 + (uint64_t)(*at - '0');
+		denominator *= 10;
+	}
 	if (__builtin_mul_overflow(number->whole, unit, &value))
 		return -ERANGE;
-	/* Each digit's weight is cut to a whole: an error below one unit of the last digit. */
-	for (const char *at = number->fraction; at != NULL && is_digit(*at) && part > 0; at++) {
-		uint64_t digit = (uint64_t)(*at - '0');
-		uint64_t more = part / 10 * digit + part % 10 * digit / 10;
-
-		part /= 10;
-		if (__builtin_add_overflow(value, more, &value))
-			return -ERANGE;
-	}
+	if (__builtin_add_overflow(value, unit / denominator * numerator, &value) ||
+	    __builtin_add_overflow(value, unit % denominator * numerator / denominator, &value))
+		return -ERANGE;
 	*ret = value;
 	return 0;
 }
