@@ -1,0 +1,161 @@
+#include "image/lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "io/dir.h"
+#include "io/fd.h"
+
+#define GLOBAL_DIRECTORY "/run/systemd/nspawn/locks"
+
+#define TRIES_MAX 64
+
+static int try_lock(int fd, bool exclusive)
+{
+	struct flock range = {
+		.l_type = (short)(exclusive ? F_WRLCK : F_RDLCK),
+		.l_whence = SEEK_SET,
+	};
+
+	if (fcntl(fd, F_OFD_SETLK, &range) == 0)
+		return 0;
+	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
+int lock_file(int dir_fd, const char *path, bool exclusive)
+{
+	for (int i = 0; i < TRIES_MAX; i++) {
+		autoclose int fd = -EBADF;
+		struct stat st;
+		int r;
+
+		fd = openat(dir_fd, path,
+			    O_CREAT | O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+			    0600);
+		if (fd < 0)
+			return -errno;
+		r = try_lock(fd, exclusive);
+		if (r < 0)
+			return r;
+		if (fstat(fd, &st) < 0)
+			return -errno;
+		if (!S_ISREG(st.st_mode))
+			return -EBADFD;
+		/* The holder before us unlinks the file before it lets go: a lock on a file that has no
+		 * name any more excludes nobody. */
+		if (st.st_nlink > 0)
+			return take_fd(&fd);
+	}
+	return -EBUSY;
+}
+
+static int lock_local(struct lock *lock, int tree_fd)
+{
+	int fd;
+
+	fd = lock_file(AT_FDCWD, lock->local_path, lock->exclusive);
+	if (fd >= 0) {
+		lock->local_fd = fd;
+		return 0;
+	}
+	lock->local_path = NULL;
+	if (fd == -EROFS)
+		return 0; /* nobody can write the tree this way; the global lock holds for other ways */
+	if (fd != -EACCES && fd != -EPERM)
+		return fd;
+
+	/* The directory beside the tree is not ours: the tree's own inode is the lock. */
+	fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	lock->local_fd = fd;
+	if (flock(fd, (lock->exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+static int lock_global(struct lock *lock)
+{
+	int fd, r;
+
+	fd = lock_file(AT_FDCWD, lock->global_path, lock->exclusive);
+	if (fd == -ENOENT) {
+		r = dir_make_all("/run/systemd/nspawn", 0755);
+		if (r >= 0)
+			r = dir_make_all(GLOBAL_DIRECTORY, 0700);
+		if (r < 0)
+			return r;
+		fd = lock_file(AT_FDCWD, lock->global_path, lock->exclusive);
+	}
+	if (fd < 0) {
+		lock->global_path = NULL;
+		return fd;
+	}
+	lock->global_fd = fd;
+	return 0;
+}
+
+static int busy(const char *path, bool exclusive)
+{
+	fail_plain(-EBUSY, "cannot use the tree '%s': it is in use", path);
+	if (exclusive)
+		fail_hint("stop the container that runs from it, or use --ephemeral for a "
+			  "throw-away copy");
+	else
+		fail_hint("a container that may write to it runs from it; stop that one first");
+	return -EBUSY;
+}
+
+int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd,
+	      bool exclusive, bool global)
+{
+	struct lock lock = LOCK_EMPTY;
+	struct stat st;
+	int r;
+
+	lock.exclusive = exclusive;
+	if (text_equal(path, "/")) {
+		if (exclusive)
+			return busy(path, exclusive);
+		*ret = lock;
+		return 0;
+	}
+	if (fstat(tree_fd, &st) < 0)
+		return fail(-errno, "cannot look at '%s'", path);
+
+	lock.local_path = arena_format(arena, "%s/.#%s.lck", path_parent(arena, path),
+				       path_name(path));
+	r = lock_local(&lock, tree_fd);
+	if (r >= 0 && global) {
+		lock.global_path = arena_format(arena, GLOBAL_DIRECTORY "/inode-%llu:%llu",
+						(unsigned long long)st.st_dev,
+						(unsigned long long)st.st_ino);
+		r = lock_global(&lock);
+	}
+	if (r < 0) {
+		lock_release(&lock);
+		return r == -EBUSY ? busy(path, exclusive)
+				   : fail(r, "cannot lock the tree '%s'", path);
+	}
+	*ret = lock;
+	return 0;
+}
+
+void lock_release(struct lock *lock)
+{
+	/* Unlinked while still held, so that the next one's re-check sees it. A file that others may
+	 * share stays. */
+	if (lock->exclusive && lock->global_fd >= 0 && lock->global_path)
+		(void)unlink(lock->global_path);
+	if (lock->exclusive && lock->local_fd >= 0 && lock->local_path)
+		(void)unlink(lock->local_path);
+	fd_close(&lock->global_fd);
+	fd_close(&lock->local_fd);
+	lock->local_path = lock->global_path = NULL;
+}
