@@ -12,14 +12,14 @@
 struct arena;
 
 /* Look at up to LIMIT records below RUNTIME; the number of machines that were reaped. */
-int reap_some(struct arena *arena, const char *runtime, size_t limit);
+int reap_some(const char *runtime, size_t limit);
 
 /* All of them (--cleanup without a name). */
-int reap_all(struct arena *arena, const char *runtime);
+int reap_all(const char *runtime);
 
 /* One: 1 reaped, 0 nothing there, -EBUSY: it is running. Quiet. */
-int reap_one(struct arena *arena, const char *runtime, const char *name);
+int reap_one(const char *runtime, const char *name);
 
-/* For record_create(): the lock on FD is held by the caller. 0: all is gone; else the first
- * failure (the record must stay). */
-int reap_content(struct arena *arena, int fd);
+/* For who holds the lock on FD already: clean up what NAME's record says. 0: all is gone; else
+ * the first failure, and the record must stay. */
+int reap_content(struct arena *arena, const char *name, int fd);

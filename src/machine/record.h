@@ -74,8 +74,7 @@ struct record_note_read {
 
 struct record_content {
 	char tag[RECORD_TAG_ROOM];
-	pid_t supervisor;
-	uint64_t supervisor_start;
+	pid_t supervisor; /* needs no start time: it lives as long as the lock is held */
 	struct record_note_read *notes; /* in the order of writing */
 	size_t count;
 };
@@ -83,3 +82,9 @@ struct record_content {
 /* Parse the text of a record. Unknown kinds are skipped; a torn last line is dropped.
  * -EBADMSG: not a record. Quiet. */
 int record_parse(struct arena *arena, struct record_content *ret, const char *text, size_t size);
+
+/* "PID START" of a leader. -EBADMSG: not one that could ever be killed. Quiet. */
+int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value);
+
+/* -EBUSY: its supervisor lives. FD must be open for writing. Quiet. */
+int record_try_lock(int fd);

@@ -1,0 +1,319 @@
+#include "machine/reap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/cgroup.h"
+#include "kernel/process.h"
+#include "kernel/resolve.h"
+#include "kernel/syscall.h"
+#include "machine/record.h"
+
+#define DEATH_TIMEOUT_MS 5000
+#define MOUNTINFO_LIMIT ((size_t)8 * 1024 * 1024)
+
+/* ---- processes ---- */
+
+static int kill_leader(const char *value)
+{
+	autoclose int pidfd = -EBADF;
+	struct pollfd gone;
+	uint64_t noted, start;
+	pid_t pid;
+	int r;
+
+	r = record_parse_process(&pid, &noted, value);
+	if (r < 0)
+		return r;
+	pidfd = sys_pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return pidfd == -ESRCH ? 0 : pidfd;
+	/* Asked after the pidfd was opened: if it is the one that was noted, the pidfd is too. */
+	if (process_start_time(pid, &start) < 0 || start != noted)
+		return 0;
+	r = process_signal(pidfd, SIGKILL);
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
+	gone = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+	do
+		r = poll(&gone, 1, DEATH_TIMEOUT_MS);
+	while (r < 0 && errno == EINTR);
+	return r > 0 ? 0 : -ETIMEDOUT;
+}
+
+/* INODE is "" when only the intent was noted: then the group is ours only if nobody is in it, which
+ * is what rmdir asks. */
+static int remove_cgroup(const char *path, const char *inode)
+{
+	autoclose int root = -EBADF, parent = -EBADF, group = -EBADF;
+	const char *ignored, *name;
+	uint64_t noted;
+	int r;
+
+	r = cgroup_open_root(&root, &ignored);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	parent = resolve_open_parent(root, path, &name);
+	if (parent < 0)
+		return parent == -ENOENT ? 0 : parent;
+	if (!path_is_file_name(name))
+		return -EBADMSG;
+	if (!*inode)
+		return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno == EACCES ? -EACCES : 0;
+
+	group = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (group < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (parse_u64(&noted, inode) < 0 || cgroup_inode(group) != noted)
+		return 0; /* of this name, but not the one that was made */
+	r = cgroup_kill(group);
+	if (r < 0)
+		return r;
+	fd_close(&group);
+	return cgroup_remove(parent, name, DEATH_TIMEOUT_MS);
+}
+
+/* ---- files ---- */
+
+static int remove_temporary(const char *path, const char *tag)
+{
+	autoclose int parent = -EBADF;
+	const char *name = path_name(path);
+	struct arena scratch = { 0 };
+
+	if (!path_is_absolute(path) || !path_is_file_name(name) || !text_ends(name, tag))
+		return -EBADMSG;
+	parent = open(path_parent(&scratch, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	arena_done(&scratch);
+	if (parent < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return dir_remove_all(parent, name);
+}
+
+/* Lock files carry no tag: who gets the lock may remove the file, and nobody else is hurt. */
+static int remove_lock(const char *path)
+{
+	autoclose int fd = -EBADF;
+	struct stat st, named;
+
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0 ||
+	    record_try_lock(fd) < 0)
+		return 0;
+	if (lstat(path, &named) == 0 && named.st_dev == st.st_dev && named.st_ino == st.st_ino)
+		(void)unlink(path);
+	return 0;
+}
+
+/* Octal escapes as in mountinfo(5): good enough to compare with a path that has none. */
+static bool mount_has_source(const char *mountinfo, const char *place, const char *tag)
+{
+	struct arena scratch = { 0 };
+	struct text_list lines = { 0 };
+	bool found = false;
+
+	text_split(&scratch, &lines, mountinfo, "\n");
+	for (size_t i = 0; i < lines.count && !found; i++) {
+		const char *tail = strstr(lines.items[i], " - ");
+		struct text_list before = { 0 }, after = { 0 };
+
+		if (!tail || !strstr(tail, tag))
+			continue;
+		text_split(&scratch, &after, tail + 3, " ");
+		text_split(&scratch, &before, lines.items[i], " ");
+		found = before.count > 4 && after.count > 1 &&
+			text_equal(before.items[4], place) && text_ends(after.items[1], tag);
+	}
+	arena_done(&scratch);
+	return found;
+}
+
+static int remove_mount(const char *place, const char *tag)
+{
+	struct arena scratch = { 0 };
+	char *text;
+	size_t size;
+	int r;
+
+	r = file_read(&scratch, &text, &size, AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_LIMIT);
+	if (r >= 0 && mount_has_source(text, place, tag))
+		r = umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+	arena_done(&scratch);
+	return r < 0 ? r : 0;
+}
+
+/* ---- one record ---- */
+
+/* The inode noted after the group that was noted at INDEX. */
+static const char *identity_of(const struct record_content *content, size_t index)
+{
+	for (size_t i = index + 1; i < content->count; i++) {
+		if (content->notes[i].kind == RECORD_CGROUP_ID)
+			return content->notes[i].value;
+		if (content->notes[i].kind == RECORD_CGROUP)
+			break;
+	}
+	return "";
+}
+
+static int undo(const struct record_content *content, size_t index)
+{
+	const struct record_note_read *note = &content->notes[index];
+
+	switch (note->kind) {
+	case RECORD_LEADER: return kill_leader(note->value);
+	case RECORD_CGROUP: return remove_cgroup(note->value, identity_of(content, index));
+	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);
+	case RECORD_LOCK: return remove_lock(note->value);
+	case RECORD_MOUNT: return remove_mount(note->value, content->tag);
+	default: return 0;
+	}
+}
+
+/* Processes first, so that nothing is in use; then backwards, as it was made. */
+static int undo_all(const char *name, const struct record_content *content)
+{
+	int first = 0;
+
+	for (int processes = 1; processes >= 0; processes--)
+		for (size_t i = content->count; i-- > 0;) {
+			bool is_process = content->notes[i].kind == RECORD_LEADER ||
+					  content->notes[i].kind == RECORD_CGROUP;
+			int r;
+
+			if (is_process != (processes == 1))
+				continue;
+			r = undo(content, i);
+			if (r < 0)
+				log_warning("cannot clean up '%s' after machine '%s': %s, going on "
+					    "without", content->notes[i].value, name, strerror(-r));
+			if (r < 0 && first == 0)
+				first = r;
+		}
+	return first;
+}
+
+int reap_content(struct arena *arena, const char *name, int fd)
+{
+	struct record_content content;
+	char *text;
+	size_t size;
+	int r;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	r = file_read_fd(arena, &text, &size, fd, RECORD_SIZE_MAX);
+	if (r < 0)
+		return r;
+	r = record_parse(arena, &content, text, size);
+	if (r == -EBADMSG) {
+		/* Torn at its first line: nothing had been made yet. */
+		log_debug("the record of machine '%s' cannot be read, dropping it", name);
+		return 0;
+	}
+	return r < 0 ? r : undo_all(name, &content);
+}
+
+static int reap_at(int dir_fd, const char *name)
+{
+	autoclose int fd = -EBADF;
+	struct arena scratch = { 0 };
+	struct stat st;
+	int r;
+
+	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = record_try_lock(fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink == 0 || !S_ISREG(st.st_mode))
+		return 0;
+	r = reap_content(&scratch, name, fd);
+	arena_done(&scratch);
+	if (r < 0)
+		return r;
+	if (unlinkat(dir_fd, name, 0) < 0)
+		return -errno;
+	log_debug("cleaned up after machine '%s'", name);
+	return 1;
+}
+
+static int open_records(const char *runtime)
+{
+	struct arena scratch = { 0 };
+	int fd;
+
+	fd = open(arena_format(&scratch, "%s/machines", runtime),
+		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	arena_done(&scratch);
+	return fd < 0 ? -errno : fd;
+}
+
+int reap_one(const char *runtime, const char *name)
+{
+	autoclose int dir = -EBADF;
+
+	if (!name_is_machine(name))
+		return -EINVAL;
+	dir = open_records(runtime);
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	return reap_at(dir, name);
+}
+
+struct look {
+	size_t left;
+	int reaped;
+};
+
+static int visit(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct look *look = context;
+
+	(void)type;
+	if (look->left-- == 0)
+		return 1;
+	if (name_is_machine(name) && reap_at(dir_fd, name) > 0)
+		look->reaped++;
+	return 0;
+}
+
+int reap_some(const char *runtime, size_t limit)
+{
+	autoclose int dir = -EBADF;
+	struct look look = { .left = limit };
+	int r;
+
+	dir = open_records(runtime);
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	r = dir_walk(dir, visit, &look);
+	return r < 0 ? r : look.reaped;
+}
+
+int reap_all(const char *runtime)
+{
+	return reap_some(runtime, SIZE_MAX);
+}

@@ -1,0 +1,278 @@
+#include "machine/record.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/names.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "machine/reap.h"
+
+#define MAGIC "redd-record=1"
+#define TRIES_MAX 16
+
+static const char *const kind_names[RECORD_KINDS] = {
+	[RECORD_DIRECTORY] = "directory", [RECORD_LEADER] = "leader",
+	[RECORD_CGROUP] = "cgroup",	  [RECORD_CGROUP_ID] = "cgroup-id",
+	[RECORD_TEMPORARY] = "temporary", [RECORD_LOCK] = "lock",
+	[RECORD_MOUNT] = "mount",	  [RECORD_ID_BASE] = "id-base",
+	[RECORD_NETNS] = "netns",
+};
+
+int record_try_lock(int fd)
+{
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &range) == 0)
+		return 0;
+	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
+static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
+{
+	const char *path = arena_format(arena, "%s/machines", runtime);
+	int fd, r;
+
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		r = dir_make_all(path, 0755);
+		if (r < 0)
+			return fail(r, "cannot make '%s'", path);
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return fail(-errno, "cannot open '%s'", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The locked and empty file NAME. Not readable by others: a lock that anybody could take for
+ * reading would let anybody keep a machine from starting. */
+static int open_file(struct arena *arena, int dir_fd, const char *name)
+{
+	for (int i = 0; i < TRIES_MAX; i++) {
+		autoclose int fd = -EBADF;
+		struct stat st;
+		int r;
+
+		fd = openat(dir_fd, name, O_CREAT | O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return fail(-errno, "cannot make the record of machine '%s'", name);
+		r = record_try_lock(fd);
+		if (r == -EBUSY)
+			return fail_plain(r, "cannot start machine '%s': one of this name is running "
+					     "(choose another with --machine=)", name);
+		if (r < 0)
+			return fail(r, "cannot lock the record of machine '%s'", name);
+		if (fstat(fd, &st) < 0)
+			return fail(-errno, "cannot look at the record of machine '%s'", name);
+		if (st.st_nlink == 0)
+			continue; /* its holder removed it while we opened it */
+		if (st.st_size > 0) {
+			r = reap_content(arena, name, fd);
+			if (r < 0)
+				return fail_in(r, "cannot clean up after the last run of machine '%s'",
+					       name);
+			if (ftruncate(fd, 0) < 0)
+				return fail(-errno, "cannot empty the record of machine '%s'", name);
+		}
+		return take_fd(&fd);
+	}
+	return fail_plain(-EBUSY, "cannot start machine '%s': one of this name keeps starting", name);
+}
+
+static int begin(struct record *record)
+{
+	uint64_t random;
+	char text[160];
+	int length, r;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return fail(-EIO, "cannot get random numbers");
+	snprintf(record->tag, sizeof(record->tag), "%016llx", (unsigned long long)random);
+	length = snprintf(text, sizeof(text), MAGIC "\ntag=%s\nsupervisor=%d\n", record->tag,
+			  (int)getpid());
+	r = fd_write_all(record->fd, text, (size_t)length);
+	return r < 0 ? fail(r, "cannot write the record of machine '%s'", record->name) : 0;
+}
+
+int record_create(struct arena *arena, struct record *ret, const char *runtime, const char *name)
+{
+	struct record record = RECORD_EMPTY;
+	int r;
+
+	if (!name_is_machine(name))
+		return fail_input("cannot record machine '%s': this is no machine name", name);
+	record.name = arena_text(arena, name);
+	r = open_directory(arena, &record.dir_fd, runtime);
+	if (r < 0)
+		return r;
+	record.fd = open_file(arena, record.dir_fd, name);
+	r = record.fd < 0 ? record.fd : begin(&record);
+	if (r < 0) {
+		record_close(&record);
+		return r;
+	}
+	*ret = record;
+	return 0;
+}
+
+/* One line to TEXT; its length, or -EINVAL: it would not be one line, or does not fit. */
+static int line(char *text, size_t room, enum record_kind kind, const char *value)
+{
+	int length;
+
+	if (strchr(value, '\n'))
+		return -EINVAL;
+	length = snprintf(text, room, "%s=%s\n", kind_names[kind], value);
+	return length < 0 || (size_t)length >= room ? -EINVAL : length;
+}
+
+int record_note(struct record *record, enum record_kind kind, const char *value)
+{
+	char text[sizeof(record->buffer) + 4352]; /* what waits, a path, and its name */
+	int length, r;
+
+	memcpy(text, record->buffer, record->pending);
+	length = line(text + record->pending, sizeof(text) - record->pending, kind, value);
+	if (length < 0)
+		return fail(length, "cannot record '%s' of machine '%s'", value, record->name);
+	r = fd_write_all(record->fd, text, record->pending + (size_t)length);
+	if (r < 0)
+		return fail(r, "cannot write the record of machine '%s'", record->name);
+	record->pending = 0;
+	return 0;
+}
+
+void record_note_later(struct record *record, enum record_kind kind, const char *value)
+{
+	int length = line(record->buffer + record->pending,
+			  sizeof(record->buffer) - record->pending, kind, value);
+
+	if (length >= 0)
+		record->pending += (size_t)length;
+	else
+		(void)record_note(record, kind, value); /* no room to wait in */
+}
+
+int record_leader(struct record *record, pid_t pid, uint64_t start)
+{
+	char value[48];
+
+	snprintf(value, sizeof(value), "%d %llu", (int)pid, (unsigned long long)start);
+	return record_note(record, RECORD_LEADER, value);
+}
+
+void record_remove(struct record *record)
+{
+	/* While the lock is held, so that who waits for the name finds out by re-checking. */
+	if (record->fd >= 0)
+		(void)unlinkat(record->dir_fd, record->name, 0);
+	record_close(record);
+}
+
+void record_close(struct record *record)
+{
+	fd_close(&record->fd);
+	fd_close(&record->dir_fd);
+}
+
+static bool is_tag(const char *text)
+{
+	return strlen(text) == RECORD_TAG_ROOM - 1 &&
+	       strspn(text, "0123456789abcdef") == RECORD_TAG_ROOM - 1;
+}
+
+int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value)
+{
+	const char *blank = strchr(value, ' ');
+	char digits[16];
+	uint64_t start;
+	uint32_t pid;
+
+	if (!blank || (size_t)(blank - value) >= sizeof(digits))
+		return -EBADMSG;
+	memcpy(digits, value, (size_t)(blank - value));
+	digits[blank - value] = '\0';
+	/* 1 is no machine's leader, and 0 and less are groups to kill(2). */
+	if (parse_u32(&pid, digits) < 0 || pid <= 1 || pid > INT32_MAX ||
+	    parse_u64(&start, blank + 1) < 0)
+		return -EBADMSG;
+	*ret_pid = (pid_t)pid;
+	*ret_start = start;
+	return 0;
+}
+
+static int parse_line(struct arena *arena, struct record_content *content, const char *text)
+{
+	const char *value;
+
+	value = text_after(text, "tag=");
+	if (value) {
+		/* Only the first counts, so that no later line changes what is ours. */
+		if (!is_tag(value) || content->tag[0])
+			return -EBADMSG;
+		memcpy(content->tag, value, RECORD_TAG_ROOM);
+		return 0;
+	}
+	value = text_after(text, "supervisor=");
+	if (value) {
+		uint32_t pid;
+
+		if (parse_u32(&pid, value) < 0 || pid <= 1 || pid > INT32_MAX)
+			return -EBADMSG;
+		content->supervisor = (pid_t)pid;
+		return 0;
+	}
+
+	for (size_t kind = 0; kind < RECORD_KINDS; kind++) {
+		struct record_note_read *note;
+
+		value = text_after(text, kind_names[kind]);
+		if (!value || *value != '=')
+			continue;
+		if (content->count >= RECORD_NOTES_MAX)
+			return -EBADMSG;
+		note = list_grow(arena, (void **)&content->notes, &content->count, sizeof(*note));
+		note->kind = (enum record_kind)kind;
+		note->value = value + 1;
+		return 0;
+	}
+	return 0;
+}
+
+int record_parse(struct arena *arena, struct record_content *ret, const char *text, size_t size)
+{
+	struct record_content content = { 0 };
+	bool first = true;
+	char *copy;
+
+	if (size > RECORD_SIZE_MAX || memchr(text, '\0', size))
+		return -EBADMSG;
+	copy = arena_text_n(arena, text, size);
+	for (char *end; (end = strchr(copy, '\n')); copy = end + 1) {
+		int r = 0;
+
+		*end = '\0';
+		if (first && !text_equal(copy, MAGIC))
+			return -EBADMSG;
+		if (!first)
+			r = parse_line(arena, &content, copy);
+		if (r < 0)
+			return r;
+		first = false;
+	}
+	if (first || !content.tag[0])
+		return -EBADMSG;
+	*ret = content;
+	return 0;
+}
