@@ -1,0 +1,184 @@
+#include "engine/host.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "io/file.h"
+
+#define OS_RELEASE_LIMIT (64 * 1024)
+#define PROC_NET_UDP_LIMIT (256 * 1024)
+#define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
+
+/* Names that each port of glibc gives its loader. An architecture that is not listed gets no
+ * lib64 link, which its trees then have to bring along. */
+static const struct {
+	const char *machine, *loader;
+} loaders[] = {
+	{ "x86_64", "ld-linux-x86-64.so.2" },
+	{ "aarch64", "ld-linux-aarch64.so.1" },
+	{ "riscv64", "ld-linux-riscv64-lp64d.so.1" },
+	{ "s390x", "ld64.so.1" },
+	{ "ppc64le", "ld64.so.2" },
+	{ "ppc64", "ld64.so.1" },
+	{ "loongarch64", "ld-linux-loongarch-lp64d.so.1" },
+};
+
+const char *host_environment(const char *const *environment, const char *name)
+{
+	for (; environment && *environment; environment++) {
+		const char *rest = text_after(*environment, name);
+
+		if (rest && *rest == '=')
+			return rest + 1;
+	}
+	return NULL;
+}
+
+char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *const *environment)
+{
+	const char *directory;
+
+	if (uid == 0)
+		return arena_text(arena, "/run/redd");
+	directory = host_environment(environment, "XDG_RUNTIME_DIR");
+	if (text_empty(directory) || !path_is_absolute(directory))
+		return NULL;
+	return arena_format(arena, "%s/redd", directory);
+}
+
+/* One line of os-release that the payload is told about; NULL: any other line. */
+static char *os_release_field(struct arena *arena, const char *line)
+{
+	static const struct {
+		const char *prefix, *variable;
+	} told[] = {
+		{ "ID=", "container_host_id" },
+		{ "VERSION_ID=", "container_host_version_id" },
+		{ "BUILD_ID=", "container_host_build_id" },
+		{ "VARIANT_ID=", "container_host_variant_id" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
+		const char *value = text_after(line, told[i].prefix);
+		struct text_list words = { 0 };
+
+		if (!value)
+			continue;
+		if (text_split_quoted(arena, &words, value) < 0 || words.count != 1)
+			return NULL;
+		return arena_format(arena, "%s=%s", told[i].variable, words.items[0]);
+	}
+	return NULL;
+}
+
+static void gather_os_release(struct arena *arena, struct host *host)
+{
+	static const char *const places[] = { "/etc/os-release", "/usr/lib/os-release" };
+	struct text_list lines = { 0 };
+	char *text;
+	size_t size;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (file_read(arena, &text, &size, AT_FDCWD, places[i], OS_RELEASE_LIMIT) < 0)
+			continue;
+		host->os_release = places[i];
+		text_split(arena, &lines, text, "\n");
+		for (size_t k = 0; k < lines.count; k++) {
+			char *field = os_release_field(arena, lines.items[k]);
+
+			if (field)
+				text_list_add(arena, &host->os_release_fields, field);
+		}
+		return;
+	}
+}
+
+/* Whether somebody answers on the stub's address, from the kernel's table and without sending
+ * anything. Longer than the limit: there is a resolver's file and a busy host, so believe it. */
+static bool stub_listens(struct arena *arena)
+{
+	char wanted[16], *table;
+	size_t size;
+	int r;
+
+	snprintf(wanted, sizeof(wanted), " %08X:%04X ", inet_addr("127.0.0.53"), 53);
+	r = file_read(arena, &table, &size, AT_FDCWD, "/proc/net/udp", PROC_NET_UDP_LIMIT);
+	if (r == -EFBIG)
+		return true;
+	return r >= 0 && strstr(table, wanted);
+}
+
+static void gather_resolver(struct host *host, const struct spec *spec)
+{
+	struct arena scratch = { 0 };
+
+	if (spec->resolv_conf != RESOLV_AUTO || spec->private_network == TRISTATE_YES)
+		return;
+	if (access(STUB_RESOLV_CONF, F_OK) == 0)
+		host->resolved_stub = stub_listens(&scratch);
+	if (!host->resolved_stub)
+		host->has_resolv_conf = access("/etc/resolv.conf", F_OK) == 0;
+	arena_done(&scratch);
+}
+
+static void gather_time_zone(struct arena *arena, struct host *host, const struct spec *spec)
+{
+	char target[1024];
+	ssize_t length;
+
+	if (spec->timezone == TIMEZONE_OFF || spec->timezone == TIMEZONE_DELETE)
+		return;
+	length = readlink("/etc/localtime", target, sizeof(target));
+	if (length > 0 && (size_t)length < sizeof(target))
+		host->localtime_target = arena_text_n(arena, target, (size_t)length);
+	else if (length < 0 && errno == EINVAL)
+		host->localtime_target = ""; /* there, but no link */
+}
+
+static void gather_loader(struct host *host)
+{
+	struct utsname names;
+
+	if (uname(&names) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(loaders); i++)
+		if (text_equal(names.machine, loaders[i].machine))
+			host->loader = loaders[i].loader;
+}
+
+int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
+		const char *const *environment)
+{
+	struct host host = {
+		.uid = geteuid(),
+		.environment = environment,
+		.devices = {
+			{ "/dev/null", 0666, makedev(1, 3) },
+			{ "/dev/zero", 0666, makedev(1, 5) },
+			{ "/dev/full", 0666, makedev(1, 7) },
+			{ "/dev/random", 0666, makedev(1, 8) },
+			{ "/dev/urandom", 0666, makedev(1, 9) },
+			{ "/dev/tty", 0666, makedev(5, 0) },
+		},
+	};
+
+	host.runtime_directory = host_runtime_directory(arena, host.uid, environment);
+	host.selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
+	host.has_fuse = access("/dev/fuse", R_OK | W_OK) == 0;
+	host.has_tun = access("/dev/net/tun", R_OK | W_OK) == 0;
+	gather_os_release(arena, &host);
+	gather_resolver(&host, spec);
+	gather_time_zone(arena, &host, spec);
+	gather_loader(&host);
+	*ret = host;
+	return 0;
+}

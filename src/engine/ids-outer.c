@@ -1,0 +1,223 @@
+#include "engine/ids-outer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "engine/host.h"
+#include "engine/ids-files.h"
+#include "io/file.h"
+
+#define MAP_LIMIT (64 * 1024)
+#define RANGE UINT32_C(65536)
+
+static char *find_helper(struct arena *arena, const struct host *host, const char *name)
+{
+	const char *path = host_environment(host->environment, "PATH");
+	struct text_list directories = { 0 };
+
+	text_split(arena, &directories, path ? path : "/usr/bin:/bin:/run/wrappers/bin", ":");
+	for (size_t i = 0; i < directories.count; i++) {
+		char *full;
+
+		if (!path_is_absolute(directories.items[i]))
+			continue;
+		full = path_join(arena, directories.items[i], name);
+		if (access(full, X_OK) == 0)
+			return full;
+	}
+	return NULL;
+}
+
+static size_t own_then(struct ids_extent *extents, uint32_t own, struct ids_files_range more)
+{
+	extents[0] = (struct ids_extent){ 0, own, 1 };
+	if (more.count == 0)
+		return 1;
+	extents[1] = (struct ids_extent){ 1, more.first, MIN(more.count, RANGE - 1) };
+	return 2;
+}
+
+static int named_range(struct ids *ids, const struct spec *spec, const struct ids_files *files,
+		       const char *name, uint32_t uid)
+{
+	if (!ids_files_owns(files->subuid, name, uid, spec->uid_base, spec->uid_range) ||
+	    !ids_files_owns(files->subgid, name, uid, spec->uid_base, spec->uid_range))
+		return fail_plain(-EPERM, "cannot use the ids %u+%u: /etc/subuid and /etc/subgid do "
+					  "not give them to user %u", spec->uid_base,
+				  spec->uid_range, uid);
+	ids->uids[0] = ids->gids[0] =
+		(struct ids_extent){ 0, spec->uid_base, spec->uid_range };
+	ids->uid_count = ids->gid_count = 1;
+	return 0;
+}
+
+int ids_outer_unprivileged(struct arena *arena, struct ids *ids, const struct spec *spec,
+			   const struct host *host)
+{
+	struct ids_files_range uids = { 0 }, gids = { 0 };
+	uint32_t uid = host->uid, gid = getegid();
+	struct ids_files files;
+	const char *name;
+	int r;
+
+	if (spec->userns == USERNS_NO)
+		return fail_input("cannot use --private-users=no: without root a container needs "
+				  "a user namespace");
+	if (spec->ownership == OWNERSHIP_CHOWN || spec->ownership == OWNERSHIP_MAP ||
+	    spec->ownership == OWNERSHIP_FOREIGN)
+		return fail_input("cannot change how the tree's owners are shown: without root "
+				  "they are what they are on disk (leave out "
+				  "--private-users-ownership=)");
+	ids_files_read(arena, &files);
+	name = ids_files_user_name(arena, files.passwd, uid);
+	ids->newuidmap = find_helper(arena, host, "newuidmap");
+	ids->newgidmap = find_helper(arena, host, "newgidmap");
+	if (ids->newuidmap && ids->newgidmap) {
+		uids = ids_files_subordinate(files.subuid, name, uid);
+		gids = ids_files_subordinate(files.subgid, name, uid);
+	}
+	if (spec->userns == USERNS_FIXED && spec->uid_base != 0) {
+		r = named_range(ids, spec, &files, name, uid);
+		if (r < 0)
+			return r;
+	} else {
+		if (uids.count == 0 || gids.count == 0)
+			uids.count = gids.count = 0;
+		ids->uid_count = own_then(ids->uids, uid, uids);
+		ids->gid_count = own_then(ids->gids, gid, gids);
+	}
+	ids->base = ids->uids[0].outside;
+	ids->range = ids->uids[0].count;
+	if (ids->uid_count > 1)
+		ids->range += MIN(ids->uids[1].count, ids->gids[1].count);
+	ids->rung = ids->range > 1 ? RUNG_SUBORDINATE : RUNG_SINGLE;
+	if (ids->rung == RUNG_SINGLE)
+		log_debug("one id only: %s", !ids->newuidmap || !ids->newgidmap
+						     ? "newuidmap and newgidmap are not installed"
+						     : "/etc/subuid or /etc/subgid has none for this user");
+	return 0;
+}
+
+int ids_outer_identity(struct ids_extent *extents, size_t room, const char *map)
+{
+	struct arena scratch = { 0 };
+	struct text_list lines = { 0 };
+	size_t count = 0;
+	int r = -EBADMSG;
+
+	text_split(&scratch, &lines, map, "\n");
+	for (size_t i = 0; i < lines.count && count < room; i++) {
+		struct text_list words = { 0 };
+		uint32_t inside, length;
+
+		text_split(&scratch, &words, lines.items[i], " ");
+		if (words.count != 3 || parse_u32(&inside, words.items[0]) < 0 ||
+		    parse_u32(&length, words.items[2]) < 0 || length == 0)
+			goto out;
+		extents[count++] = (struct ids_extent){ inside, inside, length };
+	}
+	r = count > 0 ? (int)count : -EBADMSG;
+out:
+	arena_done(&scratch);
+	return r;
+}
+
+static int own_map(struct arena *arena, struct ids_extent *extents, size_t *ret_count,
+		   const char *path)
+{
+	char *text;
+	size_t size;
+	int r;
+
+	r = file_read(arena, &text, &size, AT_FDCWD, path, MAP_LIMIT);
+	if (r >= 0)
+		r = ids_outer_identity(extents, IDS_EXTENTS, text);
+	if (r < 0)
+		return fail(r, "cannot read which ids this container has from '%s'", path);
+	*ret_count = (size_t)r;
+	return 0;
+}
+
+/* The upper half of what is mapped, if somebody wants a range of its own here. */
+static bool upper_part(struct ids *ids)
+{
+	if (ids->uids[0].count < 2 * RANGE || ids->gids[0].count < 2 * RANGE)
+		return false;
+	ids->base = (MIN(ids->uids[0].count, ids->gids[0].count) - RANGE) & UINT32_C(0xFFFF0000);
+	ids->range = RANGE;
+	ids->uids[0] = ids->gids[0] = (struct ids_extent){ 0, ids->base, RANGE };
+	ids->uid_count = ids->gid_count = 1;
+	return true;
+}
+
+int ids_outer_nested(struct arena *arena, struct ids *ids, const struct spec *spec)
+{
+	bool asked = spec->group_origin[GROUP_USERNS] != BY_DEFAULT;
+	int r;
+
+	if (asked && (spec->userns == USERNS_FROM_TREE || spec->uid_base != 0))
+		return 0;
+	r = own_map(arena, ids->uids, &ids->uid_count, "/proc/self/uid_map");
+	if (r >= 0)
+		r = own_map(arena, ids->gids, &ids->gid_count, "/proc/self/gid_map");
+	if (r < 0)
+		return r;
+
+	/* File systems of the outer host cannot be mapped from in here, so the default is to be
+	 * the same ids as the outer container: its tree's owners are right as they are. */
+	if (asked && spec->userns == USERNS_PICK && upper_part(ids)) {
+		ids->map = spec->ownership != OWNERSHIP_OFF && spec->ownership != OWNERSHIP_CHOWN;
+		ids->chown = spec->ownership == OWNERSHIP_CHOWN;
+		ids->rung = ids->map ? RUNG_IDMAPPED : RUNG_SHIFTED;
+		return 1;
+	}
+	ids->base = 0;
+	ids->range = MIN(ids->uids[0].count, ids->gids[0].count);
+	ids->rung = ids->range > 1 ? RUNG_SHIFTED : RUNG_SINGLE;
+	return 1;
+}
+
+/* File systems whose owners no kernel maps, by statfs(2) magic (linux/magic.h). */
+static const char *why_not(const char *place)
+{
+	struct statfs info;
+
+	if (statfs(place, &info) < 0)
+		return "its file system";
+	switch ((unsigned long)info.f_type) {
+	case 0x6969: return "NFS";
+	case 0x01021997: return "9p";
+	case 0xFF534D42: return "CIFS";
+	case 0xFE534D42: return "SMB";
+	case 0x65735546: return "FUSE";
+	case 0x794C7630: return "an overlay";
+	case 0x2FC12FC1: return "ZFS";
+	case 0x01021994: return "tmpfs of this kernel (Linux 6.3 can)";
+	}
+	return "its file system";
+}
+
+int ids_explain_map(int code, const char *place)
+{
+	if (code == -EPERM)
+		fail_plain(code, "cannot map the owners of '%s': its file system belongs to an outer "
+				 "user namespace", place);
+	else if (code == -ENOSYS)
+		fail_plain(code, "cannot map the owners of '%s': the kernel cannot (Linux 5.12 can), "
+				 "or its calls are forbidden here", place);
+	else
+		fail_plain(code, "cannot map the owners of '%s': %s cannot do it", place,
+			   why_not(place));
+	fail_hint("try --private-users-ownership=chown, which changes the owners on disk, or "
+		  "--private-users=no");
+	return code;
+}

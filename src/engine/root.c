@@ -1,0 +1,271 @@
+#include "engine/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "engine/guest-users.h"
+#include "engine/root-facts.h"
+#include "io/fd.h"
+#include "kernel/resolve.h"
+#include "machine/record.h"
+
+bool root_is_read_only(const struct spec *spec)
+{
+	if (spec->read_only == TRISTATE_YES || spec->volatile_mode != VOLATILE_NO)
+		return true;
+	for (size_t i = 0; i < spec->mounts.count; i++)
+		if (text_equal(spec->mounts.items[i].destination, "/"))
+			return true; /* the user's own root covers the tree */
+	return false;
+}
+
+static int open_tree(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOTDIR)
+		return fail_plain(-ENOTDIR, "cannot use the tree '%s': it is not a directory (a disk "
+					    "image is given with --image=)", path);
+	return fail(-errno, "cannot open the tree '%s'", path);
+}
+
+/* The path without symbolic links, by which everybody else knows the tree and its lock. */
+static const char *real_path(struct arena *arena, int fd, const char *path)
+{
+	char link[32], target[PATH_MAX];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, target, sizeof(target));
+	if (length <= 0 || (size_t)length >= sizeof(target) || target[0] != '/')
+		return path;
+	return arena_text_n(arena, target, (size_t)length);
+}
+
+static int refuse_host_root(const struct spec *spec, const char *path)
+{
+	if (!text_equal(path, "/") || spec->ephemeral == TRISTATE_YES ||
+	    spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_STATE)
+		return 0;
+	return fail_input("cannot run a container from the host's own root (try --ephemeral, "
+			  "--volatile=yes or --volatile=state)");
+}
+
+/* ---- snapshots ---- */
+
+static int make_from_template(struct arena *arena, struct root *root, const struct spec *spec,
+			      struct record *record)
+{
+	autoclose int template = -EBADF;
+	enum snapshot_rung rung = SNAPSHOT_NONE;
+	char *growing;
+	int r;
+
+	if (access(spec->directory, F_OK) == 0) {
+		log_info("'%s' exists already, so it is used as it is", spec->directory);
+		return 0;
+	}
+	template = open_tree(spec->template);
+	if (template < 0)
+		return template;
+	if (record) {
+		growing = snapshot_template_path(arena, spec->directory, record->tag);
+		r = record_note(record, RECORD_TEMPORARY, growing);
+		if (r < 0)
+			return r;
+		r = snapshot_template(arena, &rung, spec->template, template, spec->directory,
+				      growing, spec->read_only == TRISTATE_YES);
+		if (r < 0)
+			return r;
+	}
+	root->facts.snapshot_rung = snapshot_rung_name(record ? rung : SNAPSHOT_COPY);
+	return 0;
+}
+
+/* An overlay's original must hold still: a shared lock. Where somebody writes to it, only a real
+ * copy has a state that means something. */
+static int choose_rung(struct arena *arena, struct root *root, const struct spec *spec,
+		       const struct host *host, struct record *record, enum snapshot_rung *ret)
+{
+	int r;
+
+	if (snapshot_can_btrfs(root->fd)) {
+		*ret = SNAPSHOT_BTRFS;
+		return 0;
+	}
+	*ret = SNAPSHOT_OVERLAY;
+	if (spec->no_lock || !record)
+		return 0;
+	r = lock_take(arena, &root->lock, root->facts.path, root->fd, false, host->uid == 0);
+	if (r != -EBUSY)
+		return r;
+	fail_forget();
+	log_notice("'%s' is in use, so --ephemeral has to copy it, which takes a while",
+		   root->facts.path);
+	*ret = SNAPSHOT_COPY;
+	return 0;
+}
+
+static int make_ephemeral(struct arena *arena, struct root *root, const struct spec *spec,
+			  const struct host *host, struct record *record)
+{
+	const char *tag = record ? record->tag : "0000000000000000";
+	enum snapshot_rung rung;
+	char *target;
+	int r;
+
+	r = choose_rung(arena, root, spec, host, record, &rung);
+	if (r < 0)
+		return r;
+	root->facts.snapshot_rung = snapshot_rung_name(rung);
+	target = snapshot_plan(arena, root->facts.path, root->fd, tag, rung, host->runtime_directory);
+	if (record) {
+		r = record_note(record, RECORD_TEMPORARY, target);
+		if (r >= 0)
+			r = snapshot_ephemeral(arena, &root->snapshot, root->facts.path, root->fd,
+					       target, rung);
+		if (r < 0)
+			return r;
+	}
+	if (rung == SNAPSHOT_OVERLAY) {
+		root->facts.ephemeral_upper = target;
+		return 0;
+	}
+	root->facts.path = target;
+	if (!record)
+		return 0;
+	fd_close(&root->fd);
+	root->fd = open_tree(target);
+	return root->fd < 0 ? root->fd : 0;
+}
+
+/* ---- */
+
+static int lock_tree(struct arena *arena, struct root *root, const struct spec *spec,
+		     const struct host *host, struct record *record)
+{
+	int r;
+
+	if (spec->no_lock || !record || root->lock.local_fd >= 0)
+		return 0;
+	r = lock_take(arena, &root->lock, root->facts.path, root->fd, !root_is_read_only(spec),
+		      host->uid == 0);
+	if (r < 0)
+		return r;
+	/* Left behind by a crash they are in nobody's way, so nothing waits for the note. */
+	if (root->lock.exclusive && root->lock.local_path)
+		record_note_later(record, RECORD_LOCK, root->lock.local_path);
+	if (root->lock.exclusive && root->lock.global_path)
+		record_note_later(record, RECORD_LOCK, root->lock.global_path);
+	return 0;
+}
+
+static int gather(struct arena *arena, struct root *root, const struct spec *spec,
+		  const struct host *host)
+{
+	autoclose int pivot = -EBADF;
+	int top = root->fd, r;
+
+	if (spec->pivot_root_new && !text_equal(spec->pivot_root_new, "/")) {
+		pivot = resolve_open(root->fd, spec->pivot_root_new, O_PATH | O_DIRECTORY);
+		if (pivot < 0)
+			return fail(pivot, "cannot open '%s' in the tree '%s' (--pivot-root=)",
+				    spec->pivot_root_new, root->facts.path);
+		top = pivot;
+	}
+	r = root_facts_check(top, root->facts.path, spec);
+	if (r < 0)
+		return r;
+	if (spec->start == START_BOOT) {
+		r = guest_init_find(arena, &root->init, top);
+		if (r < 0)
+			return fail_plain(r, "cannot boot '%s': there is no /usr/lib/systemd/systemd, "
+					     "/lib/systemd/systemd or /sbin/init in it (install an "
+					     "init there, or leave out --boot)", root->facts.path);
+		root->facts.program = root->init.program;
+	}
+	return root_facts_gather(arena, &root->facts, top, spec, host);
+}
+
+static int open_all(struct arena *arena, struct root *root, const struct spec *spec,
+		    const struct host *host, struct record *record)
+{
+	const char *path = spec->directory;
+	int r;
+
+	if (spec->template) {
+		r = make_from_template(arena, root, spec, record);
+		if (r < 0)
+			return r;
+		if (root->facts.snapshot_rung && !record)
+			path = spec->template; /* nothing was made: the facts are the same there */
+	}
+	root->fd = open_tree(path);
+	if (root->fd < 0)
+		return root->fd;
+	root->facts.path = real_path(arena, root->fd, path);
+	r = refuse_host_root(spec, root->facts.path);
+	if (r >= 0 && spec->ephemeral == TRISTATE_YES)
+		r = make_ephemeral(arena, root, spec, host, record);
+	if (r >= 0)
+		r = lock_tree(arena, root, spec, host, record);
+	if (r >= 0)
+		r = gather(arena, root, spec, host);
+	return r < 0 ? r : 0;
+}
+
+int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
+	      const struct host *host, struct record *record)
+{
+	struct root root = ROOT_EMPTY;
+	int r;
+
+	r = open_all(arena, &root, spec, host, record);
+	if (r < 0) {
+		root_done(&root);
+		return r;
+	}
+	*ret = root;
+	return 0;
+}
+
+void root_done(struct root *root)
+{
+	fd_close(&root->fd);
+	/* A snapshot has its lock file beside it: first the tree, then the lock. */
+	snapshot_done(&root->snapshot);
+	lock_release(&root->lock);
+}
+
+static bool has_login_credential(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->credentials.count; i++) {
+		const char *id = spec->credentials.items[i].id;
+
+		if (text_after(id, "passwd.") || text_equal(id, "ssh.authorized_keys.root") ||
+		    text_equal(id, "agetty.autologin") || text_equal(id, "login.noauth"))
+			return true;
+	}
+	return false;
+}
+
+void root_warn_no_login(struct arena *arena, const struct root *root, const struct spec *spec)
+{
+	if (spec->start != START_BOOT || has_login_credential(spec) || spec->bind_users.count > 0 ||
+	    guest_users_can_log_in(arena, root->fd))
+		return;
+	log_notice("nobody can log in to '%s': no account of its tree has a password. Give one with "
+		   "--set-credential=passwd.hashed-password.root:HASH, or open a shell with "
+		   "'machinectl shell %s'", spec->machine, spec->machine);
+}
