@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "engine/guest-users-bind.h"
+
 struct arena;
 
 struct guest_user {

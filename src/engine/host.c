@@ -5,16 +5,22 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/list.h"
+#include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "format/envfile.h"
+#include "io/fd.h"
 #include "io/file.h"
+#include "kernel/cgroup.h"
 
-#define OS_RELEASE_LIMIT (64 * 1024)
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
 
@@ -55,50 +61,50 @@ char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *
 	return arena_format(arena, "%s/redd", directory);
 }
 
-/* One line of os-release that the payload is told about; NULL: any other line. */
-static char *os_release_field(struct arena *arena, const char *line)
+/* The assignment as the payload is told it; NULL: it is not told this one. */
+static char *os_release_field(struct arena *arena, const char *name, const char *value)
 {
 	static const struct {
-		const char *prefix, *variable;
+		const char *name, *variable;
 	} told[] = {
-		{ "ID=", "container_host_id" },
-		{ "VERSION_ID=", "container_host_version_id" },
-		{ "BUILD_ID=", "container_host_build_id" },
-		{ "VARIANT_ID=", "container_host_variant_id" },
+		{ "ID", "container_host_id" },
+		{ "VERSION_ID", "container_host_version_id" },
+		{ "BUILD_ID", "container_host_build_id" },
+		{ "VARIANT_ID", "container_host_variant_id" },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
-		const char *value = text_after(line, told[i].prefix);
-		struct text_list words = { 0 };
-
-		if (!value)
-			continue;
-		if (text_split_quoted(arena, &words, value) < 0 || words.count != 1)
-			return NULL;
-		return arena_format(arena, "%s=%s", told[i].variable, words.items[0]);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+		if (text_equal(name, told[i].name) && *value)
+			return arena_format(arena, "%s=%s", told[i].variable, value);
 	return NULL;
+}
+
+static void read_os_release(struct arena *arena, struct host *host, char *text, size_t size)
+{
+	struct envfile file;
+	char *name, *value;
+
+	if (envfile_start(&file, arena, text, size) < 0)
+		return;
+	while (envfile_next(&file, &name, &value) > 0) {
+		char *field = os_release_field(arena, name, value);
+
+		if (field)
+			text_list_add(arena, &host->os_release_fields, field);
+	}
 }
 
 static void gather_os_release(struct arena *arena, struct host *host)
 {
 	static const char *const places[] = { "/etc/os-release", "/usr/lib/os-release" };
-	struct text_list lines = { 0 };
 	char *text;
 	size_t size;
 
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if (file_read(arena, &text, &size, AT_FDCWD, places[i], OS_RELEASE_LIMIT) < 0)
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !host->os_release; i++) {
+		if (file_read(arena, &text, &size, AT_FDCWD, places[i], ENVFILE_SIZE_MAX) < 0)
 			continue;
 		host->os_release = places[i];
-		text_split(arena, &lines, text, "\n");
-		for (size_t k = 0; k < lines.count; k++) {
-			char *field = os_release_field(arena, lines.items[k]);
-
-			if (field)
-				text_list_add(arena, &host->os_release_fields, field);
-		}
-		return;
+		read_os_release(arena, host, text, size);
 	}
 }
 
@@ -155,6 +161,44 @@ static void gather_loader(struct host *host)
 			host->loader = loaders[i].loader;
 }
 
+static void gather_limit(struct limit *limit, __rlimit_resource_t resource)
+{
+	/* Forbidden without root: then the payload keeps what we have ourselves. */
+	limit->set = prlimit(1, resource, NULL, &limit->value) == 0;
+}
+
+/* Without a cgroup namespace the payload sees the host's hierarchy. */
+static void gather_cgroup(struct host *host, const struct spec *spec)
+{
+	autoclose int fd = -EBADF;
+
+	if (spec->no_cgroup_namespace)
+		(void)cgroup_open_root(&fd, &host->cgroup2_mount);
+}
+
+/* Device nodes that the user binds are allowed to the container by number. With a user namespace
+ * nobody in it can open them as devices. */
+static void gather_bound_devices(struct arena *arena, struct host *host, const struct spec *spec)
+{
+	struct host_device *devices = NULL;
+
+	if (spec->userns != USERNS_NO)
+		return;
+	for (size_t i = 0; i < spec->mounts.count; i++) {
+		const struct custom_mount *mount = &spec->mounts.items[i];
+		struct host_device *device;
+		struct stat st;
+
+		if (mount->kind != MOUNT_BIND || !mount->source || mount->source_in_tree ||
+		    stat(mount->source, &st) < 0 || (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)))
+			continue;
+		device = list_grow(arena, (void **)&devices, &host->bound_devices_count,
+				   sizeof(*device));
+		*device = (struct host_device){ mount->source, st.st_mode, st.st_rdev };
+	}
+	host->bound_devices = devices;
+}
+
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 		const char *const *environment)
 {
@@ -179,6 +223,10 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 	gather_resolver(&host, spec);
 	gather_time_zone(arena, &host, spec);
 	gather_loader(&host);
+	gather_limit(&host.nproc, RLIMIT_NPROC);
+	gather_limit(&host.sigpending, RLIMIT_SIGPENDING);
+	gather_cgroup(&host, spec);
+	gather_bound_devices(arena, &host, spec);
 	*ret = host;
 	return 0;
 }

@@ -1,4 +1,4 @@
-#include "engine/bind-users.h"
+#include "engine/guest-users-bind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ struct accounts {
 
 struct gatherer {
 	struct arena *arena;
-	struct bind_users *result;
+	struct guest_users_bound *result;
 	const struct spec *spec;
 	struct accounts host, tree;
 	uint32_t next_id;
@@ -173,11 +173,11 @@ static char *hashed_password(const struct gatherer *g, const char *name)
 
 static void add_file(struct gatherer *g, char *name, mode_t mode, char *data, bool is_link)
 {
-	struct bind_users_file *file;
+	struct guest_users_file *file;
 
 	file = list_grow(g->arena, (void **)&g->result->files, &g->result->file_count,
 			 sizeof(*file));
-	*file = (struct bind_users_file){
+	*file = (struct guest_users_file){
 		.name = name,
 		.mode = mode,
 		.data = data,
@@ -199,7 +199,7 @@ static void add_record(struct gatherer *g, const char *name, uint32_t id, const 
 static void add_user(struct gatherer *g, const struct passwd_user *user, uint32_t id)
 {
 	char *hash = hashed_password(g, user->name);
-	struct bind_users_home *home;
+	struct guest_users_home *home;
 
 	add_record(g, user->name, id, "group", 0644, group_record(g, user, id));
 	if (hash)
@@ -214,7 +214,7 @@ static void add_user(struct gatherer *g, const struct passwd_user *user, uint32_
 
 	home = list_grow(g->arena, (void **)&g->result->homes, &g->result->home_count,
 			 sizeof(*home));
-	*home = (struct bind_users_home){
+	*home = (struct guest_users_home){
 		.name = user->name,
 		.source = user->home,
 		.target = arena_format(g->arena, "/run/host/home/%s", user->name),
@@ -289,10 +289,10 @@ static int check_tree(const struct gatherer *g, const char *name)
 	return 0;
 }
 
-int bind_users_gather(struct arena *arena, struct bind_users *ret, int root_fd,
+int guest_users_bind(struct arena *arena, struct guest_users_bound *ret, int root_fd,
 		      const struct spec *spec)
 {
-	struct bind_users result = { 0 };
+	struct guest_users_bound result = { 0 };
 	struct gatherer g = {
 		.arena = arena,
 		.result = &result,

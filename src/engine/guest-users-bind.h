@@ -1,4 +1,4 @@
-/* engine/bind-users - accounts of the host, shown in the container (--bind-user=).
+/* engine/guest-users-bind - accounts of the host, shown in the container (--bind-user=).
  *
  * The payload reads them as user records in /run/host/userdb (reference 8.6;
  * systemd.io/USER_RECORD). The host's accounts are read from /etc/passwd,
@@ -13,7 +13,7 @@
 struct arena;
 struct spec;
 
-struct bind_users_file {
+struct guest_users_file {
 	const char *name; /* below /run/host/userdb */
 	mode_t mode;
 	const char *data; /* contents, or what a link points to */
@@ -21,7 +21,7 @@ struct bind_users_file {
 	size_t user; /* index in homes */
 };
 
-struct bind_users_home {
+struct guest_users_home {
 	const char *name;
 	const char *source; /* host path */
 	const char *target; /* "/run/host/home/NAME" */
@@ -29,13 +29,13 @@ struct bind_users_home {
 	gid_t host_gid, gid;
 };
 
-struct bind_users {
-	struct bind_users_file *files; /* in the order to make */
+struct guest_users_bound {
+	struct guest_users_file *files; /* in the order to make */
 	size_t file_count;
-	struct bind_users_home *homes; /* to bind with IDMAP_OWNER: host_uid is shown as uid */
+	struct guest_users_home *homes; /* to bind with IDMAP_OWNER: host_uid is shown as uid */
 	size_t home_count;
 };
 
 /* Ids are the lowest that the tree does not use, from 60514 on. Nothing asked for: no call is made. */
-int bind_users_gather(struct arena *arena, struct bind_users *ret, int root_fd,
+int guest_users_bind(struct arena *arena, struct guest_users_bound *ret, int root_fd,
 		      const struct spec *spec);
