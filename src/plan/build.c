@@ -120,15 +120,27 @@ static int build_host(struct planner *p)
 	return 0;
 }
 
+static void add_enter(struct planner *p)
+{
+	struct step *step = step_add(p, STEP_ENTER, NULL);
+
+	step->number = CLONE_NEWNS;
+	step->data = "mount";
+	if (!p->spec->no_cgroup_namespace) {
+		step->number |= CLONE_NEWCGROUP;
+		step->data = "mount cgroup";
+	}
+}
+
 static int build_payload(struct planner *p)
 {
 	int r;
 
 	p->side = SIDE_PAYLOAD;
 	p->reason = "the host's mounts are locked, then out of reach";
-	step_add(p, STEP_ENTER, NULL); /* first: mounts that came before it are locked */
-	api_fs_payload(p);	       /* needs the namespaces that the payload was made with */
-	r = mounts_payload(p);	       /* after /proc, which they lie in */
+	add_enter(p);	       /* first: mounts that came before it are locked */
+	api_fs_payload(p);     /* needs the namespaces that the payload was made with */
+	r = mounts_payload(p); /* after /proc, which they lie in */
 	if (r < 0)
 		return r;
 	process_payload(p); /* last: gives up what the lines above need */
@@ -152,16 +164,16 @@ static void decide(struct planner *p)
 {
 	const struct spec *spec = p->spec;
 	const struct taken *taken = p->taken;
+	bool hidden;
 
 	p->userns = taken->userns != RUNG_NONE;
 	p->rootless = rung_is_rootless(taken->userns);
 	p->own_network = spec_has_private_network(spec) && !taken->network_shared;
+	/* What hides the tree, or takes its changes, is written instead. */
+	hidden = spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_OVERLAY;
 	p->read_only = (spec->read_only == TRISTATE_YES || spec->volatile_mode == VOLATILE_STATE) &&
-		       spec->volatile_mode != VOLATILE_YES &&
-		       spec->volatile_mode != VOLATILE_OVERLAY && !has_custom_root(spec);
-	p->etc_writable = !p->read_only && !p->root->read_only_medium;
-	if (spec->volatile_mode == VOLATILE_YES || spec->volatile_mode == VOLATILE_OVERLAY)
-		p->etc_writable = true;
+		       !hidden && !has_custom_root(spec);
+	p->etc_writable = hidden || (!spec_tree_is_read_only(spec) && !p->root->read_only_medium);
 	/* Without a user namespace the masks protect the host, and containers inside need nothing
 	 * of us: they are not in a user namespace either, or make their own view. */
 	p->skip_proc_masks = spec->nesting && p->userns;

@@ -61,13 +61,13 @@ enum step_kind {
 				* mode: of the directory (0500, 0555) */
 	STEP_HIDE_HOST_MOUNTS, /* data: "proc" or "proc sysfs": pins in the private namespace for
 				* what the payload mounts until STEP_LEAVE */
-	STEP_CHOWN_TREE,       /* --private-users-ownership=chown; number: range */
+	STEP_CHOWN_TREE,       /* source: the tree; number: range */
 	STEP_JOURNAL_LINK,     /* source: host path; data "guest": a symlink there to the tree's
 				* target; "host": a directory there, a STEP_BIND follows */
 	STEP_BIND_USER,	       /* data: user; records and home below target /run/host */
 
 	/* The payload. */
-	STEP_ENTER,	  /* mount and cgroup namespaces, the tree becomes the root */
+	STEP_ENTER,	  /* number: CLONE_*; data: names; then the tree becomes the root */
 	STEP_LEAVE,	  /* detach the host's tree; after the proc and sysfs mounts, which need its
 			    * pins in sight */
 	STEP_LOOPBACK,	  /* lo up */

@@ -66,15 +66,19 @@ static void add_limits(struct planner *p)
 static void add_seccomp(struct planner *p)
 {
 	const struct spec *spec = p->spec;
-	bool extended = spec->syscall_allow.count > 0 || spec->syscall_deny.count > 0 ||
-			spec->address_families_set;
+	bool calls = spec->syscall_allow.count > 0 || spec->syscall_deny.count > 0;
+	bool families = spec->address_families_set;
 
 	if (spec->no_seccomp)
 		return;
-	p->reason = extended ? step_said(p, GROUP_SYSCALL_FILTER, "--system-call-filter=")
-			     : "default filter";
+	p->reason = "default filter";
+	if (families)
+		p->reason = step_said(p, GROUP_ADDRESS_FAMILIES, "--restrict-address-families=");
+	if (calls)
+		p->reason = step_said(p, GROUP_SYSCALL_FILTER, "--system-call-filter=");
 	step_add(p, STEP_SECCOMP, NULL)->data =
-		arena_format(p->arena, "%s%s%s", extended ? "extended list" : "default list",
+		arena_format(p->arena, "%s%s%s%s", calls ? "extended list" : "default list",
+			     families ? ", address families" : "",
 			     spec->suppress_sync == TRISTATE_YES ? ", sync suppressed" : "",
 			     spec->nesting ? ", keyrings allowed" : "");
 }

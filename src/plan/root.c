@@ -48,11 +48,9 @@ static void add_lib64(struct planner *p, bool empty)
 	step->flags |= STEP_OPTIONAL | STEP_UNLESS_EXISTS;
 }
 
-/* A root that was just made has nothing but /usr. Returns whether there is anything to write. */
-static bool add_skeleton(struct planner *p, bool empty)
+/* A root that was just made has nothing but /usr. */
+static void add_skeleton(struct planner *p, bool empty)
 {
-	size_t before = p->plan->count;
-
 	p->reason = "directories that every system has";
 	for (size_t i = 0; i < ARRAY_SIZE(skeleton); i++) {
 		const struct skeleton_row *row = &skeleton[i];
@@ -68,7 +66,13 @@ static bool add_skeleton(struct planner *p, bool empty)
 		step->flags |= STEP_OPTIONAL | STEP_UNLESS_EXISTS;
 	}
 	add_lib64(p, empty);
-	return p->plan->count > before;
+}
+
+/* Device nodes that came with an image are nobody's promise. Without a user namespace the cgroup
+ * says which of them open, because a container may make its own then. */
+static uint64_t image_attributes(const struct planner *p)
+{
+	return p->userns ? MOUNT_ATTR_NODEV : 0;
 }
 
 static void add_tree(struct planner *p)
@@ -81,9 +85,7 @@ static void add_tree(struct planner *p)
 	/* The host's own tree has the host's API file systems in it. */
 	if (!text_equal(p->root->path, "/"))
 		step->flags |= STEP_RECURSIVE;
-	/* Device nodes that came with an image are nobody's promise. */
-	if (p->userns)
-		step->attributes |= MOUNT_ATTR_NODEV;
+	step->attributes = image_attributes(p);
 	if (p->taken->userns == RUNG_IDMAPPED && p->taken->ownership_map)
 		step->idmap = IDMAP_FULL;
 	step_mounted(p, "/", false);
@@ -109,19 +111,22 @@ static void add_upper(struct planner *p)
 	case VOLATILE_YES:
 		step = step_add(p, STEP_VOLATILE_ROOT, "/");
 		step->data = step_tmpfs_options(p, VOLATILE_OPTIONS);
-		step->attributes = MOUNT_ATTR_STRICTATIME;
+		step->attributes = MOUNT_ATTR_STRICTATIME | image_attributes(p);
 		step_mounted(p, "/", true);
 		step_mounted(p, "/usr", false);
 		break;
 	case VOLATILE_OVERLAY:
 		step = step_add(p, STEP_ROOT_OVERLAY, "/");
 		step->data = step_tmpfs_options(p, VOLATILE_OPTIONS);
+		step->attributes = image_attributes(p);
 		break;
 	case VOLATILE_NO:
 		if (!p->root->ephemeral_upper)
 			break;
 		p->reason = step_said(p, GROUP_EPHEMERAL, "--ephemeral");
-		step_add(p, STEP_ROOT_OVERLAY, "/")->source = p->root->ephemeral_upper;
+		step = step_add(p, STEP_ROOT_OVERLAY, "/");
+		step->source = p->root->ephemeral_upper;
+		step->attributes = image_attributes(p);
 		break;
 	case VOLATILE_STATE: break;
 	}
@@ -136,10 +141,14 @@ static void add_state(struct planner *p)
 
 static void add_chown(struct planner *p)
 {
+	struct step *step;
+
 	if (!p->taken->ownership_chown)
 		return;
 	p->reason = step_said(p, GROUP_USERNS, "--private-users-ownership=");
-	step_add(p, STEP_CHOWN_TREE, "/");
+	step = step_add(p, STEP_CHOWN_TREE, NULL);
+	step->source = p->root->path;
+	step->number = p->taken->range;
 }
 
 static void add_read_only(struct planner *p)
@@ -148,20 +157,18 @@ static void add_read_only(struct planner *p)
 
 	if (!p->read_only)
 		return;
+	/* Nothing is to be made in the clone: it can be read-only from the start. */
+	step = &p->plan->steps[p->plan->count - 1];
+	if (step->kind == STEP_ROOT) {
+		step->attributes |= MOUNT_ATTR_RDONLY;
+		return;
+	}
 	p->reason = p->spec->volatile_mode == VOLATILE_STATE
 			    ? step_said(p, GROUP_VOLATILE, "--volatile=")
 			    : step_said(p, GROUP_READ_ONLY, "--read-only");
 	step = step_add(p, STEP_RESTRICT, "/");
 	step->attributes = MOUNT_ATTR_RDONLY;
 	step->flags |= STEP_RECURSIVE;
-}
-
-static bool has_custom_root(const struct planner *p)
-{
-	for (size_t i = 0; i < p->spec->mounts.count; i++)
-		if (text_equal(p->spec->mounts.items[i].destination, "/"))
-			return true;
-	return false;
 }
 
 void root_before(struct planner *p)
@@ -176,7 +183,8 @@ void root_before(struct planner *p)
 	if (p->root->snapshot_rung) {
 		p->reason = p->spec->template ? "--template="
 					      : step_said(p, GROUP_EPHEMERAL, "--ephemeral");
-		step = step_add(p, STEP_SNAPSHOT, p->root->path);
+		step = step_add(p, STEP_SNAPSHOT,
+				p->root->ephemeral_upper ? p->root->ephemeral_upper : p->root->path);
 		step->source = p->spec->template ? p->spec->template : p->spec->directory;
 		step->data = p->root->snapshot_rung;
 	}
@@ -184,7 +192,6 @@ void root_before(struct planner *p)
 
 int root_host(struct planner *p)
 {
-	bool custom = has_custom_root(p);
 	int r;
 
 	add_tree(p);
@@ -195,8 +202,7 @@ int root_host(struct planner *p)
 		return r;
 	add_chown(p);
 	add_skeleton(p, p->spec->volatile_mode == VOLATILE_YES);
-	if (!custom)
-		add_read_only(p); /* after the skeleton, or it could not be made */
+	add_read_only(p); /* after the skeleton, or it could not be made */
 	if (p->spec->volatile_mode == VOLATILE_STATE)
 		add_state(p);
 	return 0;

@@ -134,12 +134,15 @@ const char *words_what(struct arena *arena, const struct step *step)
 			     arena_format(arena, "%s%s", lowers_of(arena, step),
 					  source ? source : "(temporary directory)"),
 			     step->target);
+	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY: return arrow(arena, source ? source : "tmpfs", step->target);
+	case STEP_PIVOT_TREE:
+		return step->target ? arena_format(arena, "%s, old root at %s", source, step->target)
+				    : source;
 	case STEP_MOUNT:
 	case STEP_ROOT:
 	case STEP_COPY:
 	case STEP_SNAPSHOT:
-	case STEP_PIVOT_TREE:
 	case STEP_JOURNAL_LINK: return arrow(arena, source, step->target);
 	default:
 		if (step->data)

@@ -238,7 +238,7 @@ static void make_taken(struct arena *arena, struct facts *facts, const struct go
 						    : RUNG_IDMAPPED,
 		.cgroup = CGROUP_OWN,
 		.base = numbered ? spec->uid_base : 524288,
-		.range = 65536,
+		.range = numbered ? spec->uid_range : 65536,
 		.cgroup_path = "/redd/tree/payload",
 		.network_shared = !spec_has_private_network(spec) || spec->network_namespace_path,
 	};
@@ -364,6 +364,7 @@ struct reader {
 	const char *rest;
 	char *updated; /* the file with what is built now */
 	size_t cases, failed;
+	bool updating;
 };
 
 /* The next section: its name, the rest of its line, and the lines below it. */
@@ -407,6 +408,8 @@ static void compare(struct reader *reader, const struct golden_case *golden, con
 	if (text_equal(trimmed(reader->arena, section), trimmed(reader->arena, expected)))
 		return;
 	reader->failed++;
+	if (reader->updating)
+		return;
 	printf("%s: the plan of '%s' is not as expected\n--- expected\n%s\n--- is\n%s\n",
 	       reader->path, golden->args, expected, section);
 }
@@ -482,7 +485,7 @@ int main(int argc, char **argv)
 
 	for (int i = updating ? 2 : 1; i < argc; i++) {
 		autoarena struct arena arena = { 0 };
-		struct reader reader = { .arena = &arena, .path = argv[i] };
+		struct reader reader = { .arena = &arena, .path = argv[i], .updating = updating };
 
 		reader.updated = arena_text(&arena, "");
 		reader.rest = read_file(&arena, argv[i]);
