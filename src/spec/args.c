@@ -214,6 +214,18 @@ static int read_short(struct args *args, const char *word)
 	return r;
 }
 
+static void take_parameters(struct args *args)
+{
+	struct spec *spec = args->reader.spec;
+
+	if (args->next >= args->count)
+		return;
+	spec->group_origin[GROUP_START_MODE] = BY_OPTION;
+	spec->setting_line[setting_by_key("Exec", "Parameters") - spec_settings] = SPEC_LINE_OPTION;
+	for (int i = args->next; i < args->count; i++)
+		text_list_add(args->reader.arena, &spec->parameters, args->words[i]);
+}
+
 int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc,
 	       char **argv, const struct setting **ret_words_of)
 {
@@ -251,9 +263,6 @@ int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts
 		if (spec->help || spec->version)
 			return 0;
 	}
-	if (args.next < args.count)
-		spec->group_origin[GROUP_START_MODE] = BY_OPTION;
-	for (int i = args.next; i < args.count; i++)
-		text_list_add(arena, &spec->parameters, args.words[i]);
+	take_parameters(&args);
 	return 0;
 }

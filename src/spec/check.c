@@ -107,7 +107,7 @@ static int check_network(const struct spec *spec)
 	if (spec->ports.count > 0 && !spec_has_private_network(spec))
 		return fail_input("cannot use '--port=' with the host's network, where every port "
 				  "is the host's "
-				  "(try --network-veth)");
+				  "(try --private-network)");
 	return 0;
 }
 

@@ -147,14 +147,8 @@ int field_user(struct setting_reader *reader, const char *value)
 /* --user alone chooses a scope; --user=NAME is how --uid=NAME was once spelled. */
 int field_scope(struct setting_reader *reader, const char *value)
 {
-	int r;
-
-	if (value) {
-		r = field_user(reader, value);
-		if (r == 0)
-			reader->spec->group_origin[GROUP_USER] = reader->origin;
-		return r;
-	}
+	if (value)
+		return field_user(reader, value);
 	reader->spec->scope_user = reader->row->constant == 'u';
 	reader->spec->scope_system = reader->row->constant == 's';
 	return 0;
@@ -287,7 +281,7 @@ int field_legacy_chown(struct setting_reader *reader, const char *value)
 
 	/* The option's value was never looked at; the key's is a boolean. */
 	if (reader->origin == BY_FILE && parse_bool(&on, value) < 0)
-		return field_refuse(reader, "neither yes nor no");
+		return field_refuse(reader, "not a boolean");
 	reader->spec->ownership = on ? OWNERSHIP_CHOWN : OWNERSHIP_OFF;
 	return 0;
 }

@@ -94,7 +94,7 @@ int field_bind(struct setting_reader *reader, const char *value)
 		return field_refuse(reader, "no path is given");
 	if (fields.count > 3)
 		return field_refuse(reader,
-				    "there are too many ':' (write '\\:' for one in a path)");
+				    "there are too many ':'; one in a path is written '\\:'");
 
 	if (!text_empty(fields.items[0])) {
 		r = read_source(reader, &mount.source, &mount.source_in_tree, fields.items[0]);

@@ -53,7 +53,7 @@ int field_bool(struct setting_reader *reader, const char *value)
 	int r = parse_bool(&on, value);
 
 	if (r < 0)
-		return field_refuse(reader, "neither yes nor no");
+		return field_refuse(reader, "not a boolean");
 	*(bool *)field_of(reader) = on;
 	return 0;
 }
@@ -63,7 +63,7 @@ int field_tristate(struct setting_reader *reader, const char *value)
 	bool on = true;
 
 	if (value && parse_bool(&on, value) < 0)
-		return field_refuse(reader, "neither yes nor no");
+		return field_refuse(reader, "not a boolean");
 	*(int *)field_of(reader) = on ? TRISTATE_YES : TRISTATE_NO;
 	return 0;
 }

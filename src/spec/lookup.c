@@ -53,20 +53,25 @@ const struct setting *setting_by_key(const char *section, const char *key)
 
 int setting_apply(struct setting_reader *reader, const struct setting *row, const char *value)
 {
-	struct spec *spec = reader->spec;
-	uint32_t *line = &spec->setting_line[row - spec_settings], before = *line;
+	uint32_t *lines = reader->spec->setting_line, before = lines[row - spec_settings];
+	bool ambiguous;
 	int r;
 
 	reader->row = row;
 	reader->why = NULL;
-	*line = reader->line;
+	/* The parser may want to know who asks. */
+	lines[row - spec_settings] = reader->line;
 	r = row->parse(reader, value);
 	if (r < 0) {
-		*line = before;
+		lines[row - spec_settings] = before;
 		return r;
 	}
+	if (row->stands_for) {
+		row = setting_by_option(row->stands_for, strlen(row->stands_for), &ambiguous);
+		lines[row - spec_settings] = reader->line;
+	}
 	if (row->group != GROUP_NONE)
-		spec->group_origin[row->group] = reader->origin;
+		reader->spec->group_origin[row->group] = reader->origin;
 	return 0;
 }
 

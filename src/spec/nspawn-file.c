@@ -117,11 +117,7 @@ static void apply_assignment(struct nspawn_file *file, const struct ini_item *it
 		return;
 	}
 	if (!may_set(file, row, item->value)) {
-		warn(file, item->line,
-		     "'%s=' is ignored, this file is not trusted (put it into /etc/systemd/nspawn, "
-		     "or try "
-		     "--settings=trusted)",
-		     item->key);
+		warn(file, item->line, "'%s=' is for trusted files (see --settings=)", item->key);
 		return;
 	}
 	if (!claim_group(file, row->group)) {

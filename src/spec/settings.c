@@ -259,7 +259,7 @@ const struct setting spec_settings[] = {
 	  .parse = field_property, .print = field_print_texts, FIELD(properties),
 	  .flags = SETTING_REPEATS },
 
-	{ .option = "user", .section = "Identity", .value = "NAME",
+	{ .option = "user", .section = "Identity", .value = "NAME", .stands_for = "uid",
 	  .help = "use the caller's own service manager; with a NAME, an old spelling of "
 	          "--uid=NAME",
 	  .parse = field_scope, .print = field_print_scope, FIELD(user), .constant = 'u',
@@ -283,7 +283,7 @@ const struct setting spec_settings[] = {
 	  .parse = field_private_users, .print = field_print_private_users, .group = GROUP_USERNS,
 	  .flags = SETTING_OPTIONAL_VALUE | SETTING_TRUSTED },
 
-	{ .letter = 'U', .section = "User namespace",
+	{ .letter = 'U', .section = "User namespace", .stands_for = "private-users",
 	  .help = "the same as --private-users=pick --private-users-ownership=auto",
 	  .parse = field_pick, .group = GROUP_USERNS },
 
@@ -296,7 +296,7 @@ const struct setting spec_settings[] = {
 	  .flags = SETTING_TRUSTED | SETTING_HELP },
 
 	{ .option = "private-users-chown", .key = "Files.PrivateUsersChown",
-	  .section = "User namespace", .value = "BOOL",
+	  .section = "User namespace", .stands_for = "private-users-ownership", .value = "BOOL",
 	  .help = "an old spelling of --private-users-ownership=chown",
 	  .parse = field_legacy_chown, .group = GROUP_USERNS,
 	  .flags = SETTING_HIDDEN | SETTING_OPTIONAL_VALUE | SETTING_TRUSTED },
@@ -512,7 +512,7 @@ const struct setting spec_settings[] = {
 	  .group = GROUP_LINK_JOURNAL,
 	  .flags = SETTING_TRUSTED | SETTING_HELP },
 
-	{ .letter = 'j', .section = "Integration",
+	{ .letter = 'j', .section = "Integration", .stands_for = "link-journal",
 	  .help = "the same as --link-journal=try-guest",
 	  .parse = field_try_guest, .group = GROUP_LINK_JOURNAL },
 
@@ -614,9 +614,10 @@ const struct setting spec_settings[] = {
 	  .flags = SETTING_HELP },
 
 	{ .option = "pipe", .letter = 'P', .section = "Console and credentials",
+	  .stands_for = "console",
 	  .help = "the same as --console=pipe: pass our own standard input and output on",
-	  .parse = field_constant, .print = field_print_word, FIELD(console),
-	  .constant = CONSOLE_PIPE, .group = GROUP_CONSOLE },
+	  .parse = field_constant, FIELD(console), .constant = CONSOLE_PIPE,
+	  .group = GROUP_CONSOLE },
 
 	{ .option = "background", .section = "Console and credentials", .value = "SGR",
 	  .help = "tint the terminal with this colour; empty for none",

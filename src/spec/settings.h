@@ -50,6 +50,7 @@ struct setting {
 	const char *value;   /* "PATH[:PATH[:OPTIONS]]"; NULL: takes none */
 	const char *help;
 	const char *const *words; /* accepted words, NULL-terminated: `help`, completion */
+	const char *stands_for;	  /* the option that this one sets by another name */
 	const char *unbuilt;	  /* refusal for what a later issue builds; NULL: works */
 	setting_parse_fn *parse;
 	setting_print_fn *print;

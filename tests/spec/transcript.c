@@ -164,8 +164,10 @@ static bool read_directive(struct arena *arena, struct scenario *scenario, const
 		text_list_add(arena, &scenario->environment, arena_text(arena, value));
 	else if (text_equal(line, "@terminal"))
 		scenario->terminal = true;
-	else if ((value = text_after(line, "@file ")))
-		scenario->has_file = true, scenario->trusted = text_equal(value, "trusted");
+	else if (text_equal(line, "@file trusted"))
+		scenario->has_file = scenario->trusted = true;
+	else if (text_equal(line, "@file untrusted"))
+		scenario->has_file = true;
 	else if ((value = text_after(line, "|")))
 		add(&scenario->file, "%s\n", value);
 	else if (line[0] != '#')
