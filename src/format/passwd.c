@@ -136,7 +136,7 @@ int passwd_find_user(struct arena *arena, struct passwd_user *ret, uid_t *ret_ui
 		return passwd_find_uid(arena, ret, text, size, uid);
 	}
 	/* "-1" and "+0" are numbers to somebody else; no account has such a name. */
-	if (strchr("+-", who[0]) != NULL || strpbrk(who, ":\n") != NULL)
+	if (who[0] == '\0' || strchr("+-", who[0]) != NULL || strpbrk(who, ":\n") != NULL)
 		return -EINVAL;
 	r = passwd_find_name(arena, ret, text, size, who);
 	if (r == 0)
