@@ -124,7 +124,7 @@ static void add_host_cgroup(struct planner *p)
 	if (p->taken->cgroup_path) {
 		ours = arena_format(p->arena, "/sys/fs/cgroup/%s",
 				    p->taken->cgroup_path + (p->taken->cgroup_path[0] == '/'));
-		step_bind(p, ours, ours, 0)->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
+		step_bind_inside(p, ours, ours, 0);
 	}
 	step_add(p, STEP_RESTRICT, "/sys/fs/cgroup")->attributes = MOUNT_ATTR_RDONLY | STEP_API;
 }
@@ -151,44 +151,54 @@ void api_fs_pins(struct planner *p)
 
 static void add_proc_sys(struct planner *p)
 {
-	bool net = p->own_network || p->spec->api_vfs == API_VFS_NETWORK;
+	const uint64_t attributes = STEP_API | MOUNT_ATTR_RDONLY;
 
 	p->reason = "read-only paths";
-	if (!net) {
-		step_bind(p, "/proc/sys", "/proc/sys", STEP_API | MOUNT_ATTR_RDONLY)->flags |=
-			STEP_SOURCE_IN_CONTAINER;
+	if (!p->own_network && p->spec->api_vfs != API_VFS_NETWORK) {
+		step_bind_inside(p, "/proc/sys", "/proc/sys", attributes);
 		return;
 	}
 	/* The clone of /proc/sys/net must be made while /proc/sys is still writable. */
-	step_bind(p, "/proc/sys", "/proc/sys", 0)->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
-	step_bind(p, "/proc/sys/net", "/proc/sys/net", 0)->flags |= STEP_SOURCE_IN_CONTAINER |
-								    STEP_INHERITS;
-	step_add(p, STEP_RESTRICT, "/proc/sys")->attributes = STEP_API | MOUNT_ATTR_RDONLY;
+	step_bind_inside(p, "/proc/sys", "/proc/sys", 0);
+	step_bind_inside(p, "/proc/sys/net", "/proc/sys/net", 0);
+	step_add(p, STEP_RESTRICT, "/proc/sys")->attributes = attributes;
 }
 
-static void add_proc_covers(struct planner *p)
+/* A bind of something in /run/host, which is read-only, nosuid, noexec and nodev already. */
+static void cover(struct planner *p, const char *source, const char *target, unsigned flags)
 {
-	/* /run/host is read-only, nosuid, noexec and nodev: what is bound from there is so too. */
-	const unsigned from_host = STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
-	const uint64_t attributes = STEP_API | MOUNT_ATTR_RDONLY;
+	struct step *step;
 
+	step = step_bind_inside(p, source, target, STEP_API | MOUNT_ATTR_RDONLY);
+	step->flags |= STEP_INHERITS | flags;
+}
+
+static void add_proc_restrictions(struct planner *p)
+{
+	const uint64_t attributes = STEP_API | MOUNT_ATTR_RDONLY;
+	struct step *step;
+
+	p->reason = "masked paths";
+	for (size_t i = 0; i < ARRAY_SIZE(proc_masked); i++)
+		cover(p, "/run/host/inaccessible/reg", proc_masked[i], STEP_OPTIONAL);
+	p->reason = "read-only paths";
+	for (size_t i = 0; i < ARRAY_SIZE(proc_read_only); i++) {
+		step = step_bind_inside(p, proc_read_only[i], proc_read_only[i], attributes);
+		step->flags |= STEP_OPTIONAL;
+	}
+}
+
+static void add_proc(struct planner *p)
+{
 	if (p->spec->api_vfs != API_VFS_WRITABLE) {
-		p->reason = "masked paths";
-		for (size_t i = 0; i < ARRAY_SIZE(proc_masked); i++)
-			step_bind(p, "/run/host/inaccessible/reg", proc_masked[i], attributes)->flags |=
-				from_host | STEP_OPTIONAL;
-		p->reason = "read-only paths";
-		for (size_t i = 0; i < ARRAY_SIZE(proc_read_only); i++)
-			step_bind(p, proc_read_only[i], proc_read_only[i], attributes)->flags |=
-				STEP_SOURCE_IN_CONTAINER | STEP_OPTIONAL;
+		add_proc_sys(p);
+		add_proc_restrictions(p);
 	}
 	p->reason = "a boot id for every start";
-	step_bind(p, "/run/host/proc-sys-kernel-random-boot-id", "/proc/sys/kernel/random/boot_id",
-		  attributes)
-		->flags |= from_host | STEP_WARN;
+	cover(p, "/run/host/proc-sys-kernel-random-boot-id", "/proc/sys/kernel/random/boot_id",
+	      STEP_WARN);
 	p->reason = "the kernel's log is the host's";
-	step_bind(p, "/run/host/proc-kmsg", "/proc/kmsg", attributes)->flags |= from_host |
-										STEP_OPTIONAL;
+	cover(p, "/run/host/proc-kmsg", "/proc/kmsg", STEP_OPTIONAL);
 }
 
 static void add_payload_sys(struct planner *p)
@@ -203,10 +213,14 @@ static void add_payload_sys(struct planner *p)
 	}
 	/* The whole is mounted at /sys/fs for a moment, because that directory is there anyway. */
 	step_mount(p, "sysfs", "/sys/fs", NULL, attributes);
-	for (size_t i = 0; i < ARRAY_SIZE(sysfs_parts); i++)
-		step_bind(p, arena_format(p->arena, "/sys/fs/%s", sysfs_parts[i]),
-			  arena_format(p->arena, "/sys/%s", sysfs_parts[i]), attributes)
-			->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
+	for (size_t i = 0; i < ARRAY_SIZE(sysfs_parts); i++) {
+		struct step *step;
+
+		step = step_bind_inside(p, arena_format(p->arena, "/sys/fs/%s", sysfs_parts[i]),
+					arena_format(p->arena, "/sys/%s", sysfs_parts[i]),
+					attributes);
+		step->flags |= STEP_INHERITS;
+	}
 	step_add(p, STEP_UNMOUNT, "/sys/fs");
 }
 
@@ -235,11 +249,8 @@ void api_fs_payload(struct planner *p)
 	p->reason = "nothing of the host is in reach";
 	step_add(p, STEP_LEAVE, NULL);
 	/* Whatever covers a part of /proc keeps containers inside from mounting a fresh one. */
-	if (!p->skip_proc_masks) {
-		if (p->spec->api_vfs != API_VFS_WRITABLE)
-			add_proc_sys(p);
-		add_proc_covers(p);
-	}
+	if (!p->skip_proc_masks)
+		add_proc(p);
 	p->reason = "API file systems";
 	add_payload_cgroup(p);
 	step_mount(p, "mqueue", "/dev/mqueue", NULL, STEP_API)->flags |= STEP_OPTIONAL;

@@ -104,9 +104,9 @@ static int build_host(struct planner *p)
 	r = root_host(p); /* first: all else is mounted in it */
 	if (r < 0)
 		return r;
-	api_fs_host(p);	    /* /dev and /run before what is made in them */
-	devices_add(p);	    /* /dev/pts before the console's pty */
-	devices_console(p); /* before the user's mounts: they may cover /dev, and must not be written */
+	api_fs_host(p);		 /* /dev and /run before what is made in them */
+	devices_add(p);		 /* /dev/pts before the console's pty */
+	devices_console(p);	 /* before the user's mounts: one over /dev is not to be written */
 	integration_run_host(p); /* before the user's mounts: --inaccessible= takes nodes from it */
 	r = mounts_host(p);	 /* may cover anything above */
 	if (r < 0)
@@ -177,7 +177,7 @@ static void decide(struct planner *p)
 	/* Without a user namespace the masks protect the host, and containers inside need nothing
 	 * of us: they are not in a user namespace either, or make their own view. */
 	p->skip_proc_masks = spec->nesting && p->userns;
-	/* Without root the supervisor mounts in an outer user namespace, where the ids are ours already. */
+	/* Without root the supervisor mounts in an outer user namespace, where ids are ours. */
 	p->mount_base = p->userns && !p->rootless ? taken->base : 0;
 }
 

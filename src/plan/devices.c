@@ -22,7 +22,7 @@ static const struct link_row links[] = {
 	{ "/dev/core", "/proc/kcore" },	      { "/dev/ptmx", "pts/ptmx" },
 };
 
-/* makedev(3) is no constant expression; for small numbers it is this. linux/miscdevice.h has them. */
+/* makedev(3) as a constant expression, for the small numbers of linux/miscdevice.h. */
 #define MISC_DEVICE(minor) (10 << 8 | (minor))
 
 static const struct host_device device_fuse = { "/dev/fuse", 0666, MISC_DEVICE(229) };

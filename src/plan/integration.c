@@ -114,7 +114,7 @@ void integration_run_host(struct planner *p)
 	p->reason = "container interface";
 	step_dir(p, "/run/host", 0755);
 	/* A mount of its own, because it becomes read-only and /run does not. */
-	step_bind(p, "/run/host", "/run/host", 0)->flags |= STEP_SOURCE_IN_CONTAINER | STEP_INHERITS;
+	step_bind_inside(p, "/run/host", "/run/host", 0);
 	add_inaccessible(p);
 	add_identity(p);
 	add_proc_files(p);
@@ -232,6 +232,7 @@ static enum timezone_mode add_zone_link(struct planner *p)
 static void add_localtime(struct planner *p)
 {
 	enum timezone_mode mode = p->spec->timezone;
+	const char *path = "/etc/localtime";
 	struct step *step;
 
 	p->reason = step_said(p, GROUP_TIMEZONE, "--timezone=");
@@ -241,15 +242,15 @@ static void add_localtime(struct planner *p)
 		mode = add_zone_link(p);
 
 	if (mode == TIMEZONE_BIND) {
-		step = step_bind(p, "/etc/localtime", "/etc/localtime", STEP_API | MOUNT_ATTR_RDONLY);
+		step = step_bind(p, path, path, STEP_API | MOUNT_ATTR_RDONLY);
 		step->flags |= STEP_WARN | STEP_ELSE_COPY;
 	} else if (mode == TIMEZONE_COPY) {
-		step = step_add(p, STEP_COPY, "/etc/localtime");
-		step->source = "/etc/localtime";
+		step = step_add(p, STEP_COPY, path);
+		step->source = path;
 		step->mode = 0644;
 		step->flags |= STEP_WARN | STEP_REPLACE;
 	} else if (mode == TIMEZONE_DELETE && p->root->localtime_target) {
-		step_add(p, STEP_REMOVE, "/etc/localtime")->flags |= STEP_WARN;
+		step_add(p, STEP_REMOVE, path)->flags |= STEP_WARN;
 	}
 }
 

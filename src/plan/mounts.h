@@ -1,4 +1,4 @@
-/* plan/mounts - what the user asked for with --bind*, --tmpfs, --overlay* and --inaccessible. Pure. */
+/* plan/mounts - the user's --bind*, --tmpfs, --overlay* and --inaccessible. Pure. */
 #pragma once
 
 struct planner;

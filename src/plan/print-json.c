@@ -45,6 +45,7 @@ static void put_number(struct json_out *json, const struct step *step)
 static void put_step(struct json_out *json, const struct step *step)
 {
 	struct arena *arena = json->arena;
+	unsigned int number[2] = { major(step->device), minor(step->device) };
 
 	json_out_begin_object(json, NULL);
 	json_out_text(json, "side", words_sides[step->side]);
@@ -59,8 +60,7 @@ static void put_step(struct json_out *json, const struct step *step)
 	if (step->idmap != IDMAP_NONE)
 		json_out_text(json, "idmap", words_idmaps[step->idmap]);
 	if (step->kind == STEP_NODE && step->device > 0)
-		json_out_text(json, "device",
-			      arena_format(arena, "%u:%u", major(step->device), minor(step->device)));
+		json_out_text(json, "device", arena_format(arena, "%u:%u", number[0], number[1]));
 	put_number(json, step);
 	if (words_is_mount(step->kind))
 		json_out_bool(json, "locked", step->flags & STEP_LOCKED);

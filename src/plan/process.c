@@ -12,7 +12,7 @@ struct limit_row {
 	rlim_t soft, hard;
 };
 
-/* The kernel's own defaults, so that the limits of whoever starts a container do not reach into it. */
+/* The kernel's own defaults: the limits of whoever starts a container do not reach into it. */
 static const struct limit_row limits[] = {
 	{ RLIMIT_CPU, RLIM_INFINITY, RLIM_INFINITY },
 	{ RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY },
@@ -169,8 +169,10 @@ static void add_privileges(struct planner *p)
 static void add_start(struct planner *p)
 {
 	const struct spec *spec = p->spec;
-	const char *program = spec->parameters.count > 0 ? spec->parameters.items[0] : "login shell";
+	const char *program = "login shell";
 
+	if (spec->parameters.count > 0)
+		program = spec->parameters.items[0];
 	if (spec->working_directory) {
 		p->reason = step_said(p, GROUP_WORKING_DIRECTORY, "--chdir=");
 		step_add(p, STEP_CHDIR, spec->working_directory);

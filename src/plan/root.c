@@ -62,7 +62,7 @@ static void add_skeleton(struct planner *p, bool empty)
 			continue;
 		step = row->link ? step_link(p, row->path, row->link)
 				 : step_dir(p, row->path, row->mode);
-		/* On a medium that cannot be written: what is really needed is missed later, by name. */
+		/* If it cannot be written, what is really needed is missed later, by name. */
 		step->flags |= STEP_OPTIONAL | STEP_UNLESS_EXISTS;
 	}
 	add_lib64(p, empty);
@@ -183,8 +183,9 @@ void root_before(struct planner *p)
 	if (p->root->snapshot_rung) {
 		p->reason = p->spec->template ? "--template="
 					      : step_said(p, GROUP_EPHEMERAL, "--ephemeral");
-		step = step_add(p, STEP_SNAPSHOT,
-				p->root->ephemeral_upper ? p->root->ephemeral_upper : p->root->path);
+		step = step_add(p, STEP_SNAPSHOT, p->root->path);
+		if (p->root->ephemeral_upper)
+			step->target = p->root->ephemeral_upper;
 		step->source = p->spec->template ? p->spec->template : p->spec->directory;
 		step->data = p->root->snapshot_rung;
 	}

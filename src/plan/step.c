@@ -175,15 +175,27 @@ struct step *step_mount(struct planner *p, const char *type, const char *target,
 	return step;
 }
 
-struct step *step_bind(struct planner *p, const char *source, const char *target, uint64_t attributes)
+struct step *step_bind(struct planner *p, const char *source, const char *target, uint64_t set)
 {
 	struct step *step = step_add(p, STEP_BIND, target);
 
 	step->source = source;
-	step->attributes = attributes;
+	step->attributes = set;
 	/* A bind on itself shows the same file system. */
 	if (!text_equal(source, target))
 		step_mounted(p, target, false);
+	return step;
+}
+
+struct step *step_bind_inside(struct planner *p, const char *source, const char *target,
+			      uint64_t attributes)
+{
+	struct step *step = step_bind(p, source, target, attributes);
+
+	step->flags |= STEP_SOURCE_IN_CONTAINER;
+	/* There is nothing to set: the clone is as its source. */
+	if (attributes == 0)
+		step->flags |= STEP_INHERITS;
 	return step;
 }
 

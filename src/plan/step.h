@@ -50,13 +50,16 @@ struct step *step_link(struct planner *p, const char *target, const char *text);
 struct step *step_file(struct planner *p, const char *target, mode_t mode, const char *text);
 struct step *step_mount(struct planner *p, const char *type, const char *target,
 			const char *options, uint64_t attributes);
-struct step *step_bind(struct planner *p, const char *source, const char *target,
-		       uint64_t attributes);
+struct step *step_bind(struct planner *p, const char *source, const char *target, uint64_t set);
+
+/* A bind of what the container itself sees at SOURCE, with all mounts so far. */
+struct step *step_bind_inside(struct planner *p, const char *source, const char *target,
+			      uint64_t attributes);
 
 /* Note that something was mounted at PATH; step_mount() and step_bind() do. */
 void step_mounted(struct planner *p, const char *path, bool ours);
 
-/* OPTIONS of a tmpfs, with the owner and the label that the container needs. OPTIONS may be NULL. */
+/* OPTIONS of a tmpfs (or NULL), with the owner and the label that the container needs. */
 const char *step_tmpfs_options(struct planner *p, const char *options);
 
 /* A tmpfs that this plan made is the file system at PATH so far. */

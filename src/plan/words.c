@@ -58,6 +58,11 @@ const char *const words_idmaps[] = {
 	[IDMAP_OWNER] = "owneridmap",
 };
 
+static const char *join(struct arena *arena, const char *text, const char *glue, const char *more)
+{
+	return *text ? arena_format(arena, "%s%s%s", text, glue, more) : more;
+}
+
 static const char *words_for(struct arena *arena, const struct word_row *rows, size_t count,
 			     uint64_t bits)
 {
@@ -65,7 +70,7 @@ static const char *words_for(struct arena *arena, const struct word_row *rows, s
 
 	for (size_t i = 0; i < count; i++)
 		if (bits & rows[i].bit)
-			words = arena_format(arena, "%s%s%s", words, *words ? "," : "", rows[i].word);
+			words = join(arena, words, ",", rows[i].word);
 	return words;
 }
 
@@ -137,8 +142,9 @@ const char *words_what(struct arena *arena, const struct step *step)
 	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY: return arrow(arena, source ? source : "tmpfs", step->target);
 	case STEP_PIVOT_TREE:
-		return step->target ? arena_format(arena, "%s, old root at %s", source, step->target)
-				    : source;
+		if (!step->target)
+			return source;
+		return arena_format(arena, "%s, old root at %s", source, step->target);
 	case STEP_MOUNT:
 	case STEP_ROOT:
 	case STEP_COPY:
@@ -194,9 +200,9 @@ const char *words_details(struct arena *arena, const struct step *step)
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		if (!text_empty(parts[i]))
-			text = arena_format(arena, "%s%s%s", text, *text ? " " : "", parts[i]);
+			text = join(arena, text, " ", parts[i]);
 	if (step->mode)
-		text = arena_format(arena, "%s%s%04o", text, *text ? " " : "", (unsigned)step->mode);
+		text = join(arena, text, " ", arena_format(arena, "%04o", (unsigned)step->mode));
 	return text;
 }
 
