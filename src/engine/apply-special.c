@@ -1,7 +1,6 @@
 /* engine/apply-special - the console, the notify socket, credentials and users. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,8 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/names.h"
 #include "engine/apply-step.h"
+#include "engine/guest-users-bind.h"
 #include "engine/journal.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -159,7 +158,7 @@ int apply_credentials(struct apply *apply, const struct step *step)
 		if (r < 0)
 			return r;
 	}
-	if (fchmod(tree, step->mode) < 0)
+	if (fchmodat(tree, ".", step->mode, 0) < 0) /* a mount is an O_PATH descriptor */
 		return -errno;
 	r = mount_restrict(tree, step->attributes | MOUNT_ATTR_RDONLY, 0, false);
 	if (r < 0)
@@ -176,9 +175,61 @@ int apply_journal_link(struct apply *apply, const struct step *step)
 	return journal_link(apply->arena, &bind, apply->spec, apply->root);
 }
 
+/* The records of one user, in userdb's form. */
+static int write_records(struct apply *apply, size_t user)
+{
+	for (size_t i = 0; i < apply->users->file_count; i++) {
+		const struct guest_users_file *file = &apply->users->files[i];
+		struct step step = {
+			.kind = file->is_link ? STEP_SYMLINK : STEP_FILE,
+			.target = arena_format(apply->arena, "/run/host/userdb/%s", file->name),
+			.data = file->data,
+			.mode = file->mode,
+		};
+		int r;
+
+		if (file->user != user)
+			continue;
+		r = file->is_link ? apply_symlink(apply, &step) : apply_file(apply, &step);
+		if (r < 0)
+			return fail(r, "cannot write the record '%s'", step.target);
+	}
+	return 0;
+}
+
+/* The mount point has the owner that the home will be shown with. */
+static int bind_home(struct apply *apply, const struct step *step, const struct guest_users_home *home)
+{
+	struct step bind = {
+		.kind = STEP_BIND,
+		.side = SIDE_HOST,
+		.flags = STEP_RECURSIVE,
+		.source = home->source,
+		.target = home->target,
+		.idmap = step->idmap,
+	};
+	const char *name;
+	int parent;
+
+	parent = apply_parent(apply, home->target, &name);
+	if (parent < 0)
+		return parent;
+	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (fchownat(parent, name, apply->base + home->uid, apply->base + home->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return apply_bind(apply, &bind);
+}
+
 int apply_bind_user(struct apply *apply, const struct step *step)
 {
-	(void)apply;
-	(void)step;
-	return -ENOTSUP;
+	for (size_t i = 0; i < apply->users->home_count; i++) {
+		int r;
+
+		if (strcmp(apply->users->homes[i].name, step->data) != 0)
+			continue;
+		r = write_records(apply, i);
+		return r < 0 ? r : bind_home(apply, step, &apply->users->homes[i]);
+	}
+	return fail_plain(-ENOENT, "there is no user '%s' to bind", step->data);
 }

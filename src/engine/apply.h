@@ -54,8 +54,7 @@ struct apply {
 	int held[2]; /* opened for as long as the container runs (the kernel log's FIFO) */
 	int held_count;
 	const struct root *root;
-	const struct guest_users_bound *bound; /* --bind-user=; NULL: none */
-	bool bound_done;
+	const struct guest_users_bound *users; /* --bind-user= */
 	bool entered; /* payload: the tree is "/" */
 };
 

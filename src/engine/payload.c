@@ -289,6 +289,9 @@ static int start_stub(struct payload *payload, const struct step *step)
 	pid_t pid;
 
 	(void)step;
+	/* Giving the terminal up sends SIGHUP to its foreground group, which is us. */
+	signal(SIGHUP, SIG_IGN);
+	ioctl(0, TIOCNOTTY, 0);
 	pid = fork();
 	if (pid < 0)
 		return fail(-errno, "cannot fork the payload from its stub");
@@ -303,7 +306,6 @@ static int start_stub(struct payload *payload, const struct step *step)
 			if (*full != '-')
 				uuid[at++] = *full;
 		uuid[at] = '\0';
-		ioctl(0, TIOCNOTTY, 0);
 		close_leaked(payload);
 		fexecve(payload->stub_fd, words, environment);
 		return fail(-errno, "cannot run the stub");

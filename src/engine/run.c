@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "engine/apply-idmap.h"
 #include "engine/apply.h"
+#include "engine/guest-users-bind.h"
 #include "engine/channel.h"
 #include "engine/devices.h"
 #include "engine/environ.h"
@@ -49,7 +50,7 @@ struct container {
 	struct resources resources;
 	struct plan plan;
 	struct guest_user user;
-	struct guest_users_bound bound;
+	struct guest_users_bound users;
 	struct seccomp_filter filter;
 	int stub_fd, signal_fd;
 
@@ -147,7 +148,7 @@ static int prepare(struct container *container, bool dry)
 			return r;
 	}
 	if (spec->bind_users.count > 0) {
-		r = guest_users_bind(container->arena, &container->bound, container->root.fd, spec);
+		r = guest_users_bind(container->arena, &container->users, container->root.fd, spec);
 		if (r < 0)
 			return r;
 	}
@@ -198,6 +199,9 @@ static int start_payload(struct container *container)
 	struct resources *resources = &container->resources;
 	int r;
 
+	container->apply.arena = container->arena;
+	container->apply.spec = container->spec;
+	container->apply.plan = &container->plan;
 	r = channel_open(&container->channel);
 	if (r < 0)
 		return fail(r, "cannot make a channel to the payload");
@@ -233,15 +237,12 @@ static int assemble(struct container *container)
 	autoclose int foreign = -EBADF;
 	int r;
 
-	apply->arena = container->arena;
-	apply->spec = container->spec;
-	apply->plan = &container->plan;
 	apply->userns_fd = container->spawn.userns_fd;
 	apply->can_map = ranged;
 	apply->map_tree = ranged && taken->ownership_map;
 	apply->base = ranged ? taken->base : 0;
 	apply->range = taken->range;
-	apply->bound = &container->bound;
+	apply->users = &container->users;
 	apply->root = &container->root;
 	apply->temporary = &container->resources.temporary;
 	apply->make_temporary = resources_make_temporary;
