@@ -108,6 +108,31 @@ START_TEST(quoted_options_keep_their_commas)
 }
 END_TEST
 
+START_TEST(an_overlay_may_have_many_layers)
+{
+	autoclose int tree = -EBADF, target = -EBADF;
+	char options[2048] = "lowerdir=", path[64];
+
+	enter();
+	for (int i = 0; i < 40; i++) {
+		snprintf(path, sizeof(path), "/mnt/layer:%d", i);
+		ck_assert_int_eq(mkdir(path, 0755), 0);
+		snprintf(path, sizeof(path), "/mnt/layer:%d/%d", i, i);
+		fixture_write(path, "");
+		snprintf(options + strlen(options), 64, "%s/mnt/layer\\:%d", i ? ":" : "", i);
+	}
+	snprintf(options + strlen(options), 64, ",userxattr");
+	tree = mount_create("overlay", "overlay", options, 0);
+	if (tree == -EINVAL)
+		return; /* before Linux 6.7 */
+	ck_assert_msg(tree >= 0, "%s", strerror(-tree));
+	target = fixture_open("/mnt/to");
+	ck_assert_int_eq(mount_attach(tree, target), 0);
+	ck_assert_int_eq(access("/mnt/to/0", F_OK), 0);
+	ck_assert_int_eq(access("/mnt/to/39", F_OK), 0);
+}
+END_TEST
+
 START_TEST(the_kernels_reason_is_kept)
 {
 	char why[128] = "unset", option[512] = "mode=";
@@ -121,6 +146,7 @@ START_TEST(the_kernels_reason_is_kept)
 	ck_assert_str_eq(why, "");
 	memset(option + 5, '7', 300);
 	ck_assert_int_eq(mount_create("tmpfs", NULL, option, 0), -E2BIG);
+	ck_assert_int_eq(mount_create("tmpfs", NULL, "mode=\\", 0), -EINVAL);
 }
 END_TEST
 
@@ -233,6 +259,7 @@ int main(void)
 	tcase_add_test(cases, files_are_cloned_and_attached_too);
 	tcase_add_test(cases, options_reach_the_file_system);
 	tcase_add_test(cases, quoted_options_keep_their_commas);
+	tcase_add_test(cases, an_overlay_may_have_many_layers);
 	tcase_add_test(cases, the_kernels_reason_is_kept);
 	tcase_add_test(cases, restrictions_are_set_before_anybody_sees_it);
 	tcase_add_test(cases, restrictions_work_without_mount_setattr);

@@ -28,49 +28,74 @@ int mount_clone(int dir_fd, const char *path, bool recursive)
 				     (*path ? 0 : AT_EMPTY_PATH));
 }
 
-/* Copy one option out of the list and undo its quoting; *list is put behind it. */
-static int take_option(char option[OPTION_MAX + 1], const char **list)
+/* Copy the next part of an option, up to END, and undo the quoting; *list is put behind it. */
+static int take_part(char part[OPTION_MAX + 1], const char **list, char end)
 {
 	const char *at = *list;
 	bool quoted = false;
 	size_t n = 0;
 
-	for (; *at && (quoted || *at != ','); at++) {
+	for (; *at && (quoted || (*at != ',' && *at != end)); at++) {
 		if (*at == '"' && (quoted || (at > *list && at[-1] == '='))) {
 			quoted = !quoted;
 			continue;
 		}
-		if (at[0] == '\\' && at[1] == ',')
+		if (at[0] == '\\' && at[1] && (at[1] == ',' || at[1] == end))
 			at++;
 		if (n == OPTION_MAX)
 			return -E2BIG;
-		option[n++] = *at;
+		part[n++] = *at;
 	}
-	option[n] = '\0';
-	*list = *at ? at + 1 : at;
+	part[n] = '\0';
+	*list = at;
 	return 0;
+}
+
+/* An overlay of many layers: Linux 6.7 takes them one by one, without the limit. */
+static int configure_layers(int fs, const char **list)
+{
+	char layer[OPTION_MAX + 1];
+	int r;
+
+	do {
+		(*list)++; /* "=" or ":" */
+		r = take_part(layer, list, ':');
+		if (r == 0)
+			r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", layer, 0);
+	} while (r == 0 && **list == ':');
+	return r;
+}
+
+static int configure_one(int fs, const char **list)
+{
+	static const char lowers[] = "lowerdir=";
+	char option[OPTION_MAX + 1], *value;
+	const char *start = *list;
+	int r;
+
+	r = take_part(option, list, '\0');
+	if (r == -E2BIG && strncmp(start, lowers, strlen(lowers)) == 0) {
+		*list = start + strlen(lowers) - 1;
+		return configure_layers(fs, list);
+	}
+	if (r < 0 || !*option)
+		return r;
+	value = strchr(option, '=');
+	if (value)
+		*value++ = '\0';
+	return sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value, 0);
 }
 
 static int configure(int fs, const char *options)
 {
-	char option[OPTION_MAX + 1], *value;
-	int r;
+	int r = 0;
 
-	while (options && *options) {
-		r = take_option(option, &options);
-		if (r < 0)
-			return r;
-		if (!*option)
-			continue;
-		value = strchr(option, '=');
-		if (value)
-			*value++ = '\0';
-		r = sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value,
-				 0);
-		if (r < 0)
-			return r;
+	while (r == 0 && options && *options) {
+		r = configure_one(fs, &options);
+		if (*options == ',')
+			options++;
 	}
-	return 0;
+	return r;
 }
 
 /* The context's messages are "e text", "w text", "i text", one per read(). */

@@ -16,7 +16,7 @@ int mount_clone(int dir_fd, const char *path, bool recursive);
 
 /* A new instance. OPTIONS: "key=value,flag" or NULL; a comma in a value is written "\,", or the
  * whole value in double quotes. SOURCE may be NULL. ATTRIBUTES: MOUNT_ATTR_*.
- * -E2BIG: an option is longer than the kernel takes (255 bytes). */
+ * -E2BIG: an option is longer than the kernel takes (255 bytes); "lowerdir" may be (Linux 6.7). */
 int mount_create(const char *type, const char *source, const char *options, uint64_t attributes);
 
 /* As above; on failure the kernel's own words about it are stored, "" when it said nothing. */
