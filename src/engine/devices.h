@@ -2,8 +2,7 @@
  * Runs in: supervisor, before the payload exists. Speaking. */
 #pragma once
 
-struct arena;
 struct plan;
 
 /* Attach the filter of STEP_DEVICE_FILTER, if the plan has one, to the payload's cgroup. */
-int devices_restrict(struct arena *arena, const struct plan *plan, int cgroup_fd);
+int devices_restrict(const struct plan *plan, int cgroup_fd);

@@ -438,7 +438,7 @@ static int prepare_process(struct container *container)
 		if (container->stub_fd < 0)
 			return fail(container->stub_fd, "cannot make the stub for PID 1");
 	}
-	return devices_restrict(container->arena, &container->plan, container->resources.cgroup_fd);
+	return devices_restrict(&container->plan, container->resources.cgroup_fd);
 }
 
 int container_run(struct arena *arena, const struct run_request *request)
