@@ -12,6 +12,7 @@
 #include "io/fd.h"
 #include "kernel/syscall.h"
 
+#define CONTEXT(field) offsetof(struct bpf_cgroup_dev_ctx, field)
 #define ALL_ACCESS (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
 
 struct range {
@@ -112,12 +113,12 @@ static void begin(struct program *program)
 {
 	const int load = BPF_LDX | BPF_MEM | BPF_W;
 
-	add(program, load, BPF_REG_2, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, access_type), 0);
+	add(program, load, BPF_REG_2, BPF_REG_1, CONTEXT(access_type), 0);
 	add(program, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_2, 0, 0);
 	add(program, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_2, 0, 0, 0xffff);
 	add(program, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
-	add(program, load, BPF_REG_4, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, major), 0);
-	add(program, load, BPF_REG_5, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, minor), 0);
+	add(program, load, BPF_REG_4, BPF_REG_1, CONTEXT(major), 0);
+	add(program, load, BPF_REG_5, BPF_REG_1, CONTEXT(minor), 0);
 }
 
 static void end(struct program *program, uint32_t result)
@@ -138,11 +139,12 @@ static void add_range(struct program *program, int reg, const struct range *rang
 static void add_rule(struct program *program, const struct rule *rule)
 {
 	struct bpf_insn *first = program->at;
+	uint32_t denied = ~(uint32_t)rule->access;
 
 	if (rule->type)
 		add(program, BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_2, 0, 0, (uint32_t)rule->type);
 	if (rule->access != ALL_ACCESS)
-		add(program, BPF_JMP32 | BPF_JSET | BPF_K, BPF_REG_3, 0, 0, ~(uint32_t)rule->access);
+		add(program, BPF_JMP32 | BPF_JSET | BPF_K, BPF_REG_3, 0, 0, denied);
 	add_range(program, BPF_REG_4, &rule->major);
 	add_range(program, BPF_REG_5, &rule->minor);
 	for (struct bpf_insn *jump = first; jump < program->at; jump++)

@@ -45,7 +45,9 @@ static bool user_namespaces_for_root_only(void)
 
 static bool apparmor_restricts(void)
 {
-	return not_root() && sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
+	static const char path[] = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+
+	return not_root() && sysctl_is(path, "1");
 }
 
 static bool no_kernel_support(void)
@@ -172,7 +174,7 @@ static const struct {
 	  "a system call filter of the surrounding container forbids it: start that "
 	  "with --nesting, or with its own option for containers inside" },
 	{ PROBE_NAMESPACES, EPERM, is_root, "CAP_SYS_ADMIN is missing" },
-	{ PROBE_NAMESPACES, EUSERS, always, "user namespaces are nested too deeply: 32 is the limit" },
+	{ PROBE_NAMESPACES, EUSERS, always, "user namespaces are nested too deeply (32)" },
 	{ PROBE_NAMESPACES, EAGAIN, always,
 	  "there are too many processes: see 'ulimit -u', pids.max of the cgroup, and "
 	  "kernel.pid_max" },
@@ -260,15 +262,15 @@ static const struct {
 	{ PROBE_CGROUP, EAGAIN, always,
 	  "cgroup.max.depth or cgroup.max.descendants of a parent is reached" },
 	{ PROBE_CGROUP, EOPNOTSUPP, always, "the cgroup is of the threaded kind" },
-	{ PROBE_CGROUP, EPERM, in_container, "the surrounding container did not delegate its cgroup" },
+	{ PROBE_CGROUP, EPERM, in_container, "the surrounding container delegates no cgroup" },
 
 	{ PROBE_DEVICE_FILTER, EPERM, always,
 	  "BPF programs need CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN" },
 	{ PROBE_DEVICE_FILTER, EINVAL, always, "this kernel is built without CONFIG_CGROUP_BPF" },
 	{ PROBE_DEVICE_FILTER, ENOSYS, always, "this kernel has no bpf(2)" },
 
-	{ PROBE_DEVICE_NODE, EPERM, in_container, "device nodes cannot be made in a user namespace" },
-	{ PROBE_DEVICE_NODE, EPERM, always, "CAP_MKNOD is missing, or the device cgroup forbids it" },
+	{ PROBE_DEVICE_NODE, EPERM, in_container, "a user namespace cannot make device nodes" },
+	{ PROBE_DEVICE_NODE, EPERM, always, "CAP_MKNOD is missing, or a device cgroup forbids" },
 
 	{ PROBE_NETWORK, EPERM, not_root,
 	  "without root this is possible only in a network namespace of its own" },
@@ -281,7 +283,7 @@ static const struct {
 	{ PROBE_EXEC, ENOEXEC, always,
 	  "it is a program for another architecture, or a script without '#!'" },
 	{ PROBE_EXEC, ENOENT, always, "it, its interpreter or its loader is not in the tree" },
-	{ PROBE_EXEC, EACCES, always, "it is not executable, or its file system is mounted noexec" },
+	{ PROBE_EXEC, EACCES, always, "it is not executable, or its mount is noexec" },
 	{ PROBE_EXEC, EAGAIN, always, "the user has too many processes: see 'ulimit -u'" },
 	{ PROBE_EXEC, ELOOP, always, "its interpreters are scripts, too deep in one another" },
 };

@@ -147,9 +147,9 @@ static int make_file(int root_fd, const char *path, const struct resolve_owner *
 	return S_ISDIR(st.st_mode) ? -EISDIR : take_fd(&fd);
 }
 
-int resolve_make_target(int root_fd, const char *path, bool is_dir, const struct resolve_owner *give)
+int resolve_make_target(int root_fd, const char *path, bool dir, const struct resolve_owner *own)
 {
-	if (is_dir)
-		return resolve_make_dir(root_fd, path, 0755, give);
-	return make_file(root_fd, path, give);
+	if (dir)
+		return resolve_make_dir(root_fd, path, 0755, own);
+	return make_file(root_fd, path, own);
 }
