@@ -53,11 +53,16 @@ static enum guest_init_kind kind_by_name(const char *name)
 		const char *name;
 		enum guest_init_kind kind;
 	} names[] = {
-		{ "systemd", GUEST_INIT_SYSTEMD },	   { "busybox", GUEST_INIT_BUSYBOX },
-		{ "busybox.static", GUEST_INIT_BUSYBOX },  { "openrc-init", GUEST_INIT_OPENRC },
-		{ "runit-init", GUEST_INIT_RUNIT },	   { "runit", GUEST_INIT_RUNIT },
-		{ "s6-linux-init", GUEST_INIT_S6 },	   { "s6-svscan", GUEST_INIT_S6 },
-		{ "dinit", GUEST_INIT_DINIT },		   { "dinit-init", GUEST_INIT_DINIT },
+		{ "systemd", GUEST_INIT_SYSTEMD },
+		{ "busybox", GUEST_INIT_BUSYBOX },
+		{ "busybox.static", GUEST_INIT_BUSYBOX },
+		{ "openrc-init", GUEST_INIT_OPENRC },
+		{ "runit-init", GUEST_INIT_RUNIT },
+		{ "runit", GUEST_INIT_RUNIT },
+		{ "s6-linux-init", GUEST_INIT_S6 },
+		{ "s6-svscan", GUEST_INIT_S6 },
+		{ "dinit", GUEST_INIT_DINIT },
+		{ "dinit-init", GUEST_INIT_DINIT },
 		{ "sysvinit", GUEST_INIT_SYSVINIT },
 	};
 
@@ -130,8 +135,7 @@ int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd)
 			.program = arena_text(arena, places[i]),
 			.poweroff_signal = signal_number(signals[kind].poweroff,
 							 signals[kind].real_time),
-			.reboot_signal = signal_number(signals[kind].reboot,
-						       signals[kind].real_time),
+			.reboot_signal = signal_number(signals[kind].reboot, signals[kind].real_time),
 		};
 		/* The original's default, for what may be anything that knows it. */
 		ret->stop_signal = signals[kind].real_time ? SIGRTMIN + 3 : ret->poweroff_signal;
@@ -179,8 +183,8 @@ static int mark(int directory, const char *name, bool on)
 	autoclose int fd = -EBADF;
 	struct stat st;
 
-	fd = openat(directory, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
-					     O_CLOEXEC, 0);
+	fd = openat(directory, name,
+		    O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
 	if (fd < 0 && errno == EACCES)
 		fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)

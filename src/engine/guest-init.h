@@ -21,10 +21,10 @@ enum guest_init_kind {
 
 struct guest_init {
 	enum guest_init_kind kind;
-	const char *program;	/* path inside the tree to exec as PID 1 */
-	int stop_signal;	/* the default of --kill-signal= for this init */
-	int poweroff_signal;	/* ^]^]p */
-	int reboot_signal;	/* ^]^]r */
+	const char *program; /* path inside the tree to exec as PID 1 */
+	int stop_signal;     /* the default of --kill-signal= for this init */
+	int poweroff_signal; /* ^]^]p */
+	int reboot_signal;   /* ^]^]r */
 };
 
 /* 0, or -ENOENT: there is none of the places where an init is looked for. */

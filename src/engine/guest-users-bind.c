@@ -137,7 +137,8 @@ static char *user_record(const struct gatherer *g, const struct passwd_user *use
 			    "{\"userName\":%s,\"uid\":%u,\"gid\":%u,\"disposition\":\"%s\","
 			    "\"homeDirectory\":%s,\"service\":\"" SERVICE "\"%s%s}\n",
 			    json_text(g->arena, user->name), id, id, disposition(user->uid),
-			    json_text(g->arena, arena_format(g->arena, "/run/host/home/%s", user->name)),
+			    json_text(g->arena,
+				      arena_format(g->arena, "/run/host/home/%s", user->name)),
 			    shell_of(g, user), member_of(g));
 }
 
@@ -175,8 +176,7 @@ static void add_file(struct gatherer *g, char *name, mode_t mode, char *data, bo
 {
 	struct guest_users_file *file;
 
-	file = list_grow(g->arena, (void **)&g->result->files, &g->result->file_count,
-			 sizeof(*file));
+	file = list_grow(g->arena, (void **)&g->result->files, &g->result->file_count, sizeof(*file));
 	*file = (struct guest_users_file){
 		.name = name,
 		.mode = mode,
@@ -208,12 +208,12 @@ static void add_user(struct gatherer *g, const struct passwd_user *user, uint32_
 					json_text(g->arena, hash)));
 	add_record(g, user->name, id, "user", 0644, user_record(g, user, id));
 	for (size_t i = 0; i < g->spec->bind_user_groups.count; i++)
-		add_file(g, arena_format(g->arena, "%s:%s.membership", user->name,
-					 g->spec->bind_user_groups.items[i]), 0644,
-			 arena_text(g->arena, "{}\n"), false);
+		add_file(g,
+			 arena_format(g->arena, "%s:%s.membership", user->name,
+				      g->spec->bind_user_groups.items[i]),
+			 0644, arena_text(g->arena, "{}\n"), false);
 
-	home = list_grow(g->arena, (void **)&g->result->homes, &g->result->home_count,
-			 sizeof(*home));
+	home = list_grow(g->arena, (void **)&g->result->homes, &g->result->home_count, sizeof(*home));
 	*home = (struct guest_users_home){
 		.name = user->name,
 		.source = user->home,
@@ -247,7 +247,8 @@ static int take_id(struct gatherer *g, uint32_t *ret, const char *name)
 			return 0;
 		}
 	}
-	return fail_plain(-EBUSY, "cannot bind user '%s': the ids %u to %u are all in use in the tree",
+	return fail_plain(-EBUSY,
+			  "cannot bind user '%s': the ids %u to %u are all in use in the tree",
 			  name, FIRST_ID, LAST_ID);
 }
 
@@ -265,12 +266,16 @@ static int check_host(const struct gatherer *g, struct passwd_user *user, const 
 		return fail_plain(-EPERM, "cannot bind user '%s': not an account of a person", name);
 	r = passwd_find_group(g->arena, &group, host->group.data, host->group.size, name);
 	if (r < 0 || group.gid != user->gid)
-		return fail_plain(-EOPNOTSUPP, "cannot bind user '%s': the host has no group '%s' that is "
-					       "the user's own", name, name);
+		return fail_plain(-EOPNOTSUPP,
+				  "cannot bind user '%s': the host has no group '%s' that is "
+				  "the user's own",
+				  name, name);
 	if (!path_is_absolute(user->home) || !path_is_normal(user->home) ||
 	    text_equal(user->home, "/"))
-		return fail_plain(-EINVAL, "cannot bind user '%s': its home '%s' is no directory to "
-					   "share", name, user->home);
+		return fail_plain(-EINVAL,
+				  "cannot bind user '%s': its home '%s' is no directory to "
+				  "share",
+				  name, user->home);
 	return 0;
 }
 
@@ -284,13 +289,13 @@ static int check_tree(const struct gatherer *g, const char *name)
 		return fail_plain(-EBUSY, "cannot bind user '%s': the tree has a user of this name",
 				  name);
 	if (passwd_find_group(g->arena, &group, tree->group.data, tree->group.size, name) != -ENOENT)
-		return fail_plain(-EBUSY, "cannot bind user '%s': the tree has a group of this name",
-				  name);
+		return fail_plain(-EBUSY,
+				  "cannot bind user '%s': the tree has a group of this name", name);
 	return 0;
 }
 
 int guest_users_bind(struct arena *arena, struct guest_users_bound *ret, int root_fd,
-		      const struct spec *spec)
+		     const struct spec *spec)
 {
 	struct guest_users_bound result = { 0 };
 	struct gatherer g = {

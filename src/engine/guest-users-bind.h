@@ -36,6 +36,7 @@ struct guest_users_bound {
 	size_t home_count;
 };
 
-/* Ids are the lowest that the tree does not use, from 60514 on. Nothing asked for: no call is made. */
+/* Ids are the lowest that the tree does not use, from 60514 on. Nothing asked for: no call is
+ * made. */
 int guest_users_bind(struct arena *arena, struct guest_users_bound *ret, int root_fd,
-		      const struct spec *spec);
+		     const struct spec *spec);

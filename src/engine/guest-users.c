@@ -13,8 +13,7 @@
 #include "io/file.h"
 #include "kernel/resolve.h"
 
-int guest_users_read(struct arena *arena, char **ret, size_t *ret_size, int root_fd,
-		     const char *path)
+int guest_users_read(struct arena *arena, char **ret, size_t *ret_size, int root_fd, const char *path)
 {
 	autoclose int fd = -EBADF;
 
@@ -28,8 +27,8 @@ static int explain_read(int r, const char *path)
 {
 	switch (r) {
 	case -EBADFD:
-		return fail_plain(r, "cannot look up users in the tree: its '%s' is not a regular file",
-				  path);
+		return fail_plain(
+			r, "cannot look up users in the tree: its '%s' is not a regular file", path);
 	case -EFBIG:
 	case -E2BIG:
 		return fail_plain(r, "cannot look up users in the tree: its '%s' is absurdly large",
@@ -90,11 +89,13 @@ int guest_users_find(struct arena *arena, struct guest_user *ret, int root_fd, c
 	if (r >= 0)
 		r = passwd_find_user(arena, &found, &uid, text, size, name);
 	if (r == -EINVAL)
-		return fail_input("cannot run as user '%s': this is neither a user name nor a number "
-				  "of one", name);
+		return fail_input(
+			"cannot run as user '%s': this is neither a user name nor a number "
+			"of one",
+			name);
 	if (r == -ENOENT)
-		return fail_plain(r, "cannot run as user '%s': the tree's /etc/passwd has no such user",
-				  name);
+		return fail_plain(
+			r, "cannot run as user '%s': the tree's /etc/passwd has no such user", name);
 	if (r < 0)
 		return explain_read(r, "/etc/passwd");
 

@@ -24,7 +24,8 @@ struct guest_user {
 	const char *shell; /* absolute; NULL: none given */
 };
 
-/* NAME: a user name or a decimal uid of the tree (digits are never a name); NULL, "", "root" and "0": root. */
+/* NAME: a user name or a decimal uid of the tree (digits are never a name); NULL, "", "root" and
+ * "0": root. */
 int guest_users_find(struct arena *arena, struct guest_user *ret, int root_fd, const char *name);
 
 /* The tree's PATH as text: a regular file of at most PASSWD_SIZE_MAX, opened without waiting. A NUL

@@ -19,5 +19,4 @@ const char *host_environment(const char *const *environment, const char *name);
 
 /* Directory of this user's runtime state: "/run/redd", or below
  * XDG_RUNTIME_DIR. NULL: a normal user without one. Text only: nothing is created. */
-char *host_runtime_directory(struct arena *arena, unsigned int uid,
-			     const char *const *environment);
+char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *const *environment);

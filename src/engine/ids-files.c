@@ -163,8 +163,7 @@ char *ids_files_user_name(struct arena *arena, const char *passwd, uint32_t uid)
 	uint32_t id;
 
 	while (next_line(&passwd, fields, &count))
-		if (count >= 3 && field_number(&fields[2], &id) && id == uid &&
-		    fields[0].length > 0)
+		if (count >= 3 && field_number(&fields[2], &id) && id == uid && fields[0].length > 0)
 			return arena_text_n(arena, fields[0].text, fields[0].length);
 	return NULL;
 }

@@ -51,11 +51,11 @@ static int named_range(struct ids *ids, const struct spec *spec, const struct id
 {
 	if (!ids_files_owns(files->subuid, name, uid, spec->uid_base, spec->uid_range) ||
 	    !ids_files_owns(files->subgid, name, uid, spec->uid_base, spec->uid_range))
-		return fail_plain(-EPERM, "cannot use the ids %u+%u: /etc/subuid and /etc/subgid do "
-					  "not give them to user %u", spec->uid_base,
-				  spec->uid_range, uid);
-	ids->uids[0] = ids->gids[0] =
-		(struct ids_extent){ 0, spec->uid_base, spec->uid_range };
+		return fail_plain(-EPERM,
+				  "cannot use the ids %u+%u: /etc/subuid and /etc/subgid do "
+				  "not give them to user %u",
+				  spec->uid_base, spec->uid_range, uid);
+	ids->uids[0] = ids->gids[0] = (struct ids_extent){ 0, spec->uid_base, spec->uid_range };
 	ids->uid_count = ids->gid_count = 1;
 	return 0;
 }
@@ -101,9 +101,10 @@ int ids_outer_unprivileged(struct arena *arena, struct ids *ids, const struct sp
 		ids->range += MIN(ids->uids[1].count, ids->gids[1].count);
 	ids->rung = ids->range > 1 ? RUNG_SUBORDINATE : RUNG_SINGLE;
 	if (ids->rung == RUNG_SINGLE)
-		log_debug("one id only: %s", !ids->newuidmap || !ids->newgidmap
-						     ? "newuidmap and newgidmap are not installed"
-						     : "/etc/subuid or /etc/subgid has none for this user");
+		log_debug("one id only: %s",
+			  !ids->newuidmap || !ids->newgidmap
+				  ? "newuidmap and newgidmap are not installed"
+				  : "/etc/subuid or /etc/subgid has none for this user");
 	return 0;
 }
 
@@ -209,11 +210,15 @@ static const char *why_not(const char *place)
 int ids_explain_map(int code, const char *place)
 {
 	if (code == -EPERM)
-		fail_plain(code, "cannot map the owners of '%s': its file system belongs to an outer "
-				 "user namespace", place);
+		fail_plain(code,
+			   "cannot map the owners of '%s': its file system belongs to an outer "
+			   "user namespace",
+			   place);
 	else if (code == -ENOSYS)
-		fail_plain(code, "cannot map the owners of '%s': the kernel cannot (Linux 5.12 can), "
-				 "or its calls are forbidden here", place);
+		fail_plain(code,
+			   "cannot map the owners of '%s': the kernel cannot (Linux 5.12 can), "
+			   "or its calls are forbidden here",
+			   place);
 	else
 		fail_plain(code, "cannot map the owners of '%s': %s cannot do it", place,
 			   why_not(place));

@@ -114,7 +114,8 @@ static int tree_base(uint32_t *ret, int root_fd)
 	if ((st.st_uid & UINT32_C(0xFFFF0000)) != (st.st_gid & UINT32_C(0xFFFF0000)))
 		return fail_input("cannot tell the id range of the tree: its top belongs to user "
 				  "%u but to group %u (try --private-users-ownership=off "
-				  "--private-users=BASE)", st.st_uid, st.st_gid);
+				  "--private-users=BASE)",
+				  st.st_uid, st.st_gid);
 	*ret = st.st_uid & UINT32_C(0xFFFF0000);
 	return 0;
 }
@@ -132,26 +133,31 @@ static int decide_ownership(struct ids *ids, enum ownership_mode mode, uint32_t 
 	if (mode == OWNERSHIP_FOREIGN || (is_auto(mode) && of_tree == IDS_FOREIGN)) {
 		if (of_tree != IDS_FOREIGN)
 			return fail_input("cannot use --private-users-ownership=foreign: the tree "
-					  "does not belong to the foreign range %u", IDS_FOREIGN);
+					  "does not belong to the foreign range %u",
+					  IDS_FOREIGN);
 		ids->map = true;
 		ids->map_from = IDS_FOREIGN;
 	} else if (mode == OWNERSHIP_CHOWN) {
 		if ((ids->base & 0xFFFF) != 0 || ids->range != RANGE)
 			return fail_input("cannot change the owners of the tree to %u+%u: "
 					  "--private-users-ownership=chown needs a range of 65536 "
-					  "that begins at a multiple of it", ids->base, ids->range);
+					  "that begins at a multiple of it",
+					  ids->base, ids->range);
 		ids->chown = of_tree != ids->base;
 	} else if (mode == OWNERSHIP_MAP && shifted) {
 		return fail_input("cannot map the owners of the tree: they are in the range of %u, "
-				  "not of 0 (try --private-users-ownership=off)", of_tree);
+				  "not of 0 (try --private-users-ownership=off)",
+				  of_tree);
 	} else if (mode == OWNERSHIP_MAP || (is_auto(mode) && !shifted)) {
 		/* Base 0: what would be mapped is what there is. */
 		ids->map = ids->base != 0 || ids->range != RANGE;
 	} else if (is_auto(mode) && of_tree != ids->base) {
-		return fail_plain(-EBUSY, "cannot give the container the range %u that the tree "
-					  "belongs to: it is in use, or none to pick from (try "
-					  "--private-users-ownership=chown to move the tree to "
-					  "another range)", of_tree);
+		return fail_plain(-EBUSY,
+				  "cannot give the container the range %u that the tree "
+				  "belongs to: it is in use, or none to pick from (try "
+				  "--private-users-ownership=chown to move the tree to "
+				  "another range)",
+				  of_tree);
 	}
 	ids->rung = ids->map ? RUNG_IDMAPPED : RUNG_SHIFTED;
 	return 0;
@@ -229,8 +235,9 @@ int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, cons
 	int r;
 
 	if (spec->userns == USERNS_MANAGED)
-		return fail_input("cannot use --private-users=managed: taking ids from "
-				  "systemd-nsresourced is not built yet (try --private-users=pick)");
+		return fail_input(
+			"cannot use --private-users=managed: taking ids from "
+			"systemd-nsresourced is not built yet (try --private-users=pick)");
 	if (host->uid != 0) {
 		r = ids_outer_unprivileged(arena, &ids, spec, host);
 	} else if (spec->userns == USERNS_NO) {

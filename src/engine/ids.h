@@ -28,18 +28,22 @@ struct ids_extent {
 
 struct ids {
 	enum userns_rung rung;
-	uint32_t base, range; /* host id of container id 0; how many follow (the shorter of uid, gid) */
+	uint32_t base,
+		range; /* host id of container id 0; how many follow (the shorter of uid, gid) */
 	struct ids_extent uids[IDS_EXTENTS], gids[IDS_EXTENTS];
 	size_t uid_count, gid_count;
 	const char *newuidmap, *newgidmap; /* RUNG_SUBORDINATE: paths of the helpers */
-	bool map, chown;	/* what happens to the tree's owners */
-	uint32_t map_from;	/* id on disk that becomes `base`: 0, or IDS_FOREIGN */
-	const char *text;	/* for the plan: "own range 1234567…" */
+	bool map, chown;		   /* what happens to the tree's owners */
+	uint32_t map_from;		   /* id on disk that becomes `base`: 0, or IDS_FOREIGN */
+	const char *text;		   /* for the plan: "own range 1234567…" */
 	int lock_fd;
 	const char *lock_path;
 };
 
-#define IDS_EMPTY { .lock_fd = -EBADF }
+#define IDS_EMPTY                 \
+	{                         \
+		.lock_fd = -EBADF \
+	}
 
 /* ROOT_FD: the tree's top, for its owner. RECORD may be NULL (--print-plan): no lock is taken. */
 int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, const struct host *host,

@@ -49,7 +49,8 @@ static bool is_mount_point(int fd, const char *path)
 {
 	struct statx sx;
 
-	return statx(fd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) == 0 &&
+	return statx(fd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) ==
+		       0 &&
 	       sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
@@ -65,10 +66,12 @@ static int decline(struct host *host, bool *ret_skip, const struct spec *spec, i
 		   const char *why)
 {
 	if (spec->link_journal != JOURNAL_AUTO && !spec->link_journal_try)
-		return fail_plain(code, "cannot link the journal of machine '%s': %s (try "
-					"--link-journal=no)", spec->machine, why);
-	log_warning("the journal of machine '%s' is not linked: %s, going on without", spec->machine,
-		    why);
+		return fail_plain(code,
+				  "cannot link the journal of machine '%s': %s (try "
+				  "--link-journal=no)",
+				  spec->machine, why);
+	log_warning("the journal of machine '%s' is not linked: %s, going on without",
+		    spec->machine, why);
 	host->journal_exists = false;
 	host->journal_machine = NULL;
 	*ret_skip = true;

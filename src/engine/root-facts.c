@@ -23,9 +23,8 @@
 
 static bool exists(int fd, const char *path)
 {
-	int found = resolve_open(fd, path, O_PATH);
+	autoclose int found = resolve_open(fd, path, O_PATH);
 
-	fd_close(&found);
 	return found >= 0;
 }
 
@@ -35,9 +34,12 @@ static const struct {
 	const char *name;
 	size_t offset;
 } top_names[] = {
-#define TOP(name) { #name, offsetof(struct root_facts, has_##name) }
-	TOP(bin), TOP(sbin), TOP(lib), TOP(lib64), TOP(root), TOP(usr), TOP(var), TOP(etc),
-	TOP(proc), TOP(sys), TOP(dev), TOP(run),
+#define TOP(name)                                              \
+	{                                                      \
+#name, offsetof(struct root_facts, has_##name) \
+	}
+	TOP(bin), TOP(sbin), TOP(lib),	TOP(lib64), TOP(root), TOP(usr),
+	TOP(var), TOP(etc),  TOP(proc), TOP(sys),   TOP(dev),  TOP(run),
 #undef TOP
 };
 
@@ -92,8 +94,7 @@ static void gather_usr(struct arena *arena, struct root_facts *facts, int top_fd
 	facts->usr_lib64 = exists(top_fd, "/usr/lib64");
 	facts->loader_in_lib64 = facts->usr_lib64 &&
 				 has_in(arena, top_fd, "/usr/lib64", host->loader);
-	facts->has_loader = facts->loader_in_lib64 ||
-			    has_in(arena, top_fd, "/usr/lib", host->loader);
+	facts->has_loader = facts->loader_in_lib64 || has_in(arena, top_fd, "/usr/lib", host->loader);
 }
 
 /* ---- /etc ---- */
@@ -133,9 +134,9 @@ static void gather_etc(struct arena *arena, struct root_facts *facts, int top_fd
 	if (etc < 0)
 		return;
 	if (is_resolv_conf_asked(spec->resolv_conf))
-		facts->has_resolv_conf_link =
-			fstatat(etc, "resolv.conf", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			S_ISLNK(st.st_mode);
+		facts->has_resolv_conf_link = fstatat(etc, "resolv.conf", &st,
+						      AT_SYMLINK_NOFOLLOW) == 0 &&
+					      S_ISLNK(st.st_mode);
 	if (spec->timezone == TIMEZONE_OFF)
 		return;
 	facts->localtime_target = link_text(arena, etc, "localtime");
@@ -209,13 +210,17 @@ int root_facts_check(int top_fd, const char *path, const struct spec *spec)
 		if (spec->no_os_release_check || exists(top_fd, "/etc/os-release") ||
 		    exists(top_fd, "/usr/lib/os-release"))
 			return 0;
-		return fail_plain(-ENOENT, "cannot boot '%s': it has no /etc/os-release and no "
-					   "/usr/lib/os-release, so it is no OS tree (leave out "
-					   "--boot to run a program in it, or set "
-					   "SYSTEMD_NSPAWN_CHECK_OS_RELEASE=0)", path);
+		return fail_plain(-ENOENT,
+				  "cannot boot '%s': it has no /etc/os-release and no "
+				  "/usr/lib/os-release, so it is no OS tree (leave out "
+				  "--boot to run a program in it, or set "
+				  "SYSTEMD_NSPAWN_CHECK_OS_RELEASE=0)",
+				  path);
 	}
 	if (fstatat(top_fd, "usr", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	return fail_plain(-ENOENT, "cannot run a container from '%s': it has no /usr, so it is no OS "
-				   "tree (is this the right directory?)", path);
+	return fail_plain(-ENOENT,
+			  "cannot run a container from '%s': it has no /usr, so it is no OS "
+			  "tree (is this the right directory?)",
+			  path);
 }

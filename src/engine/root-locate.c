@@ -38,15 +38,19 @@ static int find_by_name(struct arena *arena, struct spec *spec, const struct rea
 	if (r == -ENOENT) {
 		const char *pool = find_pool_path(arena, spec->machine, &scope);
 
-		return fail_plain(r, "cannot find an image for machine '%s' (make one at '%s', or give "
-				     "its place with --directory=)", spec->machine,
-				  pool ? pool : "$HOME/.local/state/machines");
+		return fail_plain(
+			r,
+			"cannot find an image for machine '%s' (make one at '%s', or give "
+			"its place with --directory=)",
+			spec->machine, pool ? pool : "$HOME/.local/state/machines");
 	}
 	if (r < 0)
 		return fail(r, "cannot look for an image for machine '%s'", spec->machine);
 	if (found.kind != FIND_DIRECTORY)
-		return fail_plain(-EOPNOTSUPP, "cannot run the disk image '%s': disk images are not "
-					       "built yet (unpack it into a directory)", found.path);
+		return fail_plain(-EOPNOTSUPP,
+				  "cannot run the disk image '%s': disk images are not "
+				  "built yet (unpack it into a directory)",
+				  found.path);
 	spec->directory = found.path;
 	if (found.read_only && spec->ephemeral != TRISTATE_YES) {
 		spec->read_only = TRISTATE_YES;
@@ -69,7 +73,8 @@ static int locate_template(struct arena *arena, struct spec *spec, const struct 
 	}
 	if (!spec->machine)
 		return fail_input("cannot use --template=%s: say where the new tree goes with "
-				  "--directory= or --machine=", spec->template);
+				  "--directory= or --machine=",
+				  spec->template);
 	spec->directory = find_pool_path(arena, spec->machine, &scope);
 	if (!spec->directory)
 		return fail_input("cannot use --template=%s: HOME is not set, give --directory=",

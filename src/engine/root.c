@@ -35,8 +35,10 @@ static int open_tree(const char *path)
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOTDIR)
-		return fail_plain(-ENOTDIR, "cannot use the tree '%s': it is not a directory (a disk "
-					    "image is given with --image=)", path);
+		return fail_plain(-ENOTDIR,
+				  "cannot use the tree '%s': it is not a directory (a disk "
+				  "image is given with --image=)",
+				  path);
 	return fail(-errno, "cannot open the tree '%s'", path);
 }
 
@@ -77,7 +79,7 @@ static int make_from_template(struct arena *arena, struct root *root, const stru
 		return 0;
 	}
 	template = open_tree(spec->template);
-	if (template < 0)
+	if (template <0)
 		return template;
 	if (record) {
 		growing = snapshot_template_path(arena, spec->directory, record->tag);
@@ -190,9 +192,11 @@ static int gather(struct arena *arena, struct root *root, const struct spec *spe
 	if (spec->start == START_BOOT) {
 		r = guest_init_find(arena, &root->init, top);
 		if (r < 0)
-			return fail_plain(r, "cannot boot '%s': there is no /usr/lib/systemd/systemd, "
-					     "/lib/systemd/systemd or /sbin/init in it (install an "
-					     "init there, or leave out --boot)", root->facts.path);
+			return fail_plain(r,
+					  "cannot boot '%s': there is no /usr/lib/systemd/systemd, "
+					  "/lib/systemd/systemd or /sbin/init in it (install an "
+					  "init there, or leave out --boot)",
+					  root->facts.path);
 		root->facts.program = root->init.program;
 	}
 	return root_facts_gather(arena, &root->facts, top, spec, host);
@@ -265,7 +269,9 @@ void root_warn_no_login(struct arena *arena, const struct root *root, const stru
 	if (spec->start != START_BOOT || has_login_credential(spec) || spec->bind_users.count > 0 ||
 	    guest_users_can_log_in(arena, root->fd))
 		return;
-	log_notice("nobody can log in to '%s': no account of its tree has a password. Give one with "
-		   "--set-credential=passwd.hashed-password.root:HASH, or open a shell with "
-		   "'machinectl shell %s'", spec->machine, spec->machine);
+	log_notice(
+		"nobody can log in to '%s': no account of its tree has a password. Give one with "
+		"--set-credential=passwd.hashed-password.root:HASH, or open a shell with "
+		"'machinectl shell %s'",
+		spec->machine, spec->machine);
 }

@@ -1,10 +1,9 @@
 /* engine/root - the tree the container will see as "/".
  *
- * root_locate() (engine/root-locate) ran before, and said where the tree is.
- * root_open() locks the tree, makes the snapshot, checks that it is an OS tree and gathers what planning needs to
- * know, all below one O_PATH descriptor. Nothing of the tree is run or
- * loaded, and no symbolic link of it leads out. Supervisor, before the
- * payload exists. Speaking.
+ * root_locate() (engine/root-locate) ran before, and said where the tree is. root_open() locks
+ * the tree, makes the snapshot, checks that it is an OS tree and gathers what planning needs to
+ * know, all below one O_PATH descriptor. Nothing of the tree is run or loaded, and no symbolic
+ * link of it leads out. Supervisor, before the payload exists. Speaking.
  */
 #pragma once
 #include "engine/guest-init.h"
@@ -23,7 +22,10 @@ struct root {
 	struct guest_init init; /* --boot: how to ask it to stop */
 };
 
-#define ROOT_EMPTY { .fd = -EBADF, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY }
+#define ROOT_EMPTY                                                           \
+	{                                                                    \
+		.fd = -EBADF, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY \
+	}
 
 /* RECORD may be NULL (--print-plan): then nothing is locked, made or written. */
 int root_open(struct arena *arena, struct root *ret, const struct spec *spec,

@@ -34,10 +34,11 @@ static size_t list_places(struct arena *arena, struct place places[PLACES],
 		runtime = host_environment(facts->environment, "XDG_RUNTIME_DIR");
 		if (!text_empty(home))
 			places[count++] = (struct place){
-				path_join(arena, home, ".config/systemd/nspawn"), true };
+				path_join(arena, home, ".config/systemd/nspawn"), true
+			};
 		if (!text_empty(runtime))
-			places[count++] = (struct place){
-				path_join(arena, runtime, "systemd/nspawn"), true };
+			places[count++] =
+				(struct place){ path_join(arena, runtime, "systemd/nspawn"), true };
 	}
 	if (root->beside)
 		places[count++] = (struct place){ arena_text(arena, root->beside), false };
@@ -63,10 +64,12 @@ int settings_file_load(struct arena *arena, struct spec *spec, const struct read
 		if (r == -ENOENT || r == -ENOTDIR)
 			continue;
 		if (r == -EFBIG)
-			return fail_plain(r, "cannot use the settings file '%s': it is larger than %d KiB",
-					  path, NSPAWN_FILE_LIMIT / 1024);
+			return fail_plain(
+				r, "cannot use the settings file '%s': it is larger than %d KiB",
+				path, NSPAWN_FILE_LIMIT / 1024);
 		if (r < 0)
-			return fail(r, "cannot read the settings file '%s' (try --settings=no)", path);
+			return fail(r, "cannot read the settings file '%s' (try --settings=no)",
+				    path);
 		log_debug("settings come from '%s'", path);
 		return nspawn_file_parse(arena, spec, facts, text, size, path,
 					 places[i].trusted || spec->settings == SETTINGS_TRUSTED);

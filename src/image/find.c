@@ -15,8 +15,8 @@
 static void search_path(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
 {
 	static const char *const system[] = {
-		"/etc/machines",	  "/run/machines",	     SYSTEM_POOL,
-		"/var/lib/container",	  "/usr/local/lib/machines", "/usr/lib/machines",
+		"/etc/machines",      "/run/machines",		 SYSTEM_POOL,
+		"/var/lib/container", "/usr/local/lib/machines", "/usr/lib/machines",
 	};
 
 	if (scope->uid == 0) {

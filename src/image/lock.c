@@ -36,8 +36,7 @@ int lock_file(int dir_fd, const char *path, bool exclusive)
 		int r;
 
 		fd = openat(dir_fd, path,
-			    O_CREAT | O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
-			    0600);
+			    O_CREAT | O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return -errno;
 		r = try_lock(fd, exclusive);
@@ -47,8 +46,8 @@ int lock_file(int dir_fd, const char *path, bool exclusive)
 			return -errno;
 		if (!S_ISREG(st.st_mode))
 			return -EBADFD;
-		/* The holder before us unlinks the file before it lets go: a lock on a file that has no
-		 * name any more excludes nobody. */
+		/* The holder before us unlinks the file before it lets go: a lock on a file that
+		 * has no name any more excludes nobody. */
 		if (st.st_nlink > 0)
 			return take_fd(&fd);
 	}
@@ -112,8 +111,8 @@ static int busy(const char *path, bool exclusive)
 	return -EBUSY;
 }
 
-int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd,
-	      bool exclusive, bool global)
+int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
+	      bool global)
 {
 	struct lock lock = LOCK_EMPTY;
 	struct stat st;
@@ -149,8 +148,8 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
 
 void lock_release(struct lock *lock)
 {
-	/* Unlinked while still held, so that the next one's re-check sees it. A file that others may
-	 * share stays. */
+	/* Unlinked while still held, so that the next one's re-check sees it. A file that others
+	 * may share stays. */
 	if (lock->exclusive && lock->global_fd >= 0 && lock->global_path)
 		(void)unlink(lock->global_path);
 	if (lock->exclusive && lock->local_fd >= 0 && lock->local_path)

@@ -16,13 +16,16 @@ struct lock {
 	bool exclusive;
 };
 
-#define LOCK_EMPTY { .local_fd = -EBADF, .global_fd = -EBADF }
+#define LOCK_EMPTY                                      \
+	{                                               \
+		.local_fd = -EBADF, .global_fd = -EBADF \
+	}
 
 /* Lock the tree at PATH, which TREE_FD (O_PATH is enough) refers to.
  * -EBUSY: somebody has it; the sentence says what to try.
  * "/" can be shared (a no-op), never had alone. */
-int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd,
-	      bool exclusive, bool global);
+int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
+	      bool global);
 
 /* Removes the files of an exclusive lock. Accepts the empty lock. */
 void lock_release(struct lock *lock);

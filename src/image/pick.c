@@ -116,8 +116,8 @@ static bool cut_architecture(char *version, const char *machine)
 	static const struct {
 		const char *word, *machine;
 	} words[] = {
-		{ "x86-64", "x86_64" }, { "arm64", "aarch64" },	 { "riscv64", "riscv64" },
-		{ "s390x", "s390x" },	{ "ppc64-le", "ppc64le" }, { "x86", "i686" },
+		{ "x86-64", "x86_64" }, { "arm64", "aarch64" },		  { "riscv64", "riscv64" },
+		{ "s390x", "s390x" },	{ "ppc64-le", "ppc64le" },	  { "x86", "i686" },
 		{ "arm", "armv7l" },	{ "loongarch64", "loongarch64" },
 	};
 	char *word = strrchr(version, '_');

@@ -56,8 +56,7 @@ static bool can_be_upper(const char *directory)
 	case OVERLAYFS_SUPER_MAGIC:
 	case NFS_SUPER_MAGIC:
 	case FUSE_SUPER_MAGIC:
-	case V9FS_MAGIC:
-		return false;
+	case V9FS_MAGIC: return false;
 	}
 	return true;
 }
@@ -129,8 +128,8 @@ static int snapshot_btrfs(int parent_fd, const char *name, int tree_fd)
 	return source < 0 ? source : btrfs_snapshot(parent_fd, name, source);
 }
 
-/* A copy can take minutes and is the one thing here worth interrupting. The flag is of this file, as
- * a signal handler has no other way to be heard; it is only set while a copy runs. */
+/* A copy can take minutes and is the one thing here worth interrupting. The flag is of this
+ * file, as a signal handler has no other way to be heard; it is only set while a copy runs. */
 static volatile int interrupted;
 
 static void on_interrupt(int number)

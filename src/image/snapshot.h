@@ -20,7 +20,10 @@ struct snapshot {
 	const char *name; /* below parent_fd; removed by snapshot_done() */
 };
 
-#define SNAPSHOT_EMPTY { .parent_fd = -EBADF }
+#define SNAPSHOT_EMPTY              \
+	{                           \
+		.parent_fd = -EBADF \
+	}
 
 /* True: a btrfs snapshot of the tree is possible. */
 bool snapshot_can_btrfs(int tree_fd);

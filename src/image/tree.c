@@ -15,7 +15,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 
-#define DEPTH_MAX 400 /* two descriptors each, of the usual 1024 */
+#define DEPTH_MAX 400			   /* two descriptors each, of the usual 1024 */
 #define ATTRIBUTES_MAX ((size_t)64 * 1024) /* XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel */
 
 /* A file with several names that has been copied once: where its copy is. */
@@ -23,7 +23,7 @@ struct link {
 	struct link *next;
 	dev_t device;
 	ino_t inode;
-	char *path;   /* of the copy, relative to the top */
+	char *path; /* of the copy, relative to the top */
 };
 
 #define BUCKETS 4096
@@ -196,7 +196,8 @@ static int copy_directory(struct copy *copy, int to_dir, int from_dir, const cha
 	if (statx(from, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &sx) < 0)
 		return -errno;
 	if (copy->mount && sx.stx_mnt_id != copy->mount)
-		return copy_metadata(copy, to, from, &st); /* a mount point: nothing of what covers it */
+		return copy_metadata(copy, to, from,
+				     &st); /* a mount point: nothing of what covers it */
 
 	sprintf(copy->path + used, "%s/", name);
 	copy->depth++;

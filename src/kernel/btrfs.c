@@ -28,9 +28,8 @@ bool btrfs_is_subvolume(int fd)
 	struct statfs fs;
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) &&
-	       st.st_ino == BTRFS_FIRST_FREE_OBJECTID && fstatfs(fd, &fs) == 0 &&
-	       fs.f_type == BTRFS_SUPER_MAGIC;
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_ino == BTRFS_FIRST_FREE_OBJECTID &&
+	       fstatfs(fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC;
 }
 
 static int snapshot_one(int parent_fd, const char *name, int source_fd)
@@ -114,8 +113,8 @@ static int snapshot_all_nested(int snapshot_fd, int source_fd, int depth)
 	while (more && r >= 0) {
 		more = false;
 		if (ioctl(source_fd, BTRFS_IOC_GET_SUBVOL_ROOTREF, refs) < 0) {
-			/* More than fit: the next call goes on behind them. Before Linux 4.18 nobody
-			 * can tell, and nested ones stay empty. */
+			/* More than fit: the next call goes on behind them. Before Linux 4.18
+			 * nobody can tell, and nested ones stay empty. */
 			more = errno == EOVERFLOW;
 			r = more || errno == ENOTTY ? 0 : -errno;
 			if (!more)

@@ -116,8 +116,7 @@ static int remove_lock(const char *path)
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0 ||
-	    record_try_lock(fd) < 0)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0 || record_try_lock(fd) < 0)
 		return 0;
 	if (lstat(path, &named) == 0 && named.st_dev == st.st_dev && named.st_ino == st.st_ino)
 		(void)unlink(path);
@@ -140,8 +139,8 @@ static bool mount_has_source(const char *mountinfo, const char *place, const cha
 			continue;
 		text_split(&scratch, &after, tail + 3, " ");
 		text_split(&scratch, &before, lines.items[i], " ");
-		found = before.count > 4 && after.count > 1 &&
-			text_equal(before.items[4], place) && text_ends(after.items[1], tag);
+		found = before.count > 4 && after.count > 1 && text_equal(before.items[4], place) &&
+			text_ends(after.items[1], tag);
 	}
 	arena_done(&scratch);
 	return found;
@@ -205,7 +204,8 @@ static int undo_all(const char *name, const struct record_content *content)
 			r = undo(content, i);
 			if (r < 0)
 				log_warning("cannot clean up '%s' after machine '%s': %s, going on "
-					    "without", content->notes[i].value, name, strerror(-r));
+					    "without",
+					    content->notes[i].value, name, strerror(-r));
 			if (r < 0 && first == 0)
 				first = r;
 		}
@@ -265,8 +265,7 @@ static int open_records(const char *runtime)
 	struct arena scratch = { 0 };
 	int fd;
 
-	fd = open(arena_format(&scratch, "%s/machines", runtime),
-		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(arena_format(&scratch, "%s/machines", runtime), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	arena_done(&scratch);
 	return fd < 0 ? -errno : fd;
 }

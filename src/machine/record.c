@@ -69,8 +69,10 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 			return fail(-errno, "cannot make the record of machine '%s'", name);
 		r = record_try_lock(fd);
 		if (r == -EBUSY)
-			return fail_plain(r, "cannot start machine '%s': one of this name is running "
-					     "(choose another with --machine=)", name);
+			return fail_plain(r,
+					  "cannot start machine '%s': one of this name is running "
+					  "(choose another with --machine=)",
+					  name);
 		if (r < 0)
 			return fail(r, "cannot lock the record of machine '%s'", name);
 		if (fstat(fd, &st) < 0)
@@ -80,7 +82,8 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		if (st.st_size > 0) {
 			r = reap_content(arena, name, fd);
 			if (r < 0)
-				return fail_in(r, "cannot clean up after the last run of machine '%s'",
+				return fail_in(r,
+					       "cannot clean up after the last run of machine '%s'",
 					       name);
 			if (ftruncate(fd, 0) < 0)
 				return fail(-errno, "cannot empty the record of machine '%s'", name);

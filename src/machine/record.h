@@ -44,7 +44,10 @@ struct record {
 	char buffer[256]; /* of record_note_later() */
 };
 
-#define RECORD_EMPTY { .fd = -EBADF, .dir_fd = -EBADF }
+#define RECORD_EMPTY                           \
+	{                                      \
+		.fd = -EBADF, .dir_fd = -EBADF \
+	}
 
 /* Make NAME's record below RUNTIME (see host_runtime_directory()) and hold it. A dead record of
  * this name is reaped first. -EBUSY: the machine is running. */
@@ -59,7 +62,8 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 /* The payload's identity; START from process_start_time(). */
 int record_leader(struct record *record, pid_t pid, uint64_t start);
 
-/* The machine is gone and with it all that was noted: remove the record. Accepts the empty record. */
+/* The machine is gone and with it all that was noted: remove the record. Accepts the empty
+ * record. */
 void record_remove(struct record *record);
 
 /* Close without removing (in a child, or to leave a crash behind in tests). */

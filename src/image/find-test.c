@@ -1,0 +1,89 @@
+#include "image/find.h"
+
+#include "base/arena.h"
+#include "io/dir.h"
+#include "kernel/fixture.h"
+
+static struct arena arena;
+static const struct find_scope user = { .uid = 1000, .runtime = "/mnt/run", .home = "/mnt/home" };
+
+static void make(const char *path)
+{
+	ck_assert_int_ge(dir_make_all(path, 0755), 0);
+}
+
+START_TEST(a_users_machines_are_below_the_home)
+{
+	struct found found;
+
+	fixture_enter(0);
+	ck_assert_int_eq(find_image(&arena, &found, "web", &user), -ENOENT);
+	make("/mnt/home/.local/state/machines/web");
+	ck_assert_int_eq(find_image(&arena, &found, "web", &user), 0);
+	ck_assert_str_eq(found.path, "/mnt/home/.local/state/machines/web");
+	ck_assert_int_eq(found.kind, FIND_DIRECTORY);
+	ck_assert(!found.read_only);
+	make("/mnt/run/machines/web");
+	ck_assert_int_eq(find_image(&arena, &found, "web", &user), 0);
+	ck_assert_str_eq(found.path, "/mnt/run/machines/web");
+	ck_assert_str_eq(find_pool_path(&arena, "new", &user),
+			 "/mnt/home/.local/state/machines/new");
+}
+END_TEST
+
+START_TEST(disk_images_and_versions_are_found)
+{
+	struct found found;
+
+	fixture_enter(0);
+	make("/mnt/run/machines/web.v/web_1");
+	make("/mnt/run/machines/web.v/web_2");
+	fixture_write("/mnt/run/machines/disk.raw", "");
+	fixture_write("/mnt/run/machines/plain", "");
+	ck_assert_int_eq(find_image(&arena, &found, "web", &user), 0);
+	ck_assert_str_eq(found.path, "/mnt/run/machines/web.v/web_2");
+	ck_assert_int_eq(find_image(&arena, &found, "disk", &user), 0);
+	ck_assert_int_eq(found.kind, FIND_RAW);
+	ck_assert_int_eq(find_image(&arena, &found, "plain", &user), -ENOENT);
+}
+END_TEST
+
+START_TEST(the_systems_directories_come_in_order)
+{
+	struct find_scope root = { 0 };
+	struct found found;
+
+	if (!fixture_enter_as_root())
+		return;
+	ck_assert_int_eq(mount("tmpfs", "/run", "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(mount("tmpfs", "/var/lib", "tmpfs", 0, NULL), 0);
+	make("/var/lib/machines/web");
+	ck_assert_int_eq(find_image(&arena, &found, "web", &root), 0);
+	ck_assert_str_eq(found.path, "/var/lib/machines/web");
+	make("/run/machines");
+	ck_assert_int_eq(symlink("/mnt", "/run/machines/web"), 0);
+	ck_assert_int_eq(find_image(&arena, &found, "web", &root), 0);
+	ck_assert_str_eq(found.path, "/run/machines/web");
+}
+END_TEST
+
+START_TEST(names_that_lead_elsewhere_are_refused)
+{
+	static const char *const names[] = { "", ".", "..", "../x", "a/b", ".#web", "/etc" };
+	struct found found;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ck_assert_int_eq(find_image(&arena, &found, names[i], &user), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *cases = tcase_create("find");
+
+	tcase_add_test(cases, a_users_machines_are_below_the_home);
+	tcase_add_test(cases, disk_images_and_versions_are_found);
+	tcase_add_test(cases, the_systems_directories_come_in_order);
+	tcase_add_test(cases, names_that_lead_elsewhere_are_refused);
+	return fixture_run(cases, "image/find");
+}

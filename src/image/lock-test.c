@@ -1,0 +1,132 @@
+#include "image/lock.h"
+
+#include <sys/wait.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "io/fd.h"
+#include "kernel/fixture.h"
+
+static struct arena arena;
+
+static int tree(void)
+{
+	ck_assert(fixture_enter_as_root());
+	ck_assert_int_eq(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"), 0);
+	ck_assert_int_eq(mkdir("/mnt/web", 0755), 0);
+	return fixture_open("/mnt/web");
+}
+
+START_TEST(two_cannot_write_one_tree)
+{
+	struct lock first = LOCK_EMPTY, second = LOCK_EMPTY;
+	autoclose int fd = tree();
+
+	ck_assert_int_eq(lock_take(&arena, &first, "/mnt/web", fd, true, true), 0);
+	ck_assert_int_eq(access("/mnt/.#web.lck", F_OK), 0);
+	ck_assert_int_eq(lock_take(&arena, &second, "/mnt/web", fd, true, true), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "/mnt/web"));
+	ck_assert_int_eq(lock_take(&arena, &second, "/mnt/web", fd, false, true), -EBUSY);
+	lock_release(&first);
+	ck_assert_int_lt(access("/mnt/.#web.lck", F_OK), 0);
+	ck_assert_int_eq(lock_take(&arena, &second, "/mnt/web", fd, true, true), 0);
+	lock_release(&second);
+}
+END_TEST
+
+START_TEST(many_may_read_one_tree)
+{
+	struct lock first = LOCK_EMPTY, second = LOCK_EMPTY, writer = LOCK_EMPTY;
+	autoclose int fd = tree();
+
+	ck_assert_int_eq(lock_take(&arena, &first, "/mnt/web", fd, false, true), 0);
+	ck_assert_int_eq(lock_take(&arena, &second, "/mnt/web", fd, false, true), 0);
+	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), -EBUSY);
+	lock_release(&first);
+	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), -EBUSY);
+	lock_release(&second);
+	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), 0);
+	lock_release(&writer);
+}
+END_TEST
+
+START_TEST(another_path_to_the_tree_is_the_same_tree)
+{
+	struct lock first = LOCK_EMPTY, second = LOCK_EMPTY;
+	autoclose int fd = tree();
+
+	ck_assert_int_eq(lock_take(&arena, &first, "/mnt/web", fd, true, true), 0);
+	ck_assert_int_eq(mkdir("/mnt/other", 0755), 0);
+	ck_assert_int_eq(lock_take(&arena, &second, "/mnt/other/web", fd, true, true), -EBUSY);
+	lock_release(&first);
+}
+END_TEST
+
+START_TEST(the_lock_ends_with_its_process)
+{
+	struct lock lock = LOCK_EMPTY;
+	autoclose int fd = tree();
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(lock_take(&arena, &lock, "/mnt/web", fd, true, true) < 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(access("/mnt/.#web.lck", F_OK), 0);
+	ck_assert_int_eq(lock_take(&arena, &lock, "/mnt/web", fd, true, true), 0);
+	lock_release(&lock);
+}
+END_TEST
+
+START_TEST(a_link_in_the_place_of_the_lock_file_is_refused)
+{
+	struct lock lock = LOCK_EMPTY;
+	autoclose int fd = tree();
+
+	fixture_write("/mnt/victim", "text");
+	ck_assert_int_eq(symlink("/mnt/victim", "/mnt/.#web.lck"), 0);
+	ck_assert_int_eq(lock_take(&arena, &lock, "/mnt/web", fd, true, true), -ELOOP);
+	lock_release(&lock);
+	ck_assert_int_eq(access("/mnt/victim", F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_read_only_medium_is_locked_globally)
+{
+	struct lock first = LOCK_EMPTY, second = LOCK_EMPTY;
+	autoclose int fd = tree();
+
+	ck_assert_int_eq(mount(NULL, "/mnt", NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	ck_assert_int_eq(lock_take(&arena, &first, "/mnt/web", fd, true, true), 0);
+	ck_assert_int_eq(lock_take(&arena, &second, "/mnt/web", fd, false, true), -EBUSY);
+	lock_release(&first);
+}
+END_TEST
+
+START_TEST(the_hosts_root_can_only_be_shared)
+{
+	struct lock lock = LOCK_EMPTY;
+	autoclose int fd = fixture_open("/");
+
+	ck_assert_int_eq(lock_take(&arena, &lock, "/", fd, true, true), -EBUSY);
+	ck_assert_int_eq(lock_take(&arena, &lock, "/", fd, false, true), 0);
+	lock_release(&lock);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *cases = tcase_create("lock");
+
+	if (geteuid() != 0)
+		return 77;
+	tcase_add_test(cases, two_cannot_write_one_tree);
+	tcase_add_test(cases, many_may_read_one_tree);
+	tcase_add_test(cases, another_path_to_the_tree_is_the_same_tree);
+	tcase_add_test(cases, the_lock_ends_with_its_process);
+	tcase_add_test(cases, a_link_in_the_place_of_the_lock_file_is_refused);
+	tcase_add_test(cases, a_read_only_medium_is_locked_globally);
+	tcase_add_test(cases, the_hosts_root_can_only_be_shared);
+	return fixture_run(cases, "image/lock");
+}
