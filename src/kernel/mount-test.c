@@ -26,6 +26,7 @@ static unsigned long flags_of(const char *path)
 
 START_TEST(a_closed_descriptor_is_refused)
 {
+	enter();
 	ck_assert_int_eq(mount_clone(-EBADF, "", false), -EBADF);
 	ck_assert_int_eq(mount_attach(-EBADF, AT_FDCWD), -EBADF);
 	ck_assert_int_eq(mount_restrict(-EBADF, MOUNT_ATTR_RDONLY, 0, false), -EBADF);
@@ -168,21 +169,59 @@ END_TEST
 START_TEST(restrictions_work_without_mount_setattr)
 {
 	autoclose int tree = -EBADF, target = -EBADF;
+	const unsigned long all = ST_RDONLY | ST_NOSUID | ST_NODEV;
 
 	enter();
 	fixture_deny(SYS_mount_setattr, ENOSYS);
 	tree = mount_clone(AT_FDCWD, "/mnt/from", false);
-	ck_assert_int_eq(mount_restrict(tree, MOUNT_ATTR_RDONLY, 0, false), -ENOSYS);
 	ck_assert_int_eq(mount_map_ids(tree, 0, false), -ENOSYS);
 	target = fixture_open("/mnt/to");
 	ck_assert_int_eq(mount_attach(tree, target), 0);
 	ck_assert_int_eq(mount_restrict(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, false), 0);
-	ck_assert_uint_eq(flags_of("/mnt/to") & (ST_RDONLY | ST_NOSUID), ST_RDONLY | ST_NOSUID);
-	ck_assert_uint_eq(flags_of("/mnt/from") & ST_RDONLY, 0);
+	ck_assert_uint_eq(flags_of("/mnt/to") & all, ST_RDONLY | ST_NOSUID);
+	ck_assert_uint_eq(flags_of("/mnt/from") & all, 0);
 	ck_assert_int_eq(mount_restrict(tree, MOUNT_ATTR_NODEV, MOUNT_ATTR_RDONLY, false), 0);
-	ck_assert_uint_eq(flags_of("/mnt/to") & (ST_RDONLY | ST_NOSUID | ST_NODEV),
-			  ST_NOSUID | ST_NODEV);
+	ck_assert_uint_eq(flags_of("/mnt/to") & all, ST_NOSUID | ST_NODEV);
 	ck_assert_int_eq(mount_propagate(tree, MS_SHARED, true), 0);
+}
+END_TEST
+
+START_TEST(detached_trees_too)
+{
+	autoclose int tree = -EBADF, target = -EBADF;
+	const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC;
+
+	enter();
+	ck_assert_int_eq(mount("tmpfs", "/mnt/from/sub", "tmpfs", MS_NODEV, NULL), 0);
+	ck_assert_int_eq(mkdir("/mnt/from/sub/subsub", 0755), 0);
+	ck_assert_int_eq(mount("tmpfs", "/mnt/from/sub/subsub", "tmpfs", 0, NULL), 0);
+	fixture_deny(SYS_mount_setattr, ENOSYS);
+	tree = mount_clone(AT_FDCWD, "/mnt/from", true);
+	ck_assert_int_eq(mount_restrict(tree, attributes, 0, true), 0);
+	ck_assert_int_eq(access("/mnt/from/file", F_OK), 0);
+	target = fixture_open("/mnt/to");
+	ck_assert_int_eq(mount_attach(tree, target), 0);
+	ck_assert_uint_eq(flags_of("/mnt/to") & (ST_RDONLY | ST_NOEXEC), ST_RDONLY | ST_NOEXEC);
+	ck_assert_uint_eq(flags_of("/mnt/to/sub") & (ST_RDONLY | ST_NODEV), ST_RDONLY | ST_NODEV);
+	ck_assert_uint_eq(flags_of("/mnt/to/sub/subsub") & ST_RDONLY, ST_RDONLY);
+	ck_assert_uint_eq(flags_of("/mnt/from") & ST_RDONLY, 0);
+	ck_assert_uint_eq(flags_of("/mnt/from/sub/subsub") & ST_RDONLY, 0);
+}
+END_TEST
+
+START_TEST(detached_files_too)
+{
+	autoclose int tree = -EBADF, target = -EBADF;
+
+	enter();
+	fixture_write("/mnt/to/file", "");
+	fixture_deny(SYS_mount_setattr, ENOSYS);
+	tree = mount_clone(AT_FDCWD, "/mnt/from/file", false);
+	ck_assert_int_eq(mount_restrict(tree, MOUNT_ATTR_RDONLY, 0, false), 0);
+	target = fixture_open("/mnt/to/file");
+	ck_assert_int_eq(mount_attach(tree, target), 0);
+	ck_assert_uint_eq(flags_of("/mnt/to/file") & ST_RDONLY, ST_RDONLY);
+	ck_assert_int_lt(open("/mnt/to/file", O_WRONLY | O_CLOEXEC), 0);
 }
 END_TEST
 
@@ -263,6 +302,8 @@ int main(void)
 	tcase_add_test(cases, the_kernels_reason_is_kept);
 	tcase_add_test(cases, restrictions_are_set_before_anybody_sees_it);
 	tcase_add_test(cases, restrictions_work_without_mount_setattr);
+	tcase_add_test(cases, detached_trees_too);
+	tcase_add_test(cases, detached_files_too);
 	tcase_add_test(cases, owners_are_mapped_for_one_mount);
 	tcase_add_test(cases, mount_points_are_told_from_directories);
 	return fixture_run(cases, "kernel/mount");

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "base/macros.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/mount-old.h"
 #include "kernel/syscall.h"
 
 #define OPTION_MAX 255 /* fsconfig(2) refuses longer strings */
@@ -153,65 +153,20 @@ static int set_attributes(int fd, struct mount_attr *attr, bool recursive)
 	return sys_mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr);
 }
 
-static const struct {
-	uint64_t attribute;
-	unsigned long vfs, mount;
-} flags_of_attributes[] = {
-	{ MOUNT_ATTR_RDONLY, ST_RDONLY, MS_RDONLY },
-	{ MOUNT_ATTR_NOSUID, ST_NOSUID, MS_NOSUID },
-	{ MOUNT_ATTR_NODEV, ST_NODEV, MS_NODEV },
-	{ MOUNT_ATTR_NOEXEC, ST_NOEXEC, MS_NOEXEC },
-	{ MOUNT_ATTR_NODIRATIME, ST_NODIRATIME, MS_NODIRATIME },
-	{ MOUNT_ATTR_NOATIME, ST_NOATIME, MS_NOATIME },
-	{ MOUNT_ATTR_STRICTATIME, 0, MS_STRICTATIME },
-	{ MOUNT_ATTR_NOSYMFOLLOW, ST_NOSYMFOLLOW_, MS_NOSYMFOLLOW_ },
-};
-
-/* mount(2) replaces all flags of the mount: the ones it has must be said again. */
-static int remount(int fd, uint64_t set, uint64_t clear)
-{
-	unsigned long flags = MS_REMOUNT | MS_BIND;
-	char path[PROC_FD_ROOM];
-	struct statvfs st;
-
-	if (fstatvfs(fd, &st) < 0)
-		return -errno;
-	/* A relative access time is the absence of the other two: the field is set as a whole. */
-	if (clear & MOUNT_ATTR__ATIME)
-		clear |= MOUNT_ATTR_NOATIME;
-	for (size_t i = 0; i < ARRAY_SIZE(flags_of_attributes); i++) {
-		uint64_t attribute = flags_of_attributes[i].attribute;
-
-		if (set & attribute ||
-		    (st.f_flag & flags_of_attributes[i].vfs && !(clear & attribute)))
-			flags |= flags_of_attributes[i].mount;
-	}
-	proc_fd_path(path, fd);
-	if (mount(NULL, path, NULL, flags, NULL) < 0)
-		return errno == EINVAL ? -ENOSYS : -errno; /* EINVAL: it is not attached here */
-	return 0;
-}
-
 int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive)
 {
 	struct mount_attr attr = { .attr_set = set, .attr_clr = clear };
 	int r = set_attributes(tree_fd, &attr, recursive);
 
-	return r == -ENOSYS && !recursive ? remount(tree_fd, set, clear) : r;
+	return r == -ENOSYS ? mount_old_restrict(tree_fd, set, clear, recursive) : r;
 }
 
 int mount_propagate(int tree_fd, uint64_t propagation, bool recursive)
 {
 	struct mount_attr attr = { .propagation = propagation };
-	char path[PROC_FD_ROOM];
 	int r = set_attributes(tree_fd, &attr, recursive);
 
-	if (r != -ENOSYS)
-		return r;
-	proc_fd_path(path, tree_fd);
-	if (mount(NULL, path, NULL, propagation | (recursive ? MS_REC : 0), NULL) < 0)
-		return errno == EINVAL ? -ENOSYS : -errno;
-	return 0;
+	return r == -ENOSYS ? mount_old_propagate(tree_fd, propagation, recursive) : r;
 }
 
 int mount_map_ids(int tree_fd, int userns_fd, bool recursive)

@@ -2,8 +2,8 @@
  *
  * A tree is detached until mount_attach(): no process can see it half made.
  * Quiet. Runs in any process. mount_setattr(2) needs Linux 5.12; where it is
- * denied, mount_restrict() and mount_propagate() of one attached mount fall back
- * to mount(2) (they need /proc then), and mount_map_ids() returns -ENOSYS.
+ * denied, mount(2) does the same with more steps (kernel/mount-old), but
+ * mount_map_ids() returns -ENOSYS.
  */
 #pragma once
 #include <stdbool.h>
@@ -23,8 +23,7 @@ int mount_create(const char *type, const char *source, const char *options, uint
 int mount_create_explained(const char *type, const char *source, const char *options,
 			   uint64_t attributes, char *why, size_t room);
 
-/* Set, then clear, MOUNT_ATTR_* on the mount (and below it if recursive).
- * -ENOSYS: mount_setattr(2) is denied and the fallback needs an attached, single mount. */
+/* Set, then clear, MOUNT_ATTR_* on the mount (and below it if recursive). */
 int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive);
 
 /* Propagation of the mount at tree_fd: MS_SHARED, MS_SLAVE, MS_PRIVATE. */
