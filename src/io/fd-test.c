@@ -1,0 +1,107 @@
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/unit.h"
+#include "io/fd.h"
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+START_TEST(closing_keeps_errno_and_forgets_the_number)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), old = fd;
+
+	errno = ENOTTY;
+	fd_close(&fd);
+	ck_assert_int_eq(errno, ENOTTY);
+	ck_assert_int_eq(fd, -EBADF);
+	ck_assert(!is_open(old));
+	fd_close(&fd);
+	ck_assert_int_eq(fd, -EBADF);
+}
+END_TEST
+
+START_TEST(duplicates_stay_out_of_stdio)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), copy;
+
+	close(0);
+	copy = fd_duplicate(fd);
+	ck_assert_int_ge(copy, 3);
+	ck_assert_int_eq(fcntl(copy, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fd_duplicate(-EBADF), -EBADF);
+}
+END_TEST
+
+/* Opens 20 descriptors from 100 on, closes from 100 on but three, and looks. */
+static void check_close_all(void)
+{
+	static const int keep[] = { 3, 100, 105, 106 };
+
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(dup2(STDERR_FILENO, 100 + i), 100 + i);
+	ck_assert_int_eq(fd_close_all(100, keep, ARRAY_SIZE(keep)), 0);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(is_open(100 + i), i == 0 || i == 5 || i == 6);
+	ck_assert(is_open(STDERR_FILENO));
+	ck_assert_int_eq(fd_close_all(100, NULL, 0), 0);
+	ck_assert(!is_open(100));
+}
+
+START_TEST(all_but_the_kept_are_closed)
+{
+	check_close_all();
+}
+END_TEST
+
+/* As on a kernel that lacks close_range(2). */
+START_TEST(an_older_kernel_closes_them_too)
+{
+	static struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	check_close_all();
+}
+END_TEST
+
+START_TEST(whole_messages_cross_a_pipe)
+{
+	char sent[100000], received[100000] = {};
+	int ends[2];
+	pid_t pid;
+
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (char)(i * 7);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		_exit(fd_write_all(ends[1], sent, sizeof(sent)) != 0);
+	}
+	close(ends[1]);
+	ck_assert_int_eq(fd_read_all(ends[0], received, sizeof(received)), 0);
+	ck_assert_mem_eq(sent, received, sizeof(sent));
+	ck_assert_int_eq(fd_read_all(ends[0], received, 1), -EIO);
+}
+END_TEST
+
+int main(void)
+{
+	return UNIT_RUN("io/fd", closing_keeps_errno_and_forgets_the_number,
+			duplicates_stay_out_of_stdio, all_but_the_kept_are_closed,
+			an_older_kernel_closes_them_too, whole_messages_cross_a_pipe);
+}
