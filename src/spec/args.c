@@ -131,8 +131,6 @@ static int apply(struct args *args, const struct setting *row, char letter, cons
 		args->words_of = row;
 		return 1;
 	}
-	if (row->parse == field_scope && value)
-		log_notice("'--user=%s' is the older way to say '--uid=%s'", value, value);
 	if (row->parse == field_share_system)
 		log_warning("'--share-system' is deprecated and shares the host's namespaces with "
 			    "the container");
@@ -140,6 +138,8 @@ static int apply(struct args *args, const struct setting *row, char letter, cons
 	r = setting_apply(&args->reader, row, value);
 	if (r < 0)
 		return refuse_value(args, row, letter, value, r);
+	if (row->parse == field_scope && value)
+		log_notice("'--user=%s' is the older way to say '--uid=%s'", value, value);
 	return 0;
 }
 

@@ -176,7 +176,7 @@ static bool read_directive(struct arena *arena, struct scenario *scenario, const
 }
 
 /* One block; false at the end of the file. */
-static bool read_scenario(struct arena *arena, struct scenario *scenario, FILE *file, unsigned *line)
+static bool read_block(struct arena *arena, struct scenario *scenario, FILE *file, unsigned *line)
 {
 	char bytes[LINE_ROOM];
 	bool any = false;
@@ -219,7 +219,7 @@ static unsigned play(const char *path, bool update, unsigned *cases)
 		exit(2);
 	}
 	whole.size = 0;
-	while (read_scenario(&arena, &scenario, file, &line)) {
+	while (read_block(&arena, &scenario, file, &line)) {
 		if (whole.size > 0)
 			add(&whole, "\n");
 		add(&whole, "%s", scenario.heading.bytes);
