@@ -166,8 +166,25 @@ int cgroups_delegate(struct resources *resources)
 	return r < 0 ? fail(r, "cannot give the payload's cgroup to the container's root") : 0;
 }
 
+/* After an orderly end, when PID 1 took its namespace with it and no cgroups were made inside. */
+static bool remove_empty(struct resources *resources)
+{
+	char payload[128];
+
+	if (resources->cgroup_parent_fd < 0 || resources->cgroup_fd < 0)
+		return false;
+	snprintf(payload, sizeof(payload), "%s/payload", resources->cgroup_name);
+	return unlinkat(resources->cgroup_parent_fd, payload, AT_REMOVEDIR) == 0 &&
+	       unlinkat(resources->cgroup_parent_fd, resources->cgroup_name, AT_REMOVEDIR) == 0;
+}
+
 void cgroups_release(struct resources *resources)
 {
+	if (remove_empty(resources)) {
+		fd_close(&resources->cgroup_fd);
+		fd_close(&resources->cgroup_parent_fd);
+		return;
+	}
 	if (resources->cgroup_fd >= 0)
 		cgroup_kill(resources->cgroup_fd);
 	fd_close(&resources->cgroup_fd);

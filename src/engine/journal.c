@@ -17,6 +17,7 @@
 #include "engine/root.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/mount.h"
 #include "kernel/resolve.h"
 
 #define JOURNALS "/var/log/journal"
@@ -45,20 +46,13 @@ static bool is_host_id(const uint8_t id[16])
 	       parse_id128(host, text) >= 0 && memcmp(host, id, sizeof(host)) == 0;
 }
 
-static bool is_mount_point(int fd, const char *path)
-{
-	struct statx sx;
-
-	return statx(fd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0, &sx) ==
-		       0 &&
-	       sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-}
-
 static bool is_mounted(const struct root *root, const char *path)
 {
 	autoclose int inside = resolve_open(root->fd, path, O_PATH);
+	autoclose int outside = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	return is_mount_point(AT_FDCWD, path) || (inside >= 0 && is_mount_point(inside, ""));
+	return (outside >= 0 && mount_is_point(outside) > 0) ||
+	       (inside >= 0 && mount_is_point(inside) > 0);
 }
 
 /* Something speaks against it: a warning for who would not insist, else the end. */
@@ -92,6 +86,8 @@ int journal_gather(struct arena *arena, struct host *host, bool *ret_skip, const
 	path = journal_path(arena, root);
 	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		host->journal_machine = path;
+	if (spec->link_journal == JOURNAL_AUTO && !host->journal_machine)
+		return 0;
 	if (is_host_id(root->facts.machine_id))
 		return decline(host, ret_skip, spec, -EEXIST,
 			       "it has the same machine id as the host");

@@ -273,7 +273,7 @@ static int let_go(struct container *container)
 }
 
 /* Everything but what supervising needs: the mounts' descriptors pin the private namespace. */
-static int settle(struct container *container)
+static void settle(struct container *container)
 {
 	struct apply *apply = &container->apply;
 	bool show = container->spec->console != CONSOLE_PIPE;
@@ -284,6 +284,14 @@ static int settle(struct container *container)
 			     container->spec->console != CONSOLE_PASSIVE);
 	apply_release_mounts(apply);
 	fd_close(&container->spawn.userns_fd);
+}
+
+/* Not before: dropping a mount namespace waits for the kernel's readers (RCU) with the lock that
+ * the payload's own mounts need. */
+static int leave_private(void *context)
+{
+	struct container *container = context;
+
 	return resources_leave_private_mounts(&container->resources);
 }
 
@@ -321,11 +329,12 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.notify_ready = spec->notify_ready == TRISTATE_YES,
 		.notify_socket = host_environment(container->request->environment, "NOTIFY_SOCKET"),
 		.cgroup_fd = container->resources.cgroup_fd,
+		.started = leave_private,
+		.context = container,
 	};
 
 	if (spec->start == START_BOOT) {
 		supervise_.request = request_from_init;
-		supervise_.context = container;
 		if (supervise_.stop_signal == 0)
 			supervise_.stop_signal = container->root.init.stop_signal;
 		supervise_.reboot_signal = container->root.init.reboot_signal;
@@ -418,9 +427,7 @@ static int start_once(struct container *container, enum outcome *ret_outcome, in
 	r = let_go(container);
 	if (r < 0)
 		return r;
-	r = settle(container);
-	if (r < 0)
-		return r;
+	settle(container);
 	*ret_outcome = watch(container, ret_status);
 	container->spawn.pid = 0; /* reaped */
 	if (*ret_outcome != OUTCOME_FAILED)

@@ -59,6 +59,10 @@ static void say_ready(struct supervise *supervise, const char *status)
 
 static enum state started(struct supervise *supervise)
 {
+	if (supervise->started(supervise->context) < 0) {
+		supervise->outcome = OUTCOME_FAILED;
+		return kill_all(supervise);
+	}
 	if (!supervise->notify_ready) {
 		say_ready(supervise, "Container started.");
 	} else if (supervise->notify_socket != NULL) {

@@ -33,6 +33,8 @@ struct supervise {
 	bool notify_ready; /* READY=1 waits for the payload's */
 	const char *notify_socket;
 	uint64_t watchdog_us; /* 0: none */
+	/* Called once when the program runs: what may wait until then. */
+	int (*started)(void *context);
 	/* What the init wants besides a signal: 1: no signal is needed. NULL: nothing. */
 	int (*request)(void *context, bool reboot);
 	void *context;
