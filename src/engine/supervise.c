@@ -57,6 +57,15 @@ static void say_ready(struct supervise *supervise, const char *status)
 	notify_send(supervise->notify_socket, message);
 }
 
+static enum state kill_all(struct supervise *supervise)
+{
+	/* The guest's PID 1 takes its namespace with it; the cgroup is for a shared one. */
+	process_signal(supervise->pidfd, SIGKILL);
+	if (supervise->cgroup_fd >= 0)
+		cgroup_kill(supervise->cgroup_fd);
+	return STOPPING;
+}
+
 static enum state started(struct supervise *supervise)
 {
 	if (supervise->started(supervise->context) < 0) {
@@ -79,15 +88,6 @@ static enum state ready(struct supervise *supervise)
 {
 	say_ready(supervise, "Container running.");
 	return (enum state)supervise->state;
-}
-
-static enum state kill_all(struct supervise *supervise)
-{
-	/* The guest's PID 1 takes its namespace with it; the cgroup is for a shared one. */
-	process_signal(supervise->pidfd, SIGKILL);
-	if (supervise->cgroup_fd >= 0)
-		cgroup_kill(supervise->cgroup_fd);
-	return STOPPING;
 }
 
 static enum state failed(struct supervise *supervise)
