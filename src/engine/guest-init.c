@@ -40,9 +40,8 @@ const char *guest_init_name(enum guest_init_kind kind)
 
 static bool exists(int root_fd, const char *path)
 {
-	int fd = resolve_open(root_fd, path, O_PATH);
+	autoclose int fd = resolve_open(root_fd, path, O_PATH);
 
-	fd_close(&fd);
 	return fd >= 0;
 }
 

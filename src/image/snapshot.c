@@ -17,6 +17,7 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
+#include "kernel/mount.h"
 
 const char *snapshot_rung_name(enum snapshot_rung rung)
 {
@@ -35,15 +36,6 @@ bool snapshot_can_btrfs(int tree_fd)
 }
 
 /* ---- where ---- */
-
-static bool is_mount_point(int fd)
-{
-	struct statx sx;
-
-	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &sx) == 0 &&
-	       sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT &&
-	       sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-}
 
 /* overlayfs(5): the upper layer needs a file system with its own inode handling and d_type. */
 static bool can_be_upper(const char *directory)
@@ -87,7 +79,7 @@ char *snapshot_plan(struct arena *arena, const char *tree, int tree_fd, const ch
 
 	if (rung == SNAPSHOT_OVERLAY) {
 		place = overlay_place(arena, tree, runtime);
-	} else if (*name == '\0' || is_mount_point(tree_fd)) {
+	} else if (*name == '\0' || mount_is_point(tree_fd) > 0) {
 		/* What is beside it is another file system, or nothing. */
 		place = arena_text(arena, tree);
 		name = "";
