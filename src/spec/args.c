@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "spec/check.h"
 #include "spec/field.h"
 #include "spec/readers.h"
 #include "spec/settings.h"
@@ -264,5 +265,5 @@ int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts
 			return 0;
 	}
 	take_parameters(&args);
-	return 0;
+	return check_image(arena, spec);
 }

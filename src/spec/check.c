@@ -11,7 +11,7 @@
 #include "spec/readers.h"
 #include "spec/settings.h"
 
-int check_image(const struct spec *spec)
+static int check_roots(const struct spec *spec)
 {
 	if (spec->directory && spec->image)
 		return fail_input(
@@ -19,6 +19,9 @@ int check_image(const struct spec *spec)
 	if (spec->mstack && (spec->directory || spec->image))
 		return fail_input("cannot use '--mstack=' and '--%s=' together (leave one out)",
 				  spec->directory ? "directory" : "image");
+	if (spec->ephemeral == TRISTATE_YES && spec->mstack)
+		return fail_input("cannot use '--ephemeral' and '--mstack=' together (try "
+				  "--volatile=overlay)");
 	if (spec->oci_bundle && (spec->directory || spec->image || spec->mstack || spec->template))
 		return fail_input(
 			"cannot use '--oci-bundle=' together with another root (leave one out)");
@@ -39,9 +42,6 @@ static int check_tree(const struct spec *spec)
 		return fail_input("cannot use '--template=' and '--ephemeral' together: one makes "
 				  "a copy that stays, "
 				  "the other one that goes (leave one out)");
-	if (spec->ephemeral == TRISTATE_YES && spec->mstack)
-		return fail_input("cannot use '--ephemeral' and '--mstack=' together (try "
-				  "--volatile=overlay)");
 	if (spec->cleanup && spec->ephemeral == TRISTATE_YES)
 		return fail_input("cannot use '--cleanup' and '--ephemeral' together: nothing of "
 				  "an ephemeral "
@@ -268,4 +268,16 @@ int check_unbuilt(struct arena *arena, const struct spec *spec)
 				      "trees owned by the foreign id range are not built yet "
 				      "(try --private-users-ownership=map or chown)");
 	return 0;
+}
+
+int check_image(struct arena *arena, const struct spec *spec)
+{
+	int r = check_roots(spec);
+
+	/* These have no place in a file: nothing that is read later can take them back. */
+	for (size_t i = 0; r == 0 && i < spec_settings_count; i++)
+		if (spec_settings[i].unbuilt && spec_settings[i].group == GROUP_DIRECTORY &&
+		    is_asked(arena, &spec_settings[i], spec))
+			r = refuse_unbuilt(spec, &spec_settings[i], "", spec_settings[i].unbuilt);
+	return r;
 }

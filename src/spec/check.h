@@ -5,8 +5,9 @@ struct arena;
 struct resolve_facts;
 struct spec;
 
-/* Before defaults are filled in: words that contradict each other whatever a file says. */
-int check_image(const struct spec *spec);
+/* What the command line says about the root, before anybody looks for it: contradictions, and
+ * images of kinds that are not built. */
+int check_image(struct arena *arena, const struct spec *spec);
 
 /* After all defaults are known (reference, table 1.2). */
 int check_combinations(const struct spec *spec, const struct resolve_facts *facts);

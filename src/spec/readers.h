@@ -22,6 +22,7 @@ struct reader_facts {
 
 /* getopt_long semantics of the reference: stops at the first word that is no option, unique
  * prefixes of long options, joined and separate values. Words land in spec->parameters.
+ * Roots that exclude each other or are not built are refused here, before anybody looks for one.
  * 1: a "help" value was asked: *ret_words_of is the row whose words main() prints, exit 0. */
 int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts, int argc,
 	       char **argv, const struct setting **ret_words_of);

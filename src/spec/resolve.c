@@ -33,7 +33,6 @@ static int derive_machine_name(struct arena *arena, struct spec *spec,
 	spec->machine = name_clean(arena, stem);
 	if (!spec->machine || !name_is_machine(spec->machine))
 		return fail_input("cannot name the machine after '%s' (try --machine=NAME)", path);
-	spec->machine_suffix = spec->ephemeral == TRISTATE_YES;
 	return 0;
 }
 
@@ -44,7 +43,7 @@ static bool has_other_root(const struct spec *spec)
 
 int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resolve_facts *facts)
 {
-	int r = check_image(spec);
+	int r = check_image(arena, spec);
 
 	if (r < 0)
 		return r;

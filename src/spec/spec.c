@@ -63,9 +63,12 @@ static void forget_ids(struct spec *spec)
 	spec->uid_base = spec->uid_range = spec->userns_delegate = 0;
 }
 
-/* Groups that hold one value need nothing here: the file's value takes its place. */
+/* Groups that hold one value need no case here: the file's value takes its place. */
 void spec_forget_group(struct spec *spec, enum setting_group group)
 {
+	for (size_t i = 0; i < spec_settings_count && group != GROUP_CAPABILITY; i++)
+		if (spec_settings[i].group == group)
+			spec->setting_line[i] = 0;
 	switch (group) {
 	case GROUP_START_MODE: forget_start(spec); break;
 	case GROUP_ENVIRONMENT: text_list_clear(&spec->environment); break;

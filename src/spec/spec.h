@@ -186,8 +186,6 @@ struct spec {
 	int kill_signal; /* 0: default of the start mode */
 	int notify_ready, suppress_sync;
 	const char *machine, *hostname;
-	/* The name was derived and --ephemeral given: the engine appends "-" and random digits. */
-	bool machine_suffix;
 	bool has_machine_id;
 	uint8_t machine_id[16];
 	const char *slice;

@@ -81,10 +81,9 @@ static void add_essentials(struct arena *arena, struct text *out, const struct s
 		add(out, "= suppresses sync\n");
 	if (!text_equal(spec->container_service, "systemd-nspawn"))
 		add(out, "= container=%s\n", spec->container_service);
-	add(out, "= %s%s %s users=%s owners=%s console=%s capabilities=%llx\n", spec->machine,
-	    spec->machine_suffix ? "-RANDOM" : "", starts[spec->start], users[spec->userns],
-	    owners[spec->ownership], consoles[spec->console],
-	    (unsigned long long)spec_capabilities(spec));
+	add(out, "= %s %s users=%s owners=%s console=%s capabilities=%llx\n", spec->machine,
+	    starts[spec->start], users[spec->userns], owners[spec->ownership],
+	    consoles[spec->console], (unsigned long long)spec_capabilities(spec));
 }
 
 static int read_all(struct arena *arena, struct spec *spec, const struct scenario *scenario,
