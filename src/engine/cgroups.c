@@ -23,6 +23,7 @@ struct place {
 	const char *below; /* exists */
 	const char *group; /* made first, shared by all machines; NULL: none */
 	const char *name;  /* made for this machine; NULL: the payload's alone */
+	bool is_supervisor; /* --keep-unit: the manager put us where we belong */
 };
 
 static int choose(struct arena *arena, struct place *ret, const struct spec *spec, unsigned int uid)
@@ -33,7 +34,7 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 
 	/* The host's root without systemd owns the top; everybody else has the cgroup he is in. */
 	if (uid == 0 && !spec->keep_unit && access("/run/systemd/system", F_OK) < 0) {
-		*ret = (struct place){CGROUP_OWN, "", "redd", spec->machine};
+		*ret = (struct place){CGROUP_OWN, "", "redd", spec->machine, false};
 		return 0;
 	}
 	r = cgroup_own_path(own, sizeof(own));
@@ -41,12 +42,15 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 		return r;
 	if (spec->keep_unit) {
 		end = strrchr(own, '/');
-		if (strcmp(end, "/supervisor") == 0)
+		*ret = (struct place){.rung = CGROUP_UNIT};
+		if (strcmp(end, "/supervisor") == 0) {
 			*end = '\0';
-		*ret = (struct place){CGROUP_UNIT, arena_text(arena, own + 1), NULL, NULL};
+			ret->is_supervisor = true;
+		}
+		ret->below = arena_text(arena, own[0] == '\0' ? "" : own + 1);
 		return 0;
 	}
-	*ret = (struct place){CGROUP_OWN, arena_text(arena, own + 1), NULL, arena_format(arena, "redd-%s", spec->machine)};
+	*ret = (struct place){CGROUP_OWN, arena_text(arena, own + 1), NULL, arena_format(arena, "redd-%s", spec->machine), false};
 	return 0;
 }
 
@@ -88,6 +92,29 @@ static int make_own(int parent, const char *name)
 	return cgroup_make(parent, name, true);
 }
 
+/* The unit's own cgroup must be without processes to pass controllers on, so we move down too. */
+static int make_in_unit(struct resources *resources, int *parent, const struct place *place)
+{
+	autoclose int supervisor = -EBADF;
+	int r;
+
+	resources->cgroup_fd = cgroup_make(*parent, "payload", false);
+	if (resources->cgroup_fd < 0)
+		return resources->cgroup_fd;
+	resources->unit_fd = take_fd(parent);
+	if (!place->is_supervisor) {
+		supervisor = cgroup_make(resources->unit_fd, "supervisor", false);
+		if (supervisor < 0)
+			return supervisor;
+		r = cgroup_attach(supervisor, 0);
+		if (r < 0)
+			return r;
+		resources->moved_down = true;
+	}
+	cgroup_enable_all(resources->unit_fd);
+	return 0;
+}
+
 static int make(struct resources *resources, int root, const struct place *place)
 {
 	autoclose int parent = -EBADF;
@@ -97,19 +124,8 @@ static int make(struct resources *resources, int root, const struct place *place
 	parent = open_parent(root, place);
 	if (parent < 0)
 		return parent;
-	if (place->rung == CGROUP_UNIT) {
-		autoclose int supervisor = -EBADF;
-
-		resources->cgroup_fd = cgroup_make(parent, "payload", false);
-		if (resources->cgroup_fd < 0)
-			return resources->cgroup_fd;
-		supervisor = cgroup_make(parent, "supervisor", false);
-		if (supervisor < 0)
-			return supervisor;
-		cgroup_attach(supervisor, 0);
-		cgroup_enable_all(parent);
-		return 0;
-	}
+	if (place->rung == CGROUP_UNIT)
+		return make_in_unit(resources, &parent, place);
 
 	record_note_later(&resources->record, RECORD_CGROUP,
 			  arena_format(resources->arena, "%.*s", (int)(strlen(resources->taken.cgroup_path) - strlen("/payload")),
@@ -166,6 +182,17 @@ int cgroups_delegate(struct resources *resources)
 	return r < 0 ? fail(r, "cannot give the payload's cgroup to the container's root") : 0;
 }
 
+/* A service manager removes its unit's cgroups itself; without one nobody else would. */
+static void leave_unit(struct resources *resources)
+{
+	if (resources->unit_fd < 0)
+		return;
+	cgroup_remove(resources->unit_fd, "payload", REMOVE_TIMEOUT_MS);
+	if (resources->moved_down && cgroup_attach(resources->unit_fd, 0) >= 0)
+		cgroup_remove(resources->unit_fd, "supervisor", 0);
+	fd_close(&resources->unit_fd);
+}
+
 /* After an orderly end, when PID 1 took its namespace with it and no cgroups were made inside. */
 static bool remove_empty(struct resources *resources)
 {
@@ -188,6 +215,7 @@ void cgroups_release(struct resources *resources)
 	if (resources->cgroup_fd >= 0)
 		cgroup_kill(resources->cgroup_fd);
 	fd_close(&resources->cgroup_fd);
+	leave_unit(resources);
 	if (resources->cgroup_parent_fd >= 0)
 		cgroup_remove(resources->cgroup_parent_fd, resources->cgroup_name, REMOVE_TIMEOUT_MS);
 	fd_close(&resources->cgroup_parent_fd);

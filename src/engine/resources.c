@@ -32,6 +32,7 @@ void resources_init(struct resources *resources, struct arena *arena)
 		.ids = IDS_EMPTY,
 		.cgroup_parent_fd = -EBADF,
 		.cgroup_fd = -EBADF,
+		.unit_fd = -EBADF,
 		.network_fd = -EBADF,
 		.own_network_fd = -EBADF,
 		.host_mounts_fd = -EBADF,

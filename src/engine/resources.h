@@ -21,6 +21,8 @@ struct resources {
 	struct taken taken;
 	int cgroup_parent_fd; /* holds cgroup_name */
 	int cgroup_fd;	      /* the payload's */
+	int unit_fd;	      /* --keep-unit: the caller's */
+	bool moved_down;      /* and we moved from it to its SUPERVISOR */
 	const char *cgroup_name;
 	int network_fd, own_network_fd; /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;   /* mount namespace to return to */
