@@ -143,10 +143,15 @@ void api_fs_host(struct planner *p)
 
 void api_fs_pins(struct planner *p)
 {
+	struct step *step;
+
 	if (!p->userns)
 		return;
 	p->reason = "a fresh /proc is allowed only where one is in full sight";
-	step_add(p, STEP_HIDE_HOST_MOUNTS, NULL)->data = p->own_network ? "proc sysfs" : "proc";
+	step = step_add(p, STEP_HIDE_HOST_MOUNTS, NULL);
+	step->data = p->own_network ? "proc sysfs" : "proc";
+	/* Without root there is no right to make pins; what is in sight may be enough. */
+	step->flags |= STEP_OPTIONAL;
 }
 
 static void add_proc_sys(struct planner *p)
@@ -211,17 +216,18 @@ static void add_payload_sys(struct planner *p)
 			step_mount(p, "sysfs", "/sys", NULL, attributes);
 		return;
 	}
-	/* The whole is mounted at /sys/fs for a moment, because that directory is there anyway. */
-	step_mount(p, "sysfs", "/sys/fs", NULL, attributes);
+	/* The whole is mounted at /sys/fs for a moment, because that directory is there anyway.
+	 * Nested in a container that hides parts of sysfs it cannot be; most systems do without. */
+	step_mount(p, "sysfs", "/sys/fs", NULL, attributes)->flags |= STEP_WARN;
 	for (size_t i = 0; i < ARRAY_SIZE(sysfs_parts); i++) {
 		struct step *step;
 
 		step = step_bind_inside(p, arena_format(p->arena, "/sys/fs/%s", sysfs_parts[i]),
 					arena_format(p->arena, "/sys/%s", sysfs_parts[i]),
 					attributes);
-		step->flags |= STEP_INHERITS;
+		step->flags |= STEP_INHERITS | STEP_OPTIONAL;
 	}
-	step_add(p, STEP_UNMOUNT, "/sys/fs");
+	step_add(p, STEP_UNMOUNT, "/sys/fs")->flags |= STEP_OPTIONAL;
 }
 
 static void add_payload_cgroup(struct planner *p)
