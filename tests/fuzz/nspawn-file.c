@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	log_set_level(LOG_LEVEL_ERROR - 1);
+	log_set_level(LOG_LEVEL_ERROR);
 	fail_forget();
 	trusted = data[0] & 1;
 	spec_init(&spec);
