@@ -5,13 +5,13 @@
 
 static struct arena arena;
 
-#define PASSWD                                       \
-	"root:x:0:0:root:/root:/bin/bash\n"          \
-	"broken\n"                                   \
-	"::\n"                                       \
-	"ada:x:1000:1000::/home/ada:/bin/sh\n"       \
-	"big:x:4294967296:1::/:/bin/sh\n"            \
-	"vm:x:655360:655360::/:/bin/sh\n"            \
+#define PASSWD                                 \
+	"root:x:0:0:root:/root:/bin/bash\n"    \
+	"broken\n"                             \
+	"::\n"                                 \
+	"ada:x:1000:1000::/home/ada:/bin/sh\n" \
+	"big:x:4294967296:1::/:/bin/sh\n"      \
+	"vm:x:655360:655360::/:/bin/sh\n"      \
 	"last:x:786430:1::/:/bin/sh" /* 720896 + 0xFFFE, and no newline */
 
 START_TEST(accounts_and_their_nobody_collide)
