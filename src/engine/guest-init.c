@@ -124,20 +124,21 @@ int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd)
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		autoclose int fd = resolve_open(root_fd, places[i], O_PATH);
 		enum guest_init_kind kind;
+		bool real_time;
 		struct stat st;
 
 		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 			continue;
 		kind = kind_of(root_fd, fd);
+		real_time = signals[kind].real_time;
 		*ret = (struct guest_init){
 			.kind = kind,
 			.program = arena_text(arena, places[i]),
-			.poweroff_signal = signal_number(signals[kind].poweroff,
-							 signals[kind].real_time),
-			.reboot_signal = signal_number(signals[kind].reboot, signals[kind].real_time),
+			.poweroff_signal = signal_number(signals[kind].poweroff, real_time),
+			.reboot_signal = signal_number(signals[kind].reboot, real_time),
 		};
 		/* The original's default, for what may be anything that knows it. */
-		ret->stop_signal = signals[kind].real_time ? SIGRTMIN + 3 : ret->poweroff_signal;
+		ret->stop_signal = real_time ? SIGRTMIN + 3 : ret->poweroff_signal;
 		return 0;
 	}
 	return -ENOENT;
@@ -154,6 +155,7 @@ struct initctl_request {
 static int request_sysvinit(int root_fd, bool reboot)
 {
 	static const char *const places[] = { "/run/initctl", "/dev/initctl" };
+	const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
 	struct initctl_request request = {
 		.magic = 0x03091969,
 		.command = 1, /* change the run level */
@@ -167,7 +169,7 @@ static int request_sysvinit(int root_fd, bool reboot)
 		int r;
 
 		/* No reader: ENXIO. Never made by us, and never a file of another kind. */
-		fd = resolve_open(root_fd, places[i], O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+		fd = resolve_open(root_fd, places[i], flags);
 		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
 			continue;
 		r = fd_write_all(fd, &request, sizeof(request));

@@ -174,9 +174,10 @@ static char *hashed_password(const struct gatherer *g, const char *name)
 
 static void add_file(struct gatherer *g, char *name, mode_t mode, char *data, bool is_link)
 {
+	struct guest_users_bound *result = g->result;
 	struct guest_users_file *file;
 
-	file = list_grow(g->arena, (void **)&g->result->files, &g->result->file_count, sizeof(*file));
+	file = list_grow(g->arena, (void **)&result->files, &result->file_count, sizeof(*file));
 	*file = (struct guest_users_file){
 		.name = name,
 		.mode = mode,
@@ -198,6 +199,7 @@ static void add_record(struct gatherer *g, const char *name, uint32_t id, const 
 
 static void add_user(struct gatherer *g, const struct passwd_user *user, uint32_t id)
 {
+	struct guest_users_bound *result = g->result;
 	char *hash = hashed_password(g, user->name);
 	struct guest_users_home *home;
 
@@ -213,7 +215,7 @@ static void add_user(struct gatherer *g, const struct passwd_user *user, uint32_
 				      g->spec->bind_user_groups.items[i]),
 			 0644, arena_text(g->arena, "{}\n"), false);
 
-	home = list_grow(g->arena, (void **)&g->result->homes, &g->result->home_count, sizeof(*home));
+	home = list_grow(g->arena, (void **)&result->homes, &result->home_count, sizeof(*home));
 	*home = (struct guest_users_home){
 		.name = user->name,
 		.source = user->home,
@@ -227,14 +229,15 @@ static void add_user(struct gatherer *g, const struct passwd_user *user, uint32_
 
 /* ---- checks ---- */
 
+/* Anything but a clear no is a yes. */
 static bool is_used(const struct gatherer *g, uint32_t id)
 {
-	const struct accounts *tree = &g->tree;
+	const struct text *users = &g->tree.passwd, *groups = &g->tree.group;
 	struct passwd_group group;
 	struct passwd_user user;
 
-	return passwd_find_uid(g->arena, &user, tree->passwd.data, tree->passwd.size, id) != -ENOENT ||
-	       passwd_find_gid(g->arena, &group, tree->group.data, tree->group.size, id) != -ENOENT;
+	return passwd_find_uid(g->arena, &user, users->data, users->size, id) != -ENOENT ||
+	       passwd_find_gid(g->arena, &group, groups->data, groups->size, id) != -ENOENT;
 }
 
 static int take_id(struct gatherer *g, uint32_t *ret, const char *name)
@@ -260,10 +263,10 @@ static int check_host(const struct gatherer *g, struct passwd_user *user, const 
 
 	r = passwd_find_name(g->arena, user, host->passwd.data, host->passwd.size, name);
 	if (r < 0)
-		return fail_plain(r, "cannot bind user '%s': the host's /etc/passwd has no such user",
+		return fail_plain(r, "cannot bind user '%s': it is not in the host's /etc/passwd",
 				  name);
 	if (user->uid == 0 || user->uid == NOBODY_ID || !path_is_file_name(name))
-		return fail_plain(-EPERM, "cannot bind user '%s': not an account of a person", name);
+		return fail_plain(-EPERM, "cannot bind user '%s': it is no person's account", name);
 	r = passwd_find_group(g->arena, &group, host->group.data, host->group.size, name);
 	if (r < 0 || group.gid != user->gid)
 		return fail_plain(-EOPNOTSUPP,
@@ -281,16 +284,19 @@ static int check_host(const struct gatherer *g, struct passwd_user *user, const 
 
 static int check_tree(const struct gatherer *g, const char *name)
 {
-	const struct accounts *tree = &g->tree;
+	const struct text *users = &g->tree.passwd, *groups = &g->tree.group;
 	struct passwd_group group;
 	struct passwd_user user;
+	int r;
 
-	if (passwd_find_name(g->arena, &user, tree->passwd.data, tree->passwd.size, name) != -ENOENT)
-		return fail_plain(-EBUSY, "cannot bind user '%s': the tree has a user of this name",
+	r = passwd_find_name(g->arena, &user, users->data, users->size, name);
+	if (r != -ENOENT)
+		return fail_plain(-EBUSY, "cannot bind user '%s': the tree has one of this name",
 				  name);
-	if (passwd_find_group(g->arena, &group, tree->group.data, tree->group.size, name) != -ENOENT)
-		return fail_plain(-EBUSY,
-				  "cannot bind user '%s': the tree has a group of this name", name);
+	r = passwd_find_group(g->arena, &group, groups->data, groups->size, name);
+	if (r != -ENOENT)
+		return fail_plain(-EBUSY, "cannot bind user '%s': the tree has a group called so",
+				  name);
 	return 0;
 }
 

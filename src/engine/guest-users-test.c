@@ -189,7 +189,9 @@ END_TEST
 
 START_TEST(who_cannot_be_bound_is_refused)
 {
-	static const char *const bad[] = { "root", "nobody", "carol", "bob", "eve", "1000", "../x" };
+	static const char *const bad[] = {
+		"root", "nobody", "carol", "bob", "eve", "1000", "../x"
+	};
 	autoclose int root = bind_tree();
 	struct guest_users_bound bound;
 

@@ -13,7 +13,8 @@
 #include "io/file.h"
 #include "kernel/resolve.h"
 
-int guest_users_read(struct arena *arena, char **ret, size_t *ret_size, int root_fd, const char *path)
+int guest_users_read(struct arena *arena, char **ret, size_t *ret_size, int root_fd,
+		     const char *path)
 {
 	autoclose int fd = -EBADF;
 
@@ -27,14 +28,14 @@ static int explain_read(int r, const char *path)
 {
 	switch (r) {
 	case -EBADFD:
-		return fail_plain(
-			r, "cannot look up users in the tree: its '%s' is not a regular file", path);
+		return fail_plain(r, "cannot look up users: the tree's '%s' is no regular file",
+				  path);
 	case -EFBIG:
 	case -E2BIG:
-		return fail_plain(r, "cannot look up users in the tree: its '%s' is absurdly large",
+		return fail_plain(r, "cannot look up users: the tree's '%s' is absurdly large",
 				  path);
 	}
-	return fail(r, "cannot look up users in the tree's '%s'", path);
+	return fail(r, "cannot look up users: cannot read the tree's '%s'", path);
 }
 
 static void set_root(struct guest_user *user)
@@ -95,7 +96,8 @@ int guest_users_find(struct arena *arena, struct guest_user *ret, int root_fd, c
 			name);
 	if (r == -ENOENT)
 		return fail_plain(
-			r, "cannot run as user '%s': the tree's /etc/passwd has no such user", name);
+			r, "cannot run as user '%s': there is none in the tree's /etc/passwd",
+			name);
 	if (r < 0)
 		return explain_read(r, "/etc/passwd");
 

@@ -156,14 +156,20 @@ bool ids_files_owns(const char *subids, const char *name, uint32_t uid, uint32_t
 	return false;
 }
 
+static bool is_user(const struct field *fields, size_t count, uint32_t uid)
+{
+	uint32_t id;
+
+	return count >= 3 && fields[0].length > 0 && field_number(&fields[2], &id) && id == uid;
+}
+
 char *ids_files_user_name(struct arena *arena, const char *passwd, uint32_t uid)
 {
 	struct field fields[FIELDS_MAX];
 	size_t count;
-	uint32_t id;
 
 	while (next_line(&passwd, fields, &count))
-		if (count >= 3 && field_number(&fields[2], &id) && id == uid && fields[0].length > 0)
+		if (is_user(fields, count, uid))
 			return arena_text_n(arena, fields[0].text, fields[0].length);
 	return NULL;
 }

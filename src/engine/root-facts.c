@@ -94,7 +94,9 @@ static void gather_usr(struct arena *arena, struct root_facts *facts, int top_fd
 	facts->usr_lib64 = exists(top_fd, "/usr/lib64");
 	facts->loader_in_lib64 = facts->usr_lib64 &&
 				 has_in(arena, top_fd, "/usr/lib64", host->loader);
-	facts->has_loader = facts->loader_in_lib64 || has_in(arena, top_fd, "/usr/lib", host->loader);
+	facts->has_loader = facts->loader_in_lib64;
+	if (!facts->has_loader)
+		facts->has_loader = has_in(arena, top_fd, "/usr/lib", host->loader);
 }
 
 /* ---- /etc ---- */

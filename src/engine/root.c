@@ -123,6 +123,7 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 			  const struct host *host, struct record *record)
 {
 	const char *tag = record ? record->tag : "0000000000000000";
+	const char *path = root->facts.path;
 	enum snapshot_rung rung;
 	char *target;
 	int r;
@@ -131,12 +132,12 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 	if (r < 0)
 		return r;
 	root->facts.snapshot_rung = snapshot_rung_name(rung);
-	target = snapshot_plan(arena, root->facts.path, root->fd, tag, rung, host->runtime_directory);
+	target = snapshot_plan(arena, path, root->fd, tag, rung, host->runtime_directory);
 	if (record) {
 		r = record_note(record, RECORD_TEMPORARY, target);
 		if (r >= 0)
-			r = snapshot_ephemeral(arena, &root->snapshot, root->facts.path, root->fd,
-					       target, rung);
+			r = snapshot_ephemeral(arena, &root->snapshot, path, root->fd, target,
+					       rung);
 		if (r < 0)
 			return r;
 	}

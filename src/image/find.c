@@ -35,7 +35,9 @@ static void search_path(struct arena *arena, struct text_list *ret, const struct
 /* Names that are no image: temporary ones of ours and others. */
 static bool is_image_name(const char *name)
 {
-	return path_is_file_name(name) && !text_after(name, ".#") && !text_after(name, ".sysupdate.");
+	if (text_after(name, ".#") || text_after(name, ".sysupdate."))
+		return false;
+	return path_is_file_name(name);
 }
 
 static int look(struct found *ret, char *path, bool raw)

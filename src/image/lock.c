@@ -30,13 +30,14 @@ static int try_lock(int fd, bool exclusive)
 
 int lock_file(int dir_fd, const char *path, bool exclusive)
 {
+	const int flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+
 	for (int i = 0; i < TRIES_MAX; i++) {
 		autoclose int fd = -EBADF;
 		struct stat st;
 		int r;
 
-		fd = openat(dir_fd, path,
-			    O_CREAT | O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
+		fd = openat(dir_fd, path, flags, 0600);
 		if (fd < 0)
 			return -errno;
 		r = try_lock(fd, exclusive);
@@ -65,7 +66,7 @@ static int lock_local(struct lock *lock, int tree_fd)
 	}
 	lock->local_path = NULL;
 	if (fd == -EROFS)
-		return 0; /* nobody can write the tree this way; the global lock holds for other ways */
+		return 0; /* not written this way; for other ways there is the global lock */
 	if (fd != -EACCES && fd != -EPERM)
 		return fd;
 

@@ -74,8 +74,8 @@ START_TEST(a_copy_is_a_tree_of_its_own)
 	char *path = snapshot_plan(&arena, "/mnt/web", tree, TAG, SNAPSHOT_COPY, NULL);
 	struct stat st;
 
-	ck_assert_int_eq(snapshot_ephemeral(&arena, &snapshot, "/mnt/web", tree, path, SNAPSHOT_COPY),
-			 0);
+	ck_assert_int_eq(
+		snapshot_ephemeral(&arena, &snapshot, "/mnt/web", tree, path, SNAPSHOT_COPY), 0);
 	ck_assert_int_eq(stat("/mnt/.#snapshot.web" TAG "/file", &st), 0);
 	ck_assert_int_eq(st.st_size, 4);
 	snapshot_done(&snapshot);

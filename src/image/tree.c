@@ -199,7 +199,7 @@ static int copy_directory(struct copy *copy, int to_dir, int from_dir, const cha
 		return copy_metadata(copy, to, from,
 				     &st); /* a mount point: nothing of what covers it */
 
-	sprintf(copy->path + used, "%s/", name);
+	snprintf(copy->path + used, sizeof(copy->path) - used, "%s/", name);
 	copy->depth++;
 	r = copy_below(copy, to, from, &st);
 	copy->depth--;

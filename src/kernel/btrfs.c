@@ -28,8 +28,10 @@ bool btrfs_is_subvolume(int fd)
 	struct statfs fs;
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && st.st_ino == BTRFS_FIRST_FREE_OBJECTID &&
-	       fstatfs(fd, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC;
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return false;
+	return S_ISDIR(st.st_mode) && st.st_ino == BTRFS_FIRST_FREE_OBJECTID &&
+	       fs.f_type == BTRFS_SUPER_MAGIC;
 }
 
 static int snapshot_one(int parent_fd, const char *name, int source_fd)

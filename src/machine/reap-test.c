@@ -102,7 +102,7 @@ END_TEST
 START_TEST(only_what_carries_the_tag_is_removed)
 {
 	struct record record;
-	char path[128];
+	char path[128], below[160];
 
 	fixture_enter(0);
 	ck_assert_int_eq(mkdir("/mnt/precious", 0755), 0);
@@ -110,9 +110,8 @@ START_TEST(only_what_carries_the_tag_is_removed)
 	snprintf(path, sizeof(path), "/mnt/.#snapshot.web%s", record.tag);
 	ck_assert_int_eq(record_note(&record, RECORD_TEMPORARY, path), 0);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
-	strcat(path, "/upper");
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	*strrchr(path, '/') = '\0';
+	snprintf(below, sizeof(below), "%s/upper", path);
+	ck_assert_int_eq(mkdir(below, 0700), 0);
 	record_close(&record);
 	ck_assert_int_eq(reap_one(RUNTIME, "web"), 1);
 	ck_assert(!exists(path));

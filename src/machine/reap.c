@@ -116,7 +116,9 @@ static int remove_lock(const char *path)
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0 || record_try_lock(fd) < 0)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0)
+		return 0;
+	if (record_try_lock(fd) < 0)
 		return 0;
 	if (lstat(path, &named) == 0 && named.st_dev == st.st_dev && named.st_ino == st.st_ino)
 		(void)unlink(path);
@@ -263,11 +265,17 @@ static int reap_at(int dir_fd, const char *name)
 static int open_records(const char *runtime)
 {
 	struct arena scratch = { 0 };
+	const char *path;
 	int fd;
 
-	fd = open(arena_format(&scratch, "%s/machines", runtime), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!runtime)
+		return -ENOENT; /* nothing can have been recorded */
+	path = path_join(&scratch, runtime, "machines");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
 	arena_done(&scratch);
-	return fd < 0 ? -errno : fd;
+	return fd;
 }
 
 int reap_one(const char *runtime, const char *name)

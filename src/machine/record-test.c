@@ -146,6 +146,7 @@ START_TEST(a_hostile_record_is_none)
 {
 	struct record_content content;
 	char *many = arena_take(&arena, RECORD_SIZE_MAX + 2);
+	size_t used;
 
 	ck_assert_int_eq(parse(&content, "redd-record=2\ntag=0123456789abcdef\n"), -EBADMSG);
 	ck_assert_int_eq(parse(&content, "redd-record=1\ntag=../../../../etcx\n"), -EBADMSG);
@@ -158,9 +159,9 @@ START_TEST(a_hostile_record_is_none)
 	ck_assert_int_eq(parse(&content, HEAD "something=new\n\n=\nlock\n"), 0);
 	ck_assert_uint_eq(content.count, 0);
 
-	strcpy(many, HEAD);
+	used = (size_t)snprintf(many, RECORD_SIZE_MAX, HEAD);
 	for (int i = 0; i <= RECORD_NOTES_MAX; i++)
-		strcat(many, "lock=/x\n");
+		used += (size_t)snprintf(many + used, RECORD_SIZE_MAX - used, "lock=/x\n");
 	ck_assert_int_eq(parse(&content, many), -EBADMSG);
 	memset(many, 'a', RECORD_SIZE_MAX + 1);
 	ck_assert_int_eq(record_parse(&arena, &content, many, RECORD_SIZE_MAX + 1), -EBADMSG);

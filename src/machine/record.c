@@ -59,12 +59,14 @@ static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
  * reading would let anybody keep a machine from starting. */
 static int open_file(struct arena *arena, int dir_fd, const char *name)
 {
+	const int flags = O_CREAT | O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+
 	for (int i = 0; i < TRIES_MAX; i++) {
 		autoclose int fd = -EBADF;
 		struct stat st;
 		int r;
 
-		fd = openat(dir_fd, name, O_CREAT | O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = openat(dir_fd, name, flags, 0600);
 		if (fd < 0)
 			return fail(-errno, "cannot make the record of machine '%s'", name);
 		r = record_try_lock(fd);
@@ -86,11 +88,12 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 					       "cannot clean up after the last run of machine '%s'",
 					       name);
 			if (ftruncate(fd, 0) < 0)
-				return fail(-errno, "cannot empty the record of machine '%s'", name);
+				return fail(-errno, "cannot empty the old record of '%s'", name);
 		}
 		return take_fd(&fd);
 	}
-	return fail_plain(-EBUSY, "cannot start machine '%s': one of this name keeps starting", name);
+	return fail_plain(-EBUSY, "cannot start machine '%s': others of this name keep starting",
+			  name);
 }
 
 static int begin(struct record *record)
