@@ -1,11 +1,13 @@
 /* The variables that choose what no option does (reference, section 15). Those that the engine
  * or the log read where they are needed are not here. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "spec/readers.h"
@@ -89,8 +91,16 @@ static void api_vfs(struct arena *arena, struct spec *spec, const char *value, b
 static void container_service(struct arena *arena, struct spec *spec, const char *value, bool on)
 {
 	(void)on;
-	if (!text_empty(value))
+	if (text_empty(value))
+		return;
+	/* It becomes a line of a file in the container, and a variable there. */
+	if (name_is_environment(arena_format(arena, "container=%s", value)) &&
+	    !value[strcspn(value, "\n\t")])
 		spec->container_service = arena_text(arena, value);
+	else
+		log_warning(
+			"'%sNSPAWN_CONTAINER_SERVICE' holds control characters, going on without",
+			VARIABLE_PREFIX);
 }
 
 static const struct {

@@ -206,6 +206,16 @@ int field_address_families(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
+/* It becomes a mount option in quotes, so nothing may end them. */
+int field_label(struct setting_reader *reader, const char *value)
+{
+	for (const char *c = value; *c; c++)
+		if (*c == '"' || *c == '\\' || iscntrl((unsigned char)*c) ||
+		    isspace((unsigned char)*c))
+			return field_refuse(reader, "not a security label");
+	return field_text(reader, value);
+}
+
 int field_oom_score(struct setting_reader *reader, const char *value)
 {
 	int32_t score;

@@ -52,7 +52,7 @@ setting_print_fn field_print_interface_pairs, field_print_ports;
 
 /* field-security.c */
 setting_parse_fn field_capabilities, field_ambient, field_system_calls, field_address_families;
-setting_parse_fn field_oom_score, field_cpu_affinity, field_personality;
+setting_parse_fn field_label, field_oom_score, field_cpu_affinity, field_personality;
 setting_print_fn field_print_capabilities, field_print_system_calls, field_print_address_families;
 setting_print_fn field_print_oom_score, field_print_cpu_affinity, field_print_arch;
 extern const char *const field_capability_words[], *const field_address_family_words[];

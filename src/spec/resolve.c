@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "spec/check.h"
 #include "spec/readers.h"
+#include "spec/settings.h"
 
 #define ID_RANGE 65536
 
@@ -59,7 +60,38 @@ int spec_resolve_name(struct arena *arena, struct spec *spec, const struct resol
 	return 0;
 }
 
-static void resolve_start(struct spec *spec)
+static void add_variable(struct arena *arena, struct spec *spec, char *variable)
+{
+	const struct setting *words = setting_by_key("Exec", "Parameters");
+	uint32_t *line = &spec->setting_line[setting_by_key("Exec", "Environment") - spec_settings];
+
+	text_list_add(arena, &spec->environment, variable);
+	if (*line == 0)
+		*line = spec->setting_line[words - spec_settings];
+}
+
+/* As on the kernel's command line: NAME=VALUE without a dot in NAME becomes a variable of init's
+ * environment, with "_" for "-"; the rest are its arguments. */
+static void split_boot_parameters(struct arena *arena, struct spec *spec)
+{
+	struct text_list words = spec->parameters;
+
+	text_list_clear(&spec->parameters);
+	for (size_t i = 0; i < words.count; i++) {
+		size_t length = strcspn(words.items[i], "=");
+		char *variable = arena_text(arena, words.items[i]);
+
+		for (size_t c = 0; c < length; c++)
+			if (variable[c] == '-')
+				variable[c] = '_';
+		if (!memchr(variable, '.', length) && name_is_environment(variable))
+			add_variable(arena, spec, variable);
+		else
+			text_list_add(arena, &spec->parameters, words.items[i]);
+	}
+}
+
+static void resolve_start(struct arena *arena, struct spec *spec)
 {
 	if (spec->boot == TRISTATE_YES)
 		spec->start = START_BOOT;
@@ -67,6 +99,8 @@ static void resolve_start(struct spec *spec)
 		spec->start = START_PID2;
 	else
 		spec->start = START_COMMAND;
+	if (spec->start == START_BOOT)
+		split_boot_parameters(arena, spec);
 }
 
 static void resolve_users(struct spec *spec, const struct resolve_facts *facts)
@@ -159,7 +193,7 @@ int spec_resolve(struct arena *arena, struct spec *spec, const struct resolve_fa
 
 	if (r < 0)
 		return r;
-	resolve_start(spec);
+	resolve_start(arena, spec);
 	resolve_users(spec, facts);
 	resolve_rest(spec);
 	r = check_combinations(spec, facts);

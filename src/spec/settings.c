@@ -433,12 +433,12 @@ const struct setting spec_settings[] = {
 
 	{ .option = "selinux-context", .letter = 'Z', .section = "Security", .value = "LABEL",
 	  .help = "SELinux label of the processes",
-	  .parse = field_text, .print = field_print_text, FIELD(selinux_context) },
+	  .parse = field_label, .print = field_print_text, FIELD(selinux_context) },
 
 	{ .option = "selinux-apifs-context", .letter = 'L', .section = "Security",
 	  .value = "LABEL",
 	  .help = "SELinux label of the file systems that are made for the container",
-	  .parse = field_text, .print = field_print_text, FIELD(selinux_apifs_context) },
+	  .parse = field_label, .print = field_print_text, FIELD(selinux_apifs_context) },
 
 	{ .option = "nesting", .section = "Security",
 	  .help = "give the container what a container manager inside of it needs",
