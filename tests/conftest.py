@@ -113,7 +113,8 @@ def place(work_root):
     path = os.path.join(work_root, "place-%d" % time.monotonic_ns())
     os.mkdir(path)
     yield path
-    subprocess.run(["umount", "-R", "-l", path], stderr=subprocess.DEVNULL)
+    for mounted in reversed([mount[1] for mount in leaks.mounts() if mount[1].startswith(path + "/")]):
+        sandbox.umount(mounted)
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -25,6 +25,7 @@ class Console:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             try:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
                 if cwd:
                     os.chdir(cwd)
                 if before_exec:
@@ -33,7 +34,6 @@ class Console:
             finally:
                 os._exit(127)
         os.set_inheritable(self.master, False)
-        self.resize(*size)
 
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -112,10 +112,12 @@ class Console:
             os.kill(self.pid, number)
 
     def close(self):
-        if self.poll() is None:
-            self.kill()
+        # politely twice, so that the supervisor takes away what it made; then not
+        for number, seconds in ((signal.SIGTERM, 0.05), (signal.SIGTERM, 5), (signal.SIGKILL, 10)):
+            self.kill(number)
             try:
-                self.wait(10)
+                self.wait(seconds)
+                break
             except Timeout:
                 pass
         if self.master >= 0:

@@ -8,7 +8,7 @@ from . import sandbox
 
 WATCHED = ("/run", "/tmp", "/var/tmp")
 # kept on purpose by an idle host: empty directories and lock files without content
-KEPT = ("/run/redd", "/run/systemd", "/run/lock", "/run/user")
+KEPT = ("/run/redd", "/run/systemd", "/run/lock", "/run/user", "/run/mount")
 
 
 def mounts():

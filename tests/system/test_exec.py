@@ -516,8 +516,8 @@ def test_two_runs_cannot_share_a_writable_tree(redd, tree):
     wait_leader(process)
     try:
         done = redd.run("-D", tree, "true")
-        assert done.code == 1 and "busy" in done.err, done
-        redd.run("-D", tree, "--read-only", "true").failed("busy")
+        assert done.code == 1 and "in use" in done.err, done
+        redd.run("-D", tree, "--read-only", "true").failed("in use")
         redd.run("-x", "-D", tree, "true").ok()
     finally:
         process.terminate()
@@ -530,7 +530,7 @@ def test_read_only_runs_share_a_tree(redd, tree):
     wait_leader(process)
     try:
         redd.run("--read-only", "-D", tree, "true").ok()
-        redd.run("-D", tree, "true").failed("busy")
+        redd.run("-D", tree, "true").failed("in use")
     finally:
         process.terminate()
         process.communicate()
