@@ -64,6 +64,22 @@ static int refuse_host_root(const struct spec *spec, const char *path)
 			  "--volatile=yes or --volatile=state)");
 }
 
+static int take_lock(struct arena *arena, struct root *root, const struct host *host,
+		     struct record *record, bool exclusive)
+{
+	int r;
+
+	r = lock_take(arena, &root->lock, root->facts.path, root->fd, exclusive, host->uid == 0);
+	if (r < 0)
+		return r;
+	/* Left behind by a crash they are in nobody's way, so nothing waits for the note. */
+	if (root->lock.local_path)
+		record_note_later(record, RECORD_LOCK, root->lock.local_path);
+	if (root->lock.global_path)
+		record_note_later(record, RECORD_LOCK, root->lock.global_path);
+	return 0;
+}
+
 /* ---- snapshots ---- */
 
 static int make_from_template(struct arena *arena, struct root *root, const struct spec *spec,
@@ -109,7 +125,7 @@ static int choose_rung(struct arena *arena, struct root *root, const struct spec
 	*ret = SNAPSHOT_OVERLAY;
 	if (spec->no_lock || !record)
 		return 0;
-	r = lock_take(arena, &root->lock, root->facts.path, root->fd, false, host->uid == 0);
+	r = take_lock(arena, root, host, record, false);
 	if (r != -EBUSY)
 		return r;
 	fail_forget();
@@ -158,20 +174,9 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 static int lock_tree(struct arena *arena, struct root *root, const struct spec *spec,
 		     const struct host *host, struct record *record)
 {
-	int r;
-
 	if (spec->no_lock || !record || root->lock.local_fd >= 0)
 		return 0;
-	r = lock_take(arena, &root->lock, root->facts.path, root->fd, !root_is_read_only(spec),
-		      host->uid == 0);
-	if (r < 0)
-		return r;
-	/* Left behind by a crash they are in nobody's way, so nothing waits for the note. */
-	if (root->lock.exclusive && root->lock.local_path)
-		record_note_later(record, RECORD_LOCK, root->lock.local_path);
-	if (root->lock.exclusive && root->lock.global_path)
-		record_note_later(record, RECORD_LOCK, root->lock.global_path);
-	return 0;
+	return take_lock(arena, root, host, record, !root_is_read_only(spec));
 }
 
 static int gather(struct arena *arena, struct root *root, const struct spec *spec,

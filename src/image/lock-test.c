@@ -44,7 +44,9 @@ START_TEST(many_may_read_one_tree)
 	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), -EBUSY);
 	lock_release(&first);
 	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), -EBUSY);
+	ck_assert_int_eq(access("/mnt/.#web.lck", F_OK), 0);
 	lock_release(&second);
+	ck_assert_int_lt(access("/mnt/.#web.lck", F_OK), 0);
 	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), 0);
 	lock_release(&writer);
 }

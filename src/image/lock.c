@@ -147,15 +147,18 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
 	return 0;
 }
 
+/* Who is the last one removes the file. It is removed while it is held, alone, so that the next
+ * one's re-check sees it. */
+static void release_one(int *fd, const char *path, bool exclusive)
+{
+	if (*fd >= 0 && path && (exclusive || try_lock(*fd, true) >= 0))
+		(void)unlink(path);
+	fd_close(fd);
+}
+
 void lock_release(struct lock *lock)
 {
-	/* Unlinked while still held, so that the next one's re-check sees it. A file that others
-	 * may share stays. */
-	if (lock->exclusive && lock->global_fd >= 0 && lock->global_path)
-		(void)unlink(lock->global_path);
-	if (lock->exclusive && lock->local_fd >= 0 && lock->local_path)
-		(void)unlink(lock->local_path);
-	fd_close(&lock->global_fd);
-	fd_close(&lock->local_fd);
+	release_one(&lock->global_fd, lock->global_path, lock->exclusive);
+	release_one(&lock->local_fd, lock->local_path, lock->exclusive);
 	lock->local_path = lock->global_path = NULL;
 }

@@ -27,7 +27,7 @@ struct lock {
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global);
 
-/* Removes the files of an exclusive lock. Accepts the empty lock. */
+/* Removes the files if nobody shares the lock. Accepts the empty lock. */
 void lock_release(struct lock *lock);
 
 /* The primitive: create PATH (mode 0600) and lock it without waiting; the descriptor holds the
