@@ -70,6 +70,12 @@ static int open_below(int fd, const char *path, int flags)
 	return take_fd(&at);
 }
 
+/* Names of what is being made, or thrown away later: maybe the very snapshot that is being made. */
+static bool is_temporary(const char *name)
+{
+	return name[0] == '.' && name[1] == '#';
+}
+
 /* In a fresh snapshot an empty directory stands where a subvolume was nested. */
 static int snapshot_nested(int snapshot_fd, int source_fd, uint64_t directory, uint64_t tree,
 			   int depth)
@@ -96,7 +102,7 @@ static int snapshot_nested(int snapshot_fd, int source_fd, uint64_t directory, u
 	}
 	if (r >= 0 && unlinkat(to, lookup->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
-	if (r >= 0)
+	if (r >= 0 && !is_temporary(lookup->name))
 		r = snapshot_tree(to, lookup->name, nested, depth + 1);
 out:
 	free(lookup);

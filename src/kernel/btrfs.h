@@ -7,7 +7,8 @@
 bool btrfs_is_subvolume(int fd);
 
 /* Snapshot of the subvolume at SOURCE_FD (not O_PATH) as NAME below PARENT_FD, with those nested in
- * it. -EXDEV: another file system. What was made stays there when it fails half-way. */
+ * it, but for temporary ones (".#…"). -EXDEV: another file system. What was made stays there when
+ * it fails half-way. */
 int btrfs_snapshot(int parent_fd, const char *name, int source_fd);
 
 /* The one subvolume that FD (not O_PATH) is the top of. */
