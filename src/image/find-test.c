@@ -67,6 +67,18 @@ START_TEST(the_systems_directories_come_in_order)
 }
 END_TEST
 
+START_TEST(a_tree_that_cannot_be_written_says_so)
+{
+	struct found found;
+
+	fixture_enter(0);
+	make("/mnt/run/machines/web");
+	ck_assert_int_eq(mount("tmpfs", "/mnt/run/machines/web", "tmpfs", MS_RDONLY, NULL), 0);
+	ck_assert_int_eq(find_image(&arena, &found, "web", &user), 0);
+	ck_assert(found.read_only);
+}
+END_TEST
+
 START_TEST(names_that_lead_elsewhere_are_refused)
 {
 	static const char *const names[] = { "", ".", "..", "../x", "a/b", ".#web", "/etc" };
@@ -84,6 +96,7 @@ int main(void)
 	tcase_add_test(cases, a_users_machines_are_below_the_home);
 	tcase_add_test(cases, disk_images_and_versions_are_found);
 	tcase_add_test(cases, the_systems_directories_come_in_order);
+	tcase_add_test(cases, a_tree_that_cannot_be_written_says_so);
 	tcase_add_test(cases, names_that_lead_elsewhere_are_refused);
 	return fixture_run(cases, "image/find");
 }

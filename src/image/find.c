@@ -1,14 +1,20 @@
 #include "image/find.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "image/pick.h"
+#include "io/fd.h"
+#include "kernel/btrfs.h"
 
 #define SYSTEM_POOL "/var/lib/machines"
 
@@ -40,6 +46,27 @@ static bool is_image_name(const char *name)
 	return path_is_file_name(name);
 }
 
+/* Marked as not to be written, in one of the ways that directories can be. */
+static bool is_marked_read_only(const char *path)
+{
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statvfs medium;
+	int flags = 0;
+
+	if (fd < 0)
+		return false;
+	if (fstatvfs(fd, &medium) == 0 && medium.f_flag & ST_RDONLY)
+		return true;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_IMMUTABLE_FL)
+		return true;
+	return btrfs_is_subvolume(fd) && btrfs_is_read_only(fd) > 0;
+}
+
+static bool is_vendors(const char *path)
+{
+	return path_is_below(path, "/usr") && !path_is_below(path, "/usr/local");
+}
+
 static int look(struct found *ret, char *path, bool raw)
 {
 	struct stat st;
@@ -55,7 +82,9 @@ static int look(struct found *ret, char *path, bool raw)
 	else
 		return -ENOENT;
 	ret->path = path;
-	ret->read_only = path_is_below(path, "/usr") && !path_is_below(path, "/usr/local");
+	ret->read_only = is_vendors(path);
+	if (ret->kind == FIND_DIRECTORY && is_marked_read_only(path))
+		ret->read_only = true;
 	return 0;
 }
 

@@ -20,7 +20,7 @@ struct find_scope {
 struct found {
 	char *path;
 	enum find_kind kind;
-	bool read_only; /* by its place: below /usr */
+	bool read_only; /* a vendor's, below /usr; on such a medium; or marked so */
 };
 
 /* "web", "web.raw", "web.v/…" in each directory. -ENOENT: nowhere. -EINVAL: no image name. */
