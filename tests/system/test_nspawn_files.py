@@ -32,7 +32,7 @@ def settled(fresh):
                 os.rmdir(path)
             except OSError:
                 pass
-        elif os.path.exists(path):
+        elif os.path.lexists(path):
             os.unlink(path)
 
 
