@@ -231,6 +231,9 @@ START_TEST(a_user_has_subordinate_ids_or_one)
 			 "0 1000 1\n1 100000 65535\n");
 	ck_assert_str_eq(ids_map_text(&arena, ids.gids, ids.gid_count), "0 0 1\n1 200000 4000\n");
 	ck_assert_uint_eq(ids.range, 4001);
+	ids_entered(&ids);
+	ck_assert_str_eq(ids_map_text(&arena, ids.uids, ids.uid_count), "0 0 65536\n");
+	ck_assert_str_eq(ids_map_text(&arena, ids.gids, ids.gid_count), "0 0 4001\n");
 
 	spec.userns = USERNS_FIXED;
 	spec.uid_base = 100000;

@@ -50,6 +50,10 @@ int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, cons
 	     int root_fd, struct record *record);
 void ids_release(struct ids *ids);
 
+/* The process has entered a user namespace with these maps: from now on they are what they look
+ * like from inside, each id itself. For the payload's own namespace below it. */
+void ids_entered(struct ids *ids);
+
 /* "0 524288 65536\n": the content of uid_map or gid_map. */
 char *ids_map_text(struct arena *arena, const struct ids_extent *extents, size_t count);
 
