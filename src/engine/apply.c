@@ -57,6 +57,7 @@ void apply_init(struct apply *apply)
 		.console_slave = -EBADF,
 		.notify_fd = -EBADF,
 		.last_parent_fd = -EBADF,
+		.held = {-EBADF, -EBADF},
 	};
 }
 

@@ -151,6 +151,7 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 
 	resources->taken.cgroup = CGROUP_NONE;
 	r = cgroup_open_root(&root, &mount);
+	resources->cgroup_mount = mount;
 	if (r >= 0)
 		r = choose(resources->arena, &place, spec, uid);
 	if (r >= 0) {
@@ -205,8 +206,57 @@ static bool remove_empty(struct resources *resources)
 	       unlinkat(resources->cgroup_parent_fd, resources->cgroup_name, AT_REMOVEDIR) == 0;
 }
 
+void cgroups_rest(struct resources *resources)
+{
+	if (resources->cgroup_fd < 0)
+		return;
+	resources->cgroup_inode = cgroup_inode(resources->cgroup_fd);
+	fd_close(&resources->cgroup_fd);
+	fd_close(&resources->cgroup_parent_fd);
+	fd_close(&resources->unit_fd);
+}
+
+static int open_above(const char *mount, const char *path, int levels)
+{
+	char full[4096];
+
+	snprintf(full, sizeof(full), "%s%s", mount, path);
+	for (; levels > 0; levels--) {
+		char *slash = strrchr(full, '/');
+
+		*slash = '\0';
+	}
+	return open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void wake_up(struct resources *resources)
+{
+	const char *mount = resources->cgroup_mount, *path = resources->taken.cgroup_path;
+
+	if (resources->cgroup_fd >= 0 || resources->cgroup_inode == 0)
+		return;
+	resources->cgroup_fd = open_above(mount, path, 0);
+	if (resources->cgroup_fd < 0 || cgroup_inode(resources->cgroup_fd) != resources->cgroup_inode) {
+		fd_close(&resources->cgroup_fd);
+		return;
+	}
+	if (resources->taken.cgroup == CGROUP_UNIT)
+		resources->unit_fd = open_above(mount, path, 1);
+	else
+		resources->cgroup_parent_fd = open_above(mount, path, 2);
+}
+
+void cgroups_kill(struct resources *resources)
+{
+	wake_up(resources);
+	if (resources->cgroup_fd >= 0)
+		cgroup_kill(resources->cgroup_fd);
+}
+
 void cgroups_release(struct resources *resources)
 {
+	wake_up(resources);
+	resources->cgroup_inode = 0;
 	if (remove_empty(resources)) {
 		fd_close(&resources->cgroup_fd);
 		fd_close(&resources->cgroup_parent_fd);

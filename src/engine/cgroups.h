@@ -17,4 +17,11 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 /* Give the delegated files to the container's root. */
 int cgroups_delegate(struct resources *resources);
 
+/* Hold no descriptor while the container runs; cgroups_kill() and cgroups_release() open again
+ * what they need, and only what is still the same directory. */
+void cgroups_rest(struct resources *resources);
+
+/* Kill all that is in the payload's cgroup. */
+void cgroups_kill(struct resources *resources);
+
 void cgroups_release(struct resources *resources);

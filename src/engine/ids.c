@@ -272,26 +272,13 @@ void ids_release(struct ids *ids)
 	ids->lock_path = NULL;
 }
 
-static size_t join(struct ids_extent *extents, size_t count)
-{
-	size_t joined = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		struct ids_extent *last = joined > 0 ? &extents[joined - 1] : NULL;
-
-		if (last && last->inside + last->count == extents[i].inside)
-			last->count += extents[i].count;
-		else
-			extents[joined++] = extents[i];
-		extents[joined - 1].outside = extents[joined - 1].inside;
-	}
-	return joined;
-}
-
 void ids_entered(struct ids *ids)
 {
-	ids->uid_count = join(ids->uids, ids->uid_count);
-	ids->gid_count = join(ids->gids, ids->gid_count);
+	/* Not joined where they touch: the kernel wants each range within one of the parent's. */
+	for (size_t i = 0; i < ids->uid_count; i++)
+		ids->uids[i].outside = ids->uids[i].inside;
+	for (size_t i = 0; i < ids->gid_count; i++)
+		ids->gids[i].outside = ids->gids[i].inside;
 	ids->base = 0;
 }
 

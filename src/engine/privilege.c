@@ -64,10 +64,16 @@ static int keyring(const struct privilege *privilege, const struct step *step)
 static int oom_score(const struct privilege *privilege, const struct step *step)
 {
 	char text[16];
+	int r;
 
 	(void)privilege;
 	snprintf(text, sizeof(text), "%d", (int)(int64_t)step->number);
-	return file_write(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	/* The change of credentials gave /proc/self to the host's root. Nobody but us is in this pid
+	 * namespace yet, so being "dumpable" for a moment shows nothing to anybody. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	r = file_write(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r;
 }
 
 static int affinity(const struct privilege *privilege, const struct step *step)
@@ -150,6 +156,10 @@ static int capabilities(const struct privilege *privilege, const struct step *st
 	if (r < 0)
 		return r;
 	keep &= has;
+	/* A change of user emptied the effective set, which dropping needs. */
+	r = root ? 0 : capability_set(has, has, 0);
+	if (r < 0)
+		return fail(r, "cannot use the capabilities that were kept");
 	r = capability_drop_bounding(keep);
 	if (r < 0)
 		return fail(r, "cannot drop capabilities from the bounding set");

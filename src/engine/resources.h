@@ -23,7 +23,8 @@ struct resources {
 	int cgroup_fd;	      /* the payload's */
 	int unit_fd;	      /* --keep-unit: the caller's */
 	bool moved_down;      /* and we moved from it to its SUPERVISOR */
-	const char *cgroup_name;
+	const char *cgroup_name, *cgroup_mount;
+	uint64_t cgroup_inode; /* of the payload's */
 	int network_fd, own_network_fd; /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;   /* mount namespace to return to */
 	struct text_list temporary; /* directories to remove at the end */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -247,6 +248,34 @@ int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
 		return r;
 	}
 	*ret = root;
+	return 0;
+}
+
+void root_rest(struct root *root)
+{
+	struct stat st;
+
+	if (root->fd >= 0 && fstat(root->fd, &st) == 0) {
+		root->device = st.st_dev;
+		root->inode = st.st_ino;
+	}
+	fd_close(&root->fd);
+}
+
+int root_reopen(struct root *root)
+{
+	const char *path = root->facts.path;
+	struct stat st;
+
+	if (root->fd >= 0)
+		return 0;
+	root->fd = open_tree(path);
+	if (root->fd < 0)
+		return root->fd;
+	if (fstat(root->fd, &st) < 0)
+		return fail(-errno, "cannot look at '%s'", path);
+	if (st.st_dev != root->device || st.st_ino != root->inode)
+		return fail_plain(-ESTALE, "cannot start again from '%s': another tree is there now", path);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
  * link of it leads out. Supervisor, before the payload exists. Speaking.
  */
 #pragma once
+#include <sys/types.h>
+
 #include "engine/guest-init.h"
 #include "image/lock.h"
 #include "image/snapshot.h"
@@ -19,6 +21,8 @@ struct root {
 	struct lock lock;
 	struct snapshot snapshot;
 	struct root_facts facts;
+	dev_t device; /* of the tree's top, while it is closed */
+	ino_t inode;
 	struct guest_init init; /* --boot: how to ask it to stop */
 };
 
@@ -30,6 +34,12 @@ struct root {
 /* RECORD may be NULL (--print-plan): then nothing is locked, made or written. */
 int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
 	      const struct host *host, struct record *record);
+
+/* While the container runs: hold the locks only. */
+void root_rest(struct root *root);
+
+/* For a further start. The tree must still be the same. */
+int root_reopen(struct root *root);
 
 /* Unlocks; removes an ephemeral snapshot. Accepts the empty root. */
 void root_done(struct root *root);

@@ -15,6 +15,7 @@
 #include "engine/apply-idmap.h"
 #include "engine/apply.h"
 #include "engine/guest-users-bind.h"
+#include "engine/cgroups.h"
 #include "engine/channel.h"
 #include "engine/devices.h"
 #include "engine/environ.h"
@@ -52,7 +53,7 @@ struct container {
 	struct guest_user user;
 	struct guest_users_bound users;
 	struct seccomp_filter filter;
-	int stub_fd, signal_fd;
+	int stub_fd;
 
 	/* of one start */
 	struct channel channel;
@@ -69,7 +70,6 @@ static void container_init(struct container *container, struct arena *arena, con
 		.spec = request->spec,
 		.root = ROOT_EMPTY,
 		.stub_fd = -EBADF,
-		.signal_fd = -EBADF,
 		.channel = {-EBADF, -EBADF},
 		.spawn = {.pidfd = -EBADF, .userns_fd = -EBADF},
 		.console = CONSOLE_EMPTY,
@@ -205,6 +205,9 @@ static int start_payload(struct container *container)
 	r = channel_open(&container->channel);
 	if (r < 0)
 		return fail(r, "cannot make a channel to the payload");
+	r = root_reopen(&container->root);
+	if (r < 0)
+		return r;
 	r = resources_enter_private_mounts(resources, container->root.fd);
 	if (r < 0)
 		return r;
@@ -272,6 +275,34 @@ static int let_go(struct container *container)
 	return r < 0 ? fail(r, "cannot tell the payload to go on") : 0;
 }
 
+/* What our caller left open is of no use any more (it was, until here: --load-credential=…:/dev/fd/63). */
+static void close_foreign(struct container *container)
+{
+	const struct resources *resources = &container->resources;
+	const int ours[] = {
+		resources->record.fd, resources->ids.lock_fd, resources->host_mounts_fd,
+		resources->network_fd, resources->own_network_fd, container->root.lock.local_fd,
+		container->root.lock.global_fd, container->root.snapshot.parent_fd, container->stub_fd,
+		container->channel.supervisor, container->spawn.pidfd, container->apply.notify_fd,
+		container->apply.console_slave, container->apply.held[0], container->apply.held[1],
+		container->console.master,
+	};
+	int keep[ARRAY_SIZE(ours)];
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		size_t at = count;
+
+		if (ours[i] < 3)
+			continue;
+		for (; at > 0 && keep[at - 1] > ours[i]; at--)
+			keep[at] = keep[at - 1];
+		keep[at] = ours[i];
+		count++;
+	}
+	fd_close_all(3, keep, count);
+}
+
 /* Everything but what supervising needs: the mounts' descriptors pin the private namespace. */
 static void settle(struct container *container)
 {
@@ -284,6 +315,10 @@ static void settle(struct container *container)
 			     container->spec->console != CONSOLE_PASSIVE);
 	apply_release_mounts(apply);
 	fd_close(&container->spawn.userns_fd);
+	root_rest(&container->root);
+	record_rest(&container->resources.record);
+	cgroups_rest(&container->resources);
+	close_foreign(container);
 }
 
 /* Not before: dropping a mount namespace waits for the kernel's readers (RCU) with the lock that
@@ -311,6 +346,13 @@ static int request_from_init(void *context, bool reboot)
 	return guest_init_request(&container->root.init, root, reboot);
 }
 
+static void kill_rest(void *context)
+{
+	struct container *container = context;
+
+	cgroups_kill(&container->resources);
+}
+
 static enum outcome watch(struct container *container, int *ret_status)
 {
 	const struct spec *spec = container->spec;
@@ -322,13 +364,12 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.pid = container->spawn.pid,
 		.pidfd = container->spawn.pidfd,
 		.notify_fd = container->apply.notify_fd,
-		.signal_fd = container->signal_fd,
 		.stop_signal = spec->kill_signal,
-		.reboot_signal = SIGINT,
+		.reboot_signal = SIGRTMIN + 5,
 		.poweroff_signal = SIGRTMIN + 4,
 		.notify_ready = spec->notify_ready == TRISTATE_YES,
 		.notify_socket = host_environment(container->request->environment, "NOTIFY_SOCKET"),
-		.cgroup_fd = container->resources.cgroup_fd,
+		.kill_rest = kill_rest,
 		.started = leave_private,
 		.context = container,
 	};
@@ -370,7 +411,6 @@ static void teardown(struct container *container)
 	root_done(&container->root);
 	resources_done(&container->resources);
 	fd_close(&container->stub_fd);
-	fd_close(&container->signal_fd);
 }
 
 /* 1 when the container wants to start again. */
@@ -437,9 +477,10 @@ static int start_once(struct container *container, enum outcome *ret_outcome, in
 
 static int prepare_process(struct container *container)
 {
-	container->signal_fd = supervise_block_signals();
-	if (container->signal_fd < 0)
-		return fail(container->signal_fd, "cannot take over the signals");
+	int r = supervise_take_signals();
+
+	if (r < 0)
+		return fail(r, "cannot take over the signals");
 	if (container->spec->start == START_PID2) {
 		container->stub_fd = stub_open();
 		if (container->stub_fd < 0)

@@ -6,16 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "engine/channel.h"
 #include "engine/notify.h"
-#include "io/fd.h"
-#include "kernel/cgroup.h"
 #include "kernel/process.h"
 
 enum state { STARTING, RUNNING, STOPPING, ENDED, STATES };
@@ -23,21 +20,30 @@ enum event { EV_STARTED, EV_FAILED, EV_READY, EV_EXIT, EV_STOP, EV_KILL, EV_REBO
 
 typedef enum state action_fn(struct supervise *supervise);
 
-int supervise_block_signals(void)
+/* Signals that arrived, one bit each: the "interrupted" flag. */
+static volatile sig_atomic_t arrived;
+
+enum { ARRIVED_STOP = 1, ARRIVED_RESIZE = 2 };
+
+static void note_signal(int number)
 {
+	arrived |= number == SIGWINCH ? ARRIVED_RESIZE : ARRIVED_STOP;
+}
+
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGWINCH};
+
+int supervise_take_signals(void)
+{
+	struct sigaction action = {.sa_handler = note_signal};
 	sigset_t set;
-	int fd;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		sigaddset(&set, signals[i]);
+		if (sigaction(signals[i], &action, NULL) < 0)
+			return -errno;
+	}
+	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
 /* ---- actions ---- */
@@ -61,8 +67,7 @@ static enum state kill_all(struct supervise *supervise)
 {
 	/* The guest's PID 1 takes its namespace with it; the cgroup is for a shared one. */
 	process_signal(supervise->pidfd, SIGKILL);
-	if (supervise->cgroup_fd >= 0)
-		cgroup_kill(supervise->cgroup_fd);
+	supervise->kill_rest(supervise->context);
 	return STOPPING;
 }
 
@@ -211,14 +216,13 @@ static void hear_channel(struct supervise *supervise)
 
 static void hear_signals(struct supervise *supervise)
 {
-	struct signalfd_siginfo info;
+	sig_atomic_t now = arrived;
 
-	while (read(supervise->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGWINCH)
-			console_resize(supervise->console);
-		else if (info.ssi_signo != SIGCHLD)
-			happen(supervise, EV_STOP);
-	}
+	arrived = 0;
+	if (now & ARRIVED_RESIZE)
+		console_resize(supervise->console);
+	if (now & ARRIVED_STOP)
+		happen(supervise, EV_STOP);
 }
 
 /* STATUS= of the guest goes up as it is, but for the control characters notify_receive's
@@ -254,30 +258,33 @@ static void press(struct supervise *supervise, enum console_key key)
 		happen(supervise, events[key]);
 }
 
-#define OWN_POLLS 4
+#define OWN_POLLS 3
 
 static void wait_once(struct supervise *supervise)
 {
-	int timeout = supervise->watchdog_us == 0 ? -1 : (int)(supervise->watchdog_us / 2000);
+	struct timespec half = {.tv_sec = (time_t)(supervise->watchdog_us / 2000000),
+				.tv_nsec = (long)(supervise->watchdog_us / 2 % 1000000) * 1000};
 	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS] = {
 		{.fd = supervise->pidfd, .events = POLLIN},
-		{.fd = supervise->signal_fd, .events = POLLIN},
 		{.fd = supervise->channel->supervisor, .events = POLLIN},
 		{.fd = supervise->notify_fd, .events = POLLIN},
 	};
 	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
+	sigset_t open;
 	int r;
 
-	r = poll(polls, OWN_POLLS + count, timeout);
-	if (r < 0)
-		return;
+	sigprocmask(SIG_SETMASK, NULL, &open);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigdelset(&open, signals[i]);
+	r = ppoll(polls, OWN_POLLS + count, supervise->watchdog_us == 0 ? NULL : &half, &open);
 	if (supervise->watchdog_us != 0)
 		notify_send(supervise->notify_socket, "WATCHDOG=1");
-	if (polls[2].revents != 0)
+	if (r > 0 && polls[1].revents != 0)
 		hear_channel(supervise);
-	if (polls[1].revents != 0)
-		hear_signals(supervise);
-	if (polls[3].revents != 0)
+	hear_signals(supervise);
+	if (r <= 0)
+		return;
+	if (polls[2].revents != 0)
 		hear_notify(supervise);
 	press(supervise, console_forward(supervise->console, polls + OWN_POLLS, count));
 	if (polls[0].revents != 0)

@@ -27,7 +27,6 @@ struct supervise {
 	struct console *console;
 	pid_t pid;
 	int pidfd, notify_fd;
-	int signal_fd;
 	int stop_signal;   /* 0: a request to stop kills */
 	int reboot_signal, poweroff_signal;
 	bool notify_ready; /* READY=1 waits for the payload's */
@@ -38,7 +37,7 @@ struct supervise {
 	/* What the init wants besides a signal: 1: no signal is needed. NULL: nothing. */
 	int (*request)(void *context, bool reboot);
 	void *context;
-	int cgroup_fd;	   /* for cgroup.kill; -EBADF: none */
+	void (*kill_rest)(void *context); /* besides the payload: what shares its cgroup */
 
 	/* state */
 	int state, status;
@@ -46,9 +45,9 @@ struct supervise {
 	int64_t deadline_ms;
 };
 
-/* Blocks the signals that the loop reads; returns the signalfd. Called once, before the payload
- * exists, so that none is lost. Quiet. */
-int supervise_block_signals(void);
+/* Blocks the signals that the loop takes; they come through only while it waits. Called once, before
+ * the payload exists, so that none is lost. Quiet. */
+int supervise_take_signals(void);
 
 /* $WATCHDOG_USEC of the service manager. */
 void supervise_watchdog(struct supervise *supervise, const char *usec);

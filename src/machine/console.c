@@ -36,8 +36,12 @@ static void open_output(struct console *console)
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	console->out = fd;
-	console->out_owned = true;
+	/* In the place of the shared one: no descriptor more. */
+	if (dup2(fd, STDOUT_FILENO) < 0) {
+		fd_close(&fd);
+		return;
+	}
+	fd_close(&fd);
 }
 
 void console_take(struct console *console, int master, bool read_input, bool write_output)
@@ -170,8 +174,6 @@ static void show_output(struct console *console)
 
 		if (n < 0 && n != -EAGAIN) {
 			/* Our reader is gone: the container runs on, unseen. */
-			if (console->out_owned)
-				fd_close(&console->out);
 			console->out = -EBADF;
 		}
 	}
@@ -220,7 +222,5 @@ void console_done(struct console *console)
 	}
 	terminal_restore(&console->raw);
 	fd_close(&console->master);
-	if (console->out_owned)
-		fd_close(&console->out);
 	*console = (struct console)CONSOLE_EMPTY;
 }

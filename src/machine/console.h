@@ -23,8 +23,7 @@ struct console_flow {
 
 struct console {
 	int master;	 /* owned */
-	int in, out;	 /* of ours; -EBADF: not forwarded. out is owned if reopened */
-	bool out_owned;
+	int in, out;	 /* of ours; -EBADF: not forwarded */
 	bool out_is_socket;
 	struct terminal_state raw;
 	struct console_flow to_guest, from_guest;

@@ -1,6 +1,7 @@
 #include "machine/record.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -119,6 +120,7 @@ int record_create(struct arena *arena, struct record *ret, const char *runtime, 
 	if (!name_is_machine(name))
 		return fail_input("cannot record machine '%s': this is no machine name", name);
 	record.name = arena_text(arena, name);
+	record.runtime = arena_text(arena, runtime);
 	r = open_directory(arena, &record.dir_fd, runtime);
 	if (r < 0)
 		return r;
@@ -178,10 +180,26 @@ int record_leader(struct record *record, pid_t pid, uint64_t start)
 	return record_note(record, RECORD_LEADER, value);
 }
 
+void record_rest(struct record *record)
+{
+	fd_close(&record->dir_fd);
+}
+
+static int wake_up(struct record *record)
+{
+	char path[PATH_MAX];
+
+	if (record->dir_fd >= 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s/machines", record->runtime);
+	record->dir_fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return record->dir_fd < 0 ? -errno : 0;
+}
+
 void record_remove(struct record *record)
 {
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
-	if (record->fd >= 0)
+	if (record->fd >= 0 && wake_up(record) >= 0)
 		(void)unlinkat(record->dir_fd, record->name, 0);
 	record_close(record);
 }

@@ -38,7 +38,7 @@ enum record_kind {
 struct record {
 	int fd;	    /* holds the lock */
 	int dir_fd; /* of the records' directory */
-	const char *name;
+	const char *name, *runtime;
 	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
 	size_t pending;
 	char buffer[256]; /* of record_note_later() */
@@ -65,6 +65,9 @@ int record_leader(struct record *record, pid_t pid, uint64_t start);
 /* The machine is gone and with it all that was noted: remove the record. Accepts the empty
  * record. */
 void record_remove(struct record *record);
+
+/* While nothing but the lock is needed: hold one descriptor. */
+void record_rest(struct record *record);
 
 /* Close without removing (in a child, or to leave a crash behind in tests). */
 void record_close(struct record *record);

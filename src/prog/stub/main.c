@@ -5,6 +5,7 @@
  * 11.6. Its one child when it starts is the payload.
  */
 #include <asm/unistd.h>
+#include <linux/prctl.h>
 #include <linux/reboot.h>
 #include <linux/signal.h>
 #include <linux/time_types.h>
@@ -86,6 +87,7 @@ int stub_main(void)
 	long deadline = 0;
 	int status = 0;
 
+	call(__NR_prctl, PR_SET_NAME, (long)"(sd-stubinit)", 0, 0, 0, 0);
 	call(__NR_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all), 0, 0);
 	for (;;) {
 		struct __kernel_timespec left = {.tv_sec = STOP_SECONDS};
