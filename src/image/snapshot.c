@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "image/tree.h"
@@ -276,7 +277,13 @@ int snapshot_template(struct arena *arena, enum snapshot_rung *ret_rung, const c
 
 void snapshot_done(struct snapshot *snapshot)
 {
-	if (snapshot->parent_fd >= 0)
-		(void)dir_remove_all(snapshot->parent_fd, snapshot->name);
+	int r;
+
+	if (snapshot->parent_fd < 0)
+		return;
+	r = dir_remove_all(snapshot->parent_fd, snapshot->name);
+	if (r < 0)
+		log_warning("cannot remove the snapshot '%s': %s, going on without", snapshot->name,
+			    strerror(-r));
 	fd_close(&snapshot->parent_fd);
 }
