@@ -124,7 +124,7 @@ def nothing_leaks(request, work_root):
     if not os.environ.get(sandbox.MARK) or request.node.get_closest_marker("leaky"):
         yield
         return
-    watched = [work_root, trees.CACHE]
+    watched = [work_root]
     before = leaks.Picture(directories=watched)
     yield
     left = leaks.settled(before, ignore=(work_root, "/tmp/redd-test-bin", "/tmp/pytest-of-root"), directories=watched)

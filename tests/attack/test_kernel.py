@@ -20,7 +20,8 @@ def test_s27_control_outside_it_can_be_written(attack_probe):
     with open("/proc/filesystems") as file:
         if "\tcgroup\n" not in file.read():
             pytest.skip("this kernel has no cgroup v1")
-    done = subprocess.run([attack_probe, "cgroup-v1"], capture_output=True, text=True)
+    done = subprocess.run(["unshare", "-m", attack_probe, "cgroup-v1"], capture_output=True, text=True)
+    os.rmdir("/tmp/.v1")
     if "FAIL release-agent" not in done.stdout:
         pytest.skip("cgroup v1 cannot be mounted by anybody here")
 
@@ -44,8 +45,8 @@ def test_s28_v1_hierarchies_are_not_in_the_container(redd, target, mode):
 
 # --- S29, S30
 
-# harmless by the kernel's own checks although they open: namespaced, or checked at write
-WRITABLE = []
+# open to everybody on every host: a trigger on the pressure of one's own choice, bounded by the kernel
+WRITABLE = ["/proc/pressure/"]
 
 
 def test_s29_s30_nothing_dangerous_can_be_written_or_read(attack, mode):
@@ -154,12 +155,13 @@ def canary_keys():
 
 
 @pytest.mark.parametrize("extra", [[], ["-a"], ["-u", "user"]], ids=lambda o: " ".join(o) or "plain")
-def test_s36_keys_of_the_host_are_out_of_reach(attack, canary_keys, mode, extra):
-    attack("keys", options=[*mode, *extra]).held()
+def test_s36_keys_of_the_host_are_out_of_reach(attack, canary_keys, extra):
+    attack("keys", options=extra).held()
 
 
-def test_s36_the_session_keyring_is_fresh_even_without_the_filter(attack, canary_keys, mode):
-    verdicts = attack("keys", options=mode, env={"SYSTEMD_SECCOMP": "0"})
+@pytest.mark.parametrize("filter", ["1", "0"])
+def test_s36_the_session_keyring_is_fresh(attack, canary_keys, mode, filter):
+    verdicts = attack("keys", options=mode, env={"SYSTEMD_SECCOMP": filter})
     assert not [line for line in verdicts.failed if "key-session" in line], verdicts.failed
 
 

@@ -61,7 +61,7 @@ def test_s19_pid_2_holds_no_more_than_pid_1(attack, mode):
 
 
 def test_s19_the_stub_holds_no_more_than_the_payload(redd, target, mode):
-    done = redd.run("-q", "--pipe", "-a", "-D", target, *mode, "sh", "-c", "cat /proc/1/status; echo ---; cat /proc/self/status; ls -l /proc/1/fd; readlink /proc/1/cwd /proc/1/root").ok()
+    done = redd.run("-q", "--pipe", "-a", "-D", target, *mode, "sh", "-c", "cat /proc/1/status; echo ---; cat /proc/self/status").ok()
     stub, payload = [dict(line.split(":\t", 1) for line in part.splitlines() if ":\t" in line) for part in done.out.split("---")]
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(stub[name], 16) & ~int(payload[name], 16) == 0, name
@@ -159,14 +159,20 @@ def injected(redd, target, options, wait=1.0):
 
 @pytest.mark.parametrize("extra", [[], ["--pipe"], ["--console=passive"], ["-a"], ["-a", "--pipe"], ["--capability=all", "--pipe"], ["--system-call-filter=@default", "--pipe"]],
                          ids=lambda o: " ".join(o) or "pty")
-def test_s23_nothing_is_typed_into_the_callers_terminal(redd, target, mode, extra):
-    done, text = injected(redd, target, [*mode, *extra])
+def test_s23_nothing_is_typed_into_the_callers_terminal(redd, target, extra):
+    done, text = injected(redd, target, extra)
+    assert not done, text
+
+
+@pytest.mark.parametrize("extra", [[], ["-a"], ["--console=passive"]], ids=lambda o: " ".join(o) or "pty")
+def test_s23_host_users_have_a_terminal_of_their_own(redd, target, extra):
+    done, text = injected(redd, target, ["--private-users=no", *extra])
     assert not done, text
 
 
 @pytest.mark.parametrize("extra", [[], ["-a"]], ids=["pid1", "pid2"])
-def test_s23_the_callers_terminal_refuses_through_a_pipe(redd, target, mode, extra):
-    one = redd.console("-q", "--pipe", "-D", target, *mode, *extra, "/usr/bin/attack", "inject")
+def test_s23_the_callers_terminal_refuses_through_a_pipe(redd, target, extra):
+    one = redd.console("-q", "--pipe", "-D", target, *extra, "/usr/bin/attack", "inject")
     one.wait(20)
     lines = [line for line in one.text().splitlines() if line.startswith("inject")]
     one.close()
@@ -284,7 +290,7 @@ def test_s26_no_stranger_is_signalled_where_numbers_are_few(redd, target):
     try:
         # since Linux 6.14 the limit belongs to the pid namespace, which is the sandbox's own
         with open("/proc/sys/kernel/pid_max", "w") as file:
-            file.write("301")
+            file.write("400")
     except OSError:
         pytest.skip("the number of pids cannot be made small here")
     try:

@@ -291,7 +291,7 @@ def test_s14_with_nesting_what_shows_is_harmless(attack):
 
 
 def test_s14_control_without_masks_a_fresh_proc_is_possible(attack):
-    attack("unmask", options=["--private-users=no"], env={"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}).got_through("fresh", "proc")
+    attack("unmask", options=["--private-users=no"], env={"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}).got_through("own-proc")
 
 
 # --- S15, S16

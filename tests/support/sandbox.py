@@ -77,6 +77,7 @@ def _reaper(argv, environment):
     child = os.fork()
     if child == 0:
         os.execvpe(argv[0], argv, environment)
+    libc.prctl(1, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, frame: os.kill(child, n))
     while True:
@@ -105,6 +106,8 @@ def enter(argv, keep=None):
     sys.stderr.flush()
     outer = os.fork()
     if outer == 0:
+        # who kills the test run takes all of its world along
+        libc.prctl(1, signal.SIGKILL)
         status = 125
         try:
             if group:
@@ -137,6 +140,7 @@ def enter(argv, keep=None):
         finally:
             os._exit(status)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(outer, signal.SIGKILL))
     _, status = os.waitpid(outer, 0)
     if group:
         _remove_cgroup(group)

@@ -53,7 +53,7 @@ def test_a_new_pty_can_be_had_inside(console, tree):
     assert one.ask("exec 5<>/dev/ptmx && ls /dev/pts | sort | tr '\\n' ' '; exec 5>&-").split() == ["0", "1", "ptmx"]
 
 
-@pytest.mark.parametrize("size", [(24, 80), (50, 132), (1, 1)])
+@pytest.mark.parametrize("size", [(24, 80), (50, 132), (3, 7)])
 def test_the_window_size_is_there_from_the_start(console, tree, size):
     one = console("-q", "-D", tree, "stty", "size", size=size)
     one.expect("%d %d" % size, 10)
