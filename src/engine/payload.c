@@ -283,33 +283,45 @@ static int exec_program(struct payload *payload, const struct step *step)
 	return fail(r, "cannot run '%s' in the container", words[0]);
 }
 
-/* PID 1 becomes the stub, run from a sealed copy; the payload goes on as PID 2. */
+/* The stub's environment block is all that can be seen in its /proc/1/environ. */
+static int become_stub(struct payload *payload)
+{
+	char *words[] = {(char *)"(sd-stubinit)", NULL};
+	char uuid[64] = "container_uuid=";
+	char *environment[] = {(char *)"container=systemd-nspawn", uuid, NULL};
+	const char *full = variable(payload->environment, "container_uuid");
+	size_t at = strlen(uuid);
+
+	for (; full != NULL && *full != '\0' && at + 1 < sizeof(uuid); full++)
+		if (*full != '-')
+			uuid[at++] = *full;
+	fexecve(payload->stub_fd, words, environment);
+	return fail(-errno, "cannot run the stub");
+}
+
+/* PID 1 becomes the stub, run from a sealed copy; the payload goes on as PID 2, once the stub has
+ * closed its end of the pipe: then it blocks signals and can reap. */
 static int start_stub(struct payload *payload, const struct step *step)
 {
+	int ready[2];
+	char byte;
 	pid_t pid;
 
 	(void)step;
 	/* Giving the terminal up sends SIGHUP to its foreground group, which is us. */
 	signal(SIGHUP, SIG_IGN);
 	ioctl(0, TIOCNOTTY, 0);
+	if (pipe(ready) < 0)
+		return fail(-errno, "cannot make a pipe to the stub");
 	pid = fork();
 	if (pid < 0)
 		return fail(-errno, "cannot fork the payload from its stub");
-	if (pid > 0) {
-		char *words[] = {(char *)"(sd-stubinit)", NULL};
-		char uuid[64];
-		char *environment[] = {(char *)"container=systemd-nspawn", uuid, NULL};
-		const char *full = variable(payload->environment, "container_uuid");
-		size_t at = (size_t)snprintf(uuid, sizeof(uuid), "container_uuid=");
-
-		for (; full != NULL && *full != '\0' && at + 1 < sizeof(uuid); full++)
-			if (*full != '-')
-				uuid[at++] = *full;
-		uuid[at] = '\0';
-		close_leaked(payload);
-		fexecve(payload->stub_fd, words, environment);
-		return fail(-errno, "cannot run the stub");
-	}
+	if (pid > 0)
+		return become_stub(payload);
+	fd_close(&ready[1]);
+	while (read(ready[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	fd_close(&ready[0]);
 	/* The session's leader gave its terminal up: this process takes it with one of its own. */
 	setsid();
 	ioctl(0, TIOCSCTTY, 1);

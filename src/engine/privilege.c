@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -124,14 +126,54 @@ static int selinux(const struct privilege *privilege, const struct step *step)
 	return file_write(AT_FDCWD, "/proc/self/attr/exec", step->data);
 }
 
+/* Reference, --uid: the home directory is there, and the console is the user's. "/" is the container's by now. */
+static int make_home(const struct guest_user *user)
+{
+	char path[PATH_MAX];
+	size_t length = strlen(user->home);
+
+	if (length >= sizeof(path))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= length; i++) {
+		if (user->home[i] != '/' && user->home[i] != '\0')
+			continue;
+		memcpy(path, user->home, i);
+		path[i] = '\0';
+		if (mkdir(path, i == length ? 0755 : 0775) == 0) {
+			if (i == length && lchown(path, user->uid, user->gid) < 0)
+				return -errno;
+		} else if (errno != EEXIST) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int give_console(const struct guest_user *user)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (isatty(fd) && fchown(fd, user->uid, user->gid) < 0)
+			return -errno;
+	return 0;
+}
+
 /* Capabilities are kept over the change, so that the ambient set can be made afterwards. */
 static int user(const struct privilege *privilege, const struct step *step)
 {
 	const struct guest_user *user = privilege->user;
+	int r;
 
 	(void)step;
 	if (user == NULL || user->uid == 0)
 		return 0;
+	r = make_home(user);
+	if (r < 0 && r != -EROFS)
+		return fail(r, "cannot make the home directory '%s' of user '%s'", user->home, user->name);
+	if (privilege->spec->console != CONSOLE_PIPE) {
+		r = give_console(user);
+		if (r < 0)
+			return fail(r, "cannot give the console to user '%s'", user->name);
+	}
 	if (setgroups(user->group_count, user->groups) < 0)
 		return fail(-errno, "cannot take the groups of user '%s'", user->name);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)

@@ -9,7 +9,7 @@
 #include "io/fd.h"
 #include "kernel/uapi.h"
 
-/* engine/stub-image.S */
+/* made from src/prog/stub by its build */
 extern const unsigned char stub_image[];
 extern const unsigned char stub_image_end[];
 
