@@ -1,0 +1,89 @@
+"""What the benchmarks share: trees, a place to run in, a table at the end."""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+
+from support import runner, sandbox, trees  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LONG = runner.LONG
+
+
+def enter():
+    """Everything runs where crun and runc can: pure cgroup2, private mounts, a cgroup of its own. Trees are made before."""
+    if os.geteuid() != 0:
+        sys.exit("benchmarks need root")
+    os.environ["REDD_TEST_CGROUP"] = "pure"
+    program, keep = os.path.realpath(runner.program()), None
+    if not os.access(program, os.X_OK):
+        sys.exit("no program to measure at %s (set REDD_BUILD)" % program)
+    if program.startswith(("/tmp/", "/run/", "/var/tmp/")) and not os.environ.get(sandbox.MARK):
+        keep = os.path.dirname(program)
+        program = os.path.join("/mnt", os.path.basename(program))
+    os.environ["REDD_PROGRAM"] = program
+    sandbox.enter([sys.executable, *sys.argv], keep)
+
+
+def need(*names):
+    """A peer that is missing is a failure, not a gap in the table."""
+    found = [shutil.which(name) for name in names]
+    missing = [name for name, path in zip(names, found) if not path]
+    if missing:
+        sys.exit("missing, so nothing can be compared: " + ", ".join(missing))
+    return found
+
+
+def hyperfine(commands, runs, warmup=3):
+    """One run over all commands (NAME: argv), by the medians in milliseconds."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as export:
+        argv = ["hyperfine", "-N", "--style", "none", "--warmup", str(warmup), "--runs", str(runs), "--export-json", export.name]
+        for name, command in commands.items():
+            argv += ["--command-name", name, " ".join(command)]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit("hyperfine failed:\n" + done.stdout + done.stderr)
+        document = json.load(open(export.name))
+    return {result["command"]: result["median"] * 1000 for result in document["results"]}
+
+
+class Limits:
+    """Collects what was promised and whether it holds."""
+
+    def __init__(self):
+        self.lines, self.broken = [], 0
+
+    def check(self, text, value, limit, unit=""):
+        holds = value <= limit
+        self.broken += not holds
+        self.lines.append("%-4s %-62s %9.2f of %.2f%s" % ("ok" if holds else "OVER", text, value, limit, " " + unit if unit else ""))
+
+    def done(self):
+        print()
+        print("\n".join(self.lines))
+        sys.exit(1 if self.broken else 0)
+
+
+def memory(pid):
+    """KiB: private dirty and proportional size of a process."""
+    found = {}
+    with open("/proc/%d/smaps_rollup" % pid) as file:
+        for line in file:
+            word = line.split()
+            if word[0] in ("Private_Dirty:", "Pss:", "Rss:"):
+                found[word[0][:-1]] = int(word[1])
+    return found
+
+
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def median(values):
+    return statistics.median(values)
