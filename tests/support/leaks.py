@@ -27,8 +27,8 @@ def cgroups():
     if not root:
         return []
     # the empty inner node "redd" may stay: it belongs to nobody
-    return sorted(path for path, _, _ in os.walk(root) if path != root and path != os.path.join(root, "redd")
-                  and os.path.basename(path) != "redd.supervisor")
+    kept = (root, os.path.join(root, "redd"), os.path.join(root, sandbox.LEAF))
+    return sorted(path for path, _, _ in os.walk(root) if path not in kept)
 
 
 def processes():

@@ -11,6 +11,7 @@ import sys
 import time
 
 MARK = "REDD_TEST_SANDBOX"
+LEAF = "tests"
 NEWNS, NEWCGROUP, NEWPID = 0x00020000, 0x02000000, 0x20000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MS_NOSUID, MS_NODEV, MS_NOEXEC = 4096, 16384, 1 << 18, 1 << 20, 2, 4, 8
 
@@ -122,6 +123,10 @@ def enter(argv, keep=None):
                 else:
                     umount(root)
                 mount("cgroup2", root, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+                # unlike a host's, this root may not both hold processes and hand out controllers
+                os.mkdir(os.path.join(root, LEAF))
+                with open(os.path.join(root, LEAF, "cgroup.procs"), "w") as file:
+                    file.write("0")
             if keep:
                 mount(keep, "/mnt", None, MS_BIND)
             for place, mode in (("/run", "0755"), ("/tmp", "1777"), ("/var/tmp", "1777")):
