@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "engine/apply-idmap.h"
 #include "engine/apply-step.h"
 #include "io/fd.h"
@@ -132,10 +133,20 @@ static void warn_about_owner(struct apply *apply, const struct step *step, const
 		    step->source, (unsigned int)info->st_uid);
 }
 
+/* Device nodes that lie in a bound directory by chance or by somebody's plan are of no use (class S34);
+ * those of /dev are what is bound there for. */
+static uint64_t hide_devices(const struct apply *apply, const struct step *step, const struct stat *info)
+{
+	if (step->mount == NULL || apply->userns_fd < 0 || !S_ISDIR(info->st_mode))
+		return 0;
+	return step->source != NULL && path_is_below(step->source, "/dev") ? 0 : MOUNT_ATTR_NODEV;
+}
+
 int apply_bind(struct apply *apply, const struct step *step)
 {
 	struct stat info = {0};
 	autoclose int tree = -EBADF;
+	uint64_t attributes;
 	int r;
 
 	tree = clone_source(apply, step, &info);
@@ -147,8 +158,9 @@ int apply_bind(struct apply *apply, const struct step *step)
 			return r;
 	}
 	warn_about_owner(apply, step, &info);
-	if (step->attributes != 0 && !(step->flags & STEP_INHERITS)) {
-		r = mount_restrict(tree, step->attributes, 0, step->flags & STEP_RECURSIVE);
+	attributes = step->attributes | hide_devices(apply, step, &info);
+	if (attributes != 0 && !(step->flags & STEP_INHERITS)) {
+		r = mount_restrict(tree, attributes, 0, step->flags & STEP_RECURSIVE);
 		if (r < 0)
 			return r;
 	}

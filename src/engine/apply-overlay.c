@@ -53,15 +53,33 @@ int apply_stage_layer(struct apply *apply, int tree_fd)
 /* Upper and work directory must lie in one mount: their parent is the layer. */
 struct writable {
 	int parent;
-	const char *name;
-	char *work;
+	const char *name, *work;
 };
+
+static int make_work(struct apply *apply, const char *path, bool in_tree, struct writable *writable)
+{
+	char *full;
+	int r;
+
+	/* In the tree the path is not one of the host, so nothing could be noted: the name says whose it is. */
+	if (in_tree) {
+		writable->work = arena_format(apply->arena, ".#%.200s.redd-work", writable->name);
+	} else {
+		r = apply->plan_temporary(apply->context, path, &full);
+		if (r < 0)
+			return r;
+		writable->work = strrchr(full, '/') + 1;
+	}
+	if (mkdirat(writable->parent, writable->work, 0700) < 0 && (!in_tree || errno != EEXIST))
+		return fail(-errno, "cannot make a work directory beside '%s'", path);
+	return 0;
+}
 
 static int open_upper(struct apply *apply, const struct custom_mount *mount, struct writable *ret)
 {
 	const char *path = mount->source;
-	char *parent, *made;
 	const char *slash;
+	char *made;
 	int r;
 
 	if (path == NULL) {
@@ -70,23 +88,18 @@ static int open_upper(struct apply *apply, const struct custom_mount *mount, str
 			return r;
 		path = made;
 	}
-	slash = strrchr(path, '/');
-	parent = slash == path ? (char *)"/" : arena_text_n(apply->arena, path, (size_t)(slash - path));
-	ret->name = slash + 1;
-	ret->work = arena_format(apply->arena, ".#%s%08x.redd-work", ret->name, (unsigned int)getpid());
 	if (!mount->source_in_tree)
 		dir_make_all(path, 0755);
-	ret->parent = open_layer(apply, parent, mount->source_in_tree);
+	slash = strrchr(path, '/');
+	ret->name = slash + 1;
+	ret->parent = open_layer(apply,
+				 slash == path ? "/" : arena_text_n(apply->arena, path, (size_t)(slash - path)),
+				 mount->source_in_tree);
 	if (ret->parent < 0)
 		return ret->parent;
 	if (mount->source_in_tree && mkdirat(ret->parent, ret->name, 0755) < 0 && errno != EEXIST)
 		return fail(-errno, "cannot make '%s' in the tree", path);
-	if (mkdirat(ret->parent, ret->work, 0700) < 0 && errno != EEXIST)
-		return fail(-errno, "cannot make a work directory beside '%s'", path);
-	if (!mount->source_in_tree)
-		text_list_add(apply->arena, apply->temporary,
-			      arena_format(apply->arena, "%s/%s", parent, ret->work));
-	return 0;
+	return mount->read_only ? 0 : make_work(apply, path, mount->source_in_tree, ret);
 }
 
 static char *lower_option(struct apply *apply, const struct custom_mount *mount, int *fds, size_t *ret_count)

@@ -18,7 +18,6 @@ struct plan;
 struct root;
 struct spec;
 struct step;
-struct text_list;
 struct guest_users_bound;
 
 struct apply {
@@ -42,8 +41,9 @@ struct apply {
 	int notify_fd;
 
 	/* Fresh directories for binds and overlays with an empty source: removed at the end. */
-	struct text_list *temporary; /* host paths */
 	int (*make_temporary)(void *context, char **ret_path);
+	/* A path beside BESIDE that carries the record's tag, noted before it is made. */
+	int (*plan_temporary)(void *context, const char *beside, char **ret_path);
 	void *context;
 
 	/* The parent directory of the last target: steps come grouped by directory. */

@@ -120,6 +120,7 @@ static int make(struct resources *resources, int root, const struct place *place
 	autoclose int parent = -EBADF;
 	autoclose int own = -EBADF;
 	char inode[24];
+	int r;
 
 	parent = open_parent(root, place);
 	if (parent < 0)
@@ -127,9 +128,11 @@ static int make(struct resources *resources, int root, const struct place *place
 	if (place->rung == CGROUP_UNIT)
 		return make_in_unit(resources, &parent, place);
 
-	record_note_later(&resources->record, RECORD_CGROUP,
+	r = record_note(&resources->record, RECORD_CGROUP,
 			  arena_format(resources->arena, "%.*s", (int)(strlen(resources->taken.cgroup_path) - strlen("/payload")),
 				       resources->taken.cgroup_path));
+	if (r < 0)
+		return r;
 	own = make_own(parent, place->name);
 	if (own < 0)
 		return own;

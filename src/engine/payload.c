@@ -23,6 +23,7 @@
 #include "io/fd.h"
 #include "kernel/mount.h"
 #include "kernel/process.h"
+#include "kernel/resolve.h"
 #include "kernel/syscall.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
@@ -36,13 +37,10 @@ static int enter(struct payload *payload, const struct step *step)
 	autoclose int tree = -EBADF;
 	int r;
 
-	(void)step;
 	/* unshare(2) moves the working directory to the copy of its mount; descriptors stay behind. */
 	if (fchdir(payload->apply->root_fd) < 0)
 		return fail(-errno, "cannot change to the container's tree");
-	if (unshare(payload->taken->cgroup == CGROUP_NONE && payload->privilege.spec->no_cgroup_namespace
-			    ? CLONE_NEWNS
-			    : CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
+	if (unshare((int)step->number) < 0)
 		return fail(-errno, "cannot make the mount and cgroup namespaces");
 
 	tree = mount_clone(AT_FDCWD, ".", true);
@@ -291,10 +289,15 @@ static int become_stub(struct payload *payload)
 	char *environment[] = {(char *)"container=systemd-nspawn", uuid, NULL};
 	const char *full = variable(payload->environment, "container_uuid");
 	size_t at = strlen(uuid);
+	sigset_t all;
 
 	for (; full != NULL && *full != '\0' && at + 1 < sizeof(uuid); full++)
 		if (*full != '-')
 			uuid[at++] = *full;
+	/* What is ignored stays so over exec; blocked, it waits for the stub. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	signal(SIGHUP, SIG_DFL);
 	fexecve(payload->stub_fd, words, environment);
 	return fail(-errno, "cannot run the stub");
 }
@@ -331,6 +334,24 @@ static int start_stub(struct payload *payload, const struct step *step)
 
 /* ---- all together ---- */
 
+/* Writes below /proc go through a clone of it that no mount of the user's covers (class S10). */
+static int keep_proc(struct payload *payload)
+{
+	autoclose int proc = -EBADF;
+	int r;
+
+	if (payload->privilege.proc_fd >= 0 || !plan_has(payload->plan, STEP_SYSCTL, STEP_SELINUX))
+		return 0;
+	proc = resolve_open(payload->apply->root_fd, "/proc", O_PATH | O_DIRECTORY);
+	if (proc < 0)
+		return fail(proc, "cannot open '/proc'");
+	r = mount_clone(proc, "", false);
+	if (r < 0)
+		return fail(r, "cannot clone '/proc'");
+	payload->privilege.proc_fd = r;
+	return 0;
+}
+
 typedef int payload_fn(struct payload *payload, const struct step *step);
 
 static int run_step(struct payload *payload, const struct step *step)
@@ -352,7 +373,10 @@ static int run_step(struct payload *payload, const struct step *step)
 	r = privilege_step(&payload->privilege, step);
 	if (r != -ENOTSUP)
 		return r < 0 && !(step->flags & STEP_OPTIONAL) ? apply_explain(payload->apply, step, r) : 0;
-	return apply_payload_step(payload->apply, step);
+	r = apply_payload_step(payload->apply, step);
+	if (r >= 0 && step->kind == STEP_MOUNT && strcmp(step->source, "proc") == 0)
+		r = keep_proc(payload);
+	return r;
 }
 
 static int prepare(struct payload *payload)

@@ -63,19 +63,12 @@ static int keyring(const struct privilege *privilege, const struct step *step)
 	return keyring_join_new();
 }
 
-static int oom_score(const struct privilege *privilege, const struct step *step)
+/* engine/spawn wrote it while we waited. */
+static int done_by_supervisor(const struct privilege *privilege, const struct step *step)
 {
-	char text[16];
-	int r;
-
 	(void)privilege;
-	snprintf(text, sizeof(text), "%d", (int)(int64_t)step->number);
-	/* The change of credentials gave /proc/self to the host's root. Nobody but us is in this pid
-	 * namespace yet, so being "dumpable" for a moment shows nothing to anybody. */
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	r = file_write(AT_FDCWD, "/proc/self/oom_score_adj", text);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	return r;
+	(void)step;
+	return 0;
 }
 
 static int affinity(const struct privilege *privilege, const struct step *step)
@@ -122,8 +115,7 @@ static int system_calls(const struct privilege *privilege, const struct step *st
 
 static int selinux(const struct privilege *privilege, const struct step *step)
 {
-	(void)privilege;
-	return file_write(AT_FDCWD, "/proc/self/attr/exec", step->data);
+	return file_write(privilege->proc_fd, "self/attr/exec", step->data);
 }
 
 /* Reference, --uid: the home directory is there, and the console is the user's. "/" is the container's by now. */
@@ -225,8 +217,7 @@ static int no_new_privileges(const struct privilege *privilege, const struct ste
 
 static int sysctl(const struct privilege *privilege, const struct step *step)
 {
-	(void)privilege;
-	return file_write(AT_FDCWD, step->target, step->data);
+	return file_write(privilege->proc_fd, step->target + strlen("/proc/"), step->data);
 }
 
 int privilege_step(const struct privilege *privilege, const struct step *step)
@@ -235,7 +226,7 @@ int privilege_step(const struct privilege *privilege, const struct step *step)
 		[STEP_HOSTNAME] = hostname,
 		[STEP_LOOPBACK] = loopback,
 		[STEP_KEYRING] = keyring,
-		[STEP_OOM_SCORE] = oom_score,
+		[STEP_OOM_SCORE] = done_by_supervisor,
 		[STEP_AFFINITY] = affinity,
 		[STEP_PERSONALITY] = set_personality,
 		[STEP_RLIMIT] = limit,

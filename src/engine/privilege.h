@@ -16,6 +16,7 @@ struct privilege {
 	const struct spec *spec;
 	const struct guest_user *user;
 	const struct seccomp_filter *filter;
+	int proc_fd; /* a clone of the fresh /proc that nothing covers (class S10) */
 };
 
 /* -ENOTSUP: not a kind of this module. */

@@ -89,14 +89,17 @@ static void fill_taken(struct resources *resources, const struct spec *spec)
 	taken->range = ids->range;
 	taken->ownership_map = ids->map;
 	taken->ownership_chown = ids->chown;
+	taken->ids_text = ids->text;
 	for (size_t i = 0; i < ids->gid_count; i++)
 		if (ids->gids[i].inside <= 5 && ids->gids[i].inside + ids->gids[i].count > 5)
 			taken->subordinate_gid5 = true;
 	taken->network_shared = !(spec->private_network > 0) || spec->network_namespace_path != NULL;
 }
 
-static int random_boot_id(uint8_t id[16])
+int resources_new_boot_id(struct resources *resources)
 {
+	uint8_t *id = resources->taken.boot_id;
+
 	if (getrandom(id, 16, 0) != 16)
 		return fail(-EIO, "cannot get random numbers");
 	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 10 */
@@ -109,28 +112,36 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 {
 	int r;
 
-	r = ids_take(resources->arena, &resources->ids, spec, host, root->fd, dry ? NULL : &resources->record);
-	if (r < 0)
-		return r;
+	if (!resources->outer) {
+		r = ids_take(resources->arena, &resources->ids, spec, host, root->fd,
+			     dry ? NULL : &resources->record);
+		if (r < 0)
+			return r;
+	}
 	fill_taken(resources, spec);
-	r = random_boot_id(resources->taken.boot_id);
-	if (r < 0)
-		return r;
 	r = cgroups_take(resources, spec, host->uid, dry);
 	if (r < 0 || dry)
 		return r;
 	r = cgroups_delegate(resources);
 	if (r < 0)
 		return r;
-	r = open_network(resources, spec);
+	return open_network(resources, spec);
+}
+
+int resources_enter_outer(struct resources *resources, const struct spec *spec, const struct host *host)
+{
+	int r;
+
+	if (host->uid == 0)
+		return 0;
+	r = ids_take(resources->arena, &resources->ids, spec, host, -EBADF, NULL);
 	if (r < 0)
 		return r;
-	if (host->uid != 0) {
-		r = outer_enter(resources->arena, &resources->ids);
-		if (r < 0)
-			return r;
-		resources->outer = true;
-	}
+	r = outer_enter(resources->arena, &resources->ids);
+	if (r < 0)
+		return r;
+	ids_entered(&resources->ids);
+	resources->outer = true;
 	return 0;
 }
 
@@ -161,17 +172,20 @@ int resources_leave_private_mounts(struct resources *resources)
 {
 	if (resources->host_mounts_fd < 0)
 		return 0;
-	/* In an outer user namespace there is no way back, and nothing there to hold up. */
+	/* In an outer user namespace there is no way back: what was attached there is dropped instead. */
 	if (!resources->outer && setns(resources->host_mounts_fd, CLONE_NEWNS) < 0)
 		return fail(-errno, "cannot return to the host's mount namespace");
 	fd_close(&resources->host_mounts_fd);
+	while (resources->outer && umount2(resources->attach_point, MNT_DETACH) == 0)
+		;
 	return chdir("/") < 0 ? fail(-errno, "cannot change to '/'") : 0;
 }
 
-int resources_open_attach_point(const struct host *host)
+int resources_open_attach_point(struct resources *resources, const struct host *host)
 {
 	int fd = open(host->runtime_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+	resources->attach_point = host->runtime_directory;
 	return fd < 0 ? fail(-errno, "cannot open '%s'", host->runtime_directory) : fd;
 }
 
@@ -215,6 +229,23 @@ int resources_make_temporary(void *context, char **ret_path)
 	text_list_add(resources->arena, &resources->temporary, outer);
 	if (mkdir(path, 0755) < 0)
 		return fail(-errno, "cannot make '%s'", path);
+	*ret_path = path;
+	return 0;
+}
+
+int resources_plan_temporary(void *context, const char *beside, char **ret_path)
+{
+	struct resources *resources = context;
+	const char *slash = strrchr(beside, '/');
+	char *path;
+	int r;
+
+	path = arena_format(resources->arena, "%.*s/.#%.200s-%zu-%s", (int)(slash - beside), beside, slash + 1,
+			    resources->temporary.count, resources->record.tag);
+	r = record_note(&resources->record, RECORD_TEMPORARY, path);
+	if (r < 0)
+		return r;
+	text_list_add(resources->arena, &resources->temporary, path);
 	*ret_path = path;
 	return 0;
 }

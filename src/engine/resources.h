@@ -28,6 +28,7 @@ struct resources {
 	int network_fd, own_network_fd; /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;   /* mount namespace to return to */
 	struct text_list temporary; /* directories to remove at the end */
+	const char *attach_point; /* where the tree was attached; NULL: not yet */
 	bool outer;	      /* we live in an outer user namespace of our own */
 };
 
@@ -36,9 +37,16 @@ void resources_init(struct resources *resources, struct arena *arena);
 /* The machine's record; the name may get a suffix when a running machine has it. */
 int resources_open_record(struct resources *resources, struct spec *spec, const struct host *host);
 
+/* Without root: the ids, and the user namespace in which all that follows is done. Called first; as
+ * root it does nothing. */
+int resources_enter_outer(struct resources *resources, const struct spec *spec, const struct host *host);
+
 /* Everything else. With DRY (--print-plan) facts are gathered and nothing is made. */
 int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,
 		   const struct root *root, bool dry);
+
+/* Every start has its own. */
+int resources_new_boot_id(struct resources *resources);
 
 /* A mount namespace of our own, with nothing that travels back. Working directory:
  * the tree (the one with descriptor ROOT_FD), in the new namespace. */
@@ -46,13 +54,15 @@ int resources_enter_private_mounts(struct resources *resources, int root_fd);
 int resources_leave_private_mounts(struct resources *resources);
 
 /* The directory in the private namespace over which the container's tree is put. */
-int resources_open_attach_point(const struct host *host);
+int resources_open_attach_point(struct resources *resources, const struct host *host);
 
 int resources_join_network(struct resources *resources);
 int resources_leave_network(struct resources *resources);
 
 /* A fresh directory for a bind or overlay without a source; for struct apply. */
 int resources_make_temporary(void *context, char **ret_path);
+
+int resources_plan_temporary(void *context, const char *beside, char **ret_path);
 
 /* Kill what is left in the cgroup, remove it, the temporary directories and the record. */
 void resources_done(struct resources *resources);

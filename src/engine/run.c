@@ -49,6 +49,7 @@ struct container {
 	struct host host;
 	struct root root;
 	struct resources resources;
+	struct arena scratch; /* what one start needs: the plan and all that is made from it */
 	struct plan plan;
 	struct guest_user user;
 	struct guest_users_bound users;
@@ -121,6 +122,26 @@ static int gather_journal(struct container *container)
 	return r;
 }
 
+static int make_plan(struct container *container)
+{
+	int r;
+
+	if (container->plan.count > 0)
+		return 0;
+	r = resources_new_boot_id(&container->resources);
+	if (r < 0)
+		return r;
+	return plan_build(&container->scratch, &container->plan, container->spec, &container->host,
+			  &container->root.facts, &container->resources.taken);
+}
+
+/* Nothing of it is needed while the container runs; a further start makes its own. */
+static void forget_plan(struct container *container)
+{
+	container->plan = (struct plan){0};
+	arena_done(&container->scratch);
+}
+
 static int prepare(struct container *container, bool dry)
 {
 	struct spec *spec = container->spec;
@@ -130,6 +151,9 @@ static int prepare(struct container *container, bool dry)
 	if (r < 0)
 		return r;
 	if (!dry) {
+		r = resources_enter_outer(&container->resources, spec, &container->host);
+		if (r < 0)
+			return r;
 		reap_some(container->host.runtime_directory, REAP_AT_START);
 		r = resources_open_record(&container->resources, spec, &container->host);
 		if (r < 0)
@@ -158,8 +182,7 @@ static int prepare(struct container *container, bool dry)
 	r = resources_open(&container->resources, spec, &container->host, &container->root, dry);
 	if (r < 0)
 		return r;
-	return plan_build(container->arena, &container->plan, spec, &container->host, &container->root.facts,
-			  &container->resources.taken);
+	return make_plan(container);
 }
 
 /* ---- 7 to 10: two processes ---- */
@@ -182,9 +205,10 @@ static _Noreturn void become_payload(struct container *container)
 			.spec = container->spec,
 			.user = facts.user,
 			.filter = container->spec->no_seccomp ? NULL : &container->filter,
+			.proc_fd = -EBADF,
 		},
 		.init = container->root.facts.program,
-		.environment = environ_build(container->arena, &facts),
+		.environment = environ_build(&container->scratch, &facts),
 		.listen_fds = container->request->listen_fds,
 		.stub_fd = container->stub_fd,
 		.gate_fd = container->request->gate_fd,
@@ -199,13 +223,15 @@ static int start_payload(struct container *container)
 	struct resources *resources = &container->resources;
 	int r;
 
-	container->apply.arena = container->arena;
+	container->apply.arena = &container->scratch;
 	container->apply.spec = container->spec;
 	container->apply.plan = &container->plan;
 	r = channel_open(&container->channel);
 	if (r < 0)
 		return fail(r, "cannot make a channel to the payload");
 	r = root_reopen(&container->root);
+	if (r >= 0)
+		r = make_plan(container);
 	if (r < 0)
 		return r;
 	r = resources_enter_private_mounts(resources, container->root.fd);
@@ -221,7 +247,7 @@ static int start_payload(struct container *container)
 	fd_close(&container->channel.payload);
 	if (r < 0)
 		return r;
-	return spawn_admit(container->arena, &container->spawn, &resources->taken, &resources->ids);
+	return spawn_admit(&container->scratch, &container->spawn, container->spec, &resources->taken, &resources->ids);
 }
 
 static void note_leader(struct container *container)
@@ -247,8 +273,8 @@ static int assemble(struct container *container)
 	apply->range = taken->range;
 	apply->users = &container->users;
 	apply->root = &container->root;
-	apply->temporary = &container->resources.temporary;
 	apply->make_temporary = resources_make_temporary;
+	apply->plan_temporary = resources_plan_temporary;
 	apply->context = &container->resources;
 	r = apply_idmap_tree(&foreign, &container->resources.ids);
 	if (r < 0)
@@ -258,7 +284,7 @@ static int assemble(struct container *container)
 	apply->source_root_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (apply->source_root_fd < 0)
 		return fail(-errno, "cannot open the tree again");
-	apply->at_fd = resources_open_attach_point(&container->host);
+	apply->at_fd = resources_open_attach_point(&container->resources, &container->host);
 	if (apply->at_fd < 0)
 		return apply->at_fd;
 	return apply_host(apply);
@@ -318,6 +344,7 @@ static void settle(struct container *container)
 	root_rest(&container->root);
 	record_rest(&container->resources.record);
 	cgroups_rest(&container->resources);
+	forget_plan(container);
 	close_foreign(container);
 }
 
@@ -411,6 +438,7 @@ static void teardown(struct container *container)
 	root_done(&container->root);
 	resources_done(&container->resources);
 	fd_close(&container->stub_fd);
+	forget_plan(container);
 }
 
 /* 1 when the container wants to start again. */

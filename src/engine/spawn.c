@@ -67,24 +67,20 @@ int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct tak
 static int write_map(int process_fd, const char *name, const char *map)
 {
 	int r = file_write(process_fd, name, map);
+	const char *cause;
 
-	return r < 0 ? fail(r, "cannot write '%s' of the payload as '%s'", name, map) : 0;
+	if (r >= 0)
+		return 0;
+	fail(r, "cannot write '%s' of the payload", name);
+	cause = probe_cause(PROBE_ID_MAPS, r);
+	if (cause != NULL)
+		fail_hint("%s", cause);
+	return r;
 }
 
-int spawn_admit(struct arena *arena, struct spawn *spawn, const struct taken *taken, const struct ids *ids)
+static int write_maps(struct arena *arena, int process, const struct taken *taken, const struct ids *ids)
 {
-	autoclose int process = -EBADF;
-	char path[32];
 	int r;
-
-	if (taken->userns == RUNG_NONE)
-		return 0;
-
-	/* The payload cannot be reaped before we wait for it, so its pid is not recycled. */
-	snprintf(path, sizeof(path), "/proc/%d", spawn->pid);
-	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process < 0)
-		return fail(-errno, "cannot open '%s'", path);
 
 	if (taken->userns == RUNG_SINGLE) {
 		/* user_namespaces(7): without CAP_SETGID above, groups must be given up first. */
@@ -95,10 +91,36 @@ int spawn_admit(struct arena *arena, struct spawn *spawn, const struct taken *ta
 	r = write_map(process, "uid_map", ids_map_text(arena, ids->uids, ids->uid_count));
 	if (r < 0)
 		return r;
-	r = write_map(process, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count));
+	return write_map(process, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count));
+}
+
+int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec, const struct taken *taken,
+		const struct ids *ids)
+{
+	autoclose int process = -EBADF;
+	char text[32];
+	int r;
+
+	if (taken->userns == RUNG_NONE && !spec->oom_score_set)
+		return 0;
+
+	/* The payload cannot be reaped before we wait for it, so its pid is not recycled. */
+	snprintf(text, sizeof(text), "/proc/%d", spawn->pid);
+	process = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process < 0)
+		return fail(-errno, "cannot open '%s'", text);
+	if (spec->oom_score_set) {
+		/* From here: a bind of the user's may cover the container's own /proc (class S10). */
+		snprintf(text, sizeof(text), "%d", spec->oom_score);
+		r = file_write(process, "oom_score_adj", text);
+		if (r < 0)
+			return fail(r, "cannot set the OOM score to %s (lowering it needs CAP_SYS_RESOURCE)", text);
+	}
+	if (taken->userns == RUNG_NONE)
+		return 0;
+	r = write_maps(arena, process, taken, ids);
 	if (r < 0)
 		return r;
-
 	spawn->userns_fd = openat(process, "ns/user", O_RDONLY | O_CLOEXEC);
 	if (spawn->userns_fd < 0)
 		return fail(-errno, "cannot open the payload's user namespace");

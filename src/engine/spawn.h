@@ -22,7 +22,8 @@ struct spawn {
 int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct taken *taken, int cgroup_fd);
 struct arena;
 struct ids;
-int spawn_admit(struct arena *arena, struct spawn *spawn, const struct taken *taken, const struct ids *ids);
+int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec, const struct taken *taken,
+		const struct ids *ids);
 void spawn_done(struct spawn *spawn);
 
 /* CLONE_NEW* that SPEC and TAKEN ask for, without those the payload enters itself. */

@@ -10,6 +10,7 @@
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -135,21 +136,26 @@ static void library_allow(const struct library *library, scmp_filter_ctx context
 	}
 }
 
-static struct seccomp_program library_compile(const struct library *library, uint32_t abi,
-					      const struct seccomp_set *set)
+/* A context of the library that is for this ABI only. */
+static scmp_filter_ctx library_start(const struct library *library, uint32_t abi, uint32_t other)
 {
-	scmp_filter_ctx context = library->init(SCMP_ACT_ERRNO(ENOSYS));
-	int memory = memfd_create("filter", MFD_CLOEXEC);
-	struct sock_filter *copy;
-	struct stat status;
+	scmp_filter_ctx context = library->init(other);
 
 	ck_assert_ptr_nonnull(context);
-	library->set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+	library->set(context, SCMP_FLTATR_ACT_BADARCH, other);
 	if (abi != native) {
 		ck_assert_int_eq(library->add_architecture(context, abi), 0);
 		ck_assert_int_eq(library->remove_architecture(context, native), 0);
 	}
-	library_allow(library, context, abi, set);
+	return context;
+}
+
+static struct seccomp_program library_finish(const struct library *library, scmp_filter_ctx context)
+{
+	int memory = memfd_create("filter", MFD_CLOEXEC);
+	struct sock_filter *copy;
+	struct stat status;
+
 	ck_assert_int_eq(library->export(context, memory), 0);
 	library->release(context);
 	ck_assert_int_eq(fstat(memory, &status), 0);
@@ -160,6 +166,30 @@ static struct seccomp_program library_compile(const struct library *library, uin
 		.instructions = copy,
 		.count = (unsigned short)((size_t)status.st_size / sizeof(*copy)),
 	};
+}
+
+static struct seccomp_program library_compile(const struct library *library, uint32_t abi,
+					      const struct seccomp_set *set)
+{
+	scmp_filter_ctx context = library_start(library, abi, SCMP_ACT_ERRNO(ENOSYS));
+
+	library_allow(library, context, abi, set);
+	return library_finish(library, context);
+}
+
+/* The library cannot allow a call but for some arguments: that takes a filter of its own. */
+static struct seccomp_program library_compile_ioctl(const struct library *library, uint32_t abi)
+{
+	static const uint64_t commands[] = { TIOCSTI, TIOCLINUX };
+	scmp_filter_ctx context = library_start(library, abi, SCMP_ACT_ALLOW);
+	int number = names.number(native, "ioctl");
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		ck_assert_int_eq(library->add_rule(context, SCMP_ACT_ERRNO(EPERM), number, 1,
+						   SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX,
+							   commands[i])),
+				 0);
+	return library_finish(library, context);
 }
 
 static bool is_newer_number(int number)
@@ -180,22 +210,49 @@ static bool is_shared(uint32_t abi, int number)
 	return shared;
 }
 
-static void compare_abi(const struct seccomp_program *theirs, uint32_t abi)
+/* What the kernel does with two filters: the answer that allows less. */
+static uint32_t answer_of_both(const struct seccomp_program theirs[2],
+			       const struct seccomp_data *data)
+{
+	uint32_t first, second;
+
+	ck_assert_int_eq(seccomp_simulate(&first, &theirs[0], data), 0);
+	ck_assert_int_eq(seccomp_simulate(&second, &theirs[1], data), 0);
+	return first == SECCOMP_RET_ALLOW ? second : first;
+}
+
+static void compare_abi(const struct seccomp_program theirs[2], uint32_t abi, uint64_t command)
 {
 	int first = abi == SCMP_ARCH_X32 ? X32_BIT : 0;
 
 	for (int number = 0; number < NUMBERS; number++) {
 		const struct seccomp_data data = { .nr = first + number,
-						   .arch = seccomp_compile_audit(abi) };
+						   .arch = seccomp_compile_audit(abi),
+						   .args = { 0, command } };
 		uint32_t ours, answer;
 
 		if (is_newer_number(number) || is_shared(abi, number))
 			continue;
-		ck_assert_int_eq(seccomp_simulate(&answer, theirs, &data), 0);
+		answer = answer_of_both(theirs, &data);
 		ck_assert_int_eq(seccomp_simulate(&ours, &program, &data), 0);
-		ck_assert_msg(answer == ours, "abi %#x, number %d: libseccomp %#x, ours %#x", abi,
-			      number, answer, ours);
+		ck_assert_msg(answer == ours,
+			      "abi %#x, number %d, command %#jx: libseccomp %#x, ours %#x", abi,
+			      number, (uintmax_t)command, answer, ours);
 	}
+}
+
+/* Only for ioctl(2) is the second argument to make a difference. */
+static void compare_commands(const struct seccomp_program theirs[2], uint32_t abi)
+{
+	static const uint64_t commands[] = { 0,
+					     TIOCSTI,
+					     TIOCLINUX,
+					     TIOCGWINSZ,
+					     UINT64_C(1) << 32 | TIOCSTI,
+					     UINT64_C(1) << 63 | TIOCLINUX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		compare_abi(theirs, abi, commands[i]);
 }
 
 static void compare_for(uint64_t capabilities)
@@ -219,10 +276,13 @@ static void compare_for(uint64_t capabilities)
 	}
 	library_open(&library);
 	for (int i = 0; i < count; i++) {
-		struct seccomp_program theirs = library_compile(&library, abis[i], &set);
+		const struct seccomp_program theirs[2] = {
+			library_compile(&library, abis[i], &set),
+			library_compile_ioctl(&library, abis[i]),
+		};
 
-		ck_assert_uint_gt(theirs.count, 300);
-		compare_abi(&theirs, abis[i]);
+		ck_assert_uint_gt(theirs[0].count, 300);
+		compare_commands(theirs, abis[i]);
 	}
 	dlclose(library.handle);
 }
@@ -368,6 +428,54 @@ START_TEST(a_family_list_closes_socketcall_too)
 }
 END_TEST
 
+/* In all ABIs, with rubbish in the high word. */
+static void expect_no_typing(void)
+{
+	uint32_t abis[SECCOMP_COMPILE_ABIS_MAX];
+	int count = seccomp_compile_abis(abis, native);
+
+	for (int i = 0; i < count; i++) {
+		int number = seccomp_compile_number(&names, abis[i], "ioctl");
+
+		ck_assert_uint_eq(answer_to(abis[i], number, 0, TIOCSTI, 0),
+				  SECCOMP_RET_ERRNO | EPERM);
+		ck_assert_uint_eq(answer_to(abis[i], number, 0, TIOCLINUX, 0),
+				  SECCOMP_RET_ERRNO | EPERM);
+		ck_assert_uint_eq(answer_to(abis[i], number, TIOCSTI, TIOCGWINSZ, TIOCSTI),
+				  SECCOMP_RET_ALLOW);
+		ck_assert_uint_eq(answer_to(abis[i], number, 0, TIOCSTI + 1, 0), SECCOMP_RET_ALLOW);
+		ck_assert_uint_eq(answer_to(abis[i], number, 0, TIOCSTI | 1u << 31, 0),
+				  SECCOMP_RET_ALLOW);
+	}
+}
+
+START_TEST(no_request_lets_a_payload_type_into_its_terminal)
+{
+	const struct seccomp_request requests[] = {
+		{ .capabilities = capability_default },
+		{ .capabilities = UINT64_MAX, .suppress_sync = true },
+		{ .capabilities = 0, .allow = words("@known", "ioctl") },
+		{ .capabilities = 0, .families = words("AF_INET", NULL) },
+		{ .capabilities = 0, .deny = words("@raw-io", NULL), .keyring = true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		ck_assert_int_eq(compile(&requests[i]), 0);
+		expect_no_typing();
+	}
+}
+END_TEST
+
+START_TEST(a_denied_ioctl_is_denied)
+{
+	const struct seccomp_request request = { .allow = words("ioctl", NULL),
+						 .deny = words("ioctl", NULL) };
+
+	ck_assert_int_eq(compile(&request), 0);
+	ck_assert_int_eq(answer_with("ioctl", 0, TIOCGWINSZ, 0), EPERM);
+}
+END_TEST
+
 START_TEST(sync_is_suppressed_where_it_would_have_worked)
 {
 	const struct seccomp_request request = { .capabilities = capability_default,
@@ -417,6 +525,8 @@ int main(void)
 	tcase_add_test(cases, audit_sockets_are_of_no_family);
 	tcase_add_test(cases, families_are_restricted_both_ways);
 	tcase_add_test(cases, a_family_list_closes_socketcall_too);
+	tcase_add_test(cases, no_request_lets_a_payload_type_into_its_terminal);
+	tcase_add_test(cases, a_denied_ioctl_is_denied);
 	tcase_add_test(cases, sync_is_suppressed_where_it_would_have_worked);
 	tcase_add_test(cases, a_denied_sync_is_denied);
 	return fixture_run(cases, "kernel/seccomp-compile");

@@ -193,6 +193,7 @@ static int fill_set(struct compiler *c)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	make_special(c, "socket", SECCOMP_SOCKET);
+	make_special(c, "ioctl", SECCOMP_IOCTL);
 	if (request->families)
 		make_special(c, "socketcall", SECCOMP_SOCKETCALL);
 	if (request->suppress_sync) {

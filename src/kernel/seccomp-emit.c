@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/arena.h"
@@ -109,8 +110,8 @@ static unsigned int load(struct emitter *e, size_t offset, unsigned int next)
 	return put_before(e, LOAD, (uint32_t)offset, next);
 }
 
-/* The low word of an argument. The kernel takes all arguments that are looked at here as int, so
- * the high word must not decide: a caller could put anything there. */
+/* The low word of an argument. The kernel takes all arguments that are looked at here as int or
+ * unsigned int, so the high word must not decide: a caller could put anything there. */
 static unsigned int load_argument(struct emitter *e, unsigned int index, unsigned int next)
 {
 	size_t low = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : sizeof(uint32_t);
@@ -146,6 +147,17 @@ static unsigned int test_answer(struct emitter *e, unsigned int argument, uint16
 	return load_argument(e, argument, next);
 }
 
+/* TIOCLINUX pastes what it selected itself on a console. Its other subcommands are refused with
+ * it: the subcommand lies in memory, where a filter cannot look. */
+static unsigned int ioctl_answer(struct emitter *e)
+{
+	unsigned int refuse = answer(e, ERRNO(EPERM)), next = answer(e, SECCOMP_RET_ALLOW);
+
+	next = branch(e, IF_EQUAL, TIOCLINUX, refuse, next);
+	next = branch(e, IF_EQUAL, TIOCSTI, refuse, next);
+	return load_argument(e, 1, next);
+}
+
 static unsigned int write_action(struct emitter *e, uint32_t action)
 {
 	switch ((enum seccomp_action)action) {
@@ -165,6 +177,7 @@ static unsigned int write_action(struct emitter *e, uint32_t action)
 	case SECCOMP_SOCKETCALL:
 		return test_answer(e, 0, IF_EQUAL, SOCKETCALL_SOCKET, ERRNO(EAFNOSUPPORT),
 				   SECCOMP_RET_ALLOW);
+	case SECCOMP_IOCTL: return ioctl_answer(e);
 	case SECCOMP_UNKNOWN:
 	case SECCOMP_ACTIONS: break;
 	}

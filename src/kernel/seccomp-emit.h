@@ -23,6 +23,7 @@ enum seccomp_action {
 	SECCOMP_ALLOW,
 	SECCOMP_SOCKET,	    /* allowed, but audit and refused families are EAFNOSUPPORT */
 	SECCOMP_SOCKETCALL, /* allowed, but making a socket is EAFNOSUPPORT */
+	SECCOMP_IOCTL,	    /* allowed, but commands that type into a terminal are EPERM */
 	SECCOMP_SUCCEED,    /* returns 0 and does nothing */
 	SECCOMP_SUCCEED_FD, /* the same if the first argument is not negative, else allowed */
 	SECCOMP_OPEN,	    /* allowed, but O_SYNC and O_DSYNC in the second argument are EINVAL */

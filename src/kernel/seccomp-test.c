@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -223,6 +224,35 @@ START_TEST(the_32_bit_entry_is_filtered_too)
 }
 END_TEST
 
+/* The kernel's own answer is ENOTTY: this is no terminal. */
+START_TEST(what_types_into_a_terminal_is_refused_by_both_entries)
+{
+	enum { GETPID = 20, IOCTL = 54 }; /* arch/x86/entry/syscalls/syscall_32.tbl */
+	/* The kernel takes the command as unsigned int. */
+	static const uint64_t refused[] = { TIOCSTI, TIOCLINUX, UINT64_C(1) << 32 | TIOCSTI,
+					    UINT64_C(0xdeadbeef) << 32 | TIOCLINUX };
+	const struct seccomp_request request = { .capabilities = capability_default };
+	call_fn enter = make_call(enter_32, sizeof(enter_32));
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool both = enter && works(enter, GETPID);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ioctl(fd, TIOCSTI, "x"), -1);
+	ck_assert_int_eq(errno, ENOTTY);
+	install(&request);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		ck_assert_int_eq(ioctl(fd, (unsigned long)refused[i], "x"), -1);
+		ck_assert_int_eq(errno, EPERM);
+		if (both)
+			ck_assert_int_eq(enter(IOCTL, fd, (int)refused[i], 0), -EPERM);
+	}
+	ck_assert_int_eq(ioctl(fd, TIOCGWINSZ, NULL), -1);
+	ck_assert_int_eq(errno, ENOTTY);
+	if (both)
+		ck_assert_int_eq(enter(IOCTL, fd, TIOCGWINSZ, 0), -ENOTTY);
+}
+END_TEST
+
 START_TEST(suppressed_sync_says_yes)
 {
 	const struct seccomp_request request = { .capabilities = capability_default,
@@ -267,6 +297,7 @@ int main(void)
 	tcase_add_test(cases, the_rest_is_compiled_when_it_is_asked_for);
 	tcase_add_test(cases, an_installed_default_filter_answers_as_promised);
 	tcase_add_test(cases, the_32_bit_entry_is_filtered_too);
+	tcase_add_test(cases, what_types_into_a_terminal_is_refused_by_both_entries);
 	tcase_add_test(cases, suppressed_sync_says_yes);
 	tcase_add_test(cases, restricted_families_are_not_supported);
 	return fixture_run(cases, "kernel/seccomp");

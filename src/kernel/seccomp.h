@@ -11,6 +11,13 @@
  * architecture, ENOSYS; a known one that is not allowed EPERM; a netlink
  * socket for the audit subsystem EAFNOSUPPORT.
  *
+ * Every filter, whatever list it is made of, answers EPERM to the two ioctl(2)
+ * commands that put characters into a terminal's input, TIOCSTI and TIOCLINUX:
+ * a payload that is given its caller's terminal could leave commands there for
+ * the caller's shell. Only the low word of the command is compared, because the
+ * kernel drops the high one. For this ioctl(2) is one of the few calls for which
+ * the kernel has to run the filter every time.
+ *
  * A filter sees the arguments of socketcall(2) (i386, s390) only as a pointer.
  * So an audit socket made through it is not refused: what audit could do from
  * inside a container the kernel refuses itself, by pid and user namespace, and

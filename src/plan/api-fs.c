@@ -58,6 +58,12 @@ static const char *const proc_read_only[] = {
 	"/proc/fs",   "/proc/irq", "/proc/scsi",
 };
 
+/* Without a user namespace the container's root is the host's, for whom these are readable or writable. */
+static const char *const host_masked[] = {
+	"/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags", "/proc/mtrr",
+	"/proc/pagetypeinfo", "/proc/slabinfo", "/proc/vmallocinfo",
+};
+
 static uint64_t sys_read_only(const struct planner *p)
 {
 	return p->spec->api_vfs == API_VFS_READ_ONLY ? MOUNT_ATTR_RDONLY : 0;
@@ -186,6 +192,11 @@ static void add_proc_restrictions(struct planner *p)
 	p->reason = "masked paths";
 	for (size_t i = 0; i < ARRAY_SIZE(proc_masked); i++)
 		cover(p, "/run/host/inaccessible/reg", proc_masked[i], STEP_OPTIONAL);
+	if (!p->userns) {
+		for (size_t i = 0; i < ARRAY_SIZE(host_masked); i++)
+			cover(p, "/run/host/inaccessible/reg", host_masked[i], STEP_OPTIONAL);
+		cover(p, "/run/host/inaccessible/dir", "/sys/firmware", STEP_OPTIONAL);
+	}
 	p->reason = "read-only paths";
 	for (size_t i = 0; i < ARRAY_SIZE(proc_read_only); i++) {
 		step = step_bind_inside(p, proc_read_only[i], proc_read_only[i], attributes);

@@ -72,6 +72,8 @@ static void add_ids(struct planner *p)
 	if (p->userns)
 		words = arena_format(p->arena, "%s: %u-%u", words, taken->base,
 				     taken->base + MAX(taken->range, 1U) - 1);
+	if (taken->ids_text)
+		words = taken->ids_text;
 	p->reason = step_said(p, GROUP_USERNS, "--private-users=");
 	step_add(p, STEP_IDS, NULL)->data = words;
 }
@@ -179,6 +181,14 @@ static void decide(struct planner *p)
 	p->skip_proc_masks = spec->nesting && p->userns;
 	/* Without root the supervisor mounts in an outer user namespace, where ids are ours. */
 	p->mount_base = p->userns && !p->rootless ? taken->base : 0;
+}
+
+bool plan_has(const struct plan *plan, enum step_kind kind, enum step_kind or)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].kind == kind || plan->steps[i].kind == or)
+			return true;
+	return false;
 }
 
 int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,

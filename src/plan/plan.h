@@ -205,6 +205,7 @@ struct taken {
 	bool ownership_map, ownership_chown;
 	bool network_shared;	 /* host's, or one given by path: payload cannot mount sysfs */
 	bool nested_proc_masked; /* a fresh /proc is impossible here */
+	const char *ids_text; /* which rung gave which ids, and what was read for it; NULL: by rung and range */
 	uint8_t boot_id[16];	 /* random, new for every start */
 };
 
@@ -215,6 +216,9 @@ struct plan {
 
 int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,
 	       const struct host *host, const struct root_facts *root, const struct taken *taken);
+
+/* Is there a step of KIND or of OR? */
+bool plan_has(const struct plan *plan, enum step_kind kind, enum step_kind or);
 
 /* Text or JSON, one step a line. The result lives in the arena. */
 char *plan_print(struct arena *arena, const struct plan *plan, bool colour);
