@@ -10,7 +10,7 @@ from support import runner
 
 MODES = {"plain": [], "host-users": ["--private-users=no"], "private-network": ["--private-network"], "pid2": ["-a"], "user": ["-u", "user"]}
 
-MOUNTS = r"""/ /proc /proc/sys /proc/sys/net /proc/(kallsyms|kcore|keys|sysrq-trigger|timer_list|acpi|apm|asound|bus|fs|irq|scsi|kmsg)
+MOUNTS = r"""/ /sys/firmware /proc /proc/sys /proc/sys/net /proc/(kallsyms|kcore|keys|sysrq-trigger|timer_list|kpage(cgroup|count|flags)|mtrr|pagetypeinfo|slabinfo|vmallocinfo|acpi|apm|asound|bus|fs|irq|scsi|kmsg)
 /proc/sys/kernel/random/boot_id /sys /sys/(block|bus|class|dev|devices|kernel) /sys/fs/(cgroup|selinux) /dev /dev/(shm|pts|mqueue|console|null|zero|full|random|urandom|tty|fuse)
 /dev/net/tun /run /run/host /run/host/(os-release|incoming|unix-export|notify|credentials|inaccessible) /tmp /etc/(resolv.conf|localtime)""".split()
 

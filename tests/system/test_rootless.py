@@ -95,12 +95,23 @@ def test_a_payload_dies_with_its_supervisor(mine):
         os.kill(child, 9)
     process.wait()
     process.communicate()
-    # that nothing is left is checked by the fixture
+    # The record tells the next command what to clean up; that nothing is left then is checked by the fixture.
+    mine.run("-q", "--pipe", "-D", mine.tree, "true").ok()
 
 
 def test_the_tree_is_locked_against_umount(mine):
     done = mine.run("-q", "--pipe", "-D", mine.tree, "sh", "-c", "umount /dev/shm 2>&1; umount /run/host 2>&1; mount -o remount,rw /run/host 2>&1")
     assert "nvalid" in done.out or "denied" in done.out or "permitted" in done.out, done
+
+
+def delegated_cgroup(uid):
+    """What a service manager gives to a user: systemd as init needs a cgroup that it may write."""
+    top = "/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
+    group = top + "/redd-test-user"
+    os.makedirs(group, exist_ok=True)
+    for name in (".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+        os.chown(os.path.join(group, name), uid, uid)
+    return group
 
 
 def test_a_debian_boots(redd, user, mine):
@@ -110,7 +121,8 @@ def test_a_debian_boots(redd, user, mine):
     subprocess.run("find . -print0 | xargs -0 chown -h --from=0:0 4242:4242", shell=True, cwd=tree, check=True)
     for number in (5, 8, 42, 43):
         subprocess.run("find . -gid %d -print0 | xargs -0 -r chgrp -h %d" % (number, 1000000 + number - 1), shell=True, cwd=tree, check=True)
-    one = Console(mine.argv("-b", "-D", tree), env=mine.env)
+    group = delegated_cgroup(4242)
+    one = Console(["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', group] + mine.argv("-b", "-D", tree), env=mine.env)
     try:
         one.expect("(Reached target|login:|Startup finished)", 60)
         one.expect("login:", 60)
@@ -118,6 +130,7 @@ def test_a_debian_boots(redd, user, mine):
         assert one.wait(60) == 0
     finally:
         one.close()
+        os.rmdir(group)
         shutil.rmtree(tree, ignore_errors=True)
 
 
