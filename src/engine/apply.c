@@ -14,6 +14,7 @@
 #include "engine/apply-step.h"
 #include "io/fd.h"
 #include "kernel/capability.h"
+#include "kernel/probe.h"
 #include "kernel/resolve.h"
 #include "plan/plan.h"
 
@@ -124,18 +125,45 @@ int apply_parent(struct apply *apply, const char *target, const char **ret_name)
 	return fd;
 }
 
+static const char *likely_cause(const struct step *step, int r)
+{
+	switch (step->kind) {
+	case STEP_MOUNT:
+		if (strcmp(step->source, "proc") == 0 || strcmp(step->source, "sysfs") == 0)
+			return probe_cause(PROBE_MOUNT_PROC, r);
+		return probe_cause(PROBE_MOUNT, r);
+	case STEP_OVERLAY:
+	case STEP_ROOT_OVERLAY:
+		return probe_cause(PROBE_MOUNT_OVERLAY, r);
+	case STEP_NODE:
+		return probe_cause(PROBE_DEVICE_NODE, r);
+	case STEP_SECCOMP:
+		return probe_cause(PROBE_SYSTEM_CALLS, r);
+	case STEP_EXEC:
+		return probe_cause(PROBE_EXEC, r);
+	default:
+		return NULL;
+	}
+}
+
 int apply_explain(struct apply *apply, const struct step *step, int r)
 {
-	return fail_in(r, "%s", plan_describe(apply->arena, step));
+	const char *cause = likely_cause(step, r);
+
+	if (fail_recorded()->code == 0)
+		fail(r, "cannot %s", plan_describe(apply->arena, step));
+	else
+		fail_in(r, "%s", plan_describe(apply->arena, step));
+	if (cause != NULL)
+		fail_hint("%s", cause);
+	return r;
 }
 
 /* A step that may fail does so here: quietly, or with a warning. */
 static int forgive(struct apply *apply, const struct step *step, int r)
 {
 	if (!(step->flags & (STEP_OPTIONAL | STEP_WARN)))
-		return fail_recorded()->code == 0
-			       ? fail(r, "cannot %s", plan_describe(apply->arena, step))
-			       : apply_explain(apply, step, r);
+		return apply_explain(apply, step, r);
 	if (step->flags & STEP_WARN)
 		log_warning("cannot %s: %s, going on without", plan_describe(apply->arena, step),
 			    fail_recorded()->code == 0 ? strerror(-r) : fail_recorded()->text);

@@ -249,6 +249,33 @@ static void wake_up(struct resources *resources)
 		resources->cgroup_parent_fd = open_above(mount, path, 2);
 }
 
+int cgroups_renew(struct resources *resources)
+{
+	bool unit = resources->taken.cgroup == CGROUP_UNIT;
+	autoclose int own = -EBADF;
+	int parent;
+
+	if (resources->cgroup_inode == 0 || resources->cgroup_fd >= 0)
+		return 0;
+	wake_up(resources);
+	if (resources->cgroup_fd < 0)
+		return fail_plain(-ESTALE, "cannot start again: the payload's cgroup '%s' was removed",
+				  resources->taken.cgroup_path);
+	cgroup_kill(resources->cgroup_fd);
+	fd_close(&resources->cgroup_fd);
+	if (!unit) {
+		own = openat(resources->cgroup_parent_fd, resources->cgroup_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (own < 0)
+			return fail(-errno, "cannot open the container's cgroup again");
+	}
+	parent = unit ? resources->unit_fd : own;
+	cgroup_remove(parent, "payload", REMOVE_TIMEOUT_MS);
+	resources->cgroup_fd = cgroup_make(parent, "payload", false);
+	if (resources->cgroup_fd < 0)
+		return fail(resources->cgroup_fd, "cannot make the payload's cgroup again");
+	return cgroups_delegate(resources);
+}
+
 void cgroups_kill(struct resources *resources)
 {
 	wake_up(resources);

@@ -21,6 +21,10 @@ int cgroups_delegate(struct resources *resources);
  * what they need, and only what is still the same directory. */
 void cgroups_rest(struct resources *resources);
 
+/* For a further start: the payload's cgroup is made anew, without what the last one left in it (its own
+ * groups, whose controllers would keep a process out). */
+int cgroups_renew(struct resources *resources);
+
 /* Kill all that is in the payload's cgroup. */
 void cgroups_kill(struct resources *resources);
 

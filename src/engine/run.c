@@ -231,6 +231,8 @@ static int start_payload(struct container *container)
 		return fail(r, "cannot make a channel to the payload");
 	r = root_reopen(&container->root);
 	if (r >= 0)
+		r = cgroups_renew(resources);
+	if (r >= 0)
 		r = make_plan(container);
 	if (r < 0)
 		return r;
