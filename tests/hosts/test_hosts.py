@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+# Kernels and images are kept for the next run; what runs, runs inside of a machine.
+pytestmark = pytest.mark.leaky("keeps kernels and images")
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 LONG = os.environ.get("REDD_LONG") == "1"
