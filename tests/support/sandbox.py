@@ -145,7 +145,13 @@ def enter(argv, keep=None):
         finally:
             os._exit(status)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(outer, signal.SIGKILL))
+
+    def stop(number, frame):
+        try:
+            os.kill(outer, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    signal.signal(signal.SIGTERM, stop)
     _, status = os.waitpid(outer, 0)
     if group:
         _remove_cgroup(group)
