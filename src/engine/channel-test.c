@@ -7,6 +7,8 @@
 #include "io/fd.h"
 #include "kernel/fixture.h"
 
+#undef fail /* an old macro of Check */
+
 static struct channel channel = { -EBADF, -EBADF };
 
 static void enter(void)
@@ -117,7 +119,7 @@ START_TEST(a_failure_arrives_whole_from_another_process)
 	pid = fork();
 	if (pid == 0) {
 		fd_close(&channel.supervisor);
-		(fail)(-ENOENT, "cannot run '%s'", "/sbin/init");
+		fail(-ENOENT, "cannot run '%s'", "/sbin/init");
 		fail_in(-ENOENT, "exec");
 		channel_report(&channel, fail_recorded());
 		_exit(1);

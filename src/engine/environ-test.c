@@ -13,11 +13,28 @@ static struct root_facts root;
 static struct host host;
 
 static const char *const canaries[] = {
-	"SECRET=canary", "TERM=xterm", "COLORTERM=truecolor", "NO_COLOR=1", "PATH=/evil",
-	"LD_PRELOAD=/evil.so", "HOME=/home/canary", "USER=canary", "LOGNAME=canary", "LANG=de_DE",
-	"NOTIFY_SOCKET=/run/canary", "LISTEN_FDS=9", "LISTEN_PID=9", "CREDENTIALS_DIRECTORY=/canary",
-	"container=canary", "container_uuid=canary", "TERMINAL=canary", "TERMCAP=canary",
-	"GLIBC_TUNABLES=canary", "WATCHDOG_USEC=1", "INVOCATION_ID=canary", "XDG_RUNTIME_DIR=/canary",
+	"SECRET=canary",
+	"TERM=xterm",
+	"COLORTERM=truecolor",
+	"NO_COLOR=1",
+	"PATH=/evil",
+	"LD_PRELOAD=/evil.so",
+	"HOME=/home/canary",
+	"USER=canary",
+	"LOGNAME=canary",
+	"LANG=de_DE",
+	"NOTIFY_SOCKET=/run/canary",
+	"LISTEN_FDS=9",
+	"LISTEN_PID=9",
+	"CREDENTIALS_DIRECTORY=/canary",
+	"container=canary",
+	"container_uuid=canary",
+	"TERMINAL=canary",
+	"TERMCAP=canary",
+	"GLIBC_TUNABLES=canary",
+	"WATCHDOG_USEC=1",
+	"INVOCATION_ID=canary",
+	"XDG_RUNTIME_DIR=/canary",
 	NULL,
 };
 
@@ -164,8 +181,16 @@ END_TEST
 START_TEST(the_users_word_is_last)
 {
 	static char words[][32] = {
-		"PATH=/mine", "TERM=vt100", "container=mine", "NOTIFY_SOCKET=/mine", "A=1",
-		"A=2",	      "AB=3",	    "EMPTY=",	      "EQUAL=a=b",	     "HOM=short",
+		"PATH=/mine",
+		"TERM=vt100",
+		"container=mine",
+		"NOTIFY_SOCKET=/mine",
+		"A=1",
+		"A=2",
+		"AB=3",
+		"EMPTY=",
+		"EQUAL=a=b",
+		"HOM=short",
 		"container_host_id=mine",
 	};
 	char **environment;
@@ -194,5 +219,6 @@ int main(void)
 {
 	return UNIT_RUN("engine/environ", a_plain_start_has_what_programs_expect,
 			nothing_of_the_hosts_environment_goes_in, a_pipe_has_no_terminal,
-			a_user_is_told_who_he_is, what_was_asked_for_is_told, the_users_word_is_last);
+			a_user_is_told_who_he_is, what_was_asked_for_is_told,
+			the_users_word_is_last);
 }

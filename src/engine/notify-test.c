@@ -61,9 +61,10 @@ END_TEST
 START_TEST(nothing_else_counts)
 {
 	static const char *const texts[] = {
-		"READY=0",  "READY=11",	   "READY=1 ",	  " READY=1",	     "ready=1",	 "READY",
-		"XREADY=1", "XSTATUS=no",  "MAINPID=1",	  "WATCHDOG_USEC=1", "FDSTORE=1", "BARRIER=1",
-		"ERRNO=2",  "STOPPING=1",  "RELOADING=1", "X_NSPAWN_LEADER_PID=1",
+		"READY=0",	     "READY=11",	"READY=1 ",    " READY=1",
+		"ready=1",	     "READY",		"XREADY=1",    "XSTATUS=no",
+		"MAINPID=1",	     "WATCHDOG_USEC=1", "FDSTORE=1",   "BARRIER=1",
+		"ERRNO=2",	     "STOPPING=1",	"RELOADING=1", "X_NSPAWN_LEADER_PID=1",
 		"READY=1\rSTATUS=x",
 	};
 	struct notify_message message;

@@ -122,9 +122,9 @@ END_TEST
 START_TEST(other_keys_are_none)
 {
 	static const char *const texts[] = {
-		ESC ESC "x",  ESC "r",	     ESC "x" ESC "r", ESC ESC "xr", ESC ESC " r",
-		ESC ESC "R",  ESC "x" ESC "x" ESC, "r",	      "]]]",	    "^]^]^]",
-		ESC ESC "\n", "\x1b\x1b\x1b",
+		ESC ESC "x",  ESC "r",	   ESC "x" ESC "r",	ESC ESC "xr",
+		ESC ESC " r", ESC ESC "R", ESC "x" ESC "x" ESC, "r",
+		"]]]",	      "^]^]^]",	   ESC ESC "\n",	"\x1b\x1b\x1b",
 	};
 
 	enter(true, true);
