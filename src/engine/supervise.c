@@ -43,6 +43,10 @@ int supervise_take_signals(void)
 		if (sigaction(signals[i], &action, NULL) < 0)
 			return -errno;
 	}
+	/* Who reads our output may go; the container goes on. The payload's dispositions are reset. */
+	action.sa_handler = SIG_IGN;
+	if (sigaction(SIGPIPE, &action, NULL) < 0)
+		return -errno;
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
