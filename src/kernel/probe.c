@@ -237,8 +237,8 @@ static const struct {
 	  "the surrounding container hides parts of /proc or /sys, so a fresh one "
 	  "would show them: start that one with --nesting" },
 	{ PROBE_MOUNT_PROC, EPERM, always,
-	  "something is mounted over parts of this host's /proc or /sys, which a "
-	  "fresh one would show" },
+	  "something is mounted over parts of /proc or /sys here, which a fresh one would "
+	  "show: if this is a container, start the outer one with --nesting" },
 	{ PROBE_MOUNT_PROC, EBUSY, always, "it is mounted there already" },
 
 	{ PROBE_MOUNT_OVERLAY, ENODEV, no_overlay,
