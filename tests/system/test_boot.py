@@ -321,7 +321,7 @@ def test_the_notification_of_readiness_comes_from_inside(redd, fresh, place):
                 got.append(receiver.recv(4096).decode())
             except TimeoutError:
                 pass
-        assert "Started" in console.text() or "Reached target" in console.text() or "login:" in console.text()
+        console.expect("Reached target|login:", 10)
         assert any("READY=1" in message for message in got), got
         assert not any(key in message for message in got for key in ("MAINPID=", "X_SYSTEMD_", "FDSTORE", "WATCHDOG")), got
         console.kill(signal.SIGTERM)
