@@ -55,6 +55,12 @@ int apply_mount(struct apply *apply, const struct step *step)
 	}
 	if (tree < 0)
 		return tree;
+	if (step->flags & STEP_STAGE) {
+		r = mount_attach(tree, apply->stage_fd);
+		if (r >= 0)
+			apply->staged_fd = take_fd(&tree);
+		return r;
+	}
 	r = apply_attach(apply, step, tree, true);
 	if (r < 0)
 		return r;
@@ -85,6 +91,9 @@ static int matching_node(struct apply *apply, const struct step *step, const cha
 	return 0;
 }
 
+/* Sources that are opened by kernel/resolve, which returns its errno. */
+#define INSIDE (STEP_SOURCE_IN_CONTAINER | STEP_SOURCE_IN_TREE | STEP_SOURCE_STAGED | STEP_MATCH_TYPE)
+
 /* The source of a bind: a host path, a path in the tree ("+"), or one that the container sees. */
 static int clone_source(struct apply *apply, const struct step *step, struct stat *ret_info)
 {
@@ -98,6 +107,8 @@ static int clone_source(struct apply *apply, const struct step *step, struct sta
 		if (r < 0)
 			return r;
 		inside = resolve_open(apply->root_fd, path, O_PATH);
+	} else if (step->flags & STEP_SOURCE_STAGED) {
+		inside = resolve_open(apply->staged_fd, path, O_PATH);
 	} else if (step->flags & STEP_SOURCE_IN_CONTAINER) {
 		inside = resolve_open(apply->root_fd, path, O_PATH);
 	} else if (step->flags & STEP_SOURCE_IN_TREE) {
@@ -114,7 +125,7 @@ static int clone_source(struct apply *apply, const struct step *step, struct sta
 		inside = open(path, O_PATH | O_CLOEXEC);
 	}
 	if (inside < 0)
-		return step->flags & (STEP_SOURCE_IN_CONTAINER | STEP_SOURCE_IN_TREE) ? inside : -errno;
+		return step->flags & INSIDE ? inside : -errno;
 	if (fstat(inside, ret_info) < 0)
 		return -errno;
 	tree = mount_clone(inside, "", step->flags & STEP_RECURSIVE);
@@ -170,11 +181,6 @@ int apply_bind(struct apply *apply, const struct step *step)
 	if (r < 0 && (step->flags & STEP_ELSE_COPY) && S_ISREG(info.st_mode))
 		return apply_copy_file(apply, step);
 	return r;
-}
-
-int apply_unmount(struct apply *apply, const struct step *step)
-{
-	return mount_detach(apply->root_fd, step->target[0] == '/' ? step->target + 1 : step->target);
 }
 
 int apply_restrict(struct apply *apply, const struct step *step)

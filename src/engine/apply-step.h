@@ -22,7 +22,7 @@ int apply_stack(struct apply *apply, int *tree);
 step_fn apply_root, apply_volatile_root, apply_root_overlay, apply_pivot_tree, apply_chown_tree;
 
 /* apply-mounts.c */
-step_fn apply_mount, apply_bind, apply_unmount, apply_restrict, apply_pins;
+step_fn apply_mount, apply_bind, apply_restrict, apply_pins;
 /* Resolve the target (made when missing) and attach TREE_FD there. */
 int apply_attach(struct apply *apply, const struct step *step, int tree_fd, bool is_dir);
 /* Regular, small files: what a copy is made of. */

@@ -33,7 +33,6 @@ static step_fn *const doers[STEP_KINDS] = {
 	[STEP_REMOVE] = apply_remove,
 	[STEP_MOUNT] = apply_mount,
 	[STEP_BIND] = apply_bind,
-	[STEP_UNMOUNT] = apply_unmount,
 	[STEP_OVERLAY] = apply_overlay,
 	[STEP_RESTRICT] = apply_restrict,
 	[STEP_CONSOLE] = apply_console,
@@ -53,6 +52,8 @@ void apply_init(struct apply *apply)
 		.userns_fd = -EBADF,
 		.tree_map_fd = -EBADF,
 		.at_fd = -EBADF,
+		.stage_fd = -EBADF,
+		.staged_fd = -EBADF,
 		.devpts_fd = -EBADF,
 		.console_master = -EBADF,
 		.console_slave = -EBADF,
@@ -65,6 +66,8 @@ void apply_init(struct apply *apply)
 void apply_release_mounts(struct apply *apply)
 {
 	fd_close(&apply->source_root_fd);
+	fd_close(&apply->stage_fd);
+	fd_close(&apply->staged_fd);
 	fd_close(&apply->at_fd);
 	fd_close(&apply->devpts_fd);
 	fd_close(&apply->last_parent_fd);

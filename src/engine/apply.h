@@ -35,6 +35,8 @@ struct apply {
 	uint32_t base;	     /* host id of the container's root */
 	uint32_t range;
 
+	int stage_fd;  /* payload: a directory of the host's tree, until that is left */
+	int staged_fd; /* payload: the instance of STEP_STAGE */
 	int devpts_fd;
 	int console_master, console_slave;
 	unsigned int console_number;

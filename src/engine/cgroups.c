@@ -72,6 +72,10 @@ static int open_parent(int root, const struct place *place)
 		return -errno;
 	if (place->group == NULL)
 		return take_fd(&below);
+	/* Controllers were enabled when the group was made. */
+	fd = openat(below, place->group, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
 	fd = cgroup_make(below, place->group, false);
 	if (fd >= 0) {
 		cgroup_enable_all(below);

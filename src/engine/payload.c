@@ -43,6 +43,13 @@ static int enter(struct payload *payload, const struct step *step)
 	if (unshare((int)step->number) < 0)
 		return fail(-errno, "cannot make the mount and cgroup namespaces");
 
+	/* proc's place: the pin there has served once proc is mounted, and what is staged comes after that. */
+	if (plan_has_flag(payload->plan, STEP_STAGE)) {
+		payload->apply->stage_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (payload->apply->stage_fd < 0)
+			return fail(-errno, "cannot open '/proc'");
+	}
+
 	tree = mount_clone(AT_FDCWD, ".", true);
 	if (tree < 0)
 		return fail(tree, "cannot bind the container's tree onto itself");
@@ -62,8 +69,9 @@ static int enter(struct payload *payload, const struct step *step)
 /* The old root lies on top of the new one until proc and sysfs, which need a visible elder, are mounted. */
 static int leave(struct payload *payload, const struct step *step)
 {
-	(void)payload;
 	(void)step;
+	fd_close(&payload->apply->stage_fd);
+	fd_close(&payload->apply->staged_fd);
 	if (umount2(".", MNT_DETACH) < 0)
 		return fail(-errno, "cannot leave the host's tree");
 	return chdir("/") < 0 ? -errno : 0;
@@ -396,13 +404,30 @@ static int prepare(struct payload *payload)
 	return privilege_become_root(payload->taken->userns == RUNG_SINGLE);
 }
 
+static int run_steps(struct payload *payload, unsigned early)
+{
+	for (size_t i = 0; i < payload->plan->count; i++) {
+		const struct step *step = &payload->plan->steps[i];
+		int r;
+
+		if (step->side != SIDE_PAYLOAD || (step->flags & STEP_EARLY) != early)
+			continue;
+		r = run_step(payload, step);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 _Noreturn void payload_main(struct payload *payload)
 {
-	int r = prepare(payload);
+	/* While the supervisor assembles the tree: what does not need it. */
+	int r = run_steps(payload, STEP_EARLY);
 
-	for (size_t i = 0; i < payload->plan->count && r >= 0; i++)
-		if (payload->plan->steps[i].side == SIDE_PAYLOAD)
-			r = run_step(payload, &payload->plan->steps[i]);
+	if (r >= 0)
+		r = prepare(payload);
+	if (r >= 0)
+		r = run_steps(payload, 0);
 	if (r < 0) {
 		if (fail_recorded()->code == 0)
 			fail(r, "cannot start the payload");

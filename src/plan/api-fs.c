@@ -227,18 +227,16 @@ static void add_payload_sys(struct planner *p)
 			step_mount(p, "sysfs", "/sys", NULL, attributes);
 		return;
 	}
-	/* The whole is mounted at /sys/fs for a moment, because that directory is there anyway.
+	/* The whole lies for a moment in the host's tree, with which it goes.
 	 * Nested in a container that hides parts of sysfs it cannot be; most systems do without. */
-	step_mount(p, "sysfs", "/sys/fs", NULL, attributes)->flags |= STEP_WARN;
+	step_mount(p, "sysfs", "/sys", NULL, attributes)->flags |= STEP_WARN | STEP_STAGE;
 	for (size_t i = 0; i < ARRAY_SIZE(sysfs_parts); i++) {
 		struct step *step;
 
-		step = step_bind_inside(p, arena_format(p->arena, "/sys/fs/%s", sysfs_parts[i]),
-					arena_format(p->arena, "/sys/%s", sysfs_parts[i]),
-					attributes);
-		step->flags |= STEP_INHERITS | STEP_OPTIONAL;
+		step = step_bind(p, arena_format(p->arena, "/%s", sysfs_parts[i]),
+				 arena_format(p->arena, "/sys/%s", sysfs_parts[i]), attributes);
+		step->flags |= STEP_SOURCE_STAGED | STEP_INHERITS | STEP_OPTIONAL;
 	}
-	step_add(p, STEP_UNMOUNT, "/sys/fs")->flags |= STEP_OPTIONAL;
 }
 
 static void add_payload_cgroup(struct planner *p)

@@ -183,6 +183,14 @@ static void decide(struct planner *p)
 	p->mount_base = p->userns && !p->rootless ? taken->base : 0;
 }
 
+bool plan_has_flag(const struct plan *plan, unsigned flag)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].flags & flag)
+			return true;
+	return false;
+}
+
 bool plan_has(const struct plan *plan, enum step_kind kind, enum step_kind or)
 {
 	for (size_t i = 0; i < plan->count; i++)

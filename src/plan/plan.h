@@ -52,7 +52,6 @@ enum step_kind {
 	STEP_MOUNT,	       /* new instance: source: type; data: options; attributes */
 	STEP_BIND,	       /* source -> target; attributes set after cloning (on submounts too
 				* if STEP_RECURSIVE); idmap */
-	STEP_UNMOUNT,	       /* target */
 	STEP_OVERLAY,	       /* source: upper (NULL: temporary), target; lowers in mount */
 	STEP_RESTRICT,	       /* attributes set on the existing mount at target */
 	STEP_CONSOLE,	       /* pty from the container's devpts; target: /dev/console */
@@ -110,6 +109,10 @@ enum step_flags {
 	STEP_KEEP_OPEN = 1 << 15,  /* the supervisor holds what was made (O_RDWR) to the end */
 	STEP_ELSE_BIND = 1 << 16,  /* new instances: where that is denied, bind the host's at the
 				    * same path, recursively */
+	STEP_STAGE = 1 << 17,	   /* the new instance is attached in the host's tree, which
+				    * STEP_LEAVE drops; parts of it are bound before */
+	STEP_SOURCE_STAGED = 1 << 18, /* binds: source is a path in the staged instance */
+	STEP_EARLY = 1 << 19,	   /* payload: needs nothing of the tree, done before "go" */
 };
 
 struct step {
@@ -218,6 +221,7 @@ int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,
 	       const struct host *host, const struct root_facts *root, const struct taken *taken);
 
 /* Is there a step of KIND or of OR? */
+bool plan_has_flag(const struct plan *plan, unsigned flag);
 bool plan_has(const struct plan *plan, enum step_kind kind, enum step_kind or);
 
 /* Text or JSON, one step a line. The result lives in the arena. */

@@ -57,6 +57,9 @@ static void add_limits(struct planner *p)
 		else if (!limit_default(p, &limits[i], &limit))
 			continue;
 		step = step_add(p, STEP_RLIMIT, NULL);
+		/* The user's may be too small for what is still to be done. */
+		if (!p->spec->limits[resource].set)
+			step->flags |= STEP_EARLY;
 		step->number = resource;
 		step->soft = limit.value.rlim_cur;
 		step->hard = limit.value.rlim_max;
@@ -68,6 +71,7 @@ static void add_seccomp(struct planner *p)
 	const struct spec *spec = p->spec;
 	bool calls = spec->syscall_allow.count > 0 || spec->syscall_deny.count > 0;
 	bool families = spec->address_families_set;
+	struct step *step;
 
 	if (spec->no_seccomp)
 		return;
@@ -76,8 +80,11 @@ static void add_seccomp(struct planner *p)
 		p->reason = step_said(p, GROUP_ADDRESS_FAMILIES, "--restrict-address-families=");
 	if (calls)
 		p->reason = step_said(p, GROUP_SYSCALL_FILTER, "--system-call-filter=");
-	step_add(p, STEP_SECCOMP, NULL)->data =
-		arena_format(p->arena, "%s%s%s%s", calls ? "extended list" : "default list",
+	step = step_add(p, STEP_SECCOMP, NULL);
+	/* The default list allows all that is still to be done; what the user denies may not. */
+	if (!calls && !families)
+		step->flags |= STEP_EARLY;
+	step->data = arena_format(p->arena, "%s%s%s%s", calls ? "extended list" : "default list",
 			     families ? ", address families" : "",
 			     spec->suppress_sync == TRISTATE_YES ? ", sync suppressed" : "",
 			     spec->nesting ? ", keyrings allowed" : "");
@@ -105,7 +112,7 @@ static void add_session(struct planner *p)
 	step_add(p, STEP_SESSION, NULL)->data = p->spec->console == CONSOLE_PIPE ? "pipe" : "pty";
 	if (p->own_network) {
 		p->reason = step_said(p, GROUP_NETWORK, "--private-network");
-		step_add(p, STEP_LOOPBACK, NULL);
+		step_add(p, STEP_LOOPBACK, NULL)->flags |= STEP_EARLY;
 	}
 	if (p->own_network && p->userns) {
 		struct step *step = step_add(p, STEP_SYSCTL, "/proc/sys/net/ipv4/ping_group_range");

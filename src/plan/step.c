@@ -34,7 +34,6 @@ static const char *const kind_names[] = {
 	[STEP_REMOVE] = "remove",
 	[STEP_MOUNT] = "mount",
 	[STEP_BIND] = "bind",
-	[STEP_UNMOUNT] = "unmount",
 	[STEP_OVERLAY] = "overlay",
 	[STEP_RESTRICT] = "restrict",
 	[STEP_CONSOLE] = "console",

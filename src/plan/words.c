@@ -43,6 +43,9 @@ static const struct word_row flag_words[] = {
 	{ STEP_MATCH_TYPE, "match-type" },
 	{ STEP_ELSE_BIND, "else-bind" },
 	{ STEP_KEEP_OPEN, "keep-open" },
+	{ STEP_STAGE, "stage" },
+	{ STEP_SOURCE_STAGED, "source-staged" },
+	{ STEP_EARLY, "early" },
 };
 
 const char *const words_sides[] = {
@@ -228,7 +231,6 @@ static const char *const verbs[] = {
 	[STEP_REMOVE] = "remove",
 	[STEP_MOUNT] = "mount",
 	[STEP_BIND] = "bind",
-	[STEP_UNMOUNT] = "unmount",
 	[STEP_OVERLAY] = "overlay",
 	[STEP_RESTRICT] = "restrict",
 	[STEP_CONSOLE] = "make the console",
