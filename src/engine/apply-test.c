@@ -102,13 +102,11 @@ static bool exists(const char *path)
 static void nothing_happened(const char *what)
 {
 	struct stat st, mnt;
-	char path[64];
 
 	ck_assert_msg(strcmp(content("/mnt/victim/canary"), "canary") == 0, "%s", what);
 	ck_assert_int_eq(unlink("/mnt/victim/canary"), 0);
-	snprintf(path, sizeof(path), "/mnt/victim");
-	ck_assert_msg(rmdir(path) == 0, "%s: %s", what, strerror(errno));
-	ck_assert_int_eq(mkdir(path, 0755), 0);
+	ck_assert_msg(rmdir("/mnt/victim") == 0, "%s: %s", what, strerror(errno));
+	ck_assert_int_eq(mkdir("/mnt/victim", 0755), 0);
 	fixture_write("/mnt/victim/canary", "canary");
 	ck_assert_int_eq(stat("/mnt/victim", &st), 0);
 	ck_assert_int_eq(stat("/mnt", &mnt), 0);
@@ -179,14 +177,14 @@ START_TEST(nothing_is_mounted_through_a_link_that_leads_out)
 		step = add(STEP_BIND, below(targets[i], "file"));
 		step->source = "/mnt/source";
 		run();
-		step = add(STEP_UNMOUNT, targets[i]);
-		run();
 		step = add(STEP_RESTRICT, targets[i]);
 		step->attributes = MOUNT_ATTR_RDONLY;
 		run();
 	}
 	nothing_happened(way);
 	fixture_write("/mnt/victim/canary", "canary"); /* is not read-only */
+	if (_i < 2)
+		ck_assert(exists("/mnt/tree/mnt/victim/a")); /* where it led inside */
 	apply_done(&apply);
 }
 END_TEST
