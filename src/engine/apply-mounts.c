@@ -92,7 +92,7 @@ static int matching_node(struct apply *apply, const struct step *step, const cha
 }
 
 /* Sources that are opened by kernel/resolve, which returns its errno. */
-#define INSIDE (STEP_SOURCE_IN_CONTAINER | STEP_SOURCE_IN_TREE | STEP_SOURCE_STAGED | STEP_MATCH_TYPE)
+#define INSIDE (STEP_SOURCE_IN_CONTAINER | STEP_SOURCE_IN_TREE | STEP_MATCH_TYPE)
 
 /* The source of a bind: a host path, a path in the tree ("+"), or one that the container sees. */
 static int clone_source(struct apply *apply, const struct step *step, struct stat *ret_info)
@@ -107,8 +107,6 @@ static int clone_source(struct apply *apply, const struct step *step, struct sta
 		if (r < 0)
 			return r;
 		inside = resolve_open(apply->root_fd, path, O_PATH);
-	} else if (step->flags & STEP_SOURCE_STAGED) {
-		inside = resolve_open(apply->staged_fd, path, O_PATH);
 	} else if (step->flags & STEP_SOURCE_IN_CONTAINER) {
 		inside = resolve_open(apply->root_fd, path, O_PATH);
 	} else if (step->flags & STEP_SOURCE_IN_TREE) {
@@ -153,6 +151,54 @@ static uint64_t hide_devices(const struct apply *apply, const struct step *step,
 	return step->source != NULL && path_is_below(step->source, "/dev") ? 0 : MOUNT_ATTR_NODEV;
 }
 
+/* The source of a cover, kept open for the next step: several hide behind one node. */
+static int open_cover(struct apply *apply, const struct step *step)
+{
+	int fd;
+
+	if (apply->cover_fd >= 0 && strcmp(apply->cover_source, step->source) == 0)
+		return apply->cover_fd;
+	fd = resolve_open(apply->root_fd, step->source, O_PATH);
+	if (fd < 0)
+		return fd;
+	fd_close(&apply->cover_fd);
+	apply->cover_source = step->source;
+	apply->cover_fd = fd;
+	return fd;
+}
+
+/* Binds within the container, of which there are many in each start, need no more than this: the
+ * target is there, or there is nothing to cover. */
+static int cover(struct apply *apply, const struct step *step)
+{
+	bool recursive = step->flags & STEP_RECURSIVE;
+	autoclose int target = -EBADF;
+	autoclose int tree = -EBADF;
+	int source, r;
+
+	target = resolve_open(apply->root_fd, step->target, O_PATH);
+	if (target < 0)
+		return target;
+	if (step->flags & STEP_SOURCE_STAGED) {
+		/* sysfs: nobody has put a link there. */
+		tree = mount_clone(apply->staged_fd, step->source + 1, recursive);
+	} else {
+		source = strcmp(step->source, step->target) == 0 ? target : open_cover(apply, step);
+		tree = source < 0 ? source : mount_clone(source, "", recursive);
+	}
+	if (tree < 0)
+		return tree;
+	if (step->attributes != 0 && !(step->flags & STEP_INHERITS)) {
+		r = mount_restrict(tree, step->attributes, 0, recursive);
+		if (r < 0)
+			return r;
+	}
+	r = mount_attach(tree, target);
+	if (r >= 0)
+		apply_forget_parent(apply);
+	return r;
+}
+
 int apply_bind(struct apply *apply, const struct step *step)
 {
 	struct stat info = {0};
@@ -160,6 +206,8 @@ int apply_bind(struct apply *apply, const struct step *step)
 	uint64_t attributes;
 	int r;
 
+	if (step->mount == NULL && (step->flags & (STEP_SOURCE_IN_CONTAINER | STEP_SOURCE_STAGED)))
+		return cover(apply, step);
 	tree = clone_source(apply, step, &info);
 	if (tree < 0)
 		return tree;

@@ -53,6 +53,7 @@ void apply_init(struct apply *apply)
 		.tree_map_fd = -EBADF,
 		.at_fd = -EBADF,
 		.stage_fd = -EBADF,
+		.cover_fd = -EBADF,
 		.staged_fd = -EBADF,
 		.devpts_fd = -EBADF,
 		.console_master = -EBADF,
@@ -67,6 +68,7 @@ void apply_release_mounts(struct apply *apply)
 {
 	fd_close(&apply->source_root_fd);
 	fd_close(&apply->stage_fd);
+	fd_close(&apply->cover_fd);
 	fd_close(&apply->staged_fd);
 	fd_close(&apply->at_fd);
 	fd_close(&apply->devpts_fd);

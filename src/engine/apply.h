@@ -53,6 +53,8 @@ struct apply {
 	int last_parent_fd;
 	int keep[8]; /* roots */
 	int keep_count;
+	int cover_fd; /* of cover_source */
+	const char *cover_source;
 	int held[2]; /* opened for as long as the container runs (the kernel log's FIFO) */
 	int held_count;
 	const struct root *root;

@@ -144,7 +144,6 @@ static int make(struct resources *resources, int root, const struct place *place
 	resources->cgroup_name = place->name;
 	snprintf(inode, sizeof(inode), "%llu", (unsigned long long)cgroup_inode(own));
 	record_note_later(&resources->record, RECORD_CGROUP_ID, inode);
-	cgroup_enable_all(own);
 	resources->cgroup_fd = cgroup_make(own, "payload", true);
 	return resources->cgroup_fd < 0 ? resources->cgroup_fd : 0;
 }
@@ -178,7 +177,7 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 	return 0;
 }
 
-int cgroups_delegate(struct resources *resources)
+static int delegate(struct resources *resources)
 {
 	int r;
 
@@ -188,6 +187,18 @@ int cgroups_delegate(struct resources *resources)
 		return 0;
 	r = cgroup_delegate(resources->cgroup_fd, resources->taken.base, resources->taken.base);
 	return r < 0 ? fail(r, "cannot give the payload's cgroup to the container's root") : 0;
+}
+
+int cgroups_complete(struct resources *resources)
+{
+	autoclose int own = -EBADF;
+
+	if (resources->cgroup_parent_fd >= 0) {
+		own = openat(resources->cgroup_parent_fd, resources->cgroup_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (own >= 0)
+			cgroup_enable_all(own);
+	}
+	return delegate(resources);
 }
 
 /* A service manager removes its unit's cgroups itself; without one nobody else would. */
@@ -277,7 +288,7 @@ int cgroups_renew(struct resources *resources)
 	resources->cgroup_fd = cgroup_make(parent, "payload", false);
 	if (resources->cgroup_fd < 0)
 		return fail(resources->cgroup_fd, "cannot make the payload's cgroup again");
-	return cgroups_delegate(resources);
+	return 0;
 }
 
 void cgroups_kill(struct resources *resources)

@@ -14,8 +14,9 @@ struct spec;
 /* Fill resources->taken.cgroup and .cgroup_path; unless DRY make it. */
 int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry);
 
-/* Give the delegated files to the container's root. */
-int cgroups_delegate(struct resources *resources);
+/* While the payload enters its tree: enable the controllers for it and give the delegated files to the
+ * container's root. */
+int cgroups_complete(struct resources *resources);
 
 /* Hold no descriptor while the container runs; cgroups_kill() and cgroups_release() open again
  * what they need, and only what is still the same directory. */

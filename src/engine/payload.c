@@ -151,7 +151,17 @@ static int die_with_supervisor(struct payload *payload)
 		return 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return fail(-errno, "cannot ask to be killed with the supervisor");
-	if (channel_is_dead(payload->channel))
+	return 0;
+}
+
+/* The second GO; a supervisor that died since the signal was asked for took the first chance. */
+static int wait_for_supervisor(struct payload *payload)
+{
+	int r = channel_wait(payload->channel, NULL, 0);
+
+	if (r < 0)
+		return fail(r, "cannot hear from the supervisor");
+	if (!payload->keep_when_orphaned && channel_is_dead(payload->channel))
 		_exit(1);
 	return 0;
 }
@@ -271,7 +281,9 @@ static int exec_program(struct payload *payload, const struct step *step)
 	r = die_with_supervisor(payload);
 	if (r < 0)
 		return r;
-	r = wait_for_gate(payload);
+	r = wait_for_supervisor(payload);
+	if (r >= 0)
+		r = wait_for_gate(payload);
 	if (r < 0)
 		return r;
 	r = close_leaked(payload);

@@ -122,9 +122,6 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 	r = cgroups_take(resources, spec, host->uid, dry);
 	if (r < 0 || dry)
 		return r;
-	r = cgroups_delegate(resources);
-	if (r < 0)
-		return r;
 	return open_network(resources, spec);
 }
 

@@ -332,11 +332,18 @@ static void close_foreign(struct container *container)
 }
 
 /* Everything but what supervising needs: the mounts' descriptors pin the private namespace. */
-static void settle(struct container *container)
+static int settle(struct container *container)
 {
 	struct apply *apply = &container->apply;
 	bool show = container->spec->console != CONSOLE_PIPE;
+	int r;
 
+	note_leader(container);
+	r = cgroups_complete(&container->resources);
+	if (r >= 0)
+		r = resources_leave_network(&container->resources);
+	if (r < 0)
+		return r;
 	if (show)
 		console_take(&container->console, take_fd(&apply->console_master),
 			     container->spec->console == CONSOLE_INTERACTIVE,
@@ -348,6 +355,7 @@ static void settle(struct container *container)
 	cgroups_rest(&container->resources);
 	forget_plan(container);
 	close_foreign(container);
+	return 0;
 }
 
 /* Not before: dropping a mount namespace waits for the kernel's readers (RCU) with the lock that
@@ -490,18 +498,21 @@ static int start_once(struct container *container, enum outcome *ret_outcome, in
 	r = start_payload(container);
 	if (r < 0)
 		return r;
-	note_leader(container);
 	r = assemble(container);
 	if (r < 0)
 		return r;
 	r = let_go(container);
 	if (r < 0)
 		return r;
-	settle(container);
+	/* While the payload enters the tree; it waits once more before it runs its program. */
+	r = settle(container);
+	if (r < 0)
+		return r;
+	r = channel_go(&container->channel, NULL, 0);
+	if (r < 0 && r != -EPIPE)
+		return fail(r, "cannot tell the payload to run its program");
 	*ret_outcome = watch(container, ret_status);
 	container->spawn.pid = 0; /* reaped */
-	if (*ret_outcome != OUTCOME_FAILED)
-		resources_leave_network(&container->resources);
 	return 0;
 }
 
