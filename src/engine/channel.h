@@ -1,8 +1,8 @@
 /* engine/channel - the one conversation between supervisor and payload.
  *
  * A SEQPACKET pair, so that every message is whole. The supervisor says GO
- * once the tree is assembled (with the descriptors that the payload needs), and again when the
- * program may run.
+ * three times: when the payload's ids are mapped, when the tree is assembled (with the descriptors
+ * that the payload needs), and when the program may run.
  * The payload answers with nothing: exec closes its end, which is the success;
  * a failure sends its whole record first. Quiet but for channel_outcome().
  * Runs in: both.

@@ -66,6 +66,14 @@ static int enter(struct payload *payload, const struct step *step)
 	return 0;
 }
 
+static int unshare_more(struct payload *payload, const struct step *step)
+{
+	(void)payload;
+	if (unshare((int)step->number) == 0)
+		return 0;
+	return fail(-errno, "cannot make the %s namespaces", step->data);
+}
+
 /* The old root lies on top of the new one until proc and sysfs, which need a visible elder, are mounted. */
 static int leave(struct payload *payload, const struct step *step)
 {
@@ -377,6 +385,7 @@ typedef int payload_fn(struct payload *payload, const struct step *step);
 static int run_step(struct payload *payload, const struct step *step)
 {
 	static payload_fn *const doers[STEP_KINDS] = {
+		[STEP_UNSHARE] = unshare_more,
 		[STEP_ENTER] = enter,
 		[STEP_LEAVE] = leave,
 		[STEP_SESSION] = session,
@@ -399,7 +408,20 @@ static int run_step(struct payload *payload, const struct step *step)
 	return r;
 }
 
-static int prepare(struct payload *payload)
+/* Once our ids are mapped: what a namespace makes for its root is owned by him only then. */
+static int become_root(struct payload *payload)
+{
+	enum userns_rung rung = payload->taken->userns;
+	int r;
+
+	r = channel_wait(payload->channel, NULL, 0);
+	if (r < 0)
+		return fail(r, "cannot hear from the supervisor");
+	umask(0022);
+	return rung == RUNG_NONE ? 0 : privilege_become_root(rung == RUNG_SINGLE);
+}
+
+static int receive_tree(struct payload *payload)
 {
 	int fds[CHANNEL_FDS_MAX] = {-EBADF, -EBADF};
 	bool console = payload->privilege.spec->console != CONSOLE_PIPE;
@@ -410,10 +432,7 @@ static int prepare(struct payload *payload)
 		return fail(r, "cannot hear from the supervisor");
 	payload->apply->root_fd = fds[0];
 	payload->apply->console_slave = console ? fds[1] : -EBADF;
-	umask(0022);
-	if (payload->taken->userns == RUNG_NONE)
-		return 0;
-	return privilege_become_root(payload->taken->userns == RUNG_SINGLE);
+	return 0;
 }
 
 static int run_steps(struct payload *payload, unsigned early)
@@ -433,11 +452,13 @@ static int run_steps(struct payload *payload, unsigned early)
 
 _Noreturn void payload_main(struct payload *payload)
 {
-	/* While the supervisor assembles the tree: what does not need it. */
-	int r = run_steps(payload, STEP_EARLY);
+	int r = become_root(payload);
 
+	/* While the supervisor assembles the tree: what does not need it. */
 	if (r >= 0)
-		r = prepare(payload);
+		r = run_steps(payload, STEP_EARLY);
+	if (r >= 0)
+		r = receive_tree(payload);
 	if (r >= 0)
 		r = run_steps(payload, 0);
 	if (r < 0) {

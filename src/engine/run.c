@@ -249,7 +249,11 @@ static int start_payload(struct container *container)
 	fd_close(&container->channel.payload);
 	if (r < 0)
 		return r;
-	return spawn_admit(&container->scratch, &container->spawn, container->spec, &resources->taken, &resources->ids);
+	r = spawn_admit(&container->scratch, &container->spawn, container->spec, &resources->taken, &resources->ids);
+	if (r < 0)
+		return r;
+	r = channel_go(&container->channel, NULL, 0);
+	return r < 0 ? fail(r, "cannot tell the payload that its ids are mapped") : 0;
 }
 
 static void note_leader(struct container *container)

@@ -23,12 +23,6 @@ unsigned long spawn_namespaces(const struct spec *spec, const struct taken *take
 		flags |= CLONE_NEWUSER;
 	if (!spec->share_pid)
 		flags |= CLONE_NEWPID;
-	if (!spec->share_ipc)
-		flags |= CLONE_NEWIPC;
-	if (!spec->share_uts)
-		flags |= CLONE_NEWUTS;
-	if (spec->private_network > 0 && spec->network_namespace_path == NULL)
-		flags |= CLONE_NEWNET;
 	return flags;
 }
 

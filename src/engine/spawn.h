@@ -26,5 +26,5 @@ int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spe
 		const struct ids *ids);
 void spawn_done(struct spawn *spawn);
 
-/* CLONE_NEW* that SPEC and TAKEN ask for, without those the payload enters itself. */
+/* CLONE_NEW* that must be there from the start; the payload makes the others itself. */
 unsigned long spawn_namespaces(const struct spec *spec, const struct taken *taken);

@@ -32,36 +32,50 @@ static const char *const rung_words[] = {
 	[RUNG_SINGLE] = "one id, no root",
 };
 
-static uint64_t clone_flags(const struct planner *p)
+static const char *namespace_names(struct planner *p, uint64_t flags)
 {
-	uint64_t flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	const char *names = "";
 
-	if (p->spec->share_pid)
-		flags &= ~(uint64_t)CLONE_NEWPID;
-	if (p->spec->share_ipc)
-		flags &= ~(uint64_t)CLONE_NEWIPC;
-	if (p->spec->share_uts)
-		flags &= ~(uint64_t)CLONE_NEWUTS;
-	if (p->userns)
-		flags |= CLONE_NEWUSER;
-	if (p->own_network)
-		flags |= CLONE_NEWNET;
-	return flags;
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+		if (flags & namespaces[i].flag)
+			names = arena_format(p->arena, "%s%s%s", names, *names ? " " : "",
+					     namespaces[i].name);
+	return names;
 }
 
 static void add_spawn(struct planner *p)
 {
 	struct step *step;
-	const char *names = "";
 
 	p->reason = "namespaces";
 	step = step_add(p, STEP_SPAWN, NULL);
-	step->number = clone_flags(p);
-	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
-		if (step->number & namespaces[i].flag)
-			names = arena_format(p->arena, "%s%s%s", names, *names ? " " : "",
-					     namespaces[i].name);
-	step->data = names;
+	if (p->userns)
+		step->number |= CLONE_NEWUSER;
+	if (!p->spec->share_pid)
+		step->number |= CLONE_NEWPID;
+	step->data = namespace_names(p, step->number);
+}
+
+/* Made by the payload while the supervisor assembles the tree: a network namespace takes the kernel as
+ * long as all mounts together. */
+static void add_unshare(struct planner *p)
+{
+	struct step *step;
+	uint64_t flags = 0;
+
+	if (!p->spec->share_ipc)
+		flags |= CLONE_NEWIPC;
+	if (!p->spec->share_uts)
+		flags |= CLONE_NEWUTS;
+	if (p->own_network)
+		flags |= CLONE_NEWNET;
+	if (flags == 0)
+		return;
+	p->reason = "namespaces";
+	step = step_add(p, STEP_UNSHARE, NULL);
+	step->flags |= STEP_EARLY;
+	step->number = flags;
+	step->data = namespace_names(p, flags);
 }
 
 static void add_ids(struct planner *p)
@@ -139,6 +153,7 @@ static int build_payload(struct planner *p)
 	int r;
 
 	p->side = SIDE_PAYLOAD;
+	add_unshare(p);
 	p->reason = "the host's mounts are locked, then out of reach";
 	add_enter(p);	       /* first: mounts that came before it are locked */
 	api_fs_payload(p);     /* needs the namespaces that the payload was made with */

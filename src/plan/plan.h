@@ -69,6 +69,7 @@ enum step_kind {
 	STEP_ENTER,	  /* number: CLONE_*; data: names; then the tree becomes the root */
 	STEP_LEAVE,	  /* detach the host's tree; after the proc and sysfs mounts, which need its
 			    * pins in sight */
+	STEP_UNSHARE,	  /* number: CLONE_* that need no sibling; data: their names */
 	STEP_LOOPBACK,	  /* lo up */
 	STEP_SESSION,	  /* setsid, stdio, controlling terminal; data: "pty" or "pipe" */
 	STEP_HOSTNAME,	  /* data */

@@ -43,6 +43,7 @@ static const char *const kind_names[] = {
 	[STEP_CHOWN_TREE] = "chown-tree",
 	[STEP_JOURNAL_LINK] = "journal-link",
 	[STEP_BIND_USER] = "bind-user",
+	[STEP_UNSHARE] = "unshare",
 	[STEP_ENTER] = "enter",
 	[STEP_LEAVE] = "leave",
 	[STEP_LOOPBACK] = "loopback",

@@ -240,6 +240,7 @@ static const char *const verbs[] = {
 	[STEP_CHOWN_TREE] = "change the owners of",
 	[STEP_JOURNAL_LINK] = "link the journal",
 	[STEP_BIND_USER] = "bring in the user",
+	[STEP_UNSHARE] = "make namespaces of its own",
 	[STEP_ENTER] = "enter the container's tree",
 	[STEP_LEAVE] = "leave the host's tree",
 	[STEP_LOOPBACK] = "start the loopback interface",

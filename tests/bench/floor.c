@@ -223,7 +223,7 @@ int main(int argc, char **argv)
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel));
 
 	struct clone_args clone = {
-		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD | CLONE_INTO_CGROUP,
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.pidfd = (unsigned long)&pidfd,
 		.exit_signal = SIGCHLD,
 		.cgroup = (unsigned int)cgroup,
@@ -236,11 +236,14 @@ int main(int argc, char **argv)
 		char control[CMSG_SPACE(sizeof(int))];
 		struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 
+		MUST(read(channel[1], &byte, 1));
+		MUST(unshare(CLONE_NEWIPC | CLONE_NEWUTS));
 		MUST(recvmsg(channel[1], &message, 0));
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
 		payload(channel[1], fd, argv + 2);
 	}
 	users = map_ids(pid);
+	MUST(write(channel[0], "g", 1));
 	umask(0);
 	root = take(tree, "", AT_RECURSIVE);
 	MUST(restrict_mount(root, AT_RECURSIVE, (struct mount_attr){.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned int)users}));
