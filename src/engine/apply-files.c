@@ -52,7 +52,8 @@ int apply_symlink(struct apply *apply, const struct step *step)
 		char beside[NAME_MAX + 1], old[PATH_MAX];
 		ssize_t n = readlinkat(parent, name, old, sizeof(old) - 1);
 
-		if (n >= 0 && (size_t)n == strlen(step->data) && memcmp(old, step->data, (size_t)n) == 0)
+		if (n >= 0 && (size_t)n == strlen(step->data) &&
+		    memcmp(old, step->data, (size_t)n) == 0)
 			return 0;
 		snprintf(beside, sizeof(beside), ".#%.200s.redd", name);
 		unlinkat(parent, beside, 0);
@@ -150,7 +151,8 @@ int apply_file(struct apply *apply, const struct step *step)
 }
 
 /* Is NAME a regular file that already says the same? Then the image stays untouched. */
-static bool same_content(struct apply *apply, int parent, const char *name, const char *data, size_t size)
+static bool same_content(struct apply *apply, int parent, const char *name, const char *data,
+			 size_t size)
 {
 	char *now;
 	size_t now_size;

@@ -16,8 +16,8 @@
 #include "plan/plan.h"
 
 /* Who the source's owner is inside: the container's root, or the owner of what is mounted over. */
-static int target_owner(struct apply *apply, const struct step *step, const struct stat *source, uid_t *ret_uid,
-			gid_t *ret_gid)
+static int target_owner(struct apply *apply, const struct step *step, const struct stat *source,
+			uid_t *ret_uid, gid_t *ret_gid)
 {
 	autoclose int target = -EBADF;
 	struct stat info;
@@ -37,7 +37,8 @@ static int target_owner(struct apply *apply, const struct step *step, const stru
 	return 0;
 }
 
-static int map_one(struct apply *apply, const struct step *step, int tree_fd, const struct stat *source)
+static int map_one(struct apply *apply, const struct step *step, int tree_fd,
+		   const struct stat *source)
 {
 	autoclose int userns = -EBADF;
 	char users[48], groups[48];
@@ -49,27 +50,35 @@ static int map_one(struct apply *apply, const struct step *step, int tree_fd, co
 	if (r < 0)
 		return r;
 	snprintf(users, sizeof(users), "%u %u 1", (unsigned int)source->st_uid, (unsigned int)uid);
-	snprintf(groups, sizeof(groups), "%u %u 1", (unsigned int)source->st_gid, (unsigned int)gid);
+	snprintf(groups, sizeof(groups), "%u %u 1", (unsigned int)source->st_gid,
+		 (unsigned int)gid);
 	userns = namespace_make_user(users, groups);
 	if (userns < 0)
 		return fail(userns, "cannot make the id map '%s'", users);
 	return mount_map_ids(tree_fd, userns, step->flags & STEP_RECURSIVE);
 }
 
-int apply_idmap_bind(struct apply *apply, const struct step *step, int tree_fd, const struct stat *source)
+int apply_idmap_bind(struct apply *apply, const struct step *step, int tree_fd,
+		     const struct stat *source)
 {
 	int r;
 
 	if (apply->userns_fd < 0 || !apply->can_map)
-		return fail_plain(-EOPNOTSUPP, "cannot map the owners of '%s': that needs root and a user namespace "
-					       "(leave out the idmap option)", step->source);
+		return fail_plain(
+			-EOPNOTSUPP,
+			"cannot map the owners of '%s': that needs root and a user namespace "
+			"(leave out the idmap option)",
+			step->source);
 	if (step->idmap == IDMAP_FULL)
 		r = mount_map_ids(tree_fd, apply->userns_fd, step->flags & STEP_RECURSIVE);
 	else
 		r = map_one(apply, step, tree_fd, source);
 	if (r == -EINVAL)
-		return fail_plain(r, "the file system of '%s' cannot map owners, or one mounted below it cannot "
-				     "(try ':norbind', or leave out the idmap option)", step->source);
+		return fail_plain(
+			r,
+			"the file system of '%s' cannot map owners, or one mounted below it cannot "
+			"(try ':norbind', or leave out the idmap option)",
+			step->source);
 	return r;
 }
 

@@ -26,8 +26,10 @@ int apply_attach(struct apply *apply, const struct step *step, int tree_fd, bool
 
 	target = resolve_make_target(apply->root_fd, step->target, is_dir, NULL);
 	if (target == -ENOTDIR || target == -EISDIR)
-		return fail_plain(target, "'%s' in the container is %s directory, but what is mounted there is %s",
-				  step->target, is_dir ? "no" : "a", is_dir ? "one" : "none");
+		return fail_plain(
+			target,
+			"'%s' in the container is %s directory, but what is mounted there is %s",
+			step->target, is_dir ? "no" : "a", is_dir ? "one" : "none");
 	if (target < 0)
 		return target;
 	if ((step->flags & STEP_UNLESS_MOUNTED) && mount_is_point(target) > 0)
@@ -132,19 +134,23 @@ static int clone_source(struct apply *apply, const struct step *step, struct sta
 
 static void warn_about_owner(struct apply *apply, const struct step *step, const struct stat *info)
 {
-	if (step->mount == NULL || apply->userns_fd < 0 || step->idmap != IDMAP_NONE || !apply->can_map)
+	if (step->mount == NULL || apply->userns_fd < 0 || step->idmap != IDMAP_NONE ||
+	    !apply->can_map)
 		return;
 	if (info->st_uid >= apply->base && info->st_uid - apply->base < apply->range)
 		return;
-	log_warning("'%s' belongs to user %u, whom the container does not know: inside it is shown as nobody's; "
-		    "append ':owneridmap' to show it as its mount point's owner's, ':rootidmap' as root's, "
+	log_warning("'%s' belongs to user %u, whom the container does not know: inside it is shown "
+		    "as nobody's; "
+		    "append ':owneridmap' to show it as its mount point's owner's, ':rootidmap' as "
+		    "root's, "
 		    "':idmap' to show all ids as they are",
 		    step->source, (unsigned int)info->st_uid);
 }
 
-/* Device nodes that lie in a bound directory by chance or by somebody's plan are of no use (class S34);
- * those of /dev are what is bound there for. */
-static uint64_t hide_devices(const struct apply *apply, const struct step *step, const struct stat *info)
+/* Device nodes that lie in a bound directory by chance or by somebody's plan are of no use (class
+ * S34); those of /dev are what is bound there for. */
+static uint64_t hide_devices(const struct apply *apply, const struct step *step,
+			     const struct stat *info)
 {
 	if (step->mount == NULL || apply->userns_fd < 0 || !S_ISDIR(info->st_mode))
 		return 0;
@@ -201,7 +207,7 @@ static int cover(struct apply *apply, const struct step *step)
 
 int apply_bind(struct apply *apply, const struct step *step)
 {
-	struct stat info = {0};
+	struct stat info = { 0 };
 	autoclose int tree = -EBADF;
 	uint64_t attributes;
 	int r;
@@ -242,13 +248,13 @@ int apply_restrict(struct apply *apply, const struct step *step)
 }
 
 /* mount_too_revealing() in fs/namespace.c of the kernel: a fresh proc or sysfs in a user
- * namespace needs a fully visible one in sight. The host's may have mounts on it, so new ones go on top of
- * them in the private namespace; the payload drops them with the rest of the host's tree. */
+ * namespace needs a fully visible one in sight. The host's may have mounts on it, so new ones go on
+ * top of them in the private namespace; the payload drops them with the rest of the host's tree. */
 int apply_pins(struct apply *apply, const struct step *step)
 {
 	static const struct {
 		const char *type, *path;
-	} pins[] = {{"proc", "/proc"}, {"sysfs", "/sys"}};
+	} pins[] = { { "proc", "/proc" }, { "sysfs", "/sys" } };
 
 	(void)apply;
 	for (size_t i = 0; i < ARRAY_SIZE(pins); i++) {

@@ -61,7 +61,8 @@ static int make_work(struct apply *apply, const char *path, bool in_tree, struct
 	char *full;
 	int r;
 
-	/* In the tree the path is not one of the host, so nothing could be noted: the name says whose it is. */
+	/* In the tree the path is not one of the host, so nothing could be noted: the name says
+	 * whose it is. */
 	if (in_tree) {
 		writable->work = arena_format(apply->arena, ".#%.200s.redd-work", writable->name);
 	} else {
@@ -93,7 +94,9 @@ static int open_upper(struct apply *apply, const struct custom_mount *mount, str
 	slash = strrchr(path, '/');
 	ret->name = slash + 1;
 	ret->parent = open_layer(apply,
-				 slash == path ? "/" : arena_text_n(apply->arena, path, (size_t)(slash - path)),
+				 slash == path
+					 ? "/"
+					 : arena_text_n(apply->arena, path, (size_t)(slash - path)),
 				 mount->source_in_tree);
 	if (ret->parent < 0)
 		return ret->parent;
@@ -102,7 +105,8 @@ static int open_upper(struct apply *apply, const struct custom_mount *mount, str
 	return mount->read_only ? 0 : make_work(apply, path, mount->source_in_tree, ret);
 }
 
-static char *lower_option(struct apply *apply, const struct custom_mount *mount, int *fds, size_t *ret_count)
+static char *lower_option(struct apply *apply, const struct custom_mount *mount, int *fds,
+			  size_t *ret_count)
 {
 	char *option = arena_text(apply->arena, "");
 
@@ -123,14 +127,15 @@ static char *lower_option(struct apply *apply, const struct custom_mount *mount,
 int apply_overlay(struct apply *apply, const struct step *step)
 {
 	const struct custom_mount *mount = step->mount;
-	struct writable upper = {.parent = -EBADF};
+	struct writable upper = { .parent = -EBADF };
 	autoclose int overlay = -EBADF;
 	char *lowers, *options;
 	int *fds, r;
 	size_t count = 0;
 
 	if (mount->lowers.count > LAYERS_MAX)
-		return fail_plain(-E2BIG, "cannot make an overlay of more than %d layers", LAYERS_MAX);
+		return fail_plain(-E2BIG, "cannot make an overlay of more than %d layers",
+				  LAYERS_MAX);
 	fds = arena_take_array(apply->arena, mount->lowers.count + 1, sizeof(int));
 	lowers = lower_option(apply, mount, fds, &count);
 	if (lowers == NULL) {
@@ -141,10 +146,13 @@ int apply_overlay(struct apply *apply, const struct step *step)
 	if (r < 0)
 		goto out;
 	if (mount->read_only)
-		options = arena_format(apply->arena, "lowerdir=/proc/self/fd/%d/%s:%s", upper.parent, upper.name, lowers);
+		options = arena_format(apply->arena, "lowerdir=/proc/self/fd/%d/%s:%s",
+				       upper.parent, upper.name, lowers);
 	else
-		options = arena_format(apply->arena, "lowerdir=%s,upperdir=/proc/self/fd/%d/%s,workdir=/proc/self/fd/%d/%s",
-				       lowers, upper.parent, upper.name, upper.parent, upper.work);
+		options = arena_format(
+			apply->arena,
+			"lowerdir=%s,upperdir=/proc/self/fd/%d/%s,workdir=/proc/self/fd/%d/%s",
+			lowers, upper.parent, upper.name, upper.parent, upper.work);
 	overlay = mount_create("overlay", "overlay", options, step->attributes);
 	if (overlay < 0)
 		r = fail(overlay, "cannot make an overlay");

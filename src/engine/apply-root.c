@@ -51,9 +51,11 @@ int apply_map(struct apply *apply, int tree_fd, const char *path, bool recursive
 	if (r >= 0)
 		return 0;
 	if (r == -EINVAL || r == -ENOSYS || r == -EPERM)
-		return fail_plain(r, "the file system at '%s' cannot map owners for a user namespace "
-				     "(try --private-users-ownership=chown to give the files to the container's range, "
-				     "or --private-users=no to run without a user namespace)",
+		return fail_plain(r,
+				  "the file system at '%s' cannot map owners for a user namespace "
+				  "(try --private-users-ownership=chown to give the files to the "
+				  "container's range, "
+				  "or --private-users=no to run without a user namespace)",
 				  r == -ENOSYS ? path : find_unmappable(apply, path));
 	return fail(r, "cannot map the owners of '%s'", path);
 }
@@ -97,9 +99,12 @@ int apply_volatile_root(struct apply *apply, const struct step *step)
 	struct stat info;
 	int r;
 
-	if (fstatat(apply->root_fd, "bin", &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode))
-		return fail_plain(-EISDIR, "'/bin' of the tree is a directory, but --volatile=yes keeps only /usr "
-					   "(merge /bin into /usr, or try --volatile=overlay)");
+	if (fstatat(apply->root_fd, "bin", &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(info.st_mode))
+		return fail_plain(
+			-EISDIR,
+			"'/bin' of the tree is a directory, but --volatile=yes keeps only /usr "
+			"(merge /bin into /usr, or try --volatile=overlay)");
 	usr = resolve_open(apply->root_fd, "/usr", O_PATH | O_DIRECTORY);
 	if (usr < 0)
 		return fail(usr, "cannot open '/usr' of the tree");
@@ -157,12 +162,16 @@ int apply_root_overlay(struct apply *apply, const struct step *step)
 		return fail(r, "cannot attach the overlay's upper layer");
 
 	snprintf(options, sizeof(options),
-		 "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/%d/work",
+		 "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/"
+		 "%d/work",
 		 lower, upper, upper);
 	overlay = mount_create("overlay", "overlay", options, step->attributes);
 	if (overlay < 0)
-		return fail_plain(overlay, "cannot make an overlay on the tree: %s (the file system of the tree or of "
-					   "the changes cannot be a layer; try --volatile=yes)", strerror(-overlay));
+		return fail_plain(
+			overlay,
+			"cannot make an overlay on the tree: %s (the file system of the tree or of "
+			"the changes cannot be a layer; try --volatile=yes)",
+			strerror(-overlay));
 	return apply_stack(apply, &overlay);
 }
 

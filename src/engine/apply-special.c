@@ -30,9 +30,12 @@ int apply_console(struct apply *apply, const struct step *step)
 	int parent, r;
 
 	if (apply->devpts_fd < 0)
-		return fail_plain(-ENODEV, "there is no devpts in the container to take a console from");
-	/* By descriptor, and the other end by TIOCGPTPEER: no name that a guest could swap (class S9). */
-	r = terminal_open_pair(apply->devpts_fd, &apply->console_master, &apply->console_slave, &apply->console_number);
+		return fail_plain(-ENODEV,
+				  "there is no devpts in the container to take a console from");
+	/* By descriptor, and the other end by TIOCGPTPEER: no name that a guest could swap (class
+	 * S9). */
+	r = terminal_open_pair(apply->devpts_fd, &apply->console_master, &apply->console_slave,
+			       &apply->console_number);
 	if (r < 0)
 		return r;
 	fd_close(&apply->devpts_fd);
@@ -46,7 +49,7 @@ int apply_console(struct apply *apply, const struct step *step)
 /* Bound below a descriptor: sun_path is too short for long trees, and a path can be swapped. */
 int apply_notify(struct apply *apply, const struct step *step)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	autoclose int fd = -EBADF;
 	const char *name;
 	int parent, on = 1;
@@ -59,7 +62,8 @@ int apply_notify(struct apply *apply, const struct step *step)
 	parent = apply_parent(apply, step->target, &name);
 	if (parent < 0)
 		return parent;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.60s", parent, name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.60s", parent,
+		 name);
 	/* Only the container's root may send: the mode applies to the owner, who is it. */
 	if (fchmod(fd, step->mode) < 0)
 		return -errno;
@@ -71,7 +75,8 @@ int apply_notify(struct apply *apply, const struct step *step)
 
 /* --load-credential=ID:PATH: a file, a socket that is read to its end, or a name that the
  * service manager passed us. */
-static int read_credential(struct apply *apply, const struct credential *credential, char **ret, size_t *ret_size)
+static int read_credential(struct apply *apply, const struct credential *credential, char **ret,
+			   size_t *ret_size)
 {
 	const char *path = credential->path;
 	autoclose int fd = -EBADF;
@@ -81,25 +86,30 @@ static int read_credential(struct apply *apply, const struct credential *credent
 		const char *directory = getenv("CREDENTIALS_DIRECTORY");
 
 		if (directory == NULL)
-			return fail_input("cannot load credential '%s' from '%s': there is no $CREDENTIALS_DIRECTORY "
-					  "(name a file with a '/' in it)", credential->id, path);
+			return fail_input("cannot load credential '%s' from '%s': there is no "
+					  "$CREDENTIALS_DIRECTORY "
+					  "(name a file with a '/' in it)",
+					  credential->id, path);
 		path = arena_format(apply->arena, "%s/%s", directory, path);
 	}
 	if (stat(path, &info) < 0)
 		return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
 	if (S_ISSOCK(info.st_mode)) {
-		struct sockaddr_un address = {.sun_family = AF_UNIX};
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 		if (strlen(path) >= sizeof(address.sun_path))
-			return fail(-ENAMETOOLONG, "cannot load credential '%s' from '%s'", credential->id, path);
+			return fail(-ENAMETOOLONG, "cannot load credential '%s' from '%s'",
+				    credential->id, path);
 		memcpy(address.sun_path, path, strlen(path) + 1);
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
+			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id,
+				    path);
 	} else {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd < 0)
-			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
+			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id,
+				    path);
 	}
 	*ret = arena_take(apply->arena, CREDENTIAL_LIMIT + 1);
 	*ret_size = 0;
@@ -109,16 +119,19 @@ static int read_credential(struct apply *apply, const struct credential *credent
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail(-errno, "cannot read credential '%s' from '%s'", credential->id, path);
+			return fail(-errno, "cannot read credential '%s' from '%s'", credential->id,
+				    path);
 		if (n == 0)
 			return 0;
 		*ret_size += (size_t)n;
 		if (*ret_size > CREDENTIAL_LIMIT)
-			return fail(-EFBIG, "cannot load credential '%s' from '%s'", credential->id, path);
+			return fail(-EFBIG, "cannot load credential '%s' from '%s'", credential->id,
+				    path);
 	}
 }
 
-static int write_credential(int directory, const char *id, const void *data, size_t size, mode_t mode)
+static int write_credential(int directory, const char *id, const void *data, size_t size,
+			    mode_t mode)
 {
 	autoclose int fd = -EBADF;
 
@@ -198,7 +211,8 @@ static int write_records(struct apply *apply, size_t user)
 }
 
 /* The mount point has the owner that the home will be shown with. */
-static int bind_home(struct apply *apply, const struct step *step, const struct guest_users_home *home)
+static int bind_home(struct apply *apply, const struct step *step,
+		     const struct guest_users_home *home)
 {
 	struct step bind = {
 		.kind = STEP_BIND,
@@ -216,7 +230,8 @@ static int bind_home(struct apply *apply, const struct step *step, const struct 
 		return parent;
 	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	if (fchownat(parent, name, apply->base + home->uid, apply->base + home->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(parent, name, apply->base + home->uid, apply->base + home->gid,
+		     AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return apply_bind(apply, &bind);
 }

@@ -60,7 +60,7 @@ void apply_init(struct apply *apply)
 		.console_slave = -EBADF,
 		.notify_fd = -EBADF,
 		.last_parent_fd = -EBADF,
-		.held = {-EBADF, -EBADF},
+		.held = { -EBADF, -EBADF },
 	};
 }
 
@@ -138,16 +138,11 @@ static const char *likely_cause(const struct step *step, int r)
 			return probe_cause(PROBE_MOUNT_PROC, r);
 		return probe_cause(PROBE_MOUNT, r);
 	case STEP_OVERLAY:
-	case STEP_ROOT_OVERLAY:
-		return probe_cause(PROBE_MOUNT_OVERLAY, r);
-	case STEP_NODE:
-		return probe_cause(PROBE_DEVICE_NODE, r);
-	case STEP_SECCOMP:
-		return probe_cause(PROBE_SYSTEM_CALLS, r);
-	case STEP_EXEC:
-		return probe_cause(PROBE_EXEC, r);
-	default:
-		return NULL;
+	case STEP_ROOT_OVERLAY: return probe_cause(PROBE_MOUNT_OVERLAY, r);
+	case STEP_NODE: return probe_cause(PROBE_DEVICE_NODE, r);
+	case STEP_SECCOMP: return probe_cause(PROBE_SYSTEM_CALLS, r);
+	case STEP_EXEC: return probe_cause(PROBE_EXEC, r);
+	default: return NULL;
 	}
 }
 
@@ -173,8 +168,8 @@ static int forgive(struct apply *apply, const struct step *step, int r)
 		log_warning("cannot %s: %s, going on without", plan_describe(apply->arena, step),
 			    fail_recorded()->code == 0 ? strerror(-r) : fail_recorded()->text);
 	else if (log_level() >= LOG_LEVEL_DEBUG)
-		log_debug("cannot %s: %s, going on without",
-			  plan_describe(apply->arena, step), strerror(-r));
+		log_debug("cannot %s: %s, going on without", plan_describe(apply->arena, step),
+			  strerror(-r));
 	fail_forget();
 	return 0;
 }

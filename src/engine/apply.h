@@ -25,14 +25,15 @@ struct apply {
 	const struct spec *spec;
 	const struct plan *plan;
 
-	int source_root_fd;  /* the locked tree as reached in this mount namespace */
-	int root_fd;	     /* what the container sees as "/"; changes as roots are stacked. Borrowed from keep[] */
-	int userns_fd;	     /* borrowed; -EBADF: none */
-	int tree_map_fd;     /* borrowed: user namespace whose map the tree's owners go through */
-	int at_fd;	     /* directory where the tree is attached: ours, in the private namespace */
-	bool map_tree;	     /* the tree's owners are mapped */
-	bool can_map;	     /* mounts can be mapped at all: root, and a user namespace */
-	uint32_t base;	     /* host id of the container's root */
+	int source_root_fd; /* the locked tree as reached in this mount namespace */
+	int root_fd; /* what the container sees as "/"; changes as roots are stacked. Borrowed from
+			keep[] */
+	int userns_fd;	 /* borrowed; -EBADF: none */
+	int tree_map_fd; /* borrowed: user namespace whose map the tree's owners go through */
+	int at_fd;	 /* directory where the tree is attached: ours, in the private namespace */
+	bool map_tree;	 /* the tree's owners are mapped */
+	bool can_map;	 /* mounts can be mapped at all: root, and a user namespace */
+	uint32_t base;	 /* host id of the container's root */
 	uint32_t range;
 
 	int stage_fd;  /* payload: a directory of the host's tree, until that is left */
@@ -59,13 +60,14 @@ struct apply {
 	int held_count;
 	const struct root *root;
 	const struct guest_users_bound *users; /* --bind-user= */
-	bool entered; /* payload: the tree is "/" */
+	bool entered;			       /* payload: the tree is "/" */
 };
 
 void apply_init(struct apply *apply);
 void apply_done(struct apply *apply);
 
-/* After GO: close all but what the supervisor keeps (notify socket, what was held open, the console's slave). */
+/* After GO: close all but what the supervisor keeps (notify socket, what was held open, the
+ * console's slave). */
 void apply_release_mounts(struct apply *apply);
 
 /* All host steps, in order. On failure the sentence names the step and its reason. */

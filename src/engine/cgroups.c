@@ -20,9 +20,9 @@
 /* Where ours goes, as a path below the v2 hierarchy ("" is its top), and by which rung. */
 struct place {
 	enum cgroup_rung rung;
-	const char *below; /* exists */
-	const char *group; /* made first, shared by all machines; NULL: none */
-	const char *name;  /* made for this machine; NULL: the payload's alone */
+	const char *below;  /* exists */
+	const char *group;  /* made first, shared by all machines; NULL: none */
+	const char *name;   /* made for this machine; NULL: the payload's alone */
 	bool is_supervisor; /* --keep-unit: the manager put us where we belong */
 };
 
@@ -34,7 +34,7 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 
 	/* The host's root without systemd owns the top; everybody else has the cgroup he is in. */
 	if (uid == 0 && !spec->keep_unit && access("/run/systemd/system", F_OK) < 0) {
-		*ret = (struct place){CGROUP_OWN, "", "redd", spec->machine, false};
+		*ret = (struct place){ CGROUP_OWN, "", "redd", spec->machine, false };
 		return 0;
 	}
 	r = cgroup_own_path(own, sizeof(own));
@@ -42,7 +42,7 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 		return r;
 	if (spec->keep_unit) {
 		end = strrchr(own, '/');
-		*ret = (struct place){.rung = CGROUP_UNIT};
+		*ret = (struct place){ .rung = CGROUP_UNIT };
 		if (strcmp(end, "/supervisor") == 0) {
 			*end = '\0';
 			ret->is_supervisor = true;
@@ -50,15 +50,18 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 		ret->below = arena_text(arena, own[0] == '\0' ? "" : own + 1);
 		return 0;
 	}
-	*ret = (struct place){CGROUP_OWN, arena_text(arena, own + 1), NULL, arena_format(arena, "redd-%s", spec->machine), false};
+	*ret = (struct place){ CGROUP_OWN, arena_text(arena, own + 1), NULL,
+			       arena_format(arena, "redd-%s", spec->machine), false };
 	return 0;
 }
 
 static char *path_of(struct arena *arena, const struct place *place)
 {
-	return arena_format(arena, "/%s%s%s%s%s%spayload", place->below, *place->below != '\0' ? "/" : "",
-			    place->group == NULL ? "" : place->group, place->group == NULL ? "" : "/",
-			    place->name == NULL ? "" : place->name, place->name == NULL ? "" : "/");
+	return arena_format(arena, "/%s%s%s%s%s%spayload", place->below,
+			    *place->below != '\0' ? "/" : "",
+			    place->group == NULL ? "" : place->group,
+			    place->group == NULL ? "" : "/", place->name == NULL ? "" : place->name,
+			    place->name == NULL ? "" : "/");
 }
 
 /* Open (or make) the directory that will hold ours. */
@@ -67,7 +70,8 @@ static int open_parent(int root, const struct place *place)
 	autoclose int below = -EBADF;
 	int fd;
 
-	below = openat(root, *place->below == '\0' ? "." : place->below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	below = openat(root, *place->below == '\0' ? "." : place->below,
+		       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (below < 0)
 		return -errno;
 	if (place->group == NULL)
@@ -133,8 +137,10 @@ static int make(struct resources *resources, int root, const struct place *place
 		return make_in_unit(resources, &parent, place);
 
 	r = record_note(&resources->record, RECORD_CGROUP,
-			  arena_format(resources->arena, "%.*s", (int)(strlen(resources->taken.cgroup_path) - strlen("/payload")),
-				       resources->taken.cgroup_path));
+			arena_format(resources->arena, "%.*s",
+				     (int)(strlen(resources->taken.cgroup_path) -
+					   strlen("/payload")),
+				     resources->taken.cgroup_path));
 	if (r < 0)
 		return r;
 	own = make_own(parent, place->name);
@@ -194,7 +200,8 @@ int cgroups_complete(struct resources *resources)
 	autoclose int own = -EBADF;
 
 	if (resources->cgroup_parent_fd >= 0) {
-		own = openat(resources->cgroup_parent_fd, resources->cgroup_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		own = openat(resources->cgroup_parent_fd, resources->cgroup_name,
+			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (own >= 0)
 			cgroup_enable_all(own);
 	}
@@ -254,7 +261,8 @@ static void wake_up(struct resources *resources)
 	if (resources->cgroup_fd >= 0 || resources->cgroup_inode == 0)
 		return;
 	resources->cgroup_fd = open_above(mount, path, 0);
-	if (resources->cgroup_fd < 0 || cgroup_inode(resources->cgroup_fd) != resources->cgroup_inode) {
+	if (resources->cgroup_fd < 0 ||
+	    cgroup_inode(resources->cgroup_fd) != resources->cgroup_inode) {
 		fd_close(&resources->cgroup_fd);
 		return;
 	}
@@ -274,12 +282,14 @@ int cgroups_renew(struct resources *resources)
 		return 0;
 	wake_up(resources);
 	if (resources->cgroup_fd < 0)
-		return fail_plain(-ESTALE, "cannot start again: the payload's cgroup '%s' was removed",
+		return fail_plain(-ESTALE,
+				  "cannot start again: the payload's cgroup '%s' was removed",
 				  resources->taken.cgroup_path);
 	cgroup_kill(resources->cgroup_fd);
 	fd_close(&resources->cgroup_fd);
 	if (!unit) {
-		own = openat(resources->cgroup_parent_fd, resources->cgroup_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		own = openat(resources->cgroup_parent_fd, resources->cgroup_name,
+			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (own < 0)
 			return fail(-errno, "cannot open the container's cgroup again");
 	}
@@ -312,6 +322,7 @@ void cgroups_release(struct resources *resources)
 	fd_close(&resources->cgroup_fd);
 	leave_unit(resources);
 	if (resources->cgroup_parent_fd >= 0)
-		cgroup_remove(resources->cgroup_parent_fd, resources->cgroup_name, REMOVE_TIMEOUT_MS);
+		cgroup_remove(resources->cgroup_parent_fd, resources->cgroup_name,
+			      REMOVE_TIMEOUT_MS);
 	fd_close(&resources->cgroup_parent_fd);
 }

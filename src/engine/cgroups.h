@@ -14,16 +14,16 @@ struct spec;
 /* Fill resources->taken.cgroup and .cgroup_path; unless DRY make it. */
 int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry);
 
-/* While the payload enters its tree: enable the controllers for it and give the delegated files to the
- * container's root. */
+/* While the payload enters its tree: enable the controllers for it and give the delegated files to
+ * the container's root. */
 int cgroups_complete(struct resources *resources);
 
 /* Hold no descriptor while the container runs; cgroups_kill() and cgroups_release() open again
  * what they need, and only what is still the same directory. */
 void cgroups_rest(struct resources *resources);
 
-/* For a further start: the payload's cgroup is made anew, without what the last one left in it (its own
- * groups, whose controllers would keep a process out). */
+/* For a further start: the payload's cgroup is made anew, without what the last one left in it (its
+ * own groups, whose controllers would keep a process out). */
 int cgroups_renew(struct resources *resources);
 
 /* Kill all that is in the payload's cgroup. */

@@ -31,9 +31,9 @@ union fd_message {
 int channel_go(struct channel *channel, const int *fds, size_t count)
 {
 	char go = 'g';
-	struct iovec part = {.iov_base = &go, .iov_len = 1};
-	union fd_message control = {0};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	struct iovec part = { .iov_base = &go, .iov_len = 1 };
+	union fd_message control = { 0 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	if (count > CHANNEL_FDS_MAX)
 		return -EINVAL;
@@ -53,8 +53,8 @@ int channel_go(struct channel *channel, const int *fds, size_t count)
 int channel_wait(struct channel *channel, int *ret_fds, size_t count)
 {
 	char go;
-	struct iovec part = {.iov_base = &go, .iov_len = 1};
-	union fd_message control = {0};
+	struct iovec part = { .iov_base = &go, .iov_len = 1 };
+	union fd_message control = { 0 };
 	struct msghdr message = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,

@@ -36,5 +36,6 @@ bool channel_is_dead(const struct channel *channel);
 void channel_report(const struct channel *channel, const struct failure *failure);
 
 /* Supervisor: read what there is without blocking. 1: the payload runs its program (its end was
- * closed by exec); 0: nothing yet; negative: the payload failed, its sentence is now recorded here. */
+ * closed by exec); 0: nothing yet; negative: the payload failed, its sentence is now recorded here.
+ */
 int channel_outcome(struct channel *channel);

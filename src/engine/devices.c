@@ -1,6 +1,5 @@
 #include "engine/devices.h"
 
-
 #include <errno.h>
 
 #include "base/fail.h"
@@ -21,7 +20,8 @@ int devices_restrict(const struct plan *plan, int cgroup_fd)
 		r = device_filter_attach(cgroup_fd, step->data);
 		if (r >= 0)
 			return 0;
-		/* In a user namespace no file system of ours or of the tree has usable device nodes anyway. */
+		/* In a user namespace no file system of ours or of the tree has usable device nodes
+		 * anyway. */
 		if (r == -EPERM && !namespace_is_initial_user())
 			return 0;
 		fail(r, "cannot restrict which devices the container may open");

@@ -225,8 +225,9 @@ static void describe(struct arena *arena, struct ids *ids)
 	};
 	const char *name = ids->chown ? "own range, owners changed on disk" : names[ids->rung];
 
-	ids->text = arena_format(arena, "%s: %u+%u (free of what /etc/{passwd,group,subuid,subgid} say)", name,
-				 ids->base, ids->range);
+	ids->text = arena_format(arena,
+				 "%s: %u+%u (free of what /etc/{passwd,group,subuid,subgid} say)",
+				 name, ids->base, ids->range);
 }
 
 int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, const struct host *host,

@@ -14,8 +14,8 @@
 
 void notify_send(const char *name, const char *message)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_usec = 500000};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_usec = 500000 };
 	autoclose int fd = -EBADF;
 	size_t length;
 
@@ -41,7 +41,8 @@ static void parse(struct notify_message *message, char *text)
 {
 	char *rest = NULL;
 
-	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
 		if (strcmp(line, "READY=1") == 0) {
 			message->ready = true;
 		} else if (strncmp(line, "STATUS=", 7) == 0) {
@@ -53,12 +54,14 @@ static void parse(struct notify_message *message, char *text)
 	}
 }
 
-/* Whatever the guest attaches is closed at once: descriptors of its may block or pin things of ours. */
+/* Whatever the guest attaches is closed at once: descriptors of its may block or pin things of
+ * ours. */
 static pid_t take_control(struct msghdr *header)
 {
 	pid_t sender = 0;
 
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL; part = CMSG_NXTHDR(header, part)) {
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL;
+	     part = CMSG_NXTHDR(header, part)) {
 		if (part->cmsg_level != SOL_SOCKET)
 			continue;
 		if (part->cmsg_type == SCM_CREDENTIALS) {
@@ -87,14 +90,14 @@ int notify_receive(int fd, pid_t leader, struct notify_message *ret)
 		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
 	} control;
 	char text[DATAGRAM_MAX + 1];
-	struct iovec part = {.iov_base = text, .iov_len = DATAGRAM_MAX};
+	struct iovec part = { .iov_base = text, .iov_len = DATAGRAM_MAX };
 	struct msghdr header = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	struct notify_message message = {0};
+	struct notify_message message = { 0 };
 	pid_t sender;
 	ssize_t n;
 

@@ -17,5 +17,6 @@ struct notify_message {
 	char status[256]; /* "" : none */
 };
 
-/* Read one datagram. 1: from LEADER; 0: nothing, or not from LEADER; descriptors that came along are closed. */
+/* Read one datagram. 1: from LEADER; 0: nothing, or not from LEADER; descriptors that came along
+ * are closed. */
 int notify_receive(int fd, pid_t leader, struct notify_message *ret);

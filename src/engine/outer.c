@@ -21,13 +21,14 @@
 
 #define HELPER_TIMEOUT_US (10 * 1000 * 1000)
 
-static int run_helper(struct arena *arena, const char *helper, pid_t of, const struct ids_extent *extents, size_t count)
+static int run_helper(struct arena *arena, const char *helper, pid_t of,
+		      const struct ids_extent *extents, size_t count)
 {
 	char *words[2 + IDS_EXTENTS * 3 + 1];
 	struct child_request request = {
 		.path = helper,
 		.arguments = words,
-		.stdio = {-EBADF, -EBADF, STDERR_FILENO},
+		.stdio = { -EBADF, -EBADF, STDERR_FILENO },
 		.timeout_us = HELPER_TIMEOUT_US,
 	};
 	size_t n = 0;
@@ -48,7 +49,8 @@ static int run_helper(struct arena *arena, const char *helper, pid_t of, const s
 }
 
 /* The child is outside: in the namespace where newuidmap's privileges count. */
-static _Noreturn void map_from_outside(struct arena *arena, const struct ids *ids, int channel, pid_t parent)
+static _Noreturn void map_from_outside(struct arena *arena, const struct ids *ids, int channel,
+				       pid_t parent)
 {
 	char byte;
 	int r = -EPIPE;
@@ -99,8 +101,10 @@ static int enter_mapped(struct arena *arena, const struct ids *ids)
 	if (r < 0)
 		return r;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return fail_plain(-EPERM, "cannot map subordinate ids: '%s' or '%s' refused (are they setuid root, and do "
-					  "/etc/subuid and /etc/subgid have an entry for this user?)",
+		return fail_plain(-EPERM,
+				  "cannot map subordinate ids: '%s' or '%s' refused (are they "
+				  "setuid root, and do "
+				  "/etc/subuid and /etc/subgid have an entry for this user?)",
 				  ids->newuidmap, ids->newgidmap);
 	return 0;
 }
@@ -133,8 +137,9 @@ int outer_enter(struct arena *arena, const struct ids *ids)
 	r = ids->rung == RUNG_SINGLE ? enter_single() : enter_mapped(arena, ids);
 	if (r < 0)
 		return r;
-	/* Else the kernel gives /proc/PID of us and of the payload to the host's root, and no map could be
-	 * written. Whoever may look at us now is the user himself, who is root over this namespace anyway. */
+	/* Else the kernel gives /proc/PID of us and of the payload to the host's root, and no map
+	 * could be written. Whoever may look at us now is the user himself, who is root over this
+	 * namespace anyway. */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return fail(-errno, "cannot become root of the supervisor's user namespace");

@@ -37,13 +37,15 @@ static int enter(struct payload *payload, const struct step *step)
 	autoclose int tree = -EBADF;
 	int r;
 
-	/* unshare(2) moves the working directory to the copy of its mount; descriptors stay behind. */
+	/* unshare(2) moves the working directory to the copy of its mount; descriptors stay behind.
+	 */
 	if (fchdir(payload->apply->root_fd) < 0)
 		return fail(-errno, "cannot change to the container's tree");
 	if (unshare((int)step->number) < 0)
 		return fail(-errno, "cannot make the mount and cgroup namespaces");
 
-	/* proc's place: the pin there has served once proc is mounted, and what is staged comes after that. */
+	/* proc's place: the pin there has served once proc is mounted, and what is staged comes
+	 * after that. */
 	if (plan_has_flag(payload->plan, STEP_STAGE)) {
 		payload->apply->stage_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (payload->apply->stage_fd < 0)
@@ -74,7 +76,8 @@ static int unshare_more(struct payload *payload, const struct step *step)
 	return fail(-errno, "cannot make the %s namespaces", step->data);
 }
 
-/* The old root lies on top of the new one until proc and sysfs, which need a visible elder, are mounted. */
+/* The old root lies on top of the new one until proc and sysfs, which need a visible elder, are
+ * mounted. */
 static int leave(struct payload *payload, const struct step *step)
 {
 	(void)step;
@@ -116,8 +119,9 @@ static int session(struct payload *payload, const struct step *step)
 	autoclose int console = -EBADF;
 
 	(void)step;
-	/* Services in the container may pass mounts to each other (container interface, 14). Only now, or
-	 * what was mounted on two views of /proc would have been propagated between them. */
+	/* Services in the container may pass mounts to each other (container interface, 14). Only
+	 * now, or what was mounted on two views of /proc would have been propagated between them.
+	 */
 	if (mount(NULL, "/", NULL, MS_SHARED | MS_REC, NULL) < 0)
 		return fail(-errno, "cannot make the container's mounts shared");
 	if (setsid() < 0 && errno != EPERM)
@@ -186,12 +190,13 @@ static int wait_for_gate(struct payload *payload)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return fail(-errno, "cannot wait for the start");
+	fd_close(&payload->gate_fd); /* whatever its flags are, it is not the program's */
 	return n == 0 ? fail_plain(-ECANCELED, "the container was given up before its start") : 0;
 }
 
 static int close_leaked(struct payload *payload)
 {
-	int keep[] = {payload->channel->payload, payload->gate_fd, payload->stub_fd};
+	int keep[] = { payload->channel->payload, payload->gate_fd, payload->stub_fd };
 	size_t count = 0;
 	int sorted[ARRAY_SIZE(keep)];
 
@@ -251,11 +256,11 @@ static int exec_shell(struct payload *payload)
 {
 	const struct guest_user *user = payload->privilege.user;
 	const char *shell = user == NULL ? NULL : user->shell;
-	char *login_bash[] = {(char *)"-bash", NULL}, *login_sh[] = {(char *)"-sh", NULL};
+	char *login_bash[] = { (char *)"-bash", NULL }, *login_sh[] = { (char *)"-sh", NULL };
 
 	if (shell != NULL) {
 		char zero[256];
-		char *words[] = {zero, NULL};
+		char *words[] = { zero, NULL };
 		const char *slash = strrchr(shell, '/');
 
 		snprintf(zero, sizeof(zero), "-%s", slash == NULL ? shell : slash + 1);
@@ -263,7 +268,9 @@ static int exec_shell(struct payload *payload)
 	}
 	execve("/bin/bash", login_bash, payload->environment);
 	execve("/bin/sh", login_sh, payload->environment);
-	return fail(-errno, "cannot run a shell in the container: there is neither '/bin/bash' nor '/bin/sh'");
+	return fail(
+		-errno,
+		"cannot run a shell in the container: there is neither '/bin/bash' nor '/bin/sh'");
 }
 
 static int exec_init(struct payload *payload)
@@ -304,7 +311,8 @@ static int exec_program(struct payload *payload, const struct step *step)
 		return exec_shell(payload);
 	r = exec_by_path(payload, words[0], words);
 	if (r == -ENOENT)
-		return fail_plain(r, "cannot run '%s': there is no such program in the container%s", words[0],
+		return fail_plain(r, "cannot run '%s': there is no such program in the container%s",
+				  words[0],
 				  strchr(words[0], '/') == NULL ? " (looked along its $PATH)" : "");
 	return fail(r, "cannot run '%s' in the container", words[0]);
 }
@@ -312,9 +320,9 @@ static int exec_program(struct payload *payload, const struct step *step)
 /* The stub's environment block is all that can be seen in its /proc/1/environ. */
 static int become_stub(struct payload *payload)
 {
-	char *words[] = {(char *)"(sd-stubinit)", NULL};
+	char *words[] = { (char *)"(sd-stubinit)", NULL };
 	char uuid[64] = "container_uuid=";
-	char *environment[] = {(char *)"container=systemd-nspawn", uuid, NULL};
+	char *environment[] = { (char *)"container=systemd-nspawn", uuid, NULL };
 	const char *full = variable(payload->environment, "container_uuid");
 	size_t at = strlen(uuid);
 	sigset_t all;
@@ -401,7 +409,9 @@ static int run_step(struct payload *payload, const struct step *step)
 	}
 	r = privilege_step(&payload->privilege, step);
 	if (r != -ENOTSUP)
-		return r < 0 && !(step->flags & STEP_OPTIONAL) ? apply_explain(payload->apply, step, r) : 0;
+		return r < 0 && !(step->flags & STEP_OPTIONAL)
+			       ? apply_explain(payload->apply, step, r)
+			       : 0;
 	r = apply_payload_step(payload->apply, step);
 	if (r >= 0 && step->kind == STEP_MOUNT && strcmp(step->source, "proc") == 0)
 		r = keep_proc(payload);
@@ -423,7 +433,7 @@ static int become_root(struct payload *payload)
 
 static int receive_tree(struct payload *payload)
 {
-	int fds[CHANNEL_FDS_MAX] = {-EBADF, -EBADF};
+	int fds[CHANNEL_FDS_MAX] = { -EBADF, -EBADF };
 	bool console = payload->privilege.spec->console != CONSOLE_PIPE;
 	int r;
 

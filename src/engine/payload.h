@@ -21,12 +21,12 @@ struct payload {
 	const struct plan *plan;
 	const struct taken *taken;
 	struct privilege privilege;
-	const char *init;	  /* --boot: program found in the tree */
-	char *const *environment; /* complete */
+	const char *init;	      /* --boot: program found in the tree */
+	char *const *environment;     /* complete */
 	const char *const *arguments; /* NULL-terminated words; NULL: a shell */
-	int listen_fds;		  /* 3 … 3+n-1 are passed on */
-	int stub_fd;		  /* sealed memfd of the stub; -EBADF: none */
-	int gate_fd;		  /* read one byte before exec (an OCI runtime's "start"); -EBADF: none */
+	int listen_fds;		      /* 3 … 3+n-1 are passed on */
+	int stub_fd;		      /* sealed memfd of the stub; -EBADF: none */
+	int gate_fd; /* read one byte before exec (an OCI runtime's "start"); -EBADF: none */
 	bool keep_when_orphaned;
 };
 

@@ -34,7 +34,7 @@ int privilege_become_root(bool groups_denied)
 
 void privilege_reset_signals(void)
 {
-	struct sigaction action = {.sa_handler = SIG_DFL};
+	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	for (int signal = 1; signal < NSIG; signal++)
@@ -89,7 +89,7 @@ static int set_personality(const struct privilege *privilege, const struct step 
 /* Without CAP_SYS_RESOURCE a limit cannot be raised: the closest that can be had is taken. */
 static int limit(const struct privilege *privilege, const struct step *step)
 {
-	struct rlimit wanted = {.rlim_cur = step->soft, .rlim_max = step->hard};
+	struct rlimit wanted = { .rlim_cur = step->soft, .rlim_max = step->hard };
 	struct rlimit now;
 
 	(void)privilege;
@@ -118,7 +118,8 @@ static int selinux(const struct privilege *privilege, const struct step *step)
 	return file_write(privilege->proc_fd, "self/attr/exec", step->data);
 }
 
-/* Reference, --uid: the home directory is there, and the console is the user's. "/" is the container's by now. */
+/* Reference, --uid: the home directory is there, and the console is the user's. "/" is the
+ * container's by now. */
 static int make_home(const struct guest_user *user)
 {
 	char path[PATH_MAX];
@@ -160,7 +161,8 @@ static int user(const struct privilege *privilege, const struct step *step)
 		return 0;
 	r = make_home(user);
 	if (r < 0 && r != -EROFS)
-		return fail(r, "cannot make the home directory '%s' of user '%s'", user->home, user->name);
+		return fail(r, "cannot make the home directory '%s' of user '%s'", user->home,
+			    user->name);
 	if (privilege->spec->console != CONSOLE_PIPE) {
 		r = give_console(user);
 		if (r < 0)
@@ -170,9 +172,12 @@ static int user(const struct privilege *privilege, const struct step *step)
 		return fail(-errno, "cannot take the groups of user '%s'", user->name);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (setresgid(user->gid, user->gid, user->gid) < 0 || setresuid(user->uid, user->uid, user->uid) < 0)
-		return fail(-errno, "cannot become user '%s' (uid %u); is the id inside the container's range?",
-			    user->name, (unsigned int)user->uid);
+	if (setresgid(user->gid, user->gid, user->gid) < 0 ||
+	    setresuid(user->uid, user->uid, user->uid) < 0)
+		return fail(
+			-errno,
+			"cannot become user '%s' (uid %u); is the id inside the container's range?",
+			user->name, (unsigned int)user->uid);
 	return 0;
 }
 
@@ -197,7 +202,8 @@ static int capabilities(const struct privilege *privilege, const struct step *st
 	r = capability_drop_bounding(keep);
 	if (r < 0)
 		return fail(r, "cannot drop capabilities from the bounding set");
-	r = root ? capability_set(keep, keep, ambient & keep) : capability_set(ambient, ambient, ambient);
+	r = root ? capability_set(keep, keep, ambient & keep)
+		 : capability_set(ambient, ambient, ambient);
 	if (r < 0)
 		return fail(r, "cannot set capabilities");
 	if (ambient != 0) {

@@ -46,13 +46,16 @@ int resources_open_record(struct resources *resources, struct spec *spec, const 
 	int r;
 
 	if (host->runtime_directory == NULL)
-		return fail_input("cannot keep a record of the machine: $XDG_RUNTIME_DIR is not set "
-				  "(log in properly, or set it to a directory of yours)");
-	r = record_create(resources->arena, &resources->record, host->runtime_directory, spec->machine);
+		return fail_input(
+			"cannot keep a record of the machine: $XDG_RUNTIME_DIR is not set "
+			"(log in properly, or set it to a directory of yours)");
+	r = record_create(resources->arena, &resources->record, host->runtime_directory,
+			  spec->machine);
 	if (r != -EBUSY || spec->registration == REGISTER_YES)
 		return r;
 
-	/* Two that share a read-only tree have one name by default; only the record must be unique. */
+	/* Two that share a read-only tree have one name by default; only the record must be unique.
+	 */
 	fail_forget();
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return fail(-EIO, "cannot get random numbers");
@@ -72,7 +75,8 @@ static int open_network(struct resources *resources, const struct spec *spec)
 		return 0;
 	resources->network_fd = open(spec->network_namespace_path, O_RDONLY | O_CLOEXEC);
 	if (resources->network_fd < 0)
-		return fail(-errno, "cannot open the network namespace '%s'", spec->network_namespace_path);
+		return fail(-errno, "cannot open the network namespace '%s'",
+			    spec->network_namespace_path);
 	if (fstatfs(resources->network_fd, &fs) < 0 || fs.f_type != NSFS_MAGIC_NUMBER)
 		return fail_input("'%s' is no network namespace (try a path like /run/netns/NAME)",
 				  spec->network_namespace_path);
@@ -93,7 +97,8 @@ static void fill_taken(struct resources *resources, const struct spec *spec)
 	for (size_t i = 0; i < ids->gid_count; i++)
 		if (ids->gids[i].inside <= 5 && ids->gids[i].inside + ids->gids[i].count > 5)
 			taken->subordinate_gid5 = true;
-	taken->network_shared = !(spec->private_network > 0) || spec->network_namespace_path != NULL;
+	taken->network_shared = !(spec->private_network > 0) ||
+				spec->network_namespace_path != NULL;
 }
 
 int resources_new_boot_id(struct resources *resources)
@@ -125,7 +130,8 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 	return open_network(resources, spec);
 }
 
-int resources_enter_outer(struct resources *resources, const struct spec *spec, const struct host *host)
+int resources_enter_outer(struct resources *resources, const struct spec *spec,
+			  const struct host *host)
 {
 	int r;
 
@@ -169,7 +175,8 @@ int resources_leave_private_mounts(struct resources *resources)
 {
 	if (resources->host_mounts_fd < 0)
 		return 0;
-	/* In an outer user namespace there is no way back: what was attached there is dropped instead. */
+	/* In an outer user namespace there is no way back: what was attached there is dropped
+	 * instead. */
 	if (!resources->outer && setns(resources->host_mounts_fd, CLONE_NEWNS) < 0)
 		return fail(-errno, "cannot return to the host's mount namespace");
 	fd_close(&resources->host_mounts_fd);
@@ -212,8 +219,8 @@ int resources_leave_network(struct resources *resources)
 int resources_make_temporary(void *context, char **ret_path)
 {
 	struct resources *resources = context;
-	char *outer = arena_format(resources->arena, "/var/tmp/redd-temp-%zu-%s", resources->temporary.count,
-				   resources->record.tag);
+	char *outer = arena_format(resources->arena, "/var/tmp/redd-temp-%zu-%s",
+				   resources->temporary.count, resources->record.tag);
 	char *path = arena_format(resources->arena, "%s/src", outer);
 	int r;
 
@@ -237,8 +244,8 @@ int resources_plan_temporary(void *context, const char *beside, char **ret_path)
 	char *path;
 	int r;
 
-	path = arena_format(resources->arena, "%.*s/.#%.200s-%zu-%s", (int)(slash - beside), beside, slash + 1,
-			    resources->temporary.count, resources->record.tag);
+	path = arena_format(resources->arena, "%.*s/.#%.200s-%zu-%s", (int)(slash - beside), beside,
+			    slash + 1, resources->temporary.count, resources->record.tag);
 	r = record_note(&resources->record, RECORD_TEMPORARY, path);
 	if (r < 0)
 		return r;
@@ -254,8 +261,8 @@ void resources_done(struct resources *resources)
 		int r = dir_remove_all(AT_FDCWD, resources->temporary.items[i]);
 
 		if (r < 0)
-			log_warning("cannot remove '%s': %s, going on without", resources->temporary.items[i],
-				    strerror(-r));
+			log_warning("cannot remove '%s': %s, going on without",
+				    resources->temporary.items[i], strerror(-r));
 	}
 	text_list_clear(&resources->temporary);
 	fd_close(&resources->network_fd);

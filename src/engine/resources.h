@@ -25,11 +25,12 @@ struct resources {
 	bool moved_down;      /* and we moved from it to its SUPERVISOR */
 	const char *cgroup_name, *cgroup_mount;
 	uint64_t cgroup_inode; /* of the payload's */
-	int network_fd, own_network_fd; /* --network-namespace-path=: theirs, and ours to return to */
-	int host_mounts_fd;   /* mount namespace to return to */
+	int network_fd,
+		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
+	int host_mounts_fd;	    /* mount namespace to return to */
 	struct text_list temporary; /* directories to remove at the end */
-	const char *attach_point; /* where the tree was attached; NULL: not yet */
-	bool outer;	      /* we live in an outer user namespace of our own */
+	const char *attach_point;   /* where the tree was attached; NULL: not yet */
+	bool outer;		    /* we live in an outer user namespace of our own */
 };
 
 void resources_init(struct resources *resources, struct arena *arena);
@@ -39,7 +40,8 @@ int resources_open_record(struct resources *resources, struct spec *spec, const 
 
 /* Without root: the ids, and the user namespace in which all that follows is done. Called first; as
  * root it does nothing. */
-int resources_enter_outer(struct resources *resources, const struct spec *spec, const struct host *host);
+int resources_enter_outer(struct resources *resources, const struct spec *spec,
+			  const struct host *host);
 
 /* Everything else. With DRY (--print-plan) facts are gathered and nothing is made. */
 int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,

@@ -275,7 +275,8 @@ int root_reopen(struct root *root)
 	if (fstat(root->fd, &st) < 0)
 		return fail(-errno, "cannot look at '%s'", path);
 	if (st.st_dev != root->device || st.st_ino != root->inode)
-		return fail_plain(-ESTALE, "cannot start again from '%s': another tree is there now", path);
+		return fail_plain(-ESTALE,
+				  "cannot start again from '%s': another tree is there now", path);
 	return 0;
 }
 

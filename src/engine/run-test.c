@@ -52,9 +52,9 @@ static void enter(void)
 
 static void command(const char *script)
 {
-	text_list_add(&arena, &spec.parameters, (char[]){ BUSYBOX });
-	text_list_add(&arena, &spec.parameters, (char[]){ "sh" });
-	text_list_add(&arena, &spec.parameters, (char[]){ "-c" });
+	text_list_add(&arena, &spec.parameters, arena_text(&arena, BUSYBOX));
+	text_list_add(&arena, &spec.parameters, arena_text(&arena, "sh"));
+	text_list_add(&arena, &spec.parameters, arena_text(&arena, "-c"));
 	text_list_add(&arena, &spec.parameters, arena_text(&arena, script));
 	ck_assert_int_eq(spec_resolve(&arena, &spec,
 				      &(struct resolve_facts){ .working_directory = "/" }),
@@ -158,7 +158,7 @@ START_TEST(nothing_of_the_callers_environment_is_seen)
 
 	enter();
 	ck_assert_int_eq(setenv("OTHER", "canary", 1), 0);
-	text_list_add(&arena, &spec.environment, (char[]){ "GIVEN=yes" });
+	text_list_add(&arena, &spec.environment, arena_text(&arena, "GIVEN=yes"));
 	command("busybox env; busybox cat /proc/1/environ");
 	start(-EBADF, environment);
 	seen = read_output();
@@ -171,7 +171,7 @@ END_TEST
 START_TEST(a_program_that_is_not_there_is_told)
 {
 	enter();
-	text_list_add(&arena, &spec.parameters, (char[]){ "/usr/bin/nothing" });
+	text_list_add(&arena, &spec.parameters, arena_text(&arena, "/usr/bin/nothing"));
 	ck_assert_int_eq(spec_resolve(&arena, &spec,
 				      &(struct resolve_facts){ .working_directory = "/" }),
 			 0);

@@ -63,7 +63,8 @@ struct container {
 	struct console console;
 };
 
-static void container_init(struct container *container, struct arena *arena, const struct run_request *request)
+static void container_init(struct container *container, struct arena *arena,
+			   const struct run_request *request)
 {
 	*container = (struct container){
 		.arena = arena,
@@ -71,8 +72,8 @@ static void container_init(struct container *container, struct arena *arena, con
 		.spec = request->spec,
 		.root = ROOT_EMPTY,
 		.stub_fd = -EBADF,
-		.channel = {-EBADF, -EBADF},
-		.spawn = {.pidfd = -EBADF, .userns_fd = -EBADF},
+		.channel = { -EBADF, -EBADF },
+		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
 	};
 	resources_init(&container->resources, arena);
@@ -100,10 +101,13 @@ static int select_filter(struct container *container)
 		return 0;
 	r = seccomp_select(container->arena, &container->filter, &request, &unknown);
 	if (r == -ENOENT)
-		return fail_input("cannot filter the system call '%s': there is none of this name", unknown);
+		return fail_input("cannot filter the system call '%s': there is none of this name",
+				  unknown);
 	if (r == -ENOPKG)
-		return fail_plain(r, "cannot make a system call filter of your own: libseccomp is not installed "
-				     "(install it, or leave out --system-call-filter=)");
+		return fail_plain(
+			r,
+			"cannot make a system call filter of your own: libseccomp is not installed "
+			"(install it, or leave out --system-call-filter=)");
 	if (r < 0)
 		return fail(r, "cannot make the system call filter");
 	if (unknown != NULL)
@@ -116,7 +120,8 @@ static int gather_journal(struct container *container)
 	bool skip = false;
 	int r;
 
-	r = journal_gather(container->arena, &container->host, &skip, container->spec, &container->root);
+	r = journal_gather(container->arena, &container->host, &skip, container->spec,
+			   &container->root);
 	if (r >= 0 && skip)
 		container->spec->link_journal = JOURNAL_NO;
 	return r;
@@ -138,7 +143,7 @@ static int make_plan(struct container *container)
 /* Nothing of it is needed while the container runs; a further start makes its own. */
 static void forget_plan(struct container *container)
 {
-	container->plan = (struct plan){0};
+	container->plan = (struct plan){ 0 };
 	arena_done(&container->scratch);
 }
 
@@ -167,7 +172,8 @@ static int prepare(struct container *container, bool dry)
 	if (r < 0)
 		return r;
 	if (spec->user != NULL || spec->start != START_BOOT) {
-		r = guest_users_find(container->arena, &container->user, container->root.fd, spec->user);
+		r = guest_users_find(container->arena, &container->user, container->root.fd,
+				     spec->user);
 		if (r < 0)
 			return r;
 	}
@@ -239,17 +245,20 @@ static int start_payload(struct container *container)
 	r = resources_enter_private_mounts(resources, container->root.fd);
 	if (r < 0)
 		return r;
-	/* sysfs shows the network namespace of who mounts it, so we stay there until the tree is done. */
+	/* sysfs shows the network namespace of who mounts it, so we stay there until the tree is
+	 * done. */
 	r = resources_join_network(resources);
 	if (r < 0)
 		return r;
-	r = spawn_payload(&container->spawn, container->spec, &resources->taken, resources->cgroup_fd);
+	r = spawn_payload(&container->spawn, container->spec, &resources->taken,
+			  resources->cgroup_fd);
 	if (r == 0)
 		become_payload(container);
 	fd_close(&container->channel.payload);
 	if (r < 0)
 		return r;
-	r = spawn_admit(&container->scratch, &container->spawn, container->spec, &resources->taken, &resources->ids);
+	r = spawn_admit(&container->scratch, &container->spawn, container->spec, &resources->taken,
+			&resources->ids);
 	if (r < 0)
 		return r;
 	r = channel_go(&container->channel, NULL, 0);
@@ -299,7 +308,7 @@ static int assemble(struct container *container)
 static int let_go(struct container *container)
 {
 	struct apply *apply = &container->apply;
-	int fds[] = {apply->root_fd, apply->console_slave};
+	int fds[] = { apply->root_fd, apply->console_slave };
 	size_t count = container->spec->console == CONSOLE_PIPE ? 1 : 2;
 	int r;
 
@@ -307,16 +316,27 @@ static int let_go(struct container *container)
 	return r < 0 ? fail(r, "cannot tell the payload to go on") : 0;
 }
 
-/* What our caller left open is of no use any more (it was, until here: --load-credential=…:/dev/fd/63). */
+/* What our caller left open is of no use any more (it was, until here:
+ * --load-credential=…:/dev/fd/63). */
 static void close_foreign(struct container *container)
 {
 	const struct resources *resources = &container->resources;
 	const int ours[] = {
-		resources->record.fd, resources->ids.lock_fd, resources->host_mounts_fd,
-		resources->network_fd, resources->own_network_fd, container->root.lock.local_fd,
-		container->root.lock.global_fd, container->root.snapshot.parent_fd, container->stub_fd,
-		container->channel.supervisor, container->spawn.pidfd, container->apply.notify_fd,
-		container->apply.console_slave, container->apply.held[0], container->apply.held[1],
+		resources->record.fd,
+		resources->ids.lock_fd,
+		resources->host_mounts_fd,
+		resources->network_fd,
+		resources->own_network_fd,
+		container->root.lock.local_fd,
+		container->root.lock.global_fd,
+		container->root.snapshot.parent_fd,
+		container->stub_fd,
+		container->channel.supervisor,
+		container->spawn.pidfd,
+		container->apply.notify_fd,
+		container->apply.console_slave,
+		container->apply.held[0],
+		container->apply.held[1],
 		container->console.master,
 	};
 	int keep[ARRAY_SIZE(ours)];
@@ -461,16 +481,14 @@ static int conclude(struct container *container, enum outcome outcome, int statu
 	const char *name = container->spec->machine;
 
 	switch (outcome) {
-	case OUTCOME_FAILED:
-		return fail_recorded()->code;
-	case OUTCOME_POWEROFF:
-		log_info("Container %s has been shut down.", name);
-		return 0;
+	case OUTCOME_FAILED: return fail_recorded()->code;
+	case OUTCOME_POWEROFF: log_info("Container %s has been shut down.", name); return 0;
 	case OUTCOME_REBOOT:
 		log_info("Container %s is being rebooted.", name);
 		return EXIT_REBOOT_ME;
 	case OUTCOME_SIGNAL:
-		return fail_plain(-EIO, "container '%s' was terminated by signal %s", name, strsignal(status));
+		return fail_plain(-EIO, "container '%s' was terminated by signal %s", name,
+				  strsignal(status));
 	case OUTCOME_EXIT:
 		if (status == 0)
 			log_info("Container %s exited successfully.", name);
@@ -486,11 +504,14 @@ static void greet(struct container *container)
 {
 	const struct taken *taken = &container->resources.taken;
 
-	log_info("Spawning container %s on %s.", container->spec->machine, container->root.facts.path);
+	log_info("Spawning container %s on %s.", container->spec->machine,
+		 container->root.facts.path);
 	if (taken->userns == RUNG_IDMAPPED || taken->userns == RUNG_SHIFTED)
-		log_info("Selected user namespace base %u and range %u.", taken->base, taken->range);
+		log_info("Selected user namespace base %u and range %u.", taken->base,
+			 taken->range);
 	if (container->spec->console == CONSOLE_INTERACTIVE)
-		log_info("Press Ctrl-] three times within 1s to kill container; two times followed by r to reboot "
+		log_info("Press Ctrl-] three times within 1s to kill container; two times followed "
+			 "by r to reboot "
 			 "container; two times followed by p to poweroff container.");
 	root_warn_no_login(container->arena, &container->root, container->spec);
 }

@@ -26,7 +26,8 @@ unsigned long spawn_namespaces(const struct spec *spec, const struct taken *take
 	return flags;
 }
 
-int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct taken *taken, int cgroup_fd)
+int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct taken *taken,
+		  int cgroup_fd)
 {
 	unsigned long flags = spawn_namespaces(spec, taken);
 	bool attach = false;
@@ -34,7 +35,8 @@ int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct tak
 
 	pid = process_clone(flags, cgroup_fd, &spawn->pidfd);
 	if (pid == -EOPNOTSUPP && cgroup_fd >= 0) {
-		/* No CLONE_INTO_CGROUP: the payload waits for GO, so moving it now is early enough. */
+		/* No CLONE_INTO_CGROUP: the payload waits for GO, so moving it now is early enough.
+		 */
 		attach = true;
 		pid = process_clone(flags, -EBADF, &spawn->pidfd);
 	}
@@ -72,7 +74,8 @@ static int write_map(int process_fd, const char *name, const char *map)
 	return r;
 }
 
-static int write_maps(struct arena *arena, int process, const struct taken *taken, const struct ids *ids)
+static int write_maps(struct arena *arena, int process, const struct taken *taken,
+		      const struct ids *ids)
 {
 	int r;
 
@@ -88,8 +91,8 @@ static int write_maps(struct arena *arena, int process, const struct taken *take
 	return write_map(process, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count));
 }
 
-int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec, const struct taken *taken,
-		const struct ids *ids)
+int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec,
+		const struct taken *taken, const struct ids *ids)
 {
 	autoclose int process = -EBADF;
 	char text[32];
@@ -104,11 +107,15 @@ int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spe
 	if (process < 0)
 		return fail(-errno, "cannot open '%s'", text);
 	if (spec->oom_score_set) {
-		/* From here: a bind of the user's may cover the container's own /proc (class S10). */
+		/* From here: a bind of the user's may cover the container's own /proc (class S10).
+		 */
 		snprintf(text, sizeof(text), "%d", spec->oom_score);
 		r = file_write(process, "oom_score_adj", text);
 		if (r < 0)
-			return fail(r, "cannot set the OOM score to %s (lowering it needs CAP_SYS_RESOURCE)", text);
+			return fail(r,
+				    "cannot set the OOM score to %s (lowering it needs "
+				    "CAP_SYS_RESOURCE)",
+				    text);
 	}
 	if (taken->userns == RUNG_NONE)
 		return 0;

@@ -19,11 +19,12 @@ struct spawn {
 };
 
 /* 0 in the payload, 1 in the supervisor, negative: a sentence is recorded. */
-int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct taken *taken, int cgroup_fd);
+int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct taken *taken,
+		  int cgroup_fd);
 struct arena;
 struct ids;
-int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec, const struct taken *taken,
-		const struct ids *ids);
+int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec,
+		const struct taken *taken, const struct ids *ids);
 void spawn_done(struct spawn *spawn);
 
 /* CLONE_NEW* that must be there from the start; the payload makes the others itself. */

@@ -16,7 +16,17 @@
 #include "kernel/process.h"
 
 enum state { STARTING, RUNNING, STOPPING, ENDED, STATES };
-enum event { EV_STARTED, EV_FAILED, EV_READY, EV_EXIT, EV_STOP, EV_KILL, EV_REBOOT_KEY, EV_POWEROFF_KEY, EVENTS };
+enum event {
+	EV_STARTED,
+	EV_FAILED,
+	EV_READY,
+	EV_EXIT,
+	EV_STOP,
+	EV_KILL,
+	EV_REBOOT_KEY,
+	EV_POWEROFF_KEY,
+	EVENTS
+};
 
 typedef enum state action_fn(struct supervise *supervise);
 
@@ -30,11 +40,11 @@ static void note_signal(int number)
 	arrived |= number == SIGWINCH ? ARRIVED_RESIZE : ARRIVED_STOP;
 }
 
-static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGWINCH};
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGWINCH };
 
 int supervise_take_signals(void)
 {
-	struct sigaction action = {.sa_handler = note_signal};
+	struct sigaction action = { .sa_handler = note_signal };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -43,7 +53,8 @@ int supervise_take_signals(void)
 		if (sigaction(signals[i], &action, NULL) < 0)
 			return -errno;
 	}
-	/* Who reads our output may go; the container goes on. The payload's dispositions are reset. */
+	/* Who reads our output may go; the container goes on. The payload's dispositions are reset.
+	 */
 	action.sa_handler = SIG_IGN;
 	if (sigaction(SIGPIPE, &action, NULL) < 0)
 		return -errno;
@@ -63,7 +74,8 @@ static void say_ready(struct supervise *supervise, const char *status)
 
 	if (supervise->notify_socket == NULL)
 		return;
-	snprintf(message, sizeof(message), "READY=1\nSTATUS=%s\nX_NSPAWN_LEADER_PID=%d", status, supervise->pid);
+	snprintf(message, sizeof(message), "READY=1\nSTATUS=%s\nX_NSPAWN_LEADER_PID=%d", status,
+		 supervise->pid);
 	notify_send(supervise->notify_socket, message);
 }
 
@@ -86,8 +98,8 @@ static enum state started(struct supervise *supervise)
 	} else if (supervise->notify_socket != NULL) {
 		char message[100];
 
-		snprintf(message, sizeof(message), "STATUS=Container started.\nX_NSPAWN_LEADER_PID=%d",
-			 supervise->pid);
+		snprintf(message, sizeof(message),
+			 "STATUS=Container started.\nX_NSPAWN_LEADER_PID=%d", supervise->pid);
 		notify_send(supervise->notify_socket, message);
 	}
 	return RUNNING;
@@ -139,7 +151,7 @@ static enum state ask_to_reboot(struct supervise *supervise)
 
 static enum state finish(struct supervise *supervise)
 {
-	siginfo_t info = {0};
+	siginfo_t info = { 0 };
 
 	if (process_wait(supervise->pidfd, &info, 0) < 0)
 		info.si_code = CLD_KILLED, info.si_status = SIGKILL;
@@ -149,7 +161,8 @@ static enum state finish(struct supervise *supervise)
 	if (info.si_code == CLD_EXITED)
 		supervise->outcome = OUTCOME_EXIT;
 	else if (info.si_status == SIGINT)
-		supervise->outcome = OUTCOME_POWEROFF; /* reboot(2) in a pid namespace: pid_namespaces(7) */
+		supervise->outcome =
+			OUTCOME_POWEROFF; /* reboot(2) in a pid namespace: pid_namespaces(7) */
 	else if (info.si_status == SIGHUP)
 		supervise->outcome = OUTCOME_REBOOT;
 	else
@@ -161,40 +174,50 @@ static const struct {
 	const char *name;
 	action_fn *on[EVENTS];
 } behaviour[STATES] = {
-	[STARTING] = { "starting", {
-		[EV_STARTED] = started,
-		[EV_FAILED] = failed,
-		[EV_READY] = ready,
-		[EV_EXIT] = finish,
-		[EV_STOP] = kill_all,
-		[EV_KILL] = kill_all,
-		[EV_REBOOT_KEY] = stay,
-		[EV_POWEROFF_KEY] = stay,
-	} },
-	[RUNNING] = { "running", {
-		[EV_STARTED] = stay,
-		[EV_FAILED] = failed,
-		[EV_READY] = ready,
-		[EV_EXIT] = finish,
-		[EV_STOP] = ask_to_stop,
-		[EV_KILL] = kill_all,
-		[EV_REBOOT_KEY] = ask_to_reboot,
-		[EV_POWEROFF_KEY] = ask_to_power_off,
-	} },
-	[STOPPING] = { "stopping", {
-		[EV_STARTED] = stay,
-		[EV_FAILED] = failed,
-		[EV_READY] = stay,
-		[EV_EXIT] = finish,
-		[EV_STOP] = kill_all, /* asked twice: no more patience */
-		[EV_KILL] = kill_all,
-		[EV_REBOOT_KEY] = stay,
-		[EV_POWEROFF_KEY] = ask_to_power_off,
-	} },
-	[ENDED] = { "ended", {
-		[EV_STARTED] = stay, [EV_FAILED] = stay, [EV_READY] = stay, [EV_EXIT] = stay,
-		[EV_STOP] = stay, [EV_KILL] = stay, [EV_REBOOT_KEY] = stay, [EV_POWEROFF_KEY] = stay,
-	} },
+	[STARTING] = { "starting",
+		       {
+			       [EV_STARTED] = started,
+			       [EV_FAILED] = failed,
+			       [EV_READY] = ready,
+			       [EV_EXIT] = finish,
+			       [EV_STOP] = kill_all,
+			       [EV_KILL] = kill_all,
+			       [EV_REBOOT_KEY] = stay,
+			       [EV_POWEROFF_KEY] = stay,
+		       } },
+	[RUNNING] = { "running",
+		      {
+			      [EV_STARTED] = stay,
+			      [EV_FAILED] = failed,
+			      [EV_READY] = ready,
+			      [EV_EXIT] = finish,
+			      [EV_STOP] = ask_to_stop,
+			      [EV_KILL] = kill_all,
+			      [EV_REBOOT_KEY] = ask_to_reboot,
+			      [EV_POWEROFF_KEY] = ask_to_power_off,
+		      } },
+	[STOPPING] = { "stopping",
+		       {
+			       [EV_STARTED] = stay,
+			       [EV_FAILED] = failed,
+			       [EV_READY] = stay,
+			       [EV_EXIT] = finish,
+			       [EV_STOP] = kill_all, /* asked twice: no more patience */
+			       [EV_KILL] = kill_all,
+			       [EV_REBOOT_KEY] = stay,
+			       [EV_POWEROFF_KEY] = ask_to_power_off,
+		       } },
+	[ENDED] = { "ended",
+		    {
+			    [EV_STARTED] = stay,
+			    [EV_FAILED] = stay,
+			    [EV_READY] = stay,
+			    [EV_EXIT] = stay,
+			    [EV_STOP] = stay,
+			    [EV_KILL] = stay,
+			    [EV_REBOOT_KEY] = stay,
+			    [EV_POWEROFF_KEY] = stay,
+		    } },
 };
 
 static void happen(struct supervise *supervise, enum event event)
@@ -266,12 +289,12 @@ static void press(struct supervise *supervise, enum console_key key)
 
 static void wait_once(struct supervise *supervise)
 {
-	struct timespec half = {.tv_sec = (time_t)(supervise->watchdog_us / 2000000),
-				.tv_nsec = (long)(supervise->watchdog_us / 2 % 1000000) * 1000};
+	struct timespec half = { .tv_sec = (time_t)(supervise->watchdog_us / 2000000),
+				 .tv_nsec = (long)(supervise->watchdog_us / 2 % 1000000) * 1000 };
 	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS] = {
-		{.fd = supervise->pidfd, .events = POLLIN},
-		{.fd = supervise->channel->supervisor, .events = POLLIN},
-		{.fd = supervise->notify_fd, .events = POLLIN},
+		{ .fd = supervise->pidfd, .events = POLLIN },
+		{ .fd = supervise->channel->supervisor, .events = POLLIN },
+		{ .fd = supervise->notify_fd, .events = POLLIN },
 	};
 	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
 	sigset_t open;

@@ -17,8 +17,8 @@ enum outcome {
 	OUTCOME_EXIT,	  /* status is the payload's exit code */
 	OUTCOME_POWEROFF, /* reboot(2) with power-off or halt */
 	OUTCOME_REBOOT,
-	OUTCOME_SIGNAL,	  /* status is the signal */
-	OUTCOME_FAILED,	  /* before exec; the sentence is recorded */
+	OUTCOME_SIGNAL, /* status is the signal */
+	OUTCOME_FAILED, /* before exec; the sentence is recorded */
 };
 
 struct supervise {
@@ -27,7 +27,7 @@ struct supervise {
 	struct console *console;
 	pid_t pid;
 	int pidfd, notify_fd;
-	int stop_signal;   /* 0: a request to stop kills */
+	int stop_signal; /* 0: a request to stop kills */
 	int reboot_signal, poweroff_signal;
 	bool notify_ready; /* READY=1 waits for the payload's */
 	const char *notify_socket;
@@ -45,8 +45,8 @@ struct supervise {
 	int64_t deadline_ms;
 };
 
-/* Blocks the signals that the loop takes; they come through only while it waits. Called once, before
- * the payload exists, so that none is lost. Quiet. */
+/* Blocks the signals that the loop takes; they come through only while it waits. Called once,
+ * before the payload exists, so that none is lost. Quiet. */
 int supervise_take_signals(void);
 
 /* $WATCHDOG_USEC of the service manager. */

@@ -82,11 +82,11 @@ size_t console_poll(const struct console *console, struct pollfd *polls)
 		events |= POLLIN;
 	if (waiting(&console->to_guest) > 0)
 		events |= POLLOUT;
-	polls[count++] = (struct pollfd){.fd = console->master, .events = events};
+	polls[count++] = (struct pollfd){ .fd = console->master, .events = events };
 	if (console->in >= 0 && room(&console->to_guest) > 0)
-		polls[count++] = (struct pollfd){.fd = console->in, .events = POLLIN};
+		polls[count++] = (struct pollfd){ .fd = console->in, .events = POLLIN };
 	if (console->out >= 0 && waiting(&console->from_guest) > 0)
-		polls[count++] = (struct pollfd){.fd = console->out, .events = POLLOUT};
+		polls[count++] = (struct pollfd){ .fd = console->out, .events = POLLOUT };
 	return count;
 }
 
@@ -129,7 +129,8 @@ static enum console_key look_for_key(struct console *console, const char *data, 
 		if (data[i] == ESCAPE) {
 			uint64_t now = now_us();
 
-			if (console->escape_count == 0 || now - console->escape_since_us > ESCAPE_WITHIN_US) {
+			if (console->escape_count == 0 ||
+			    now - console->escape_since_us > ESCAPE_WITHIN_US) {
 				console->escape_since_us = now;
 				console->escape_count = 0;
 			}
@@ -139,7 +140,8 @@ static enum console_key look_for_key(struct console *console, const char *data, 
 			}
 			continue;
 		}
-		if (console->escape_count == 2 && now_us() - console->escape_since_us <= ESCAPE_WITHIN_US) {
+		if (console->escape_count == 2 &&
+		    now_us() - console->escape_since_us <= ESCAPE_WITHIN_US) {
 			console->escape_count = 0;
 			if (data[i] == 'r')
 				return CONSOLE_KEY_REBOOT;
@@ -159,7 +161,8 @@ static enum console_key read_input(struct console *console)
 		console->in = -EBADF;
 		return CONSOLE_KEY_NONE;
 	}
-	return look_for_key(console, console->to_guest.data + before, console->to_guest.end - before);
+	return look_for_key(console, console->to_guest.data + before,
+			    console->to_guest.end - before);
 }
 
 static void show_output(struct console *console)
@@ -212,9 +215,10 @@ void console_done(struct console *console)
 	uint64_t until = now_us() + DRAIN_MS * 1000;
 
 	while (console->master >= 0 && console->out >= 0) {
-		struct pollfd poll_out = {.fd = console->out, .events = POLLOUT};
+		struct pollfd poll_out = { .fd = console->out, .events = POLLOUT };
 
-		if (waiting(&console->from_guest) == 0 && fill(&console->from_guest, console->master) <= 0)
+		if (waiting(&console->from_guest) == 0 &&
+		    fill(&console->from_guest, console->master) <= 0)
 			break;
 		if (now_us() > until || poll(&poll_out, 1, DRAIN_MS) <= 0)
 			break;

@@ -22,8 +22,8 @@ struct console_flow {
 };
 
 struct console {
-	int master;	 /* owned */
-	int in, out;	 /* of ours; -EBADF: not forwarded */
+	int master;  /* owned */
+	int in, out; /* of ours; -EBADF: not forwarded */
 	bool out_is_socket;
 	struct terminal_state raw;
 	struct console_flow to_guest, from_guest;
@@ -31,7 +31,10 @@ struct console {
 	int escape_count;
 };
 
-#define CONSOLE_EMPTY { .master = -EBADF, .in = -EBADF, .out = -EBADF, .raw = { .fd = -1 } }
+#define CONSOLE_EMPTY                                                             \
+	{                                                                         \
+		.master = -EBADF, .in = -EBADF, .out = -EBADF, .raw = {.fd = -1 } \
+	}
 
 /* Takes master. READ: forward our standard input, in raw mode; WRITE: show the output. */
 void console_take(struct console *console, int master, bool read, bool write);
@@ -46,5 +49,6 @@ enum console_key console_forward(struct console *console, const struct pollfd *p
 /* SIGWINCH: our terminal's size becomes the pty's. */
 void console_resize(struct console *console);
 
-/* The guest is gone: show what it still wrote, as far as the terminal takes it, then restore the terminal. */
+/* The guest is gone: show what it still wrote, as far as the terminal takes it, then restore the
+ * terminal. */
 void console_done(struct console *console);

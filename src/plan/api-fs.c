@@ -58,10 +58,11 @@ static const char *const proc_read_only[] = {
 	"/proc/fs",   "/proc/irq", "/proc/scsi",
 };
 
-/* Without a user namespace the container's root is the host's, for whom these are readable or writable. */
+/* Without a user namespace the container's root is the host's, for whom these are readable or
+ * writable. */
 static const char *const host_masked[] = {
-	"/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags", "/proc/mtrr",
-	"/proc/pagetypeinfo", "/proc/slabinfo", "/proc/vmallocinfo",
+	"/proc/kpagecgroup",  "/proc/kpagecount", "/proc/kpageflags",  "/proc/mtrr",
+	"/proc/pagetypeinfo", "/proc/slabinfo",	  "/proc/vmallocinfo",
 };
 
 static uint64_t sys_read_only(const struct planner *p)

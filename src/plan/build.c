@@ -56,8 +56,8 @@ static void add_spawn(struct planner *p)
 	step->data = namespace_names(p, step->number);
 }
 
-/* Made by the payload while the supervisor assembles the tree: a network namespace takes the kernel as
- * long as all mounts together. */
+/* Made by the payload while the supervisor assembles the tree: a network namespace takes the kernel
+ * as long as all mounts together. */
 static void add_unshare(struct planner *p)
 {
 	struct step *step;

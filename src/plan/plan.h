@@ -68,7 +68,7 @@ enum step_kind {
 	/* The payload. */
 	STEP_ENTER,	  /* number: CLONE_*; data: names; then the tree becomes the root */
 	STEP_LEAVE,	  /* detach the host's tree; after the proc and sysfs mounts, which need its
-			    * pins in sight */
+			   * pins in sight */
 	STEP_UNSHARE,	  /* number: CLONE_* that need no sibling; data: their names */
 	STEP_LOOPBACK,	  /* lo up */
 	STEP_SESSION,	  /* setsid, stdio, controlling terminal; data: "pty" or "pipe" */
@@ -113,7 +113,7 @@ enum step_flags {
 	STEP_STAGE = 1 << 17,	   /* the new instance is attached in the host's tree, which
 				    * STEP_LEAVE drops; parts of it are bound before */
 	STEP_SOURCE_STAGED = 1 << 18, /* binds: source is a path in the staged instance */
-	STEP_EARLY = 1 << 19,	   /* payload: needs nothing of the tree, done before "go" */
+	STEP_EARLY = 1 << 19,	      /* payload: needs nothing of the tree, done before "go" */
 };
 
 struct step {
@@ -209,8 +209,9 @@ struct taken {
 	bool ownership_map, ownership_chown;
 	bool network_shared;	 /* host's, or one given by path: payload cannot mount sysfs */
 	bool nested_proc_masked; /* a fresh /proc is impossible here */
-	const char *ids_text; /* which rung gave which ids, and what was read for it; NULL: by rung and range */
-	uint8_t boot_id[16];	 /* random, new for every start */
+	const char *ids_text; /* which rung gave which ids, and what was read for it; NULL: by rung
+				 and range */
+	uint8_t boot_id[16];  /* random, new for every start */
 };
 
 struct plan {

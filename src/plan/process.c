@@ -85,9 +85,9 @@ static void add_seccomp(struct planner *p)
 	if (!calls && !families)
 		step->flags |= STEP_EARLY;
 	step->data = arena_format(p->arena, "%s%s%s%s", calls ? "extended list" : "default list",
-			     families ? ", address families" : "",
-			     spec->suppress_sync == TRISTATE_YES ? ", sync suppressed" : "",
-			     spec->nesting ? ", keyrings allowed" : "");
+				  families ? ", address families" : "",
+				  spec->suppress_sync == TRISTATE_YES ? ", sync suppressed" : "",
+				  spec->nesting ? ", keyrings allowed" : "");
 }
 
 /* Asked for one by one; nothing of this happens by default. */

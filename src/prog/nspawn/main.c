@@ -1,4 +1,5 @@
-/* prog/nspawn - systemd-nspawn: steps 1 to 3 of ARCHITECTURE.md, and the one place that prints a failure. */
+/* prog/nspawn - systemd-nspawn: steps 1 to 3 of ARCHITECTURE.md, and the one place that prints a
+ * failure. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,10 +37,11 @@ static int print(const char *text)
 /* $SYSTEMD_LOG_LEVEL: a syslog name or number; anything else is ignored, as elsewhere. */
 static void set_log_level(const char *value)
 {
-	static const char *const names[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+	static const char *const names[] = { "emerg",	"alert",  "crit", "err",
+					     "warning", "notice", "info", "debug" };
 	static const enum log_level levels[] = {
-		LOG_LEVEL_ERROR, LOG_LEVEL_ERROR, LOG_LEVEL_ERROR, LOG_LEVEL_ERROR,
-		LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG,
+		LOG_LEVEL_ERROR,   LOG_LEVEL_ERROR,  LOG_LEVEL_ERROR, LOG_LEVEL_ERROR,
+		LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,  LOG_LEVEL_DEBUG,
 	};
 	const char *console = value == NULL ? NULL : text_after(value, "console:");
 
@@ -49,7 +51,8 @@ static void set_log_level(const char *value)
 		size_t length = strlen(names[i]);
 		bool number = value[0] == (char)('0' + i) && value[1] == '\0';
 
-		if (number || (strncasecmp(value, names[i], length) == 0 && (value[length] == '\0' || value[length] == ',')))
+		if (number || (strncasecmp(value, names[i], length) == 0 &&
+			       (value[length] == '\0' || value[length] == ',')))
 			log_set_level(levels[i]);
 	}
 }
@@ -70,7 +73,8 @@ static int count_listen_fds(void)
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	uint32_t value;
 
-	if (pid == NULL || count == NULL || parse_u32(&value, pid) < 0 || value != (uint32_t)getpid())
+	if (pid == NULL || count == NULL || parse_u32(&value, pid) < 0 ||
+	    value != (uint32_t)getpid())
 		return 0;
 	if (parse_u32(&value, count) < 0 || value > 1024)
 		return 0;
@@ -86,7 +90,8 @@ static int count_listen_fds(void)
 
 static int clean_up(struct arena *arena)
 {
-	const char *runtime = host_runtime_directory(arena, geteuid(), (const char *const *)environ);
+	const char *runtime = host_runtime_directory(arena, geteuid(),
+						     (const char *const *)environ);
 
 	if (runtime == NULL)
 		return fail_input("cannot clean up: $XDG_RUNTIME_DIR is not set");
@@ -95,7 +100,8 @@ static int clean_up(struct arena *arena)
 }
 
 /* What only prints. 1: done. */
-static int serve_questions(struct arena *arena, const struct spec *spec, const struct setting *words_of)
+static int serve_questions(struct arena *arena, const struct spec *spec,
+			   const struct setting *words_of)
 {
 	int r;
 
@@ -138,7 +144,7 @@ static int run(struct arena *arena, int argc, char **argv)
 		.environment = (const char *const *)environ,
 		.uid = geteuid(),
 	};
-	struct run_request request = {.environment = facts.environment, .gate_fd = -EBADF};
+	struct run_request request = { .environment = facts.environment, .gate_fd = -EBADF };
 	const struct setting *words_of = NULL;
 	struct spec *spec = arena_new(arena, struct spec);
 	int r;
@@ -171,7 +177,7 @@ static int run(struct arena *arena, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	autoarena struct arena arena = {0};
+	autoarena struct arena arena = { 0 };
 	int r;
 
 	set_log_level(getenv("SYSTEMD_LOG_LEVEL"));

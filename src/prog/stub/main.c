@@ -15,7 +15,7 @@
 #include "prog/stub/call.h"
 
 #define STOP_SECONDS 90
-#define RTMIN 34 /* glibc's SIGRTMIN: the kernel's 32 and two of its own */
+#define RTMIN 34	/* glibc's SIGRTMIN: the kernel's 32 and two of its own */
 #define LEAKED_MAX 1024 /* without close_range(2) */
 
 enum ending { RUN_ON, POWER_OFF, REBOOT };
@@ -26,20 +26,18 @@ static enum ending wanted(long signal)
 	case RTMIN + 3:
 	case RTMIN + 4:
 	case RTMIN + 13:
-	case RTMIN + 14:
-		return POWER_OFF;
+	case RTMIN + 14: return POWER_OFF;
 	case SIGINT:
 	case RTMIN + 5:
 	case RTMIN + 6:
 	case RTMIN + 15:
-	case RTMIN + 16:
-		return REBOOT;
-	default:
-		return RUN_ON;
+	case RTMIN + 16: return REBOOT;
+	default: return RUN_ON;
 	}
 }
 
-/* The payload is the lowest pid but ours: PID 2, unless the guest's root forged one before we ran. */
+/* The payload is the lowest pid but ours: PID 2, unless the guest's root forged one before we ran.
+ */
 #define PAYLOAD 2
 
 /* Reap all there is. True: the payload is among them. */
@@ -67,9 +65,11 @@ static int exit_code(int status)
 static void finish(enum ending ending)
 {
 	if (ending == REBOOT)
-		call(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_RESTART, 0, 0, 0);
+		call(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
+		     LINUX_REBOOT_CMD_RESTART, 0, 0, 0);
 	if (ending == POWER_OFF)
-		call(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_POWER_OFF, 0, 0, 0);
+		call(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
+		     LINUX_REBOOT_CMD_POWER_OFF, 0, 0, 0);
 }
 
 static long seconds(void)
@@ -94,7 +94,7 @@ int stub_main(void)
 		for (long fd = 3; fd < LEAKED_MAX; fd++)
 			call(__NR_close, fd, 0, 0, 0, 0, 0);
 	for (;;) {
-		struct __kernel_timespec left = {.tv_sec = STOP_SECONDS};
+		struct __kernel_timespec left = { .tv_sec = STOP_SECONDS };
 		enum ending asked;
 		long signal;
 
@@ -105,8 +105,8 @@ int stub_main(void)
 			if (left.tv_sec <= 0)
 				break;
 		}
-		signal = call(__NR_rt_sigtimedwait, (long)&all, 0, (long)(ending == RUN_ON ? NULL : &left),
-			      sizeof(all), 0, 0);
+		signal = call(__NR_rt_sigtimedwait, (long)&all, 0,
+			      (long)(ending == RUN_ON ? NULL : &left), sizeof(all), 0, 0);
 		asked = wanted(signal);
 		if (ending != RUN_ON || asked == RUN_ON)
 			continue;
