@@ -173,15 +173,23 @@ int resources_enter_private_mounts(struct resources *resources, int root_fd)
 
 int resources_leave_private_mounts(struct resources *resources)
 {
+	bool stay;
+
 	if (resources->host_mounts_fd < 0)
 		return 0;
-	/* In an outer user namespace there is no way back: what was attached there is dropped
-	 * instead. */
-	if (!resources->outer && setns(resources->host_mounts_fd, CLONE_NEWNS) < 0)
-		return fail(-errno, "cannot return to the host's mount namespace");
+	/* Without root, and in some containers, there is no way back: what was attached in the
+	 * private namespace is dropped instead. */
+	stay = resources->outer;
+	if (!stay && setns(resources->host_mounts_fd, CLONE_NEWNS) < 0) {
+		if (errno != EPERM)
+			return fail(-errno, "cannot return to the host's mount namespace");
+		stay = true;
+	}
 	fd_close(&resources->host_mounts_fd);
-	while (resources->outer && umount2(resources->attach_point, MNT_DETACH) == 0)
+	while (stay && resources->attach_point != NULL &&
+	       umount2(resources->attach_point, MNT_DETACH) == 0)
 		;
+	resources->attach_point = NULL;
 	return chdir("/") < 0 ? fail(-errno, "cannot change to '/'") : 0;
 }
 

@@ -79,13 +79,12 @@ static void cover(int root, const char *source, const char *target, int read_onl
 {
 	int tree;
 
-	if (faccessat(root, source, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (faccessat(root, target, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return; /* not every host has it */
 	tree = (int)MUST(syscall(SYS_open_tree, root, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
 	if (read_only)
 		restrict_mount(tree, 0, READ_ONLY);
-	if (faccessat(root, target, F_OK, 0) == 0)
-		attach(tree, root, target);
+	attach(tree, root, target);
 	close(tree);
 }
 
