@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -161,14 +162,27 @@ START_TEST(a_map_that_is_refused_is_told)
 }
 END_TEST
 
-START_TEST(namespaces_that_are_refused_are_told)
+/* In a child: the leak checker of a sanitizer clones too. */
+static int try_without_clone(void)
 {
-	enter(RUNG_NONE);
 	fixture_deny(SYS_clone3, EPERM);
 	fixture_deny(SYS_clone, EPERM);
-	ck_assert_int_lt(spawn_payload(&spawn, &spec, &taken, -EBADF), 0);
-	ck_assert_ptr_nonnull(
-		strstr(fail_recorded()->text, "cannot make the container's namespaces"));
+	if (spawn_payload(&spawn, &spec, &taken, -EBADF) >= 0)
+		return 1;
+	return !strstr(fail_recorded()->text, "cannot make the container's namespaces");
+}
+
+START_TEST(namespaces_that_are_refused_are_told)
+{
+	int status;
+	pid_t pid;
+
+	enter(RUNG_NONE);
+	pid = fork();
+	if (pid == 0)
+		_exit(try_without_clone());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 	channel_done(&channel);
 }
 END_TEST

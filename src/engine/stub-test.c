@@ -7,6 +7,7 @@
 
 #include "io/fd.h"
 #include "kernel/fixture.h"
+#include "kernel/process.h"
 
 START_TEST(nobody_can_write_to_it)
 {
@@ -59,12 +60,12 @@ END_TEST
 /* PID 1 of a new namespace becomes the stub; PID 2 is PAYLOAD, once the stub is ready. */
 static pid_t start(void (*payload)(void))
 {
-	int fd = stub_open(), ready[2];
+	int fd = stub_open(), pidfd, ready[2];
 	pid_t pid;
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(unshare(CLONE_NEWPID), 0);
-	pid = fork();
+	pid = process_clone(CLONE_NEWPID, -EBADF, &pidfd);
+	ck_assert_int_ge(pid, 0);
 	if (pid != 0)
 		return pid;
 	if (pipe(ready) == 0 && fork() == 0) {

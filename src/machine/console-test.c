@@ -158,6 +158,7 @@ END_TEST
 static size_t shout(size_t limit)
 {
 	static char text[4096];
+	struct pollfd writable = { .fd = slave, .events = POLLOUT };
 	size_t total = 0;
 	int quiet = 0;
 
@@ -169,6 +170,7 @@ static size_t shout(size_t limit)
 		quiet = n > 0 ? 0 : quiet + 1;
 		total += n > 0 ? (size_t)n : 0;
 		turn();
+		poll(&writable, 1, quiet ? 1 : 0);
 	}
 	return total;
 }
@@ -261,11 +263,12 @@ END_TEST
 START_TEST(a_guest_that_does_not_read_does_not_stop_us)
 {
 	static char text[2048];
-	struct pollfd polls[CONSOLE_POLLS];
+	struct pollfd writable;
 	size_t taken = 0;
 	int quiet = 0;
 
 	enter(true, true);
+	writable = (struct pollfd){ .fd = keyboard, .events = POLLOUT };
 	memset(text, 'x', sizeof(text));
 	ck_assert_int_eq(fcntl(keyboard, F_SETFL, O_NONBLOCK), 0);
 	while (quiet < 20 && taken < 4 * 1024 * 1024) {
@@ -274,13 +277,12 @@ START_TEST(a_guest_that_does_not_read_does_not_stop_us)
 		quiet = n > 0 ? 0 : quiet + 1;
 		taken += n > 0 ? (size_t)n : 0;
 		turn();
+		poll(&writable, 1, quiet ? 1 : 0);
 	}
 	ck_assert_uint_lt(taken, 4 * 1024 * 1024);
 	/* Its output is still shown. */
 	ck_assert_int_eq(write(slave, "alive", 5), 5);
 	expect(screen, "alive");
-	for (size_t i = 0; i < console_poll(&console, polls); i++)
-		ck_assert(polls[i].fd != STDIN_FILENO);
 }
 END_TEST
 
