@@ -294,6 +294,20 @@ START_TEST(the_gate_stays_outside)
 }
 END_TEST
 
+/* The gate is for the first start; a reboot inside goes through without. */
+START_TEST(a_reboot_does_not_wait_again)
+{
+	int gate;
+
+	enter();
+	command("if [ -e /again ]; then echo again; exit 6; fi; : >/again; busybox reboot -f");
+	gate = make_gate(O_CLOEXEC);
+	start(gate, NULL);
+	ck_assert_int_eq(write(opener, "s", 1), 1);
+	ends_with(6, "again\n");
+}
+END_TEST
+
 START_TEST(a_container_that_is_given_up_never_runs)
 {
 	int gate;
@@ -363,6 +377,7 @@ int main(void)
 	tcase_add_test(cases, a_program_that_is_not_there_is_told);
 	tcase_add_loop_test(cases, the_payload_waits_for_another_process, 0, 2);
 	tcase_add_test(cases, the_gate_stays_outside);
+	tcase_add_test(cases, a_reboot_does_not_wait_again);
 	tcase_add_test(cases, a_container_that_is_given_up_never_runs);
 	tcase_add_test(cases, it_can_be_stopped_at_the_gate);
 	tcase_add_test(cases, it_dies_with_its_supervisor_at_the_gate);

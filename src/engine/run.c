@@ -55,6 +55,7 @@ struct container {
 	struct guest_users_bound users;
 	struct seccomp_filter filter;
 	int stub_fd;
+	int gate_fd; /* borrowed, for the first start only */
 
 	/* of one start */
 	struct channel channel;
@@ -72,6 +73,7 @@ static void container_init(struct container *container, struct arena *arena,
 		.spec = request->spec,
 		.root = ROOT_EMPTY,
 		.stub_fd = -EBADF,
+		.gate_fd = request->gate_fd,
 		.channel = { -EBADF, -EBADF },
 		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
@@ -217,7 +219,7 @@ static _Noreturn void become_payload(struct container *container)
 		.environment = environ_build(&container->scratch, &facts),
 		.listen_fds = container->request->listen_fds,
 		.stub_fd = container->stub_fd,
-		.gate_fd = container->request->gate_fd,
+		.gate_fd = container->gate_fd,
 	};
 
 	fd_close(&container->channel.supervisor);
@@ -379,6 +381,7 @@ static int settle(struct container *container)
 	cgroups_rest(&container->resources);
 	forget_plan(container);
 	close_foreign(container);
+	container->gate_fd = -EBADF; /* closed, and a further start does not wait again */
 	return 0;
 }
 

@@ -14,7 +14,9 @@ struct run_request {
 	struct spec *spec; /* resolved; the name may still get a suffix */
 	const char *const *environment;
 	int listen_fds; /* descriptors 3 … are passed on */
-	int gate_fd;	/* the payload reads a byte from it before exec; -EBADF: none */
+	/* The first payload reads a byte from it before exec; -EBADF: none. Nobody who must not
+	 * open it may hold its other end: end of file gives the container up. Closed by us. */
+	int gate_fd;
 };
 
 /* The program's exit status, or a negative errno with a sentence recorded. */
