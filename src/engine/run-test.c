@@ -23,6 +23,7 @@ static struct arena arena;
 static struct spec spec;
 static int output = -EBADF; /* what payload and supervisor write */
 static pid_t supervisor;
+static int passed = -EBADF; /* becomes descriptor 3, as a service manager passes a socket */
 static int opener = -EBADF; /* the gate's other end, which a container does not have */
 
 static void copy_busybox(void)
@@ -69,6 +70,7 @@ static void start(int gate, const char *const *environment)
 		.spec = &spec,
 		.environment = environment ? environment : none,
 		.gate_fd = gate,
+		.listen_fds = passed >= 0,
 	};
 	int out[2];
 
@@ -82,6 +84,8 @@ static void start(int gate, const char *const *environment)
 		fd_close(&opener);
 		dup2(out[1], STDOUT_FILENO);
 		dup2(out[1], STDERR_FILENO);
+		if (passed >= 0)
+			dup2(passed, 3);
 		log_set_level(LOG_LEVEL_ERROR);
 		r = container_run(&arena, &request);
 		if (r < 0)
@@ -294,6 +298,19 @@ START_TEST(the_gate_stays_outside)
 }
 END_TEST
 
+START_TEST(passed_descriptors_are_there_after_a_reboot)
+{
+	enter();
+	fixture_write("/mnt/passed", "socket");
+	passed = open("/mnt/passed", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_gt(passed, 3);
+	command("busybox head -c 3 <&3; [ -e /again ] && exit $LISTEN_FDS; : >/again; busybox "
+		"reboot -f");
+	start(-EBADF, NULL);
+	ends_with(1, "socket");
+}
+END_TEST
+
 /* The gate is for the first start; a reboot inside goes through without. */
 START_TEST(a_reboot_does_not_wait_again)
 {
@@ -377,6 +394,7 @@ int main(void)
 	tcase_add_test(cases, a_program_that_is_not_there_is_told);
 	tcase_add_loop_test(cases, the_payload_waits_for_another_process, 0, 2);
 	tcase_add_test(cases, the_gate_stays_outside);
+	tcase_add_test(cases, passed_descriptors_are_there_after_a_reboot);
 	tcase_add_test(cases, a_reboot_does_not_wait_again);
 	tcase_add_test(cases, a_container_that_is_given_up_never_runs);
 	tcase_add_test(cases, it_can_be_stopped_at_the_gate);
