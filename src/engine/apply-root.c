@@ -50,13 +50,17 @@ int apply_map(struct apply *apply, int tree_fd, const char *path, bool recursive
 	r = mount_map_ids(tree_fd, apply->tree_map_fd, recursive);
 	if (r >= 0)
 		return 0;
-	if (r == -EINVAL || r == -ENOSYS || r == -EPERM)
+	if (r == -ENOSYS)
+		return fail_plain(r,
+				  "cannot map the owners of '%s': this kernel has no idmapped mounts "
+				  "(Redd needs Linux 5.15; try --private-users=no)", path);
+	if (r == -EINVAL || r == -EPERM)
 		return fail_plain(r,
 				  "the file system at '%s' cannot map owners for a user namespace "
 				  "(try --private-users-ownership=chown to give the files to the "
 				  "container's range, "
 				  "or --private-users=no to run without a user namespace)",
-				  r == -ENOSYS ? path : find_unmappable(apply, path));
+				  find_unmappable(apply, path));
 	return fail(r, "cannot map the owners of '%s'", path);
 }
 

@@ -160,7 +160,7 @@ int apply_explain(struct apply *apply, const struct step *step, int r)
 }
 
 /* A step that may fail does so here: quietly, or with a warning. */
-static int forgive(struct apply *apply, const struct step *step, int r)
+int apply_forgive(struct apply *apply, const struct step *step, int r)
 {
 	if (!(step->flags & (STEP_OPTIONAL | STEP_WARN)))
 		return apply_explain(apply, step, r);
@@ -183,7 +183,7 @@ static int do_step(struct apply *apply, const struct step *step)
 	if (log_level() >= LOG_LEVEL_DEBUG)
 		log_debug("%s", plan_describe(apply->arena, step));
 	r = doers[step->kind](apply, step);
-	return r < 0 ? forgive(apply, step, r) : 0;
+	return r < 0 ? apply_forgive(apply, step, r) : 0;
 }
 
 /* setfsuid(2) takes the file capabilities away; capset(2) puts them back: new inodes are the

@@ -76,5 +76,8 @@ int apply_host(struct apply *apply);
 /* One payload step of the mount kinds; -ENOTSUP: not a kind of this module. */
 int apply_payload_step(struct apply *apply, const struct step *step);
 
+/* A step's failure R, which is forgiven (0) with a debug line or a warning if the step says so. */
+int apply_forgive(struct apply *apply, const struct step *step, int r);
+
 /* Put "step (reason)" before the recorded sentence. */
 int apply_explain(struct apply *apply, const struct step *step, int r);

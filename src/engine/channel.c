@@ -97,6 +97,10 @@ int channel_outcome(struct channel *channel)
 	struct failure failure;
 	ssize_t n = recv(channel->supervisor, &failure, sizeof(failure), MSG_DONTWAIT);
 
+	/* The payload ended with a GO of ours unread; what it said before comes after the error. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recv(channel->supervisor, &failure, sizeof(failure), MSG_DONTWAIT);
+
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	/* The payload was killed with our GO unread: its end is gone all the same. */

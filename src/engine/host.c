@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@
 #include "format/envfile.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/capability.h"
 #include "kernel/cgroup.h"
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
@@ -199,11 +201,20 @@ static void gather_bound_devices(struct arena *arena, struct host *host, const s
 	host->bound_devices = devices;
 }
 
+static bool is_confined(void)
+{
+	uint64_t effective;
+
+	return geteuid() == 0 && capability_get(&effective, NULL, NULL) >= 0 &&
+	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
+}
+
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 		const char *const *environment)
 {
 	struct host host = {
 		.uid = geteuid(),
+		.confined = is_confined(),
 		.environment = environment,
 		.devices = {
 			{ "/dev/null", 0666, makedev(1, 3) },

@@ -161,6 +161,16 @@ static bool upper_part(struct ids *ids)
 	return true;
 }
 
+/* How many ids there are from 0 on without a gap. */
+static uint32_t length(const struct ids_extent *extents, size_t count)
+{
+	uint32_t next = 0;
+
+	for (size_t i = 0; i < count && extents[i].inside == next; i++)
+		next += extents[i].count;
+	return next;
+}
+
 int ids_outer_nested(struct arena *arena, struct ids *ids, const struct spec *spec)
 {
 	bool asked = spec->group_origin[GROUP_USERNS] != BY_DEFAULT;
@@ -183,7 +193,7 @@ int ids_outer_nested(struct arena *arena, struct ids *ids, const struct spec *sp
 		return 1;
 	}
 	ids->base = 0;
-	ids->range = MIN(ids->uids[0].count, ids->gids[0].count);
+	ids->range = MIN(length(ids->uids, ids->uid_count), length(ids->gids, ids->gid_count));
 	ids->rung = ids->range > 1 ? RUNG_SHIFTED : RUNG_SINGLE;
 	return 1;
 }
@@ -226,4 +236,21 @@ int ids_explain_map(int code, const char *place)
 	fail_hint("try --private-users-ownership=chown, which changes the owners on disk, or "
 		  "--private-users=no");
 	return code;
+}
+
+int ids_outer_confined(struct arena *arena, struct ids *ids, const struct spec *spec)
+{
+	int r;
+
+	if (spec->userns == USERNS_NO)
+		return fail_input("cannot use --private-users=no: this container has no "
+				  "CAP_SYS_ADMIN (leave it out)");
+	r = own_map(arena, ids->uids, &ids->uid_count, "/proc/self/uid_map");
+	if (r >= 0)
+		r = own_map(arena, ids->gids, &ids->gid_count, "/proc/self/gid_map");
+	if (r < 0)
+		return r;
+	ids->range = MIN(length(ids->uids, ids->uid_count), length(ids->gids, ids->gid_count));
+	ids->rung = ids->range > 1 ? RUNG_SUBORDINATE : RUNG_SINGLE;
+	return 0;
 }

@@ -9,6 +9,9 @@
 int ids_outer_unprivileged(struct arena *arena, struct ids *ids, const struct spec *spec,
 			   const struct host *host);
 
+/* Root of a container that keeps CAP_SYS_ADMIN back: all ids there, in a user namespace of ours. */
+int ids_outer_confined(struct arena *arena, struct ids *ids, const struct spec *spec);
+
 /* 1: settled; 0: the user named a range, which is taken as on a host. */
 int ids_outer_nested(struct arena *arena, struct ids *ids, const struct spec *spec);
 

@@ -240,7 +240,9 @@ int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, cons
 		return fail_input(
 			"cannot use --private-users=managed: taking ids from "
 			"systemd-nsresourced is not built yet (try --private-users=pick)");
-	if (host->uid != 0) {
+	if (host->confined) {
+		r = ids_outer_confined(arena, &ids, spec);
+	} else if (host->uid != 0) {
 		r = ids_outer_unprivileged(arena, &ids, spec, host);
 	} else if (spec->userns == USERNS_NO) {
 		ids.text = "the host's ids";

@@ -17,6 +17,7 @@
 #include "io/child.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/namespace.h"
 #include "kernel/probe.h"
 
 #define HELPER_TIMEOUT_US (10 * 1000 * 1000)
@@ -49,14 +50,28 @@ static int run_helper(struct arena *arena, const char *helper, pid_t of,
 }
 
 /* The child is outside: in the namespace where newuidmap's privileges count. */
+/* Root of a container: its own CAP_SETUID is enough. */
+static int write_maps(struct arena *arena, const struct ids *ids, pid_t of)
+{
+	autoclose int process = namespace_open_process(of);
+
+	if (process < 0)
+		return process;
+	return namespace_write_maps(process, ids_map_text(arena, ids->uids, ids->uid_count),
+				    ids_map_text(arena, ids->gids, ids->gid_count), false);
+}
+
 static _Noreturn void map_from_outside(struct arena *arena, const struct ids *ids, int channel,
 				       pid_t parent)
 {
 	char byte;
-	int r = -EPIPE;
+	int r;
 
-	if (read(channel, &byte, 1) == 1)
-		r = run_helper(arena, ids->newuidmap, parent, ids->uids, ids->uid_count);
+	if (read(channel, &byte, 1) != 1)
+		_exit(1);
+	if (ids->newuidmap == NULL)
+		_exit(write_maps(arena, ids, parent) < 0);
+	r = run_helper(arena, ids->newuidmap, parent, ids->uids, ids->uid_count);
 	if (r >= 0)
 		r = run_helper(arena, ids->newgidmap, parent, ids->gids, ids->gid_count);
 	_exit(r < 0 ? 1 : 0);
@@ -93,19 +108,25 @@ static int enter_mapped(struct arena *arena, const struct ids *ids)
 	fd_close(&theirs);
 	if (unshare(CLONE_NEWUSER) < 0)
 		r = refuse(-errno);
-	else if (write(ours, "u", 1) != 1)
+	/* Else the kernel gives /proc/PID of us to the host's root, whom a container does not have. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (r >= 0 && write(ours, "u", 1) != 1)
 		r = fail(-errno, "cannot talk to a child");
 	fd_close(&ours);
 	if (waitpid(child, &status, 0) < 0)
 		return fail(-errno, "cannot wait for a child");
 	if (r < 0)
 		return r;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		if (ids->newuidmap == NULL)
+			return fail_plain(-EPERM, "cannot map this container's ids into a user "
+						  "namespace (CAP_SETUID is missing)");
 		return fail_plain(-EPERM,
 				  "cannot map subordinate ids: '%s' or '%s' refused (are they "
 				  "setuid root, and do "
 				  "/etc/subuid and /etc/subgid have an entry for this user?)",
 				  ids->newuidmap, ids->newgidmap);
+	}
 	return 0;
 }
 

@@ -409,9 +409,7 @@ static int run_step(struct payload *payload, const struct step *step)
 	}
 	r = privilege_step(&payload->privilege, step);
 	if (r != -ENOTSUP)
-		return r < 0 && !(step->flags & STEP_OPTIONAL)
-			       ? apply_explain(payload->apply, step, r)
-			       : 0;
+		return r < 0 ? apply_forgive(payload->apply, step, r) : 0;
 	r = apply_payload_step(payload->apply, step);
 	if (r >= 0 && step->kind == STEP_MOUNT && strcmp(step->source, "proc") == 0)
 		r = keep_proc(payload);

@@ -157,6 +157,7 @@ struct host_device {
 /* What the host is, gathered by engine/host before planning. */
 struct host {
 	unsigned int uid;
+	bool confined; /* uid 0 without CAP_SYS_ADMIN: in a container that keeps it back */
 	bool selinux;
 	bool has_fuse, has_tun;	       /* host node can be opened */
 	struct host_device devices[6]; /* null zero full random urandom tty */

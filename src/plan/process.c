@@ -129,11 +129,15 @@ static void add_session(struct planner *p)
 static void add_identity(struct planner *p)
 {
 	const char *name = p->spec->hostname ? p->spec->hostname : p->spec->machine;
+	struct step *step;
 
 	if (!p->spec->share_uts && name) {
 		p->reason = p->spec->hostname ? step_said(p, GROUP_HOSTNAME, "--hostname=")
 					      : "machine name";
-		step_add(p, STEP_HOSTNAME, NULL)->data = name;
+		step = step_add(p, STEP_HOSTNAME, NULL);
+		step->data = name;
+		/* Some containers around us forbid it, whoever owns the namespace. */
+		step->flags |= STEP_WARN;
 	}
 	p->reason = "the host's keys stay outside";
 	step_add(p, STEP_KEYRING, NULL)->flags |= STEP_OPTIONAL;

@@ -77,7 +77,9 @@ def test_a_payload_that_cleared_its_death_signal_is_killed_by_the_next_start(red
     leader = runner.leader(process.pid)
     process.kill()
     process.wait()
-    process.communicate()
+    # the payload still holds the other ends
+    process.stdout.close()
+    process.stderr.close()
     redd.run("-D", tree, "true").ok()
     end = time.monotonic() + 3
     while os.path.exists("/proc/%d/exe" % leader) and time.monotonic() < end:
