@@ -31,6 +31,7 @@
 #include "engine/supervise.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "io/memory.h"
 #include "kernel/process.h"
 #include "kernel/seccomp.h"
 #include "machine/console.h"
@@ -393,6 +394,7 @@ static int leave_private(void *context)
 {
 	struct container *container = context;
 
+	memory_shrink();
 	return resources_leave_private_mounts(&container->resources);
 }
 
