@@ -1,7 +1,8 @@
-/* attack - what the probes share: one line for each thing tried, "ok NAME detail" or "FAIL NAME detail".
+/* attack - what the probes share: one line for each thing tried, "ok NAME detail" or "FAIL NAME
+ * detail".
  *
- * "ok" means that the container held. A weakened run must turn at least one line of each class into FAIL:
- * the drivers check that too, so that a silent probe is noticed.
+ * "ok" means that the container held. A weakened run must turn at least one line of each class into
+ * FAIL: the drivers check that too, so that a silent probe is noticed.
  */
 #pragma once
 #include <errno.h>
@@ -25,7 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 3, 4))) static inline bool report(bool held, const char *name, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static inline bool report(bool held, const char *name,
+								const char *format, ...)
 {
 	va_list list;
 

@@ -23,8 +23,7 @@ def compiled(name, *flags):
 
 @pytest.fixture(scope="session")
 def attack_probe():
-    source = compiled("probe")
-    return source
+    return compiled("probe", os.path.join(HERE, "probe-mounts.c"))
 
 
 @pytest.fixture(scope="session")

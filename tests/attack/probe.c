@@ -3,6 +3,7 @@
  *   probe CLASS [ARGUMENT…]
  */
 #include "attack.h"
+#include "probe.h"
 
 #include <dirent.h>
 #include <ftw.h>
@@ -25,7 +26,8 @@ static void binary(void)
 	struct dirent *e;
 	int seen = 0;
 
-	/* every process that we can see: none may be the host's runner, none of the images may be writable */
+	/* every process that we can see: none may be the host's runner, none of the images may be
+	 * writable */
 	while (d && (e = readdir(d))) {
 		char path[64], target[512];
 		ssize_t n;
@@ -52,7 +54,8 @@ static void binary(void)
 			if (w >= 0 && write(w, "x", 1) == 1)
 				report(false, "exe-writable", "%s %s", path, target);
 			else
-				report(true, "exe-writable", "%s %s: %s", path, target, strerror(errno));
+				report(true, "exe-writable", "%s %s: %s", path, target,
+				       strerror(errno));
 			if (w >= 0)
 				close(w);
 		}
@@ -62,7 +65,8 @@ static void binary(void)
 	report(seen > 0, "exe-seen", "%d", seen);
 }
 
-/* The program to be started as "#!/proc/self/exe" interpreter: hunts for the runner's binary and waits for it to become writable. */
+/* The program to be started as "#!/proc/self/exe" interpreter: hunts for the runner's binary and
+ * waits for it to become writable. */
 static void grab(void)
 {
 	for (int i = 0; i < 200; i++) {
@@ -93,7 +97,8 @@ static void descriptors(void)
 		target[n < 0 ? 0 : n] = 0;
 		fstat(fd, &st);
 		report(false, "descriptor", "%d %s", fd, target);
-		if (S_ISDIR(st.st_mode) && openat(fd, "../../../../../../../../media/CANARY", O_RDONLY | O_CLOEXEC) >= 0)
+		if (S_ISDIR(st.st_mode) &&
+		    openat(fd, "../../../../../../../../media/CANARY", O_RDONLY | O_CLOEXEC) >= 0)
 			report(false, "canary", "read through descriptor %d", fd);
 	}
 	report(true, "descriptors", "looked at");
@@ -129,12 +134,16 @@ static void trace(void)
 
 /* ---- S10, S29, S30: dangerous files of /proc and /sys ---- */
 
-/* Writable on purpose, or harmless because namespaced. Everything else that opens for writing is reported. */
-static const char *const writable_ok[] = {
-	"/proc/self/*", "/proc/thread-self/*", "/proc/[0-9]*", "/proc/sys/net/*", "/sys/fs/cgroup/*", "/proc/keys-users",
-	NULL
-};
-static bool userns;
+/* Writable on purpose, or harmless because namespaced. Everything else that opens for writing is
+ * reported. */
+static const char *const writable_ok[] = { "/proc/self/*",
+					   "/proc/thread-self/*",
+					   "/proc/[0-9]*",
+					   "/proc/sys/net/*",
+					   "/sys/fs/cgroup/*",
+					   "/proc/keys-users",
+					   NULL };
+bool userns;
 
 static bool glob_match(const char *const *list, const char *path)
 {
@@ -156,7 +165,8 @@ static int try_write(const char *path, const struct stat *st, int type, struct F
 	(void)ftw;
 	if (type != FTW_F || !S_ISREG(st->st_mode))
 		return 0;
-	/* root may open what has no permission at all; only a file with a write permission has somebody who takes what is written */
+	/* root may open what has no permission at all; only a file with a write permission has
+	 * somebody who takes what is written */
 	if (glob_match(writable_ok, path) || !(st->st_mode & 0222))
 		return 0;
 	files_seen++;
@@ -169,7 +179,8 @@ static int try_write(const char *path, const struct stat *st, int type, struct F
 	return 0;
 }
 
-static int walk_no_pids(const char *root, int (*fn)(const char *, const struct stat *, int, struct FTW *))
+static int walk_no_pids(const char *root,
+			int (*fn)(const char *, const struct stat *, int, struct FTW *))
 {
 	DIR *d = opendir(root);
 	struct dirent *e;
@@ -195,31 +206,80 @@ static void writable(void)
 	report(files_seen > 20, "files-tried", "%d", files_seen);
 }
 
+static const char *const write_files[] = {
+	"/proc/sys/kernel/core_pattern",
+	"/proc/sys/kernel/modprobe",
+	"/proc/sys/kernel/hotplug",
+	"/proc/sys/kernel/poweroff_cmd",
+	"/proc/sys/kernel/sysrq",
+	"/proc/sys/kernel/panic",
+	"/proc/sys/kernel/usermodehelper/bset",
+	"/proc/sys/vm/drop_caches",
+	"/proc/sys/vm/panic_on_oom",
+	"/proc/sys/fs/binfmt_misc/register",
+	"/proc/sys/fs/suid_dumpable",
+	"/proc/sysrq-trigger",
+	"/proc/sys/kernel/kptr_restrict",
+	"/proc/sys/kernel/yama/ptrace_scope",
+	"/proc/sys/kernel/unprivileged_bpf_disabled",
+	"/sys/kernel/uevent_helper",
+	"/sys/kernel/mm/ksm/run",
+	"/sys/power/state",
+	"/sys/power/disk",
+	"/sys/module/apparmor/parameters/enabled",
+	"/sys/kernel/debug/x",
+	"/sys/kernel/security/x",
+	"/sys/firmware/efi/vars/new_var",
+	"/sys/kernel/vmcoreinfo",
+	"/sys/fs/cgroup/release_agent",
+	"/proc/acpi/wakeup",
+	"/proc/scsi/scsi",
+	"/proc/bus/pci/00/00.0",
+	"/proc/irq/default_smp_affinity",
+	"/proc/timer_stats",
+	"/proc/mtrr",
+	"/sys/kernel/profiling",
+	"/sys/kernel/kexec_crash_size",
+	"/sys/kernel/rcu_expedited",
+	"/sys/kernel/fscaps",
+	"/sys/devices/system/cpu/cpu0/online",
+	"/sys/devices/system/cpu/cpu1/online",
+	"/sys/bus/pci/rescan",
+	"/sys/class/block/loop0/uevent",
+};
+static const char *const read_files[] = {
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/timer_list",
+	"/proc/kmsg",
+	"/proc/kallsyms",
+	"/proc/sched_debug",
+	"/proc/latency_stats",
+	"/proc/vmallocinfo",
+	"/proc/slabinfo",
+	"/proc/pagetypeinfo",
+	"/dev/mem",
+	"/dev/kmem",
+	"/dev/port",
+	"/dev/kmsg",
+	"/sys/firmware/acpi/tables/DSDT",
+	"/sys/firmware/efi/efivars",
+	"/sys/kernel/debug/sched",
+	"/sys/kernel/tracing/trace",
+	"/sys/kernel/security/lockdown",
+	"/sys/class/powercap/intel-rapl:0/energy_uj",
+	"/sys/kernel/notes.none",
+};
+
 static void dangerous(void)
 {
-	static const char *const write_files[] = {
-		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hotplug", "/proc/sys/kernel/poweroff_cmd",
-		"/proc/sys/kernel/sysrq", "/proc/sys/kernel/panic", "/proc/sys/kernel/usermodehelper/bset", "/proc/sys/vm/drop_caches",
-		"/proc/sys/vm/panic_on_oom", "/proc/sys/fs/binfmt_misc/register", "/proc/sys/fs/suid_dumpable", "/proc/sysrq-trigger",
-		"/proc/sys/kernel/kptr_restrict", "/proc/sys/kernel/yama/ptrace_scope", "/proc/sys/kernel/unprivileged_bpf_disabled",
-		"/sys/kernel/uevent_helper", "/sys/kernel/mm/ksm/run", "/sys/power/state", "/sys/power/disk", "/sys/module/apparmor/parameters/enabled",
-		"/sys/kernel/debug/x", "/sys/kernel/security/x", "/sys/firmware/efi/vars/new_var", "/sys/kernel/vmcoreinfo",
-		"/sys/fs/cgroup/release_agent", "/proc/acpi/wakeup", "/proc/scsi/scsi", "/proc/bus/pci/00/00.0", "/proc/irq/default_smp_affinity",
-		"/proc/timer_stats", "/proc/mtrr", "/sys/kernel/profiling", "/sys/kernel/kexec_crash_size", "/sys/kernel/rcu_expedited",
-		"/sys/kernel/fscaps", "/sys/devices/system/cpu/cpu0/online", "/sys/devices/system/cpu/cpu1/online", "/sys/bus/pci/rescan", "/sys/class/block/loop0/uevent",
-	};
-	static const char *const read_files[] = {
-		"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/kmsg", "/proc/kallsyms", "/proc/sched_debug", "/proc/latency_stats",
-		"/proc/vmallocinfo", "/proc/slabinfo", "/proc/pagetypeinfo", "/dev/mem", "/dev/kmem", "/dev/port", "/dev/kmsg",
-		"/sys/firmware/acpi/tables/DSDT", "/sys/firmware/efi/efivars", "/sys/kernel/debug/sched", "/sys/kernel/tracing/trace",
-		"/sys/kernel/security/lockdown", "/sys/class/powercap/intel-rapl:0/energy_uj", "/sys/kernel/notes.none",
-	};
 	char b[64];
 
 	for (size_t i = 0; i < sizeof(write_files) / sizeof(*write_files); i++) {
 		int fd = open(write_files[i], O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 
-		report(fd < 0, "write", "%s %s", write_files[i], fd < 0 ? strerror(errno) : "opened");
+		report(fd < 0, "write", "%s %s", write_files[i],
+		       fd < 0 ? strerror(errno) : "opened");
 		if (fd >= 0)
 			close(fd);
 	}
@@ -229,260 +289,11 @@ static void dangerous(void)
 		/* kallsyms without the capability shows zeros only */
 		bool zeros = n > 16 && !strncmp(b, "0000000000000000", 16);
 
-		report(n <= 0 || zeros, "read", "%s %s", read_files[i], n > 0 ? "gave data" : words(errno));
+		report(n <= 0 || zeros, "read", "%s %s", read_files[i],
+		       n > 0 ? "gave data" : words(errno));
 		if (fd >= 0)
 			close(fd);
 	}
-}
-
-/* ---- S13: mounts travel ---- */
-
-static void travel(void)
-{
-	for (int i = 0; i < 100; i++) {
-		char p[64];
-
-		snprintf(p, sizeof(p), "/tmp/travel-%d", i);
-		mkdir(p, 0755);
-		mount("travel", p, "tmpfs", 0, NULL);
-	}
-	mount("travel", "/mnt", "tmpfs", 0, NULL);
-	mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
-	mount("travel", "/root", "tmpfs", 0, NULL);
-	umount2("/run/host/incoming", MNT_DETACH);
-	umount2("/etc/resolv.conf", MNT_DETACH);
-	report(true, "travel", "mounted");
-}
-
-/* ---- every mount: umount, remount, move, over-mount, nested user namespace ---- */
-
-struct entry { int id, parent; char path[256], options[128], root[256]; };
-
-static int read_mounts(struct entry *entries, int room)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[4096];
-	int n = 0;
-
-	while (f && n < room && fgets(line, sizeof(line), f)) {
-		struct entry *e = entries + n;
-
-		if (sscanf(line, "%d %d %*s %255s %255s %127s", &e->id, &e->parent, e->root, e->path, e->options) == 5)
-			n++;
-	}
-	if (f)
-		fclose(f);
-	return n;
-}
-
-static int in_child(int (*fn)(const struct entry *), const struct entry *e)
-{
-	int status, pid = fork();
-
-	if (pid == 0)
-		_exit(fn(e) & 255);
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
-
-/* Has it attributes that lifting them would gain something? */
-static bool restricted(const struct entry *e)
-{
-	return !strncmp(e->options, "ro", 2) || strstr(e->options, "nosuid") || strstr(e->options, "nodev") || strstr(e->options, "noexec");
-}
-
-/* Tried in a throw-away mount namespace that the SAME user namespace owns: not locked anew by the copy. */
-static int fresh(void)
-{
-	return unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? errno : 0;
-}
-
-static int do_umount(const struct entry *e)
-{
-	int r = fresh();
-
-	if (r)
-		return r;
-	return code(umount2(e->path, MNT_DETACH));
-}
-
-static int do_remount(const struct entry *e)
-{
-	int r = fresh();
-
-	if (r)
-		return r;
-	/* make it writable and allow everything */
-	return code(mount(NULL, e->path, NULL, MS_REMOUNT | MS_BIND, NULL));
-}
-
-static int do_move(const struct entry *e)
-{
-	int r = fresh();
-	struct stat st;
-
-	if (r)
-		return r;
-	mkdir("/tmp/.moved", 0755);
-	if (stat(e->path, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		int fd = open("/tmp/.moved-file", O_CREAT | O_CLOEXEC | O_WRONLY, 0600);
-
-		if (fd >= 0)
-			close(fd);
-		return code(mount(e->path, "/tmp/.moved-file", NULL, MS_MOVE, NULL));
-	}
-	return code(mount(e->path, "/tmp/.moved", NULL, MS_MOVE, NULL));
-}
-
-/* Through a nested user namespace everything must stay locked, whatever it was before. */
-static int do_nested(const struct entry *e)
-{
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		return errno;
-	int r = code(umount2(e->path, MNT_DETACH));
-
-	return r != 0 && restricted(e) ? code(mount(NULL, e->path, NULL, MS_REMOUNT | MS_BIND, NULL)) : r;
-}
-
-/* A non-recursive bind would show what lies below a mask. */
-static int do_peek(const struct entry *e)
-{
-	int r = fresh();
-	char parent[256], *slash;
-
-	if (r)
-		return r;
-	snprintf(parent, sizeof(parent), "%s", e->path);
-	slash = strrchr(parent, '/');
-	if (slash == parent)
-		slash[1] = 0;
-	else if (slash)
-		*slash = 0;
-	mkdir("/tmp/.peek", 0755);
-	return code(mount(parent, "/tmp/.peek", NULL, MS_BIND, NULL));
-}
-
-static void mounts(void)
-{
-	static struct entry entries[256];
-	int n = read_mounts(entries, 256);
-
-	/* lines for the driver, which knows what the plan marked as locked: "mount PATH umount|remount|move|nested|peek ERROR" */
-	for (int i = 0; i < n; i++) {
-		const struct entry *e = entries + i;
-
-		printf("mount %s umount %s\n", e->path, words(in_child(do_umount, e)));
-		if (restricted(e))
-			printf("mount %s remount %s\n", e->path, words(in_child(do_remount, e)));
-		printf("mount %s move %s\n", e->path, words(in_child(do_move, e)));
-		printf("mount %s nested %s\n", e->path, words(in_child(do_nested, e)));
-		printf("mount %s peek %s\n", e->path, words(in_child(do_peek, e)));
-		fflush(stdout);
-	}
-	report(n > 5, "mounts-tried", "%d", n);
-}
-
-/* ---- S14: a fresh /proc or /sys in a nested user namespace ---- */
-
-static int fresh_fs(const char *type)
-{
-	int status, pid;
-
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) < 0)
-		return errno;
-	pid = fork();
-	if (pid == 0) {
-		mkdir("/tmp/.fresh", 0755);
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-		_exit(code(mount(type, "/tmp/.fresh", type, 0, NULL)) & 255);
-	}
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
-
-static void unmask(void)
-{
-	static const char *const types[] = {"proc", "sysfs"};
-
-	for (int i = 0; i < 2; i++) {
-		int status, pid = fork();
-
-		if (pid == 0)
-			_exit(fresh_fs(types[i]));
-		waitpid(pid, &status, 0);
-		report(WEXITSTATUS(status) != 0, "fresh", "%s in a nested user namespace: %s", types[i], words(WEXITSTATUS(status)));
-	}
-	/* in our own user namespace a new /proc is ours to have, but what is masked must stay harmless */
-	if (unshare(CLONE_NEWNS) == 0) {
-		mkdir("/tmp/.own", 0755);
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-		if (mount("proc", "/tmp/.own", "proc", 0, NULL) == 0) {
-			static const char *const files[] = {"sysrq-trigger", "sys/kernel/core_pattern", "sys/kernel/modprobe", "irq/default_smp_affinity"};
-
-			for (size_t i = 0; i < 4; i++) {
-				char p[128];
-				int fd;
-
-				snprintf(p, sizeof(p), "/tmp/.own/%s", files[i]);
-				fd = open(p, O_WRONLY | O_CLOEXEC);
-				report(fd < 0, "own-proc", "%s %s", files[i], fd < 0 ? strerror(errno) : "writable");
-			}
-			int fd = open("/tmp/.own/kcore", O_RDONLY | O_CLOEXEC);
-			report(fd < 0, "own-proc", "kcore %s", fd < 0 ? strerror(errno) : "readable");
-			fd = open("/tmp/.own/kmsg", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-			report(fd < 0, "own-proc", "kmsg %s", fd < 0 ? strerror(errno) : "readable");
-		} else {
-			report(true, "own-proc", "%s", strerror(errno));
-		}
-	}
-}
-
-/* ---- S15, S16: handles, climbing ---- */
-
-static void handles(const char *wanted)
-{
-	struct { struct file_handle h; unsigned char data[128]; } handle;
-	int id, dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), hits = 0;
-
-	for (unsigned long inode = 2; inode < 20; inode++) {
-		unsigned int words32[2] = {(unsigned int)inode, 0};
-		int fd;
-
-		memset(&handle, 0, sizeof(handle));
-		handle.h.handle_bytes = 8;
-		handle.h.handle_type = 1;
-		memcpy(handle.h.f_handle, words32, 8);
-		fd = (int)syscall(SYS_open_by_handle_at, dir, &handle, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0)
-			hits++;
-	}
-	report(hits == 0, "handles-guessed", "%d opened", hits);
-	/* one that surely exists: our own root's */
-	memset(&handle, 0, sizeof(handle));
-	handle.h.handle_bytes = 128;
-	if (syscall(SYS_name_to_handle_at, AT_FDCWD, wanted, &handle, &id, 0) == 0) {
-		int fd = (int)syscall(SYS_open_by_handle_at, dir, &handle, O_RDONLY | O_CLOEXEC);
-
-		report(fd < 0, "handle-real", "%s", fd < 0 ? strerror(errno) : "opened");
-	} else {
-		report(true, "handle-real", "no handle: %s", strerror(errno));
-	}
-}
-
-static void climb(void)
-{
-	int out = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat a, b;
-
-	mkdir("/tmp/.jail", 0755);
-	if (chroot("/tmp/.jail") == 0 && fchdir(out) == 0) {
-		for (int i = 0; i < 100; i++)
-			if (chdir("..") < 0)
-				break;
-		if (chroot(".") == 0 && stat("/", &a) == 0 && fstat(out, &b) == 0)
-			report(a.st_dev == b.st_dev && a.st_ino == b.st_ino, "climb", "ends at the container's root");
-	}
-	report(access("/media/CANARY", F_OK) < 0, "canary", "%s", words(errno));
 }
 
 /* ---- S18, S19: what the payload holds ---- */
@@ -493,7 +304,9 @@ static void status(void)
 	char line[512];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "Cap", 3) || !strncmp(line, "Seccomp", 7) || !strncmp(line, "NoNew", 5) || !strncmp(line, "Groups", 6) || !strncmp(line, "Uid", 3))
+		if (!strncmp(line, "Cap", 3) || !strncmp(line, "Seccomp", 7) ||
+		    !strncmp(line, "NoNew", 5) || !strncmp(line, "Groups", 6) ||
+		    !strncmp(line, "Uid", 3))
 			printf("status %s", line);
 	report(prctl(PR_GET_KEEPCAPS) == 0, "keepcaps", "off");
 	report(prctl(PR_GET_SECUREBITS) == 0, "securebits", "none");
@@ -503,9 +316,9 @@ static void status(void)
 
 static void inject(void)
 {
-	static const unsigned long commands[] = {TIOCSTI, 0x100005412UL, 0xdeadbeef00005412UL};
+	static const unsigned long commands[] = { TIOCSTI, 0x100005412UL, 0xdeadbeef00005412UL };
 	const char *text = "touch /tmp/redd-work/PWNED\n";
-	int fds[4] = {0, 1, 2, open("/dev/tty", O_RDWR | O_CLOEXEC)};
+	int fds[4] = { 0, 1, 2, open("/dev/tty", O_RDWR | O_CLOEXEC) };
 
 	for (int i = 0; i < 4; i++) {
 		for (int c = 0; c < 3; c++) {
@@ -514,12 +327,14 @@ static void inject(void)
 			for (const char *p = text; *p; p++)
 				if (fds[i] < 0 || syscall(SYS_ioctl, fds[i], commands[c], p) < 0)
 					bad++;
-			printf("inject %d %#lx %s\n", fds[i], commands[c], bad ? strerror(errno) : "accepted");
+			printf("inject %d %#lx %s\n", fds[i], commands[c],
+			       bad ? strerror(errno) : "accepted");
 		}
 		if (fds[i] >= 0) {
-			char paste[2] = {3, 0};
+			char paste[2] = { 3, 0 };
 
-			printf("inject %d TIOCLINUX %s\n", fds[i], ioctl(fds[i], TIOCLINUX, paste) < 0 ? strerror(errno) : "accepted");
+			printf("inject %d TIOCLINUX %s\n", fds[i],
+			       ioctl(fds[i], TIOCLINUX, paste) < 0 ? strerror(errno) : "accepted");
 		}
 	}
 	fflush(stdout);
@@ -529,8 +344,20 @@ static void inject(void)
 
 static void cgroup_v1(void)
 {
-	static const char *const names[] = {"cpu", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "rdma", "misc", "net_cls", "hugetlb",
-		"none,name=systemd", "none,name=redd", "none,name=x"};
+	static const char *const names[] = { "cpu",
+					     "cpuset",
+					     "memory",
+					     "devices",
+					     "freezer",
+					     "blkio",
+					     "pids",
+					     "rdma",
+					     "misc",
+					     "net_cls",
+					     "hugetlb",
+					     "none,name=systemd",
+					     "none,name=redd",
+					     "none,name=x" };
 	char p[64];
 
 	mkdir("/tmp/.v1", 0755);
@@ -539,12 +366,14 @@ static void cgroup_v1(void)
 
 		if (pid == 0) {
 			if (nested && unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
-				_exit(report(true, "cgroup-v1-nested", "%s", strerror(errno)) ? 0 : 1);
+				_exit(report(true, "cgroup-v1-nested", "%s", strerror(errno)) ? 0
+											      : 1);
 			for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 				int r = mount("c", "/tmp/.v1", "cgroup", 0, names[i]);
 
 				if (r < 0) {
-					report(true, "cgroup-v1", "%s %s", names[i], strerror(errno));
+					report(true, "cgroup-v1", "%s %s", names[i],
+					       strerror(errno));
 					continue;
 				}
 				snprintf(p, sizeof(p), "/tmp/.v1/release_agent");
@@ -552,9 +381,11 @@ static void cgroup_v1(void)
 				char old[256] = "\n";
 				int fd = open(p, O_RDWR | O_CLOEXEC);
 				ssize_t got = fd < 0 ? -1 : pread(fd, old, sizeof(old), 0);
-				bool held = fd < 0 || pwrite(fd, got > 0 ? old : "\n", got > 0 ? (size_t)got : 1, 0) < 0;
+				bool held = fd < 0 || pwrite(fd, got > 0 ? old : "\n",
+							     got > 0 ? (size_t)got : 1, 0) < 0;
 
-				report(held, "release-agent", "%s %s", names[i], held ? strerror(errno) : "written");
+				report(held, "release-agent", "%s %s", names[i],
+				       held ? strerror(errno) : "written");
 				umount("/tmp/.v1");
 			}
 			_exit(0);
@@ -573,7 +404,8 @@ static void cgroup_host(void)
 
 	while (f && fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = 0;
-		report(strstr(line, "..") == NULL && (strstr(line, ":/") && !strstr(line, "redd")), "cgroup-path", "%s", line);
+		report(strstr(line, "..") == NULL && (strstr(line, ":/") && !strstr(line, "redd")),
+		       "cgroup-path", "%s", line);
 	}
 	fd = open("/sys/fs/cgroup/../cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
@@ -597,13 +429,19 @@ static void cgroup_limits(void)
 {
 	int fd;
 
-	static const char *const files[] = {"memory.max", "pids.max", "cpu.max", "memory.low", "cpuset.cpus", "cgroup.kill", "cgroup.freeze", "cgroup.max.depth", "cgroup.max.descendants", "io.max"};
+	static const char *const files[] = {
+		"memory.max",	 "pids.max",	     "cpu.max",
+		"memory.low",	 "cpuset.cpus",	     "cgroup.kill",
+		"cgroup.freeze", "cgroup.max.depth", "cgroup.max.descendants",
+		"io.max"
+	};
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
 		char p[128];
 
 		snprintf(p, sizeof(p), "/sys/fs/cgroup/%s", files[i]);
 		fd = open(p, O_WRONLY | O_CLOEXEC);
-		report(fd < 0, "own-limit", "%s %s", files[i], fd < 0 ? strerror(errno) : "writable");
+		report(fd < 0, "own-limit", "%s %s", files[i],
+		       fd < 0 ? strerror(errno) : "writable");
 		if (fd >= 0)
 			close(fd);
 	}
@@ -632,7 +470,8 @@ static void numbers(void)
 			denied++;
 		} else {
 			other++;
-			report(false, "number", "%d reached the kernel: %s", n, words(WEXITSTATUS(status)));
+			report(false, "number", "%d reached the kernel: %s", n,
+			       words(WEXITSTATUS(status)));
 		}
 	}
 	report(other == 0, "numbers", "%d not there, %d denied", not_there, denied);
@@ -640,14 +479,39 @@ static void numbers(void)
 
 static void filter(void)
 {
-	static const struct { const char *name; int number; int expected; } calls[] = {
-		{"kexec_load", 246, EPERM}, {"kexec_file_load", 320, EPERM}, {"init_module", 175, EPERM}, {"finit_module", 313, EPERM},
-		{"delete_module", 176, EPERM}, {"bpf", 321, EPERM}, {"perf_event_open", 298, EPERM}, {"open_by_handle_at", 304, EPERM},
-		{"swapon", 167, EPERM}, {"swapoff", 168, EPERM}, {"iopl", 172, EPERM}, {"ioperm", 173, EPERM}, {"acct", 163, EPERM},
-		{"settimeofday", 164, EPERM}, {"clock_settime", 227, EPERM}, {"adjtimex", 159, EPERM}, {"quotactl", 179, EPERM},
-		{"fanotify_init", 300, EPERM}, {"lookup_dcookie", 212, EPERM}, {"pidfd_getfd", 438, EPERM}, {"syslog", 103, EPERM},
-		{"nfsservctl", 180, EPERM}, {"modify_ldt", 154, EPERM}, {"mlock", 149, EPERM}, {"uselib", 134, EPERM},
-		{"pkey_alloc", 330, EPERM}, {"userfaultfd", 323, 0}, {"unknown-number", 1000, ENOSYS},
+	static const struct {
+		const char *name;
+		int number;
+		int expected;
+	} calls[] = {
+		{ "kexec_load", 246, EPERM },
+		{ "kexec_file_load", 320, EPERM },
+		{ "init_module", 175, EPERM },
+		{ "finit_module", 313, EPERM },
+		{ "delete_module", 176, EPERM },
+		{ "bpf", 321, EPERM },
+		{ "perf_event_open", 298, EPERM },
+		{ "open_by_handle_at", 304, EPERM },
+		{ "swapon", 167, EPERM },
+		{ "swapoff", 168, EPERM },
+		{ "iopl", 172, EPERM },
+		{ "ioperm", 173, EPERM },
+		{ "acct", 163, EPERM },
+		{ "settimeofday", 164, EPERM },
+		{ "clock_settime", 227, EPERM },
+		{ "adjtimex", 159, EPERM },
+		{ "quotactl", 179, EPERM },
+		{ "fanotify_init", 300, EPERM },
+		{ "lookup_dcookie", 212, EPERM },
+		{ "pidfd_getfd", 438, EPERM },
+		{ "syslog", 103, EPERM },
+		{ "nfsservctl", 180, EPERM },
+		{ "modify_ldt", 154, EPERM },
+		{ "mlock", 149, EPERM },
+		{ "uselib", 134, EPERM },
+		{ "pkey_alloc", 330, EPERM },
+		{ "userfaultfd", 323, 0 },
+		{ "unknown-number", 1000, ENOSYS },
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
@@ -660,17 +524,21 @@ static void filter(void)
 	report(s < 0 && errno == EAFNOSUPPORT, "filter", "audit socket %s", words(code(s)));
 	/* the 32-bit door: int 0x80 with kexec_load (283) and init_module (128) */
 	for (int k = 0; k < 2; k++) {
-		static const int old[] = {283, 128};
+		static const int old[] = { 283, 128 };
 		int status, pid = fork();
 
 		if (pid == 0) {
 			long r;
 
-			__asm__ volatile("int $0x80" : "=a"(r) : "a"((long)old[k]), "b"(-1L), "c"(-1L), "d"(-1L) : "memory", "r8", "r9", "r10", "r11");
+			__asm__ volatile("int $0x80"
+					 : "=a"(r)
+					 : "a"((long)old[k]), "b"(-1L), "c"(-1L), "d"(-1L)
+					 : "memory", "r8", "r9", "r10", "r11");
 			_exit(r == -EPERM || r == -ENOSYS ? 0 : 1);
 		}
 		waitpid(pid, &status, 0);
-		report(!WIFEXITED(status) || WEXITSTATUS(status) == 0, "filter", "32-bit %d", old[k]);
+		report(!WIFEXITED(status) || WEXITSTATUS(status) == 0, "filter", "32-bit %d",
+		       old[k]);
 		/* x32 */
 		int x = code(syscall(0x40000000 | (k ? 528 : 246), -1L, -1L, -1L, -1L));
 		report(x == EPERM || x == ENOSYS, "filter", "x32 %s", words(x));
@@ -681,11 +549,23 @@ static void filter(void)
 
 static void devices(void)
 {
-	static const struct { const char *name; mode_t type; int major, minor; } nodes[] = {
-		{"disk", S_IFBLK, 254, 0}, {"sda", S_IFBLK, 8, 0}, {"loop0", S_IFBLK, 7, 0}, {"mem", S_IFCHR, 1, 1}, {"port", S_IFCHR, 1, 4},
-		{"kmsg", S_IFCHR, 1, 11}, {"loop-control", S_IFCHR, 10, 237}, {"kvm", S_IFCHR, 10, 232}, {"tty0", S_IFCHR, 4, 0}, {"vda", S_IFBLK, 253, 0},
+	static const struct {
+		const char *name;
+		mode_t type;
+		int major, minor;
+	} nodes[] = {
+		{ "disk", S_IFBLK, 254, 0 },
+		{ "sda", S_IFBLK, 8, 0 },
+		{ "loop0", S_IFBLK, 7, 0 },
+		{ "mem", S_IFCHR, 1, 1 },
+		{ "port", S_IFCHR, 1, 4 },
+		{ "kmsg", S_IFCHR, 1, 11 },
+		{ "loop-control", S_IFCHR, 10, 237 },
+		{ "kvm", S_IFCHR, 10, 232 },
+		{ "tty0", S_IFCHR, 4, 0 },
+		{ "vda", S_IFBLK, 253, 0 },
 	};
-	static const char *const places[] = {"/tmp", "/dev", "/dev/shm", "/root", "/run"};
+	static const char *const places[] = { "/tmp", "/dev", "/dev/shm", "/root", "/run" };
 
 	for (size_t p = 0; p < sizeof(places) / sizeof(*places); p++)
 		for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
@@ -693,10 +573,12 @@ static void devices(void)
 			int fd, made;
 
 			snprintf(path, sizeof(path), "%s/node-%s", places[p], nodes[i].name);
-			made = mknod(path, nodes[i].type | 0600, makedev((unsigned)nodes[i].major, (unsigned)nodes[i].minor));
+			made = mknod(path, nodes[i].type | 0600,
+				     makedev((unsigned)nodes[i].major, (unsigned)nodes[i].minor));
 			fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 			/* ENXIO: there is no such device in this kernel, which is not our merit */
-			report(fd < 0, "device", "%s %s", path, fd < 0 ? strerror(errno) : "opened");
+			report(fd < 0, "device", "%s %s", path,
+			       fd < 0 ? strerror(errno) : "opened");
 			if (fd >= 0)
 				close(fd);
 			if (made == 0)
@@ -713,7 +595,8 @@ static void devices(void)
 			continue;
 		snprintf(path, sizeof(path), "/evil-nodes/%s", e->d_name);
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		report(fd < 0, "device-of-the-tree", "%s %s", path, fd < 0 ? strerror(errno) : "opened");
+		report(fd < 0, "device-of-the-tree", "%s %s", path,
+		       fd < 0 ? strerror(errno) : "opened");
 		if (fd >= 0)
 			close(fd);
 	}
@@ -743,10 +626,12 @@ static void abstract(void)
 
 static void keys(void)
 {
-	long id = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", "redd-canary", 0);
+	long id = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user",
+			  "redd-canary", 0);
 
 	report(id < 0, "key-session", "%s", id < 0 ? strerror(errno) : "found");
-	id = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, "user", "redd-canary-user", 0);
+	id = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_USER_KEYRING, "user", "redd-canary-user",
+		     0);
 	report(id < 0, "key-user", "%s", id < 0 ? strerror(errno) : "found");
 	FILE *f = fopen("/proc/keys", "re");
 	char line[512];
@@ -771,7 +656,7 @@ static void flood(void)
 static void winch(void)
 {
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
-	struct winsize w = {24, 80, 0, 0};
+	struct winsize w = { 24, 80, 0, 0 };
 
 	for (int i = 0; i < 100000; i++) {
 		w.ws_row = (unsigned short)(i % 200 + 1);
@@ -782,16 +667,26 @@ static void winch(void)
 
 static void notify_storm(int count)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), fds[2];
-	static const char *const texts[] = {"MAINPID=1", "READY=1\nMAINPID=1\nWATCHDOG_USEC=1", "FDSTORE=1", "BARRIER=1", "STATUS=\033]0;x\a", "\n\n\n", "X=", "ERRNO=5\nBUSERROR=x\nEXTEND_TIMEOUT_USEC=9"};
-	char control[CMSG_SPACE(sizeof(int))] = {0};
+	static const char *const texts[] = { "MAINPID=1",
+					     "READY=1\nMAINPID=1\nWATCHDOG_USEC=1",
+					     "FDSTORE=1",
+					     "BARRIER=1",
+					     "STATUS=\033]0;x\a",
+					     "\n\n\n",
+					     "X=",
+					     "ERRNO=5\nBUSERROR=x\nEXTEND_TIMEOUT_USEC=9" };
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
 
 	strncpy(a.sun_path, "/run/host/notify", sizeof(a.sun_path) - 1);
 	pipe(fds);
 	for (int i = 0; i < count; i++) {
-		struct iovec v = {.iov_base = (void *)texts[i % 8], .iov_len = strlen(texts[i % 8])};
-		struct msghdr m = {.msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1};
+		struct iovec v = { .iov_base = (void *)texts[i % 8],
+				   .iov_len = strlen(texts[i % 8]) };
+		struct msghdr m = {
+			.msg_name = &a, .msg_namelen = sizeof(a), .msg_iov = &v, .msg_iovlen = 1
+		};
 
 		if (i % 8 == 2 || i % 8 == 3) {
 			struct cmsghdr *c;
@@ -811,11 +706,32 @@ static void notify_storm(int count)
 
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; void (*fn)(void); } classes[] = {
-		{"binary", binary}, {"grab", grab}, {"descriptors", descriptors}, {"trace", trace}, {"writable", writable}, {"dangerous", dangerous},
-		{"travel", travel}, {"mounts", mounts}, {"unmask", unmask}, {"climb", climb}, {"status", status}, {"inject", inject}, {"cgroup-v1", cgroup_v1},
-		{"cgroup-host", cgroup_host}, {"cgroup-limits", cgroup_limits}, {"numbers", numbers}, {"filter", filter}, {"devices", devices}, {"abstract", abstract}, {"keys", keys},
-		{"flood", flood}, {"winch", winch},
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+	} classes[] = {
+		{ "binary", binary },
+		{ "grab", grab },
+		{ "descriptors", descriptors },
+		{ "trace", trace },
+		{ "writable", writable },
+		{ "dangerous", dangerous },
+		{ "travel", travel },
+		{ "mounts", mounts },
+		{ "unmask", unmask },
+		{ "climb", climb },
+		{ "status", status },
+		{ "inject", inject },
+		{ "cgroup-v1", cgroup_v1 },
+		{ "cgroup-host", cgroup_host },
+		{ "cgroup-limits", cgroup_limits },
+		{ "numbers", numbers },
+		{ "filter", filter },
+		{ "devices", devices },
+		{ "abstract", abstract },
+		{ "keys", keys },
+		{ "flood", flood },
+		{ "winch", winch },
 	};
 	struct stat a;
 	bool known = false;

@@ -46,8 +46,9 @@ static int create(const char *type, unsigned int attributes, const char *const *
 	int context = (int)MUST(syscall(SYS_fsopen, type, FSOPEN_CLOEXEC)), mount;
 
 	for (; options != NULL && options[0] != NULL; options += 2)
-		MUST(syscall(SYS_fsconfig, context, options[1][0] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG,
-			     options[0], options[1][0] ? options[1] : NULL, 0));
+		MUST(syscall(SYS_fsconfig, context,
+			     options[1][0] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[0],
+			     options[1][0] ? options[1] : NULL, 0));
 	MUST(syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
 	mount = (int)MUST(syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes));
 	close(context);
@@ -56,22 +57,25 @@ static int create(const char *type, unsigned int attributes, const char *const *
 
 static void attach(int mount, int at, const char *path)
 {
-	MUST(syscall(SYS_move_mount, mount, "", at, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+	MUST(syscall(SYS_move_mount, mount, "", at, path,
+		     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 }
 
 static int take(int at, const char *path, unsigned int flags)
 {
-	return (int)MUST(syscall(SYS_open_tree, at, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | flags));
+	return (int)MUST(syscall(SYS_open_tree, at, path,
+				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | flags));
 }
 
 static int restrict_mount(int mount, unsigned int flags, struct mount_attr attr)
 {
-	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr));
+	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | flags, &attr,
+			    sizeof(attr));
 }
 
-#define READ_ONLY ((struct mount_attr){.attr_set = API | MOUNT_ATTR_RDONLY})
+#define READ_ONLY ((struct mount_attr){ .attr_set = API | MOUNT_ATTR_RDONLY })
 #define OWNED "source", "tmpfs", "uid", BASE, "gid", BASE
-#define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* ---- the container's side ---- */
 
@@ -90,8 +94,11 @@ static void cover(int root, const char *source, const char *target, int read_onl
 
 static _Noreturn void payload(int channel, int tree_fd, char **words)
 {
-	static const char *const masked[] = {"kallsyms", "kcore", "keys", "sysrq-trigger", "timer_list"};
-	static const char *const read_only[] = {"acpi", "apm", "asound", "bus", "fs", "irq", "scsi"};
+	static const char *const masked[] = { "kallsyms", "kcore", "keys", "sysrq-trigger",
+					      "timer_list" };
+	static const char *const read_only[] = {
+		"acpi", "apm", "asound", "bus", "fs", "irq", "scsi"
+	};
 	char path[64], go;
 	int root, mount_fd;
 
@@ -100,7 +107,8 @@ static _Noreturn void payload(int channel, int tree_fd, char **words)
 	MUST(setresuid(0, 0, 0));
 	MUST(fchdir(tree_fd));
 	MUST(unshare(CLONE_NEWNS | CLONE_NEWCGROUP));
-	root = (int)MUST(syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+	root = (int)MUST(syscall(SYS_open_tree, AT_FDCWD, ".",
+				 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
 	MUST(syscall(SYS_move_mount, root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH));
 	MUST(fchdir(root));
 	MUST(syscall(SYS_pivot_root, ".", "."));
@@ -135,8 +143,9 @@ static int make_cgroup(int *ret_parent, char *name, size_t room)
 	char payload_name[64];
 	int top, parent;
 
-	top = open("/sys/fs/cgroup/cgroup.procs", O_RDONLY) >= 0 ? open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY)
-								  : open("/sys/fs/cgroup/unified", O_RDONLY | O_DIRECTORY);
+	top = open("/sys/fs/cgroup/cgroup.procs", O_RDONLY) >= 0
+		      ? open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY)
+		      : open("/sys/fs/cgroup/unified", O_RDONLY | O_DIRECTORY);
 	MUST(top);
 	mkdirat(top, "redd", 0755);
 	parent = (int)MUST(openat(top, "redd", O_RDONLY | O_DIRECTORY));
@@ -150,7 +159,7 @@ static int make_cgroup(int *ret_parent, char *name, size_t room)
 
 static int map_ids(pid_t pid)
 {
-	static const char *const files[] = {"uid_map", "gid_map"};
+	static const char *const files[] = { "uid_map", "gid_map" };
 	char path[48];
 
 	for (int i = 0; i < 2; i++) {
@@ -170,21 +179,25 @@ static void fill(int root)
 {
 	int dev, shm, run, pts, host, mount_fd;
 
-	mount_fd = create("tmpfs", TMP, OPTIONS(OWNED, "mode", "01777", "size", "10%", "nr_inodes", "400k"));
+	mount_fd = create("tmpfs", TMP,
+			  OPTIONS(OWNED, "mode", "01777", "size", "10%", "nr_inodes", "400k"));
 	attach(mount_fd, root, "tmp");
 	mount_fd = create("sysfs", API | MOUNT_ATTR_RDONLY, OPTIONS("source", "sysfs"));
 	attach(mount_fd, root, "sys");
 	dev = create("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME,
 		     OPTIONS(OWNED, "mode", "0755", "size", "4m", "nr_inodes", "64k"));
 	attach(dev, root, "dev");
-	shm = create("tmpfs", TMP, OPTIONS(OWNED, "mode", "01777", "size", "10%", "nr_inodes", "400k"));
+	shm = create("tmpfs", TMP,
+		     OPTIONS(OWNED, "mode", "01777", "size", "10%", "nr_inodes", "400k"));
 	mkdirat(dev, "shm", 0755);
 	attach(shm, dev, "shm");
-	run = create("tmpfs", TMP, OPTIONS(OWNED, "mode", "0755", "size", "20%", "nr_inodes", "800k"));
+	run = create("tmpfs", TMP,
+		     OPTIONS(OWNED, "mode", "0755", "size", "20%", "nr_inodes", "800k"));
 	attach(run, root, "run");
 	mkdirat(dev, "mqueue", 0755);
 	pts = create("devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-		     OPTIONS("source", "devpts", "newinstance", "", "ptmxmode", "0666", "mode", "0620", "gid", BASE));
+		     OPTIONS("source", "devpts", "newinstance", "", "ptmxmode", "0666", "mode",
+			     "0620", "gid", BASE));
 	mkdirat(dev, "pts", 0755);
 	attach(pts, dev, "pts");
 	mkdirat(run, "host", 0755);
@@ -231,9 +244,12 @@ int main(int argc, char **argv)
 	if (pid == 0) {
 		char byte;
 		int fd = 0;
-		struct iovec part = {.iov_base = &byte, .iov_len = 1};
+		struct iovec part = { .iov_base = &byte, .iov_len = 1 };
 		char control[CMSG_SPACE(sizeof(int))];
-		struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+		struct msghdr message = { .msg_iov = &part,
+					  .msg_iovlen = 1,
+					  .msg_control = control,
+					  .msg_controllen = sizeof(control) };
 
 		MUST(read(channel[1], &byte, 1));
 		MUST(unshare(CLONE_NEWIPC | CLONE_NEWUTS));
@@ -245,15 +261,24 @@ int main(int argc, char **argv)
 	MUST(write(channel[0], "g", 1));
 	umask(0);
 	root = take(tree, "", AT_RECURSIVE);
-	MUST(restrict_mount(root, AT_RECURSIVE, (struct mount_attr){.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned int)users}));
-	MUST(restrict_mount(root, AT_RECURSIVE, (struct mount_attr){.attr_set = MOUNT_ATTR_NODEV}));
+	MUST(restrict_mount(root, AT_RECURSIVE,
+			    (struct mount_attr){ .attr_set = MOUNT_ATTR_IDMAP,
+						 .userns_fd = (unsigned int)users }));
+	MUST(restrict_mount(root, AT_RECURSIVE,
+			    (struct mount_attr){ .attr_set = MOUNT_ATTR_NODEV }));
 	attach(root, AT_FDCWD, "/run/redd");
 	fill(root);
 	{
 		char byte = 'g';
-		struct iovec part = {.iov_base = &byte, .iov_len = 1};
-		union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } control = {0};
-		struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+		struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+		union {
+			struct cmsghdr align;
+			char room[CMSG_SPACE(sizeof(int))];
+		} control = { 0 };
+		struct msghdr message = { .msg_iov = &part,
+					  .msg_iovlen = 1,
+					  .msg_control = &control,
+					  .msg_controllen = sizeof(control) };
 
 		control.align.cmsg_level = SOL_SOCKET;
 		control.align.cmsg_type = SCM_RIGHTS;

@@ -79,8 +79,9 @@ static const char *link_in_tree(const struct text_list *tree, const char *path)
 	return NULL;
 }
 
-static void make_root(struct arena *arena, struct root_facts *root, const struct golden_case *golden,
-		      const struct host *host, const struct spec *spec)
+static void make_root(struct arena *arena, struct root_facts *root,
+		      const struct golden_case *golden, const struct host *host,
+		      const struct spec *spec)
 {
 	struct text_list tree = { 0 };
 	const char *zone;
@@ -110,7 +111,8 @@ static void make_root(struct arena *arena, struct root_facts *root, const struct
 	if (!root->localtime_target && in_tree(&tree, "etc/localtime"))
 		root->localtime_target = "";
 	zone = host->localtime_target ? strstr(host->localtime_target, "zoneinfo/") : NULL;
-	root->has_localtime_zone = zone && in_tree(&tree, arena_format(arena, "usr/share/%s", zone));
+	root->has_localtime_zone = zone &&
+				   in_tree(&tree, arena_format(arena, "usr/share/%s", zone));
 	root->program = spec->start == START_BOOT ? "/usr/lib/systemd/systemd" : NULL;
 	for (size_t i = 0; i < sizeof(root->machine_id); i++)
 		root->machine_id[i] = spec->has_machine_id ? spec->machine_id[i]
@@ -284,8 +286,9 @@ static int make_spec(struct arena *arena, struct spec *spec, const struct golden
 	if (r >= 0)
 		r = spec_resolve_name(arena, spec, &resolve_facts);
 	if (r >= 0 && golden->settings)
-		r = nspawn_file_parse(arena, spec, &facts, golden->settings, strlen(golden->settings),
-				      "/etc/systemd/nspawn/web.nspawn", true);
+		r = nspawn_file_parse(arena, spec, &facts, golden->settings,
+				      strlen(golden->settings), "/etc/systemd/nspawn/web.nspawn",
+				      true);
 	if (r >= 0)
 		r = spec_resolve(arena, spec, &resolve_facts);
 	return r;

@@ -1,4 +1,5 @@
-/* deny CALL[,CALL…] PROGRAM ARG… - run PROGRAM with the calls answered by ENOSYS, as an older kernel would.
+/* deny CALL[,CALL…] PROGRAM ARG… - run PROGRAM with the calls answered by ENOSYS, as an older
+ * kernel would.
  *
  * Names are the newer ones that Redd has a fallback for; a number is taken as it is.
  */
@@ -14,14 +15,45 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const struct { const char *name; int number; } calls[] = {
-	{"openat2", 437}, {"clone3", 435}, {"close_range", 436}, {"mount_setattr", 442}, {"pidfd_send_signal", 424},
-	{"pidfd_open", 434}, {"pidfd_getfd", 438}, {"open_tree", 428}, {"move_mount", 429}, {"fsopen", 430},
-	{"fsconfig", 431}, {"fsmount", 432}, {"fspick", 433}, {"epoll_pwait2", 441}, {"faccessat2", 439},
-	{"fchmodat2", 452}, {"statx", 332}, {"memfd_create", 319}, {"copy_file_range", 326}, {"execveat", 322},
-	{"getrandom", 318}, {"statmount", 457}, {"listmount", 458}, {"open_tree_attr", 467}, {"landlock_create_ruleset", 444},
-	{"io_uring_setup", 425}, {"renameat2", 316}, {"keyctl", 250}, {"seccomp", 317}, {"membarrier", 324}, {"rseq", 334},
-	{"waitid", 247}, {"prlimit64", 302}, {"syncfs", 306}, {"preadv2", 327},
+static const struct {
+	const char *name;
+	int number;
+} calls[] = {
+	{ "openat2", 437 },
+	{ "clone3", 435 },
+	{ "close_range", 436 },
+	{ "mount_setattr", 442 },
+	{ "pidfd_send_signal", 424 },
+	{ "pidfd_open", 434 },
+	{ "pidfd_getfd", 438 },
+	{ "open_tree", 428 },
+	{ "move_mount", 429 },
+	{ "fsopen", 430 },
+	{ "fsconfig", 431 },
+	{ "fsmount", 432 },
+	{ "fspick", 433 },
+	{ "epoll_pwait2", 441 },
+	{ "faccessat2", 439 },
+	{ "fchmodat2", 452 },
+	{ "statx", 332 },
+	{ "memfd_create", 319 },
+	{ "copy_file_range", 326 },
+	{ "execveat", 322 },
+	{ "getrandom", 318 },
+	{ "statmount", 457 },
+	{ "listmount", 458 },
+	{ "open_tree_attr", 467 },
+	{ "landlock_create_ruleset", 444 },
+	{ "io_uring_setup", 425 },
+	{ "renameat2", 316 },
+	{ "keyctl", 250 },
+	{ "seccomp", 317 },
+	{ "membarrier", 324 },
+	{ "rseq", 334 },
+	{ "waitid", 247 },
+	{ "prlimit64", 302 },
+	{ "syncfs", 306 },
+	{ "preadv2", 327 },
 };
 
 static int number_of(const char *name)
@@ -35,17 +67,20 @@ static int number_of(const char *name)
 int main(int argc, char **argv)
 {
 	struct sock_filter code[128];
-	struct sock_fprog program = {.filter = code};
+	struct sock_fprog program = { .filter = code };
 	int n = 0;
 
 	if (argc < 3) {
 		fputs("usage: deny CALL[,CALL...] PROGRAM [ARG...]\n", stderr);
 		return 125;
 	}
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						 offsetof(struct seccomp_data, nr));
 	for (char *word = strtok(argv[1], ","); word && n < 120; word = strtok(NULL, ",")) {
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number_of(word), 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							 (unsigned)number_of(word), 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+							 SECCOMP_RET_ERRNO | ENOSYS);
 	}
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = (unsigned short)n;

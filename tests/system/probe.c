@@ -2,11 +2,10 @@
  *
  *   probe fds|env|caps|limits|mounts|signals|tty|cwd|ids|all
  *   probe notify TEXT       one datagram to $NOTIFY_SOCKET
- *   probe fsync PATH        "fsync OK" after fsync() of PATH took no time on a descriptor; open O_SYNC
- *   probe reboot WORD       reboot(2): poweroff or restart
- *   probe exit N | signal N
- *   probe keyring           the session keyring's serial, and a key added to it
- *   probe inherit           fds above 2 with what they point to
+ *   probe fsync PATH        "fsync OK" after fsync() of PATH took no time on a descriptor; open
+ * O_SYNC probe reboot WORD       reboot(2): poweroff or restart probe exit N | signal N probe
+ * keyring           the session keyring's serial, and a key added to it probe inherit           fds
+ * above 2 with what they point to
  */
 #include <dirent.h>
 #include <errno.h>
@@ -65,14 +64,17 @@ static void fds(void)
 
 static void limits(void)
 {
-	static const char *const names[] = {"CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE",
-		"MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"};
+	static const char *const names[] = { "CPU",	 "FSIZE", "DATA",   "STACK",
+					     "CORE",	 "RSS",	  "NPROC",  "NOFILE",
+					     "MEMLOCK",	 "AS",	  "LOCKS",  "SIGPENDING",
+					     "MSGQUEUE", "NICE",  "RTPRIO", "RTTIME" };
 
 	for (int i = 0; i < 16; i++) {
 		struct rlimit l;
 
 		getrlimit(i, &l);
-		printf("limit %s %lld %lld\n", names[i], (long long)l.rlim_cur, (long long)l.rlim_max);
+		printf("limit %s %lld %lld\n", names[i], (long long)l.rlim_cur,
+		       (long long)l.rlim_max);
 	}
 }
 
@@ -96,9 +98,11 @@ static void tty(void)
 	for (int i = 0; i < 3; i++) {
 		char name[256] = "";
 
-		printf("tty %d %s\n", i, isatty(i) && ttyname_r(i, name, sizeof(name)) == 0 ? name : "none");
+		printf("tty %d %s\n", i,
+		       isatty(i) && ttyname_r(i, name, sizeof(name)) == 0 ? name : "none");
 	}
-	printf("tty controlling %s\n", open("/dev/tty", O_RDWR | O_CLOEXEC) >= 0 ? "yes" : strerror(errno));
+	printf("tty controlling %s\n",
+	       open("/dev/tty", O_RDWR | O_CLOEXEC) >= 0 ? "yes" : strerror(errno));
 	printf("tty session %s\n", getsid(0) == getpid() ? "leader" : "member");
 }
 
@@ -116,17 +120,18 @@ static void ids(void)
 	for (int i = 0; i < n; i++)
 		printf(" %u", groups[i]);
 	prctl(PR_GET_PDEATHSIG, &death);
-	printf("\npid %d\nppid %d\npdeathsig %d\ndumpable %d\n", getpid(), getppid(), death, prctl(PR_GET_DUMPABLE));
+	printf("\npid %d\nppid %d\npdeathsig %d\ndumpable %d\n", getpid(), getppid(), death,
+	       prctl(PR_GET_DUMPABLE));
 	printf("personality %#x\n", (unsigned)personality(0xffffffff));
-	printf("keepcaps %d\nsecurebits %#x\nnonewprivs %d\n", prctl(PR_GET_KEEPCAPS), (unsigned)prctl(PR_GET_SECUREBITS),
-	       prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	printf("keepcaps %d\nsecurebits %#x\nnonewprivs %d\n", prctl(PR_GET_KEEPCAPS),
+	       (unsigned)prctl(PR_GET_SECUREBITS), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	umask(r = umask(0));
 	printf("umask %#o\n", r);
 }
 
 static int notify(const char *text)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
 	int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
