@@ -51,9 +51,11 @@ int apply_map(struct apply *apply, int tree_fd, const char *path, bool recursive
 	if (r >= 0)
 		return 0;
 	if (r == -ENOSYS)
-		return fail_plain(r,
-				  "cannot map the owners of '%s': this kernel has no idmapped mounts "
-				  "(Redd needs Linux 5.15; try --private-users=no)", path);
+		return fail_plain(
+			r,
+			"cannot map the owners of '%s': this kernel has no idmapped mounts "
+			"(Redd needs Linux 5.15; try --private-users=no)",
+			path);
 	if (r == -EINVAL || r == -EPERM)
 		return fail_plain(r,
 				  "the file system at '%s' cannot map owners for a user namespace "

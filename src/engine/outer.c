@@ -108,7 +108,8 @@ static int enter_mapped(struct arena *arena, const struct ids *ids)
 	fd_close(&theirs);
 	if (unshare(CLONE_NEWUSER) < 0)
 		r = refuse(-errno);
-	/* Else the kernel gives /proc/PID of us to the host's root, whom a container does not have. */
+	/* Else the kernel gives /proc/PID of us to the host's root, whom a container does not have.
+	 */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (r >= 0 && write(ours, "u", 1) != 1)
 		r = fail(-errno, "cannot talk to a child");

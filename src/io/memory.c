@@ -13,6 +13,7 @@ void memory_shrink(void)
 	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1)) - PAGE;
 
 	(void)malloc_trim(0);
-	/* Where the stack was never that deep, the kernel says ENOMEM for the part that is not there. */
+	/* Where the stack was never that deep, the kernel says ENOMEM for the part that is not
+	 * there. */
 	(void)madvise((void *)(end - STACK_USED), STACK_USED, MADV_DONTNEED);
 }
