@@ -149,7 +149,10 @@ static int make(struct resources *resources, int root, const struct place *place
 	resources->cgroup_parent_fd = take_fd(&parent);
 	resources->cgroup_name = place->name;
 	snprintf(inode, sizeof(inode), "%llu", (unsigned long long)cgroup_inode(own));
-	record_note_later(&resources->record, RECORD_CGROUP_ID, inode);
+	/* At once: without it, only an empty group may be taken away after a crash. */
+	r = record_note(&resources->record, RECORD_CGROUP_ID, inode);
+	if (r < 0)
+		return r;
 	resources->cgroup_fd = cgroup_make(own, "payload", true);
 	return resources->cgroup_fd < 0 ? resources->cgroup_fd : 0;
 }

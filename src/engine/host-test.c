@@ -38,8 +38,8 @@ START_TEST(a_user_has_a_runtime_directory_of_its_own)
 
 	ck_assert_str_eq(host_runtime_directory(&arena, 0, with), "/run/redd");
 	ck_assert_str_eq(host_runtime_directory(&arena, 5, with), "/run/user/5/redd");
-	ck_assert_ptr_null(host_runtime_directory(&arena, 5, relative));
-	ck_assert_ptr_null(host_runtime_directory(&arena, 5, environment));
+	ck_assert_str_eq(host_runtime_directory(&arena, 5, relative), "/tmp/redd-5");
+	ck_assert_str_eq(host_runtime_directory(&arena, 5, environment), "/tmp/redd-5");
 }
 END_TEST
 

@@ -58,8 +58,9 @@ char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *
 	if (uid == 0)
 		return arena_text(arena, "/run/redd");
 	directory = host_environment(environment, "XDG_RUNTIME_DIR");
+	/* From cron, su or a container: a place of the user's own, which machine/record checks. */
 	if (text_empty(directory) || !path_is_absolute(directory))
-		return NULL;
+		return arena_format(arena, "/tmp/redd-%u", uid);
 	return arena_format(arena, "%s/redd", directory);
 }
 

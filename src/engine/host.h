@@ -18,5 +18,5 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 const char *host_environment(const char *const *environment, const char *name);
 
 /* Directory of this user's runtime state: "/run/redd", or below
- * XDG_RUNTIME_DIR. NULL: a normal user without one. Text only: nothing is created. */
+ * XDG_RUNTIME_DIR, or "/tmp/redd-UID". Text only: nothing is created. */
 char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *const *environment);

@@ -39,7 +39,7 @@ struct pick {
 static int try_base(struct pick *pick, struct ids *ids, uint32_t base)
 {
 	char *path;
-	int fd;
+	int fd, r;
 
 	if (base < IDS_PICK_FIRST || base > IDS_PICK_LAST || (base & 0xFFFF) != 0)
 		return 0;
@@ -53,6 +53,9 @@ static int try_base(struct pick *pick, struct ids *ids, uint32_t base)
 		return 1;
 
 	path = arena_format(pick->arena, LOCK_DIRECTORY "/%u", base);
+	r = record_note(pick->record, RECORD_LOCK, path);
+	if (r < 0)
+		return r;
 	fd = lock_file(AT_FDCWD, path, true);
 	if (fd == -ENOENT && dir_make_all(LOCK_DIRECTORY, 0755) >= 0)
 		fd = lock_file(AT_FDCWD, path, true);
@@ -60,7 +63,6 @@ static int try_base(struct pick *pick, struct ids *ids, uint32_t base)
 		return 0;
 	if (fd < 0)
 		return fail(fd, "cannot lock the id range '%s'", path);
-	record_note_later(pick->record, RECORD_LOCK, path);
 	ids->lock_fd = fd;
 	ids->lock_path = path;
 	return 1;

@@ -45,10 +45,6 @@ int resources_open_record(struct resources *resources, struct spec *spec, const 
 	const char *name;
 	int r;
 
-	if (host->runtime_directory == NULL)
-		return fail_input(
-			"cannot keep a record of the machine: $XDG_RUNTIME_DIR is not set "
-			"(log in properly, or set it to a directory of yours)");
 	r = record_create(resources->arena, &resources->record, host->runtime_directory,
 			  spec->machine);
 	if (r != -EBUSY || spec->registration == REGISTER_YES)

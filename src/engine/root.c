@@ -68,17 +68,22 @@ static int refuse_host_root(const struct spec *spec, const char *path)
 static int take_lock(struct arena *arena, struct root *root, const struct host *host,
 		     struct record *record, bool exclusive)
 {
+	struct lock planned = LOCK_EMPTY;
+	bool global = host->uid == 0;
 	int r;
 
-	r = lock_take(arena, &root->lock, root->facts.path, root->fd, exclusive, host->uid == 0);
+	if (text_equal(root->facts.path, "/"))
+		return lock_take(arena, &root->lock, "/", root->fd, exclusive, false);
+	/* Both at once, and before they are made: a crash leaves no file that no record knows. */
+	r = lock_paths(arena, &planned, root->facts.path, root->fd, global);
 	if (r < 0)
 		return r;
-	/* Left behind by a crash they are in nobody's way, so nothing waits for the note. */
-	if (root->lock.local_path)
-		record_note_later(record, RECORD_LOCK, root->lock.local_path);
-	if (root->lock.global_path)
-		record_note_later(record, RECORD_LOCK, root->lock.global_path);
-	return 0;
+	if (global)
+		record_note_later(record, RECORD_LOCK, planned.global_path);
+	r = record_note(record, RECORD_LOCK, planned.local_path);
+	if (r < 0)
+		return r;
+	return lock_take(arena, &root->lock, root->facts.path, root->fd, exclusive, global);
 }
 
 /* ---- snapshots ---- */

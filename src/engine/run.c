@@ -268,12 +268,15 @@ static int start_payload(struct container *container)
 	return r < 0 ? fail(r, "cannot tell the payload that its ids are mapped") : 0;
 }
 
-static void note_leader(struct container *container)
+static int note_leader(struct container *container)
 {
 	uint64_t start;
+	int r;
 
-	if (process_start_time(container->spawn.pid, &start) >= 0)
-		record_leader(&container->resources.record, container->spawn.pid, start);
+	r = process_start_time(container->spawn.pid, &start);
+	if (r < 0)
+		return fail(r, "cannot ask when the payload was started");
+	return record_leader(&container->resources.record, container->spawn.pid, start);
 }
 
 static int assemble(struct container *container)
@@ -367,8 +370,9 @@ static int settle(struct container *container)
 	bool show = container->spec->console != CONSOLE_PIPE;
 	int r;
 
-	note_leader(container);
-	r = cgroups_complete(&container->resources);
+	r = note_leader(container);
+	if (r >= 0)
+		r = cgroups_complete(&container->resources);
 	if (r >= 0)
 		r = resources_leave_network(&container->resources);
 	if (r < 0)

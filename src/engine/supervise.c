@@ -40,7 +40,7 @@ static void note_signal(int number)
 	arrived |= number == SIGWINCH ? ARRIVED_RESIZE : ARRIVED_STOP;
 }
 
-static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGWINCH };
+static const int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGWINCH };
 
 int supervise_take_signals(void)
 {

@@ -112,11 +112,26 @@ static int busy(const char *path, bool exclusive)
 	return -EBUSY;
 }
 
+int lock_paths(struct arena *arena, struct lock *lock, const char *path, int tree_fd, bool global)
+{
+	struct stat st;
+
+	if (fstat(tree_fd, &st) < 0)
+		return fail(-errno, "cannot look at '%s'", path);
+	lock->local_path = arena_format(arena, "%s/.#%s.lck", path_parent(arena, path),
+					path_name(path));
+	lock->global_path = NULL;
+	if (global)
+		lock->global_path = arena_format(arena, GLOBAL_DIRECTORY "/inode-%llu:%llu",
+						 (unsigned long long)st.st_dev,
+						 (unsigned long long)st.st_ino);
+	return 0;
+}
+
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global)
 {
 	struct lock lock = LOCK_EMPTY;
-	struct stat st;
 	int r;
 
 	lock.exclusive = exclusive;
@@ -126,18 +141,12 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
 		*ret = lock;
 		return 0;
 	}
-	if (fstat(tree_fd, &st) < 0)
-		return fail(-errno, "cannot look at '%s'", path);
-
-	lock.local_path = arena_format(arena, "%s/.#%s.lck", path_parent(arena, path),
-				       path_name(path));
+	r = lock_paths(arena, &lock, path, tree_fd, global);
+	if (r < 0)
+		return r;
 	r = lock_local(&lock, tree_fd);
-	if (r >= 0 && global) {
-		lock.global_path = arena_format(arena, GLOBAL_DIRECTORY "/inode-%llu:%llu",
-						(unsigned long long)st.st_dev,
-						(unsigned long long)st.st_ino);
+	if (r >= 0 && global)
 		r = lock_global(&lock);
-	}
 	if (r < 0) {
 		lock_release(&lock);
 		return r == -EBUSY ? busy(path, exclusive)

@@ -27,6 +27,9 @@ struct lock {
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global);
 
+/* Only where lock_take() would put them, for who notes that before they are made. */
+int lock_paths(struct arena *arena, struct lock *lock, const char *path, int tree_fd, bool global);
+
 /* Removes the files if nobody shares the lock. Accepts the empty lock. */
 void lock_release(struct lock *lock);
 

@@ -41,6 +41,7 @@ int record_try_lock(int fd)
 static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
 {
 	const char *path = arena_format(arena, "%s/machines", runtime);
+	struct stat st;
 	int fd, r;
 
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -52,6 +53,15 @@ static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
 	}
 	if (fd < 0)
 		return fail(-errno, "cannot open '%s'", path);
+	/* In /tmp anybody may have been here first. */
+	if (lstat(runtime, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    (st.st_mode & 022)) {
+		fd_close(&fd);
+		return fail_plain(-EPERM,
+				  "cannot use '%s': it belongs to somebody else, or others may "
+				  "write to it (set $XDG_RUNTIME_DIR to a directory of yours)",
+				  runtime);
+	}
 	*ret_fd = fd;
 	return 0;
 }

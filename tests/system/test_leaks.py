@@ -103,12 +103,11 @@ def test_cleanup_takes_away_everything(redd, fresh):
 
 def test_cleanup_leaves_the_living_alone(redd, fresh):
     tree = fresh()
-    process = redd.start("--pipe", "-x", "-D", tree, "sh", "-c", "echo ready; read x; echo alive")
-    process.stdin = None
+    process = redd.start("--pipe", "-x", "-D", tree, "sh", "-c", "echo ready; read x; echo alive", stdin=subprocess.PIPE)
     assert process.stdout.readline() == "ready\n"
     redd.run("--cleanup", "-D", tree).ok()
     assert process.poll() is None
-    process.communicate(timeout=10)
+    assert process.communicate("\n", timeout=10)[0] == "alive\n"
 
 
 def test_a_failing_start_leaves_nothing(redd, fresh):

@@ -143,3 +143,20 @@ def test_only_newuidmap_and_newgidmap_are_executed(mine, place):
         if "execve" in line and "ENOENT" not in line and '"' in line:
             programs.add(os.path.basename(line.split('"')[1]))
     assert programs <= {"setpriv", "systemd-nspawn", "newuidmap", "newgidmap", "true", ""}, programs
+
+
+def test_without_a_runtime_directory_of_the_session(mine):
+    environment = {name: value for name, value in mine.env.items() if name != "XDG_RUNTIME_DIR"}
+    place = "/tmp/redd-4242"
+    try:
+        done = subprocess.run(mine.argv("-q", "--pipe", "-D", mine.tree, "true"), env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done
+        assert os.stat(place).st_uid == 4242
+        # somebody else was there first
+        shutil.rmtree(place)
+        os.mkdir(place)
+        os.chmod(place, 0o777)
+        done = subprocess.run(mine.argv("-q", "--pipe", "-D", mine.tree, "true"), env=environment, capture_output=True, text=True)
+        assert done.returncode == 1 and "belongs to somebody else" in done.stderr, done
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
