@@ -12,8 +12,20 @@ from support import runner
 
 # --- S27, S28
 
-def test_s27_no_release_agent(attack, mode):
-    attack("cgroup-v1", options=mode).held()
+def test_s27_no_release_agent(attack):
+    attack("cgroup-v1").held()
+
+
+def test_s27_without_a_user_namespace_a_v1_hierarchy_is_the_hosts(attack):
+    """Not held, and SECURITY.md says so: root with CAP_SYS_ADMIN over the host may mount a v1 hierarchy, if the host has
+    one with controllers, and remount it with an agent of its own. Where there is none, it holds."""
+    with open("/proc/self/cgroup") as file:
+        has_v1 = any(line.split(":")[1] for line in file)
+    run = attack("cgroup-v1", options=["--private-users=no"])
+    if has_v1:
+        run.got_through("release-agent")
+    else:
+        run.held()
 
 
 def test_s27_control_outside_it_can_be_written(attack_probe):
