@@ -219,23 +219,38 @@ int resources_leave_network(struct resources *resources)
 	return 0;
 }
 
+/* 1: PATH is new, and noted before it is made; 0: it is of an earlier start. */
+static int note_temporary(struct resources *resources, char *path)
+{
+	int r;
+
+	resources->temporary_used++;
+	for (size_t i = 0; i < resources->temporary.count; i++)
+		if (strcmp(resources->temporary.items[i], path) == 0)
+			return 0;
+	r = record_note(&resources->record, RECORD_TEMPORARY, path);
+	if (r < 0)
+		return r;
+	text_list_add(resources->arena, &resources->temporary, path);
+	return 1;
+}
+
 /* /var/tmp, so that what a guest writes does not fill the host's memory. */
 int resources_make_temporary(void *context, char **ret_path)
 {
 	struct resources *resources = context;
 	char *outer = arena_format(resources->arena, "/var/tmp/redd-temp-%zu-%s",
-				   resources->temporary.count, resources->record.tag);
+				   resources->temporary_used, resources->record.tag);
 	char *path = arena_format(resources->arena, "%s/src", outer);
 	int r;
 
-	r = record_note(&resources->record, RECORD_TEMPORARY, outer);
+	r = note_temporary(resources, outer);
 	if (r < 0)
 		return r;
 	/* Others of the host have no business in what the guest's root makes there. */
-	if (mkdir(outer, 0700) < 0)
+	if (r > 0 && mkdir(outer, 0700) < 0)
 		return fail(-errno, "cannot make '%s'", outer);
-	text_list_add(resources->arena, &resources->temporary, outer);
-	if (mkdir(path, 0755) < 0)
+	if (r > 0 && mkdir(path, 0755) < 0)
 		return fail(-errno, "cannot make '%s'", path);
 	*ret_path = path;
 	return 0;
@@ -249,11 +264,13 @@ int resources_plan_temporary(void *context, const char *beside, char **ret_path)
 	int r;
 
 	path = arena_format(resources->arena, "%.*s/.#%.200s-%zu-%s", (int)(slash - beside), beside,
-			    slash + 1, resources->temporary.count, resources->record.tag);
-	r = record_note(&resources->record, RECORD_TEMPORARY, path);
+			    slash + 1, resources->temporary_used, resources->record.tag);
+	r = note_temporary(resources, path);
 	if (r < 0)
 		return r;
-	text_list_add(resources->arena, &resources->temporary, path);
+	r = r == 0 ? dir_remove_all(AT_FDCWD, path) : 0;
+	if (r < 0)
+		return fail(r, "cannot remove '%s' of the last start", path);
 	*ret_path = path;
 	return 0;
 }

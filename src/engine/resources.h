@@ -29,6 +29,7 @@ struct resources {
 		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;	    /* mount namespace to return to */
 	struct text_list temporary; /* directories to remove at the end */
+	size_t temporary_used;	    /* by this start: a further one has the same again */
 	const char *attach_point;   /* where the tree was attached; NULL: not yet */
 	bool outer;		    /* we live in an outer user namespace of our own */
 };
@@ -61,7 +62,8 @@ int resources_open_attach_point(struct resources *resources, const struct host *
 int resources_join_network(struct resources *resources);
 int resources_leave_network(struct resources *resources);
 
-/* A fresh directory for a bind or overlay without a source; for struct apply. */
+/* A directory for a bind or overlay without a source; for struct apply. It is fresh at the first
+ * start; after a reboot inside, what was written there is there again. */
 int resources_make_temporary(void *context, char **ret_path);
 
 int resources_plan_temporary(void *context, const char *beside, char **ret_path);

@@ -468,6 +468,7 @@ static void end_start(struct container *container)
 		process_wait(container->spawn.pidfd, &info, 0);
 	}
 	container->spawn.pid = 0;
+	container->resources.temporary_used = 0;
 	console_done(&container->console);
 	apply_done(&container->apply);
 	apply_init(&container->apply);

@@ -60,6 +60,28 @@ START_TEST(a_record_says_what_was_noted)
 }
 END_TEST
 
+START_TEST(a_machine_that_starts_again_has_one_leader)
+{
+	struct record record = RECORD_EMPTY;
+	struct record_content content;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), 0);
+	for (int i = 2; i < 2000; i++)
+		ck_assert_int_eq(record_leader(&record, i, (uint64_t)i * 1000), 0);
+	ck_assert_int_eq(record_note(&record, RECORD_TEMPORARY, "/var/tmp/x"), 0);
+	ck_assert_int_eq(record_leader(&record, INT32_MAX, UINT64_MAX), 0);
+	ck_assert_int_eq(parse(&content, content_of("/mnt/redd/machines/web")), 0);
+	ck_assert_uint_eq(content.count, 2);
+	ck_assert_int_eq(record_parse_process(&pid, &start, content.notes[0].value), 0);
+	ck_assert(pid == INT32_MAX && start == UINT64_MAX);
+	ck_assert_str_eq(content.notes[1].value, "/var/tmp/x");
+	record_remove(&record);
+}
+END_TEST
+
 START_TEST(a_name_runs_once)
 {
 	struct record first = RECORD_EMPTY, second = RECORD_EMPTY;
@@ -200,6 +222,7 @@ int main(void)
 	TCase *cases = tcase_create("record");
 
 	tcase_add_test(cases, a_record_says_what_was_noted);
+	tcase_add_test(cases, a_machine_that_starts_again_has_one_leader);
 	tcase_add_test(cases, a_name_runs_once);
 	tcase_add_test(cases, a_dead_record_of_the_name_is_replaced);
 	tcase_add_test(cases, names_that_lead_elsewhere_are_refused);

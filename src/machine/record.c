@@ -70,7 +70,7 @@ static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
  * reading would let anybody keep a machine from starting. */
 static int open_file(struct arena *arena, int dir_fd, const char *name)
 {
-	const int flags = O_CREAT | O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+	const int flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC;
 
 	for (int i = 0; i < TRIES_MAX; i++) {
 		autoclose int fd = -EBADF;
@@ -98,7 +98,7 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 				return fail_in(r,
 					       "cannot clean up after the last run of machine '%s'",
 					       name);
-			if (ftruncate(fd, 0) < 0)
+			if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 				return fail(-errno, "cannot empty the old record of '%s'", name);
 		}
 		return take_fd(&fd);
@@ -184,10 +184,21 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 
 int record_leader(struct record *record, pid_t pid, uint64_t start)
 {
-	char value[48];
+	char value[48], text[64];
+	int length, r;
 
-	snprintf(value, sizeof(value), "%d %llu", (int)pid, (unsigned long long)start);
-	return record_note(record, RECORD_LEADER, value);
+	snprintf(value, sizeof(value), "%010d %020llu", (int)pid, (unsigned long long)start);
+	length = line(text, sizeof(text), RECORD_LEADER, value);
+	if (record->leader_at == 0) {
+		r = record_note(record, RECORD_LEADER, value);
+		if (r >= 0)
+			record->leader_at = lseek(record->fd, 0, SEEK_CUR) - length;
+		return r;
+	}
+	/* In place: a guest may restart as often as it likes, and a record has a limit. */
+	if (pwrite(record->fd, text, (size_t)length, record->leader_at) != length)
+		return fail(-EIO, "cannot write the record of machine '%s'", record->name);
+	return 0;
 }
 
 void record_rest(struct record *record)

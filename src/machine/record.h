@@ -2,8 +2,9 @@
  *
  * One file per machine, /run/redd/machines/NAME (or below $XDG_RUNTIME_DIR),
  * held by an open-file-description lock for as long as its supervisor lives.
- * It only grows: a note is one appended line, so a crash leaves at worst a
- * last line without its newline, which readers drop. Before something that
+ * A note is one appended line, so a crash leaves at worst a last line without
+ * its newline, which readers drop; only the leader's line, always as long, is
+ * written over when the machine starts again. Before something that
  * outlives us is made, its intent is noted with the record's random tag; the
  * thing carries the tag; then its identity is noted. No fsync: /run does not
  * survive a boot, and neither does what is noted here. Speaking. Supervisor;
@@ -40,6 +41,7 @@ struct record {
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
 	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
+	off_t leader_at;	   /* where its line is; 0: not noted yet */
 	size_t pending;
 	char buffer[256]; /* of record_note_later() */
 };

@@ -118,6 +118,11 @@ def test_reboot_many_times_leaves_nothing(redd, tree):
     assert redd.run("-D", tree, "sh", "-c", script).code == 6
 
 
+def test_a_reboot_keeps_what_was_written_to_a_bind_without_a_source(redd, tree):
+    script = "echo x >> /mnt/x/n; echo y >> /mnt/y/n; ls -d /mnt/x/n; [ $(wc -l < /mnt/x/n) -lt 4 ] || exit $(cat /mnt/x/n /mnt/y/n | wc -l); exec /usr/bin/probe reboot restart"
+    assert redd.run("-D", tree, "--bind=:/mnt/x", "--overlay=/etc::/mnt/y", "sh", "-c", script).code == 8
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_kills_a_plain_command(redd, tree, number):
     process = redd.start("-D", tree, "--pipe", "sleep", "60")
