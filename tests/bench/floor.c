@@ -7,7 +7,6 @@
  * tree. tests/bench/test_floor.py compares the calls with Redd's, name by name. Static, as small as
  * a C program is: what Redd takes longer is what it adds.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
