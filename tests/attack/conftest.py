@@ -13,7 +13,7 @@ LONG = runner.LONG
 
 
 def compiled(name, *flags):
-    output = os.path.join("/tmp/redd-test-bin", name)
+    output = os.path.join("/tmp/redd-test-bin", "attack-" + name)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     if not os.path.exists(output):
         subprocess.run(["cc", "-O1", "-static", "-Wall", "-Wextra", "-Wno-unused-result", "-D_GNU_SOURCE", "-I", HERE, *flags, "-o", output,
