@@ -154,10 +154,18 @@ int apply_file(struct apply *apply, const struct step *step)
 static bool same_content(struct apply *apply, int parent, const char *name, const char *data,
 			 size_t size)
 {
-	char *now;
+	autoclose int path = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int fd = -EBADF;
+	struct stat info;
+	char link[32], *now;
 	size_t now_size;
 
-	if (file_read(apply->arena, &now, &now_size, parent, name, SMALL_FILE_LIMIT) < 0)
+	/* Looked at before it is opened: opening a device can do things already. */
+	if (path < 0 || fstat(path, &info) < 0 || !S_ISREG(info.st_mode))
+		return false;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || file_read_fd(apply->arena, &now, &now_size, fd, SMALL_FILE_LIMIT) < 0)
 		return false;
 	return now_size == size && memcmp(now, data, size) == 0;
 }

@@ -50,36 +50,76 @@ int apply_stage_layer(struct apply *apply, int tree_fd)
 	return mount_attach(tree_fd, apply->at_fd);
 }
 
-/* Upper and work directory must lie in one mount: their parent is the layer. */
+/* Upper and work directory must lie in one mount: their parent is the layer. All are named to the
+ * kernel by descriptor, since a comma or colon in a path would be taken for its own. */
 struct writable {
-	int parent;
-	const char *name, *work;
+	int parent, upper, work;
 };
 
-static int make_work(struct apply *apply, const char *path, bool in_tree, struct writable *writable)
+static int open_work(struct apply *apply, const char *path, bool in_tree, struct writable *writable)
 {
+	const char *name;
 	char *full;
 	int r;
 
 	/* In the tree the path is not one of the host, so nothing could be noted: the name says
 	 * whose it is. */
 	if (in_tree) {
-		writable->work = arena_format(apply->arena, ".#%.200s.redd-work", writable->name);
+		name = arena_format(apply->arena, ".#%.200s.redd-work", strrchr(path, '/') + 1);
 	} else {
 		r = apply->plan_temporary(apply->context, path, &full);
 		if (r < 0)
 			return r;
-		writable->work = strrchr(full, '/') + 1;
+		name = strrchr(full, '/') + 1;
 	}
-	if (mkdirat(writable->parent, writable->work, 0700) < 0 && (!in_tree || errno != EEXIST))
+	if (mkdirat(writable->parent, name, 0700) < 0 && (!in_tree || errno != EEXIST))
 		return fail(-errno, "cannot make a work directory beside '%s'", path);
-	return 0;
+	writable->work = openat(writable->parent, name,
+				O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return writable->work < 0 ? fail(-errno, "cannot open the work directory beside '%s'", path)
+				  : 0;
 }
 
-static int open_upper(struct apply *apply, const struct custom_mount *mount, struct writable *ret)
+static int open_upper(struct apply *apply, const char *path, bool in_tree, struct writable *ret)
+{
+	const char *slash = strrchr(path, '/');
+	autoclose int there = -EBADF;
+	int r;
+
+	if (!in_tree) {
+		r = dir_make_all(path, 0755);
+		if (r < 0)
+			return fail(r, "cannot make the upper layer '%s'", path);
+		there = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (there < 0)
+			return fail(-errno, "cannot open the upper layer '%s'", path);
+		if (mount_is_point(there) > 0)
+			return fail_plain(
+				-EBUSY,
+				"cannot use '%s' as the upper layer: something is mounted "
+				"there, and a work directory must lie beside it in the "
+				"same file system (name a directory inside of it)",
+				path);
+	}
+	ret->parent = open_layer(apply,
+				 slash == path
+					 ? "/"
+					 : arena_text_n(apply->arena, path, (size_t)(slash - path)),
+				 in_tree);
+	if (ret->parent < 0)
+		return ret->parent;
+	if (in_tree && mkdirat(ret->parent, slash + 1, 0755) < 0 && errno != EEXIST)
+		return fail(-errno, "cannot make '%s' in the tree", path);
+	ret->upper = openat(ret->parent, slash + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (ret->upper < 0)
+		return fail(-errno, "cannot open the upper layer '%s'", path);
+	return open_work(apply, path, in_tree, ret);
+}
+
+/* Read-only, the upper is one layer more, on top. */
+static int open_top(struct apply *apply, const struct custom_mount *mount, struct writable *ret)
 {
 	const char *path = mount->source;
-	const char *slash;
 	char *made;
 	int r;
 
@@ -89,20 +129,10 @@ static int open_upper(struct apply *apply, const struct custom_mount *mount, str
 			return r;
 		path = made;
 	}
-	if (!mount->source_in_tree)
-		dir_make_all(path, 0755);
-	slash = strrchr(path, '/');
-	ret->name = slash + 1;
-	ret->parent = open_layer(apply,
-				 slash == path
-					 ? "/"
-					 : arena_text_n(apply->arena, path, (size_t)(slash - path)),
-				 mount->source_in_tree);
-	if (ret->parent < 0)
-		return ret->parent;
-	if (mount->source_in_tree && mkdirat(ret->parent, ret->name, 0755) < 0 && errno != EEXIST)
-		return fail(-errno, "cannot make '%s' in the tree", path);
-	return mount->read_only ? 0 : make_work(apply, path, mount->source_in_tree, ret);
+	if (!mount->read_only)
+		return open_upper(apply, path, mount->source_in_tree, ret);
+	ret->upper = open_layer(apply, path, mount->source_in_tree);
+	return ret->upper < 0 ? ret->upper : 0;
 }
 
 static char *lower_option(struct apply *apply, const struct custom_mount *mount, int *fds,
@@ -127,7 +157,7 @@ static char *lower_option(struct apply *apply, const struct custom_mount *mount,
 int apply_overlay(struct apply *apply, const struct step *step)
 {
 	const struct custom_mount *mount = step->mount;
-	struct writable upper = { .parent = -EBADF };
+	struct writable top = { -EBADF, -EBADF, -EBADF };
 	autoclose int overlay = -EBADF;
 	char *lowers, *options;
 	int *fds, r;
@@ -142,17 +172,17 @@ int apply_overlay(struct apply *apply, const struct step *step)
 		r = fail_recorded()->code;
 		goto out;
 	}
-	r = open_upper(apply, mount, &upper);
+	r = open_top(apply, mount, &top);
 	if (r < 0)
 		goto out;
 	if (mount->read_only)
-		options = arena_format(apply->arena, "lowerdir=/proc/self/fd/%d/%s:%s",
-				       upper.parent, upper.name, lowers);
+		options = arena_format(apply->arena, "lowerdir=/proc/self/fd/%d:%s", top.upper,
+				       lowers);
 	else
 		options = arena_format(
 			apply->arena,
-			"lowerdir=%s,upperdir=/proc/self/fd/%d/%s,workdir=/proc/self/fd/%d/%s",
-			lowers, upper.parent, upper.name, upper.parent, upper.work);
+			"lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d", lowers,
+			top.upper, top.work);
 	overlay = mount_create("overlay", "overlay", options, step->attributes);
 	if (overlay < 0)
 		r = fail(overlay, "cannot make an overlay");
@@ -163,6 +193,8 @@ int apply_overlay(struct apply *apply, const struct step *step)
 out:
 	for (size_t i = 0; i < count; i++)
 		fd_close(&fds[i]);
-	fd_close(&upper.parent);
+	fd_close(&top.parent);
+	fd_close(&top.upper);
+	fd_close(&top.work);
 	return r;
 }

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/path.h"
 #include "engine/apply-step.h"
 #include "io/fd.h"
 #include "kernel/mount.h"
@@ -32,7 +33,7 @@ static const char *find_unmappable(struct apply *apply, const char *path)
 		const char *at = mounts.items[i].target;
 		autoclose int tree = -EBADF;
 
-		if (strncmp(at, path, strlen(path)) != 0)
+		if (!path_is_below(at, path))
 			continue;
 		tree = mount_clone(AT_FDCWD, at, false);
 		if (tree >= 0 && mount_map_ids(tree, apply->tree_map_fd, false) < 0)

@@ -21,8 +21,6 @@
 #include "kernel/terminal.h"
 #include "plan/plan.h"
 
-#define CREDENTIAL_LIMIT (1024 * 1024)
-
 int apply_console(struct apply *apply, const struct step *step)
 {
 	const char *name;
@@ -73,63 +71,6 @@ int apply_notify(struct apply *apply, const struct step *step)
 	return 0;
 }
 
-/* --load-credential=ID:PATH: a file, a socket that is read to its end, or a name that the
- * service manager passed us. */
-static int read_credential(struct apply *apply, const struct credential *credential, char **ret,
-			   size_t *ret_size)
-{
-	const char *path = credential->path;
-	autoclose int fd = -EBADF;
-	struct stat info;
-
-	if (strchr(path, '/') == NULL) {
-		const char *directory = getenv("CREDENTIALS_DIRECTORY");
-
-		if (directory == NULL)
-			return fail_input("cannot load credential '%s' from '%s': there is no "
-					  "$CREDENTIALS_DIRECTORY "
-					  "(name a file with a '/' in it)",
-					  credential->id, path);
-		path = arena_format(apply->arena, "%s/%s", directory, path);
-	}
-	if (stat(path, &info) < 0)
-		return fail(-errno, "cannot load credential '%s' from '%s'", credential->id, path);
-	if (S_ISSOCK(info.st_mode)) {
-		struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-		if (strlen(path) >= sizeof(address.sun_path))
-			return fail(-ENAMETOOLONG, "cannot load credential '%s' from '%s'",
-				    credential->id, path);
-		memcpy(address.sun_path, path, strlen(path) + 1);
-		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id,
-				    path);
-	} else {
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd < 0)
-			return fail(-errno, "cannot load credential '%s' from '%s'", credential->id,
-				    path);
-	}
-	*ret = arena_take(apply->arena, CREDENTIAL_LIMIT + 1);
-	*ret_size = 0;
-	for (;;) {
-		ssize_t n = read(fd, *ret + *ret_size, CREDENTIAL_LIMIT + 1 - *ret_size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(-errno, "cannot read credential '%s' from '%s'", credential->id,
-				    path);
-		if (n == 0)
-			return 0;
-		*ret_size += (size_t)n;
-		if (*ret_size > CREDENTIAL_LIMIT)
-			return fail(-EFBIG, "cannot load credential '%s' from '%s'", credential->id,
-				    path);
-	}
-}
-
 static int write_credential(int directory, const char *id, const void *data, size_t size,
 			    mode_t mode)
 {
@@ -156,18 +97,8 @@ int apply_credentials(struct apply *apply, const struct step *step)
 		return tree;
 	for (size_t i = 0; i < apply->spec->credentials.count; i++) {
 		const struct credential *credential = &apply->spec->credentials.items[i];
-		const void *data = credential->data;
-		size_t size = credential->size;
-
-		if (credential->path != NULL) {
-			char *loaded;
-
-			r = read_credential(apply, credential, &loaded, &size);
-			if (r < 0)
-				return r;
-			data = loaded;
-		}
-		r = write_credential(tree, credential->id, data, size, file_mode);
+		r = write_credential(tree, credential->id, credential->data, credential->size,
+				     file_mode);
 		if (r < 0)
 			return r;
 	}

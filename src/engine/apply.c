@@ -203,7 +203,7 @@ static int act_as(uint32_t id)
 
 int apply_host(struct apply *apply)
 {
-	int r = 0;
+	int r = 0, back;
 
 	umask(0);
 	if (apply->base != 0) {
@@ -220,11 +220,10 @@ int apply_host(struct apply *apply)
 			r = fail_plain(r, "cannot do step '%s': nobody knows how",
 				       plan_describe(apply->arena, step));
 	}
-	if (apply->base != 0 && r >= 0) {
-		r = act_as(0);
-		if (r < 0)
-			return fail(r, "cannot act as root on files again");
-	}
+	/* After a failure too: what follows removes things of the host. */
+	back = apply->base != 0 ? act_as(0) : 0;
+	if (back < 0 && r >= 0)
+		r = fail(back, "cannot act as root on files again");
 	umask(0022);
 	apply_forget_parent(apply);
 	return r;

@@ -326,6 +326,7 @@ static int become_stub(struct payload *payload)
 	const char *full = variable(payload->environment, "container_uuid");
 	size_t at = strlen(uuid);
 	sigset_t all;
+	int r;
 
 	for (; full != NULL && *full != '\0' && at + 1 < sizeof(uuid); full++)
 		if (*full != '-')
@@ -334,6 +335,12 @@ static int become_stub(struct payload *payload)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	signal(SIGHUP, SIG_DFL);
+	/* The payload's own request, later, is about us; this one is about the supervisor. */
+	r = die_with_supervisor(payload);
+	if (r < 0)
+		return r;
+	if (!payload->keep_when_orphaned && channel_is_dead(payload->channel))
+		_exit(1);
 	fexecve(payload->stub_fd, words, environment);
 	return fail(-errno, "cannot run the stub");
 }
@@ -426,7 +433,7 @@ static int become_root(struct payload *payload)
 	if (r < 0)
 		return fail(r, "cannot hear from the supervisor");
 	umask(0022);
-	return rung == RUNG_NONE ? 0 : privilege_become_root(rung == RUNG_SINGLE);
+	return privilege_become_root(rung == RUNG_SINGLE);
 }
 
 static int receive_tree(struct payload *payload)

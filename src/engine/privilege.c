@@ -195,6 +195,7 @@ static int capabilities(const struct privilege *privilege, const struct step *st
 	if (r < 0)
 		return r;
 	keep &= has;
+	ambient &= keep;
 	/* A change of user emptied the effective set, which dropping needs. */
 	r = root ? 0 : capability_set(has, has, 0);
 	if (r < 0)
@@ -202,12 +203,11 @@ static int capabilities(const struct privilege *privilege, const struct step *st
 	r = capability_drop_bounding(keep);
 	if (r < 0)
 		return fail(r, "cannot drop capabilities from the bounding set");
-	r = root ? capability_set(keep, keep, ambient & keep)
-		 : capability_set(ambient, ambient, ambient);
+	r = root ? capability_set(keep, keep, ambient) : capability_set(ambient, ambient, ambient);
 	if (r < 0)
 		return fail(r, "cannot set capabilities");
 	if (ambient != 0) {
-		r = capability_set_ambient(ambient & keep);
+		r = capability_set_ambient(ambient);
 		if (r < 0)
 			return fail(r, "cannot set ambient capabilities");
 	}

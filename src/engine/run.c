@@ -17,6 +17,7 @@
 #include "engine/guest-users-bind.h"
 #include "engine/cgroups.h"
 #include "engine/channel.h"
+#include "engine/credentials.h"
 #include "engine/devices.h"
 #include "engine/environ.h"
 #include "engine/guest-users.h"
@@ -159,6 +160,11 @@ static int prepare(struct container *container, bool dry)
 	if (r < 0)
 		return r;
 	if (!dry) {
+		r = credentials_load(container->arena, spec,
+				     host_environment(container->request->environment,
+						      "CREDENTIALS_DIRECTORY"));
+		if (r < 0)
+			return r;
 		r = resources_enter_outer(&container->resources, spec, &container->host);
 		if (r < 0)
 			return r;
