@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -196,46 +195,6 @@ int ids_outer_nested(struct arena *arena, struct ids *ids, const struct spec *sp
 	ids->range = MIN(length(ids->uids, ids->uid_count), length(ids->gids, ids->gid_count));
 	ids->rung = ids->range > 1 ? RUNG_SHIFTED : RUNG_SINGLE;
 	return 1;
-}
-
-/* File systems whose owners no kernel maps, by statfs(2) magic (linux/magic.h). */
-static const char *why_not(const char *place)
-{
-	struct statfs info;
-
-	if (statfs(place, &info) < 0)
-		return "its file system";
-	switch ((unsigned long)info.f_type) {
-	case 0x6969: return "NFS";
-	case 0x01021997: return "9p";
-	case 0xFF534D42: return "CIFS";
-	case 0xFE534D42: return "SMB";
-	case 0x65735546: return "FUSE";
-	case 0x794C7630: return "an overlay";
-	case 0x2FC12FC1: return "ZFS";
-	case 0x01021994: return "tmpfs of this kernel (Linux 6.3 can)";
-	}
-	return "its file system";
-}
-
-int ids_explain_map(int code, const char *place)
-{
-	if (code == -EPERM)
-		fail_plain(code,
-			   "cannot map the owners of '%s': its file system belongs to an outer "
-			   "user namespace",
-			   place);
-	else if (code == -ENOSYS)
-		fail_plain(code,
-			   "cannot map the owners of '%s': the kernel cannot (Linux 5.12 can), "
-			   "or its calls are forbidden here",
-			   place);
-	else
-		fail_plain(code, "cannot map the owners of '%s': %s cannot do it", place,
-			   why_not(place));
-	fail_hint("try --private-users-ownership=chown, which changes the owners on disk, or "
-		  "--private-users=no");
-	return code;
 }
 
 int ids_outer_confined(struct arena *arena, struct ids *ids, const struct spec *spec)

@@ -272,14 +272,6 @@ START_TEST(a_map_becomes_identity)
 }
 END_TEST
 
-START_TEST(a_mount_that_cannot_be_mapped_is_explained)
-{
-	ck_assert_int_eq(ids_explain_map(-EINVAL, "/proc"), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "'/proc'"));
-	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "--private-users=no"));
-}
-END_TEST
-
 int main(void)
 {
 	TCase *cases = tcase_create("ids");
@@ -298,6 +290,5 @@ int main(void)
 	tcase_add_test(cases, a_user_has_subordinate_ids_or_one);
 	tcase_add_test(cases, inside_a_container_its_ids_are_kept);
 	tcase_add_test(cases, a_map_becomes_identity);
-	tcase_add_test(cases, a_mount_that_cannot_be_mapped_is_explained);
 	return fixture_run(cases, "engine/ids");
 }

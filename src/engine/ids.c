@@ -18,14 +18,12 @@
 #include "image/lock.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "kernel/namespace.h"
 #include "machine/record.h"
 
 #define RANGE UINT32_C(65536)
 #define TRIES 100
 #define LOCK_DIRECTORY "/run/systemd/nspawn-uid"
-
-/* The inode of the first user namespace is a constant of the kernel (PROC_USER_INIT_INO). */
-#define INITIAL_USER_NAMESPACE UINT64_C(0xEFFFFFFD)
 
 struct pick {
 	struct arena *arena;
@@ -209,14 +207,6 @@ static int take_as_told(struct ids *ids, const struct spec *spec, int root_fd)
 	return decide_ownership(ids, mode, of_tree);
 }
 
-static bool in_initial_namespace(void)
-{
-	struct stat st;
-
-	/* Without /proc there is nothing to tell; such a host is not a container. */
-	return stat("/proc/self/ns/user", &st) < 0 || st.st_ino == INITIAL_USER_NAMESPACE;
-}
-
 static void describe(struct arena *arena, struct ids *ids)
 {
 	static const char *const names[] = {
@@ -250,7 +240,7 @@ int ids_take(struct arena *arena, struct ids *ret, const struct spec *spec, cons
 		ids.text = "the host's ids";
 		*ret = ids;
 		return 0;
-	} else if (!in_initial_namespace()) {
+	} else if (!namespace_is_initial_user()) {
 		r = ids_outer_nested(arena, &ids, spec);
 		if (r == 0) /* the user's own words: as on the host */
 			r = take_as_told(&ids, spec, root_fd);

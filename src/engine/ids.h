@@ -56,7 +56,3 @@ void ids_entered(struct ids *ids);
 
 /* "0 524288 65536\n": the content of uid_map or gid_map. */
 char *ids_map_text(struct arena *arena, const struct ids_extent *extents, size_t count);
-
-/* The sentence for a mount whose owners the kernel will not map: names the place (a path of the
- * host) and the remedies. Returns CODE. */
-int ids_explain_map(int code, const char *place);
