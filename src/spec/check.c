@@ -235,6 +235,8 @@ static bool is_asked(struct arena *arena, const struct setting *row, const struc
 {
 	if (text_equal(row->option, "register"))
 		return spec->registration == REGISTER_YES;
+	if (text_equal(row->option, "background"))
+		return !text_empty(spec->background); /* "": no tint, which is what there is */
 	/* Where no scope is made, what it would have been is without meaning. */
 	if (spec->keep_unit &&
 	    (text_equal(row->option, "slice") || text_equal(row->option, "property"))) {
