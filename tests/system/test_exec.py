@@ -3,6 +3,7 @@ import ctypes
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -572,3 +573,30 @@ def test_a_session_keyring_of_its_own(tell):
         assert values(tell("keyring", env={"SYSTEMD_SECCOMP": "0"}), "canary")[0].startswith("-1")
     finally:
         libc.syscall(250, 3, serial, 0, 0, 0)
+
+
+def test_the_stub_dies_with_its_supervisor(redd, tree):
+    """Nothing but the parent-death signal can end it: no terminal that hangs up, and the payload ignores SIGHUP."""
+    process = redd.start("-a", "--pipe", "-D", tree, "sh", "-c", "trap '' HUP; echo ready; sleep 301; sleep 302")
+    assert process.stdout.readline() == "ready\n", process.communicate()
+    with open("/proc/%d/task/%d/children" % (process.pid, process.pid)) as file:
+        stub = int(file.read().split()[0])
+    stub_fd = os.pidfd_open(stub)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert select.select([stub_fd], [], [], 10)[0], "the stub lives on"
+    os.close(stub_fd)
+    redd.run("-q", "--pipe", "-D", tree, "true").ok()
+
+
+def test_without_a_user_namespace_the_callers_groups_stay_outside(redd, tree):
+    done = redd.with_prefix("setpriv", "--regid=7", "--groups=1234,27").run("-q", "--pipe", "--private-users=no", "-D", tree, "id").ok()
+    assert "1234" not in done.out and "gid=0" in done.out, done
+
+
+def test_a_loaded_credential_is_waited_for_and_survives_a_reboot(redd, tree):
+    script = ("exec 9< <(sleep 0.3; echo secret); exec \"$@\"")
+    done = subprocess.run(["bash", "-c", script, "bash", redd.path, "-q", "--pipe", "-D", tree, "--load-credential=x:/dev/fd/9", "sh", "-c",
+                           "cat /run/host/credentials/x; test -e /again && exit 4; touch /again; reboot -f"], capture_output=True, text=True)
+    os.unlink(tree + "/again")
+    assert done.returncode == 4 and done.stdout == "secret\nsecret\n", done

@@ -473,3 +473,36 @@ def test_link_journal_guest_and_host(redd, fresh):
         subprocess.run(["rm", "-rf", link])
         for path in made:
             os.rmdir(path)
+
+
+def test_overlay_paths_may_hold_commas(redd, tree, layers):
+    odd = layers + "/a,b"
+    os.mkdir(odd)
+    sh(redd, tree, "cat /mnt/ov/which; echo new > /mnt/ov/made", "--overlay=%s/low:%s:/mnt/ov" % (layers, odd), "--private-users=no")
+    assert os.path.exists(odd + "/made")
+
+
+def test_an_upper_layer_that_is_a_mount_point_is_refused(redd, tree, layers):
+    upper = layers + "/mounted"
+    os.mkdir(upper)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", upper], check=True)
+    try:
+        done = redd.run("-D", tree, "--overlay=%s/low:%s:/mnt/ov" % (layers, upper), "true")
+        assert done.code == 1 and "mounted there" in done.err, done
+    finally:
+        subprocess.run(["umount", upper], check=True)
+
+
+def test_overlay_ro_makes_nothing_on_the_host(redd, tree, layers):
+    missing = layers + "/missing"
+    assert redd.run("-D", tree, "--overlay-ro=%s/low:%s:/mnt/ov" % (layers, missing), "true").code == 1
+    assert not os.path.exists(missing)
+
+
+def test_a_device_is_not_opened_to_be_compared(redd, fresh, place):
+    tree = fresh()
+    os.symlink("/dev/loop-control", tree + "/etc/localtime")
+    log = place + "/log"
+    redd.with_prefix("strace", "-f", "-qq", "-y", "-e", "trace=open,openat,openat2", "-o", log).run("-q", "--pipe", "-D", tree, "--timezone=copy", "true")
+    with open(log) as file:
+        assert "loop-control" not in file.read()
