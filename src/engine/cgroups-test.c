@@ -275,13 +275,12 @@ START_TEST(a_leftover_is_replaced_when_it_is_empty)
 	ck_assert(!exists("/redd/web/payload/deep"));
 	cgroups_release(&resources);
 
-	/* Somebody's who lives is left alone, and we go on without one. */
+	/* Somebody's who lives is left alone, and said: without one nothing would hold ours. */
 	ck_assert_int_eq(mkdir("/sys/fs/cgroup/redd/web", 0755), 0);
 	left = open("/sys/fs/cgroup/redd/web", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	pid = sleeper(left);
-	ck_assert_int_eq(cgroups_take(&resources, &spec, 0, false), 0);
-	ck_assert_int_eq(resources.taken.cgroup, CGROUP_NONE);
-	ck_assert_ptr_null(resources.taken.cgroup_path);
+	ck_assert_int_eq(cgroups_take(&resources, &spec, 0, false), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "/redd/web'"));
 	cgroups_release(&resources);
 	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
 	kill(pid, SIGKILL);

@@ -91,12 +91,13 @@ static int open_parent(int root, const struct place *place)
 /* A leftover of the same name is empty: its machine was reaped, or its record would be held. */
 static int make_own(int parent, const char *name)
 {
-	int fd = cgroup_make(parent, name, true);
+	int fd = cgroup_make(parent, name, true), r;
 
 	if (fd != -EEXIST)
 		return fd;
-	if (cgroup_remove(parent, name, 0) < 0)
-		return -EBUSY;
+	r = cgroup_remove(parent, name, 0);
+	if (r < 0)
+		return r;
 	return cgroup_make(parent, name, true);
 }
 
@@ -157,6 +158,18 @@ static int make(struct resources *resources, int root, const struct place *place
 	return resources->cgroup_fd < 0 ? resources->cgroup_fd : 0;
 }
 
+/* Not a host without cgroups: to go on without one would only hide whose processes those are. */
+static int refuse_populated(struct resources *resources)
+{
+	const char *path = resources->taken.cgroup_path;
+	int length = (int)(strlen(path) - strlen("/payload"));
+
+	return fail_plain(-EBUSY,
+			  "cannot make the cgroup '%s%.*s': it exists and there are processes in "
+			  "it (end them, or choose another name with --machine=)",
+			  resources->cgroup_mount, length, path);
+}
+
 int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry)
 {
 	autoclose int root = -EBADF;
@@ -176,6 +189,8 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 	}
 	if (r >= 0)
 		return 0;
+	if (r == -EBUSY && resources->taken.cgroup == CGROUP_OWN)
+		return refuse_populated(resources);
 
 	resources->taken.cgroup = CGROUP_NONE;
 	resources->taken.cgroup_path = NULL;

@@ -2,7 +2,8 @@
  *
  * Without systemd: redd/NAME/payload at the top of the v2 hierarchy. On a
  * systemd host: below the caller's own unit. With --keep-unit: that unit itself,
- * as PAYLOAD beside SUPERVISOR. Without permission, or without v2: none.
+ * as PAYLOAD beside SUPERVISOR. Without permission, or without v2: none. One that
+ * is there already with processes in it is an error.
  * Runs in: supervisor. Speaking.
  */
 #pragma once

@@ -208,6 +208,31 @@ START_TEST(with_nesting_nothing_covers_proc)
 }
 END_TEST
 
+START_TEST(without_a_device_filter_nodes_are_made_by_who_asked_only)
+{
+	const uint64_t mknod = UINT64_C(1) << 27;
+	struct sample sample;
+
+	for (int variant = 0; variant < 4; variant++) {
+		bool unfiltered = variant & 1, asked = variant & 2;
+		int at;
+
+		sample_init(&sample);
+		sample.spec.userns = USERNS_NO;
+		sample.taken.userns = RUNG_NONE;
+		if (unfiltered)
+			sample.taken.cgroup = CGROUP_NONE;
+		if (asked)
+			sample.spec.capability_plus = mknod;
+		ck_assert_int_eq(sample_build(&sample), 0);
+		at = find(&sample.plan, STEP_CAPABILITIES, NULL);
+		ck_assert_int_ge(at, 0);
+		ck_assert_int_eq(!!(sample.plan.steps[at].number & mknod), !unfiltered || asked);
+		sample_done(&sample);
+	}
+}
+END_TEST
+
 static void check_devices(struct sample *sample)
 {
 	for (size_t i = 0; i < sample->plan.count; i++) {
@@ -302,6 +327,7 @@ int main(void)
 			what_needs_the_hosts_proc_in_sight_comes_before_leaving,
 			with_nesting_nothing_covers_proc,
 			a_user_namespace_gets_no_device_of_the_image, a_plain_start_stays_small,
+			without_a_device_filter_nodes_are_made_by_who_asked_only,
 			namespaces_follow_the_spec, masked_proc_is_refused_with_the_way_out,
 			building_twice_gives_the_same);
 }

@@ -1,5 +1,6 @@
 #include "plan/devices.h"
 
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -119,12 +120,26 @@ static const char *bound_rules(struct planner *p, const char *rules)
 	return rules;
 }
 
+static bool is_unfiltered(const struct planner *p)
+{
+	return !p->userns && p->taken->cgroup == CGROUP_NONE;
+}
+
+uint64_t devices_safe_capabilities(const struct planner *p, uint64_t kept)
+{
+	const uint64_t mknod = UINT64_C(1) << CAP_MKNOD;
+
+	if (!is_unfiltered(p))
+		return kept;
+	return kept & ~(mknod & ~(p->spec->capability_plus | p->spec->capability_ambient));
+}
+
 void devices_filter(struct planner *p)
 {
 	const struct host_device *devices = p->host->devices;
 	const char *rules = "";
 
-	if (p->userns || p->taken->cgroup == CGROUP_NONE)
+	if (p->userns || is_unfiltered(p))
 		return;
 
 	for (size_t i = 0; i < ARRAY_SIZE(p->host->devices); i++)

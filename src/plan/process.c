@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "plan/devices.h"
 #include "plan/step.h"
 
 struct limit_row {
@@ -168,7 +169,7 @@ static void add_privileges(struct planner *p)
 
 	p->reason = step_said(p, GROUP_CAPABILITY, "--capability=, --drop-capability=");
 	step = step_add(p, STEP_CAPABILITIES, NULL);
-	step->number = spec_capabilities(p->spec);
+	step->number = devices_safe_capabilities(p, spec_capabilities(p->spec));
 	step->soft = p->spec->capability_ambient;
 
 	if (p->spec->no_new_privileges == TRISTATE_YES) {
