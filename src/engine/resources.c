@@ -19,6 +19,7 @@
 #include "engine/root.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "kernel/namespace.h"
 #include "kernel/probe.h"
 #include "spec/spec.h"
 
@@ -47,7 +48,7 @@ int resources_open_record(struct resources *resources, struct spec *spec, const 
 
 	r = record_create(resources->arena, &resources->record, host->runtime_directory,
 			  spec->machine);
-	if (r != -EBUSY || spec->registration == REGISTER_YES)
+	if (r != -EBUSY || spec->machine_given || spec->registration == REGISTER_YES)
 		return r;
 
 	/* Two that share a read-only tree have one name by default; only the record must be unique.
@@ -108,6 +109,20 @@ int resources_new_boot_id(struct resources *resources)
 	return 0;
 }
 
+/* In a user namespace of ours, or of whoever started us, no device of the host can be opened by
+ * making a node for it. */
+static void warn_unfiltered(const struct resources *resources, const struct host *host)
+{
+	const struct taken *taken = &resources->taken;
+
+	if (taken->userns != RUNG_NONE || taken->cgroup != CGROUP_NONE || host->uid != 0 ||
+	    resources->outer || !namespace_is_initial_user())
+		return;
+	log_warning("cannot restrict which devices the container may open: no cgroup v2 can be "
+		    "used here, going on without (--private-users=no makes its root one of the "
+		    "host, see SECURITY.md)");
+}
+
 int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,
 		   const struct root *root, bool dry)
 {
@@ -121,8 +136,11 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 	}
 	fill_taken(resources, spec);
 	r = cgroups_take(resources, spec, host->uid, dry);
-	if (r < 0 || dry)
+	if (r < 0)
 		return r;
+	warn_unfiltered(resources, host);
+	if (dry)
+		return 0;
 	return open_network(resources, spec);
 }
 

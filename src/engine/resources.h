@@ -36,7 +36,7 @@ struct resources {
 
 void resources_init(struct resources *resources, struct arena *arena);
 
-/* The machine's record; the name may get a suffix when a running machine has it. */
+/* The machine's record; a derived name gets a suffix when a running machine has it. */
 int resources_open_record(struct resources *resources, struct spec *spec, const struct host *host);
 
 /* Without root: the ids, and the user namespace in which all that follows is done. Called first; as

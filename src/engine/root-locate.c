@@ -155,6 +155,7 @@ int root_locate(struct arena *arena, struct root_place *ret, struct spec *spec,
 	const char *named;
 	int r = 0;
 
+	spec->machine_given = spec->machine != NULL;
 	if (spec->template)
 		r = locate_template(arena, spec, facts);
 	else if (!spec->directory && spec->machine)

@@ -217,6 +217,35 @@ START_TEST(only_a_process_that_may_be_killed_is_a_leader)
 }
 END_TEST
 
+START_TEST(who_only_holds_the_lock_is_not_running)
+{
+	struct record record = RECORD_EMPTY;
+	int fd;
+
+	fixture_enter(0);
+	ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), 0);
+	ck_assert_int_eq(record_create(&arena, &(struct record)RECORD_EMPTY, "/mnt/redd", "web"),
+			 -EBUSY);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "is running"));
+	record_remove(&record);
+
+	/* As one that reaps it does: first it is empty, then it is of a supervisor that died. */
+	fixture_write("/mnt/redd/machines/web", "");
+	fd = open("/mnt/redd/machines/web", O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(record_try_lock(fd), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), -EBUSY);
+		ck_assert_ptr_null(strstr(fail_recorded()->text, "is running"));
+		ck_assert_int_gt(dprintf(fd, "redd-record=1\ntag=0123456789abcdef\n"
+					     "supervisor=2147483646\n"),
+				 0);
+	}
+	close(fd);
+	ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), 0);
+	record_remove(&record);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("record");
@@ -230,5 +259,6 @@ int main(void)
 	tcase_add_test(cases, a_torn_last_line_is_dropped);
 	tcase_add_test(cases, a_hostile_record_is_none);
 	tcase_add_test(cases, only_a_process_that_may_be_killed_is_a_leader);
+	tcase_add_test(cases, who_only_holds_the_lock_is_not_running);
 	return fixture_run(cases, "machine/record");
 }

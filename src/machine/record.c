@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -19,7 +21,7 @@
 #include "machine/reap.h"
 
 #define MAGIC "redd-record=1"
-#define TRIES_MAX 16
+#define TRIES_MAX 4096
 
 static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_DIRECTORY] = "directory", [RECORD_LEADER] = "leader",
@@ -66,6 +68,32 @@ static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
 	return 0;
 }
 
+/* The lock is also held for a moment by who reaps the record, and by who has just made it: only one
+ * that names a living supervisor is a running machine's. */
+static bool is_running(int fd)
+{
+	struct record_content content = { 0 };
+	struct arena scratch = { 0 };
+	char text[160];
+	ssize_t size = pread(fd, text, sizeof(text), 0);
+	bool running;
+
+	/* The first lines are written at once, and a torn last one is dropped. */
+	running = size > 0 && record_parse(&scratch, &content, text, (size_t)size) >= 0 &&
+		  content.supervisor > 0 &&
+		  (kill(content.supervisor, 0) == 0 || errno == EPERM);
+	arena_done(&scratch);
+	return running;
+}
+
+static int fail_running(const char *name)
+{
+	return fail_plain(-EBUSY,
+			  "cannot start machine '%s': one of this name is running (choose another "
+			  "with --machine=)",
+			  name);
+}
+
 /* The locked and empty file NAME. Not readable by others: a lock that anybody could take for
  * reading would let anybody keep a machine from starting. */
 static int open_file(struct arena *arena, int dir_fd, const char *name)
@@ -81,11 +109,12 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		if (fd < 0)
 			return fail(-errno, "cannot make the record of machine '%s'", name);
 		r = record_try_lock(fd);
-		if (r == -EBUSY)
-			return fail_plain(r,
-					  "cannot start machine '%s': one of this name is running "
-					  "(choose another with --machine=)",
-					  name);
+		if (r == -EBUSY && is_running(fd))
+			return fail_running(name);
+		if (r == -EBUSY) {
+			sched_yield();
+			continue;
+		}
 		if (r < 0)
 			return fail(r, "cannot lock the record of machine '%s'", name);
 		if (fstat(fd, &st) < 0)
@@ -103,7 +132,8 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		}
 		return take_fd(&fd);
 	}
-	return fail_plain(-EBUSY, "cannot start machine '%s': others of this name keep starting",
+	return fail_plain(-EBUSY, "cannot start machine '%s': others of this name start or are cleaned up "
+			  "(try again)",
 			  name);
 }
 

@@ -186,6 +186,7 @@ struct spec {
 	int kill_signal; /* 0: default of the start mode */
 	int notify_ready, suppress_sync;
 	const char *machine, *hostname;
+	bool machine_given; /* by root_locate(): not derived from the tree */
 	bool has_machine_id;
 	uint8_t machine_id[16];
 	const char *slice;
@@ -242,7 +243,7 @@ struct spec {
 	struct text_list bind_users, bind_user_groups;
 	const char *bind_user_shell; /* "no", "yes" (copy the host's), a path, or NULL */
 	enum console_mode console;
-	const char *background; /* SGR; "" no tint; NULL default */
+	const char *background; /* SGR; "", NULL: no tint */
 	struct credential_list {
 		struct credential *items;
 		size_t count;
