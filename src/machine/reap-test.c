@@ -122,6 +122,7 @@ START_TEST(only_what_carries_the_tag_is_removed)
 	ck_assert_int_lt(reap_one(RUNTIME, "web"), 0);
 	ck_assert(exists("/mnt/precious"));
 	ck_assert(exists(RUNTIME "/machines/web")); /* somebody should look at it */
+	ck_assert_int_lt(reap_all(RUNTIME), 0);
 }
 END_TEST
 

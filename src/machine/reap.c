@@ -292,35 +292,49 @@ int reap_one(const char *runtime, const char *name)
 
 struct look {
 	size_t left;
-	int reaped;
+	int reaped, first_failure;
 };
 
 static int visit(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	struct look *look = context;
 
+	int r;
+
 	(void)type;
 	if (look->left-- == 0)
 		return 1;
-	if (name_is_machine(name) && reap_at(dir_fd, name) > 0)
+	r = name_is_machine(name) ? reap_at(dir_fd, name) : 0;
+	if (r > 0)
 		look->reaped++;
+	else if (r < 0 && r != -EBUSY && look->first_failure == 0)
+		look->first_failure = r;
 	return 0;
 }
 
-int reap_some(const char *runtime, size_t limit)
+static int look_at(const char *runtime, struct look *look)
 {
 	autoclose int dir = -EBADF;
-	struct look look = { .left = limit };
 	int r;
 
 	dir = open_records(runtime);
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
-	r = dir_walk(dir, visit, &look);
-	return r < 0 ? r : look.reaped;
+	r = dir_walk(dir, visit, look);
+	return r < 0 ? r : look->reaped;
+}
+
+int reap_some(const char *runtime, size_t limit)
+{
+	struct look look = { .left = limit };
+
+	return look_at(runtime, &look);
 }
 
 int reap_all(const char *runtime)
 {
-	return reap_some(runtime, SIZE_MAX);
+	struct look look = { .left = SIZE_MAX };
+	int r = look_at(runtime, &look);
+
+	return r >= 0 && look.first_failure < 0 ? look.first_failure : r;
 }

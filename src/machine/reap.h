@@ -14,7 +14,8 @@ struct arena;
 /* Look at up to LIMIT records below RUNTIME; the number of machines that were reaped. */
 int reap_some(const char *runtime, size_t limit);
 
-/* All of them (--cleanup without a name). */
+/* All of them (--cleanup without a name); one that cannot be cleaned up does not keep the others
+ * from it, but the first such failure is returned. */
 int reap_all(const char *runtime);
 
 /* One: 1 reaped, 0 nothing there, -EBUSY: it is running. Quiet. */

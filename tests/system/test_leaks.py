@@ -96,7 +96,7 @@ def test_cleanup_takes_away_everything(redd, fresh):
         assert process.stdout.readline() == "ready\n"
         process.kill()
         process.communicate()
-    redd.run("--cleanup", "-D", tree).ok()
+    redd.run("--cleanup").ok()
     left = leaks.settled(before, directories=[os.path.dirname(tree)])
     assert not left, left
 
@@ -105,9 +105,50 @@ def test_cleanup_leaves_the_living_alone(redd, fresh):
     tree = fresh()
     process = redd.start("--pipe", "-x", "-D", tree, "sh", "-c", "echo ready; read x; echo alive", stdin=subprocess.PIPE)
     assert process.stdout.readline() == "ready\n"
+    redd.run("--cleanup").ok()
     redd.run("--cleanup", "-D", tree).ok()
     assert process.poll() is None
     assert process.communicate("\n", timeout=10)[0] == "alive\n"
+
+
+def test_cleanup_of_one_machine_leaves_the_others(redd, fresh):
+    trees = {name: fresh() for name in ("one", "two")}
+    processes = [redd.start("--pipe", "-M", name, "-D", tree, "sh", "-c", "echo ready; sleep 65") for name, tree in trees.items()]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.kill()
+        process.communicate()
+    redd.run("--cleanup", "-M", "one").ok()
+    assert os.listdir("/run/redd/machines") == ["two"]
+    redd.run("--cleanup", "-D", trees["one"]).ok()
+    assert os.listdir("/run/redd/machines") == ["two"]
+    redd.run("--cleanup").ok()
+    assert os.listdir("/run/redd/machines") == []
+
+
+def test_cleanup_of_the_directory_of_a_machine(redd, fresh):
+    tree = fresh()
+    process = redd.start("--pipe", "-D", tree, "sh", "-c", "echo ready; sleep 65")
+    assert process.stdout.readline() == "ready\n"
+    redd.run("--cleanup", "-D", tree).failed("is running")
+    process.kill()
+    process.communicate()
+    redd.run("--cleanup", "-D", tree).ok()
+    assert os.listdir("/run/redd/machines") == []
+
+
+def test_cleanup_says_what_it_cannot_do(redd, tree):
+    redd.run("--cleanup", "-x", "-D", tree).failed("--ephemeral")
+    record = "/run/redd/machines/broken"
+    redd.run("-q", "-D", tree, "true").ok()
+    with open(record, "w") as file:
+        file.write("redd-record=1\ntag=0123456789abcdef\nsupervisor=2147483646\ntemporary=/etc\n")
+    try:
+        redd.run("--cleanup").failed("clean up")
+        redd.run("--cleanup", "--machine=broken").failed("broken")
+    finally:
+        os.unlink(record)
 
 
 def test_a_failing_start_leaves_nothing(redd, fresh):

@@ -88,13 +88,30 @@ static int count_listen_fds(void)
 	return (int)value;
 }
 
-static int clean_up(struct arena *arena)
+/* With a name (or a directory to derive it from) that machine, otherwise all dead ones. */
+static int clean_up(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
 {
-	const char *runtime = host_runtime_directory(arena, geteuid(),
-						     (const char *const *)environ);
+	const char *runtime = host_runtime_directory(arena, facts->uid, facts->environment);
+	struct root_place place;
+	int r;
 
-	reap_all(runtime);
-	return 0;
+	if (spec->ephemeral == TRISTATE_YES)
+		return fail_input("cannot use '--cleanup' and '--ephemeral' together: nothing of "
+				  "an ephemeral machine has a lasting name (leave --ephemeral out)");
+	if (spec->machine == NULL && spec->directory == NULL) {
+		r = reap_all(runtime);
+		return r < 0 ? fail(r, "cannot clean up after all machines") : 0;
+	}
+	if (spec->machine == NULL) {
+		r = root_locate(arena, &place, spec, facts);
+		if (r < 0)
+			return r;
+	}
+	r = reap_one(runtime, spec->machine);
+	if (r == -EBUSY)
+		return fail_plain(r, "cannot clean up after machine '%s': it is running",
+				  spec->machine);
+	return r < 0 ? fail(r, "cannot clean up after machine '%s'", spec->machine) : 0;
 }
 
 /* What only prints. 1: done. */
@@ -160,7 +177,7 @@ static int run(struct arena *arena, int argc, char **argv)
 	if (r < 0)
 		return r;
 	if (spec->cleanup)
-		return clean_up(arena);
+		return clean_up(arena, spec, &facts);
 	r = resolve(arena, spec, &facts);
 	if (r < 0)
 		return r;
