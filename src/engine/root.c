@@ -132,6 +132,7 @@ static int choose_rung(struct arena *arena, struct root *root, const struct spec
 	if (spec->no_lock || !record)
 		return 0;
 	r = take_lock(arena, root, host, record, false);
+	root->locked = r >= 0;
 	if (r != -EBUSY)
 		return r;
 	fail_forget();
@@ -180,7 +181,7 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 static int lock_tree(struct arena *arena, struct root *root, const struct spec *spec,
 		     const struct host *host, struct record *record)
 {
-	if (spec->no_lock || !record || root->lock.local_fd >= 0)
+	if (spec->no_lock || !record || root->locked)
 		return 0;
 	return take_lock(arena, root, host, record, !root_is_read_only(spec));
 }

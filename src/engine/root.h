@@ -19,6 +19,7 @@ struct record;
 struct root {
 	int fd; /* O_PATH: the tree's top; of the original when the snapshot is an overlay */
 	struct lock lock;
+	bool locked; /* also where no lock file could be made, and for "/" */
 	struct snapshot snapshot;
 	struct root_facts facts;
 	dev_t device; /* of the tree's top, while it is closed */
