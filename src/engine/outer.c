@@ -16,7 +16,6 @@
 #include "engine/ids.h"
 #include "io/child.h"
 #include "io/fd.h"
-#include "io/file.h"
 #include "kernel/namespace.h"
 #include "kernel/probe.h"
 
@@ -49,7 +48,6 @@ static int run_helper(struct arena *arena, const char *helper, pid_t of,
 	return status == 0 ? 0 : -EPERM;
 }
 
-/* The child is outside: in the namespace where newuidmap's privileges count. */
 /* Root of a container: its own CAP_SETUID is enough. */
 static int write_maps(struct arena *arena, const struct ids *ids, pid_t of)
 {
@@ -61,6 +59,7 @@ static int write_maps(struct arena *arena, const struct ids *ids, pid_t of)
 				    ids_map_text(arena, ids->gids, ids->gid_count), false);
 }
 
+/* The child is outside: in the namespace where newuidmap's privileges count. */
 static _Noreturn void map_from_outside(struct arena *arena, const struct ids *ids, int channel,
 				       pid_t parent)
 {
@@ -135,20 +134,18 @@ static int enter_single(void)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
-	char map[32];
+	char users[32], groups[32];
+	autoclose int self = -EBADF;
 	int r;
 
 	if (unshare(CLONE_NEWUSER) < 0)
 		return refuse(-errno);
-	r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny");
-	if (r < 0 && r != -ENOENT)
-		return fail(r, "cannot give up the caller's groups");
-	snprintf(map, sizeof(map), "0 %u 1", (unsigned int)uid);
-	r = file_write(AT_FDCWD, "/proc/self/uid_map", map);
-	if (r >= 0) {
-		snprintf(map, sizeof(map), "0 %u 1", (unsigned int)gid);
-		r = file_write(AT_FDCWD, "/proc/self/gid_map", map);
-	}
+	self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (self < 0)
+		return fail(-errno, "cannot open '/proc/self'");
+	snprintf(users, sizeof(users), "0 %u 1", (unsigned int)uid);
+	snprintf(groups, sizeof(groups), "0 %u 1", (unsigned int)gid);
+	r = namespace_write_maps(self, users, groups, true);
 	return r < 0 ? refuse(r) : 0;
 }
 

@@ -1,7 +1,6 @@
 #include "engine/spawn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 
@@ -10,6 +9,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/namespace.h"
 #include "kernel/probe.h"
 #include "kernel/process.h"
 #include "plan/plan.h"
@@ -60,35 +60,21 @@ int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct tak
 	return 1;
 }
 
-static int write_map(int process_fd, const char *name, const char *map)
+static int write_maps(struct arena *arena, int process, const struct taken *taken,
+		      const struct ids *ids)
 {
-	int r = file_write(process_fd, name, map);
+	int r = namespace_write_maps(process, ids_map_text(arena, ids->uids, ids->uid_count),
+				     ids_map_text(arena, ids->gids, ids->gid_count),
+				     taken->userns == RUNG_SINGLE);
 	const char *cause;
 
 	if (r >= 0)
 		return 0;
-	fail(r, "cannot write '%s' of the payload", name);
+	fail(r, "cannot write 'uid_map' and 'gid_map' of the payload");
 	cause = probe_cause(PROBE_ID_MAPS, r);
 	if (cause != NULL)
 		fail_hint("%s", cause);
 	return r;
-}
-
-static int write_maps(struct arena *arena, int process, const struct taken *taken,
-		      const struct ids *ids)
-{
-	int r;
-
-	if (taken->userns == RUNG_SINGLE) {
-		/* user_namespaces(7): without CAP_SETGID above, groups must be given up first. */
-		r = file_write(process, "setgroups", "deny");
-		if (r < 0 && r != -ENOENT)
-			return fail(r, "cannot give up the payload's groups");
-	}
-	r = write_map(process, "uid_map", ids_map_text(arena, ids->uids, ids->uid_count));
-	if (r < 0)
-		return r;
-	return write_map(process, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count));
 }
 
 int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spec,
@@ -102,10 +88,9 @@ int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spe
 		return 0;
 
 	/* The payload cannot be reaped before we wait for it, so its pid is not recycled. */
-	snprintf(text, sizeof(text), "/proc/%d", spawn->pid);
-	process = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	process = namespace_open_process(spawn->pid);
 	if (process < 0)
-		return fail(-errno, "cannot open '%s'", text);
+		return fail(process, "cannot open '/proc/%d'", spawn->pid);
 	if (spec->oom_score_set) {
 		/* From here: a bind of the user's may cover the container's own /proc (class S10).
 		 */
@@ -122,9 +107,10 @@ int spawn_admit(struct arena *arena, struct spawn *spawn, const struct spec *spe
 	r = write_maps(arena, process, taken, ids);
 	if (r < 0)
 		return r;
-	spawn->userns_fd = openat(process, "ns/user", O_RDONLY | O_CLOEXEC);
-	if (spawn->userns_fd < 0)
-		return fail(-errno, "cannot open the payload's user namespace");
+	r = namespace_open(process, "user");
+	if (r < 0)
+		return fail(r, "cannot open the payload's user namespace");
+	spawn->userns_fd = r;
 	return 0;
 }
 

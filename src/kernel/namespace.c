@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,38 +36,9 @@ int namespace_open(int process_fd, const char *kind)
 	return fd < 0 ? -errno : fd;
 }
 
-int namespace_open_own(const char *kind)
-{
-	autoclose int self = -EBADF;
-
-	self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return self < 0 ? -errno : namespace_open(self, kind);
-}
-
 int namespace_join(int fd, uint64_t types)
 {
 	return setns(fd, (int)types) < 0 ? -errno : 0;
-}
-
-int namespace_unshare(uint64_t types)
-{
-	return unshare((int)types) < 0 ? -errno : 0;
-}
-
-int namespace_type(int fd)
-{
-	int r = ioctl(fd, NS_GET_NSTYPE);
-
-	return r < 0 ? -errno : r;
-}
-
-int namespace_is_same(int a, int b)
-{
-	struct stat one, other;
-
-	if (fstat(a, &one) < 0 || fstat(b, &other) < 0)
-		return -errno;
-	return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 bool namespace_is_initial_user(void)

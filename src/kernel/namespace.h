@@ -9,17 +9,9 @@ int namespace_open_process(pid_t pid);
 
 /* KIND: "user", "mnt", "pid", "ipc", "uts", "net", "cgroup", as in /proc/PID/ns. */
 int namespace_open(int process_fd, const char *kind);
-int namespace_open_own(const char *kind);
 
 /* FD: a namespace, or a pidfd (then TYPES may be several CLONE_NEW*). */
 int namespace_join(int fd, uint64_t types);
-int namespace_unshare(uint64_t types);
-
-/* CLONE_NEW* of the namespace. -ENOTTY: it is none. */
-int namespace_type(int fd);
-
-/* 1: both are the same namespace; 0: not. */
-int namespace_is_same(int a, int b);
 
 /* The caller is in the first user namespace. Also true without /proc: nothing can be told then. */
 bool namespace_is_initial_user(void);

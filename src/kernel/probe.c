@@ -102,11 +102,6 @@ static bool no_overlay(void)
 	return access("/sys/module/overlay", F_OK) < 0;
 }
 
-bool probe_user_namespaces(void)
-{
-	return !no_kernel_support() && !no_user_namespaces() && !user_namespaces_for_root_only();
-}
-
 bool probe_selinux(void)
 {
 	struct statfs fs;
@@ -117,29 +112,6 @@ bool probe_selinux(void)
 bool probe_apparmor(void)
 {
 	return sysctl_is("/sys/module/apparmor/parameters/enabled", "Y");
-}
-
-bool probe_lockdown(void)
-{
-	char text[64];
-
-	/* "none [integrity] confidentiality" */
-	return file_read_line(text, sizeof(text), AT_FDCWD, "/sys/kernel/security/lockdown") >= 0 &&
-	       !strstr(text, "[none]");
-}
-
-int probe_can_map_owners(int dir_fd, int userns_fd)
-{
-	autoclose int tree = -EBADF;
-	int r;
-
-	tree = mount_clone(dir_fd, "", false);
-	if (tree < 0)
-		return tree;
-	r = mount_map_ids(tree, userns_fd, false);
-	if (r == -EINVAL || r == -ENOSYS || r == -EOPNOTSUPP)
-		return 0;
-	return r < 0 ? r : 1;
 }
 
 /* ---- causes ---- */

@@ -26,15 +26,5 @@ enum probe_operation {
  * brackets behind a sentence. ERROR: negative errno. Static text; NULL: nothing is known. */
 const char *probe_cause(enum probe_operation operation, int error);
 
-/* The file system of the mount at dir_fd can show its owners through a map: 1 or 0. Borrows both.
- * Needs CAP_SYS_ADMIN where the file system was mounted. */
-int probe_can_map_owners(int dir_fd, int userns_fd);
-
-/* A process without privileges may make user namespaces, by the sysctls' word. */
-bool probe_user_namespaces(void);
-
 bool probe_selinux(void); /* enabled, its file system mounted */
 bool probe_apparmor(void);
-
-/* Kernel lockdown is on, in any degree. */
-bool probe_lockdown(void);
