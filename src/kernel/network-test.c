@@ -4,8 +4,6 @@
 #include <net/if.h>
 #include <stdlib.h>
 
-#include "io/fd.h"
-#include "io/file.h"
 #include "kernel/fixture.h"
 
 static bool loopback_is_up(void)
@@ -29,27 +27,10 @@ START_TEST(loopback_comes_up)
 }
 END_TEST
 
-START_TEST(ping_is_allowed_up_to_a_group)
-{
-	autoclose int proc = -EBADF;
-	char text[64];
-
-	fixture_enter(CLONE_NEWNET);
-	proc = fixture_open("/proc");
-	if (faccessat(proc, "sys/net/ipv4/ping_group_range", W_OK, 0) < 0)
-		return;
-	ck_assert_int_eq(network_allow_ping(proc, 0), 0);
-	ck_assert_int_eq(file_read_line(text, sizeof(text), proc, "sys/net/ipv4/ping_group_range"),
-			 0);
-	ck_assert_str_eq(text, "0\t0");
-}
-END_TEST
-
 int main(void)
 {
 	TCase *cases = tcase_create("network");
 
 	tcase_add_test(cases, loopback_comes_up);
-	tcase_add_test(cases, ping_is_allowed_up_to_a_group);
 	return fixture_run(cases, "kernel/network");
 }

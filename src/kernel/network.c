@@ -2,13 +2,10 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/macros.h"
 #include "io/fd.h"
-#include "io/file.h"
 
 int network_loopback_up(void)
 {
@@ -20,12 +17,4 @@ int network_loopback_up(void)
 	if (fd < 0)
 		return -errno;
 	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
-}
-
-int network_allow_ping(int proc_fd, uint32_t last)
-{
-	char text[sizeof("0 4294967295")];
-
-	snprintf(text, sizeof(text), "0 %u", MIN(last, (uint32_t)INT32_MAX));
-	return file_write(proc_fd, "sys/net/ipv4/ping_group_range", text);
 }

@@ -1,11 +1,9 @@
 #include "kernel/process.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "io/file.h"
 #include "kernel/syscall.h"
@@ -60,13 +58,6 @@ int process_wait(int pidfd, siginfo_t *ret, int options)
 	return 0;
 }
 
-bool process_has_ended(int pidfd)
-{
-	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLIN;
-}
-
 int process_start_time(pid_t pid, uint64_t *ret)
 {
 	char path[sizeof("/proc/-2147483648/stat")], text[STAT_ROOM], *at;
@@ -87,11 +78,4 @@ int process_start_time(pid_t pid, uint64_t *ret)
 		return -EBADMSG;
 	*ret = strtoull(at + 1, NULL, 10);
 	return 0;
-}
-
-int process_die_with_parent(int signal, pid_t parent)
-{
-	if (prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0) < 0)
-		return -errno;
-	return getppid() == parent ? 0 : -ESRCH;
 }
