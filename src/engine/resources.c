@@ -209,10 +209,13 @@ int resources_leave_private_mounts(struct resources *resources)
 
 int resources_open_attach_point(struct resources *resources, const struct host *host)
 {
-	int fd = open(host->runtime_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* The records' directory is used by descriptor only; what else is there may hold the upper
+	 * layer of a snapshot. */
+	const char *path = arena_format(resources->arena, "%s/machines", host->runtime_directory);
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	resources->attach_point = host->runtime_directory;
-	return fd < 0 ? fail(-errno, "cannot open '%s'", host->runtime_directory) : fd;
+	resources->attach_point = path;
+	return fd < 0 ? fail(-errno, "cannot open '%s'", path) : fd;
 }
 
 int resources_join_network(struct resources *resources)

@@ -531,6 +531,30 @@ def test_two_runs_cannot_share_a_writable_tree(redd, tree):
     redd.run("-D", tree, "true").ok()
 
 
+def test_a_given_name_is_not_changed(redd, fresh):
+    process, other = redd.start("--pipe", "-M", "given", "-D", fresh(), "sleep", "60"), fresh()
+    wait_leader(process)
+    try:
+        redd.run("-M", "given", "-D", other, "true").failed("'given'", "running")
+        redd.run("-D", other, "true").ok()
+    finally:
+        process.terminate()
+        process.communicate()
+    redd.run("-M", "given", "-D", other, "true").ok()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_without_cgroups_no_device_can_be_made(redd, tree, asked):
+    hide = 'for i in /sys/fs/cgroup/unified /sys/fs/cgroup; do mount -t tmpfs none $i; done 2>/dev/null; exec "$@"'
+    hidden = redd.with_prefix("unshare", "-m", "sh", "-c", hide, "sh")
+    options = ["--capability=CAP_MKNOD"] if asked else []
+    done = hidden.run("--pipe", "--private-users=no", "-D", tree, *options, "sh", "-c", "mknod /tmp/disk b 7 0 && echo made; rm -f /tmp/disk")
+    assert done.code == 0 and ("made" in done.out) == asked, done
+    assert done.err.count("cannot restrict which devices") == 1, done
+    done = hidden.run("--pipe", "-D", tree, "true").ok()
+    assert "cannot restrict" not in done.err, done
+
+
 def test_read_only_runs_share_a_tree(redd, tree):
     process = redd.start("--pipe", "--read-only", "-D", tree, "sleep", "60")
     wait_leader(process)

@@ -363,6 +363,24 @@ def test_several_ephemeral_machines_at_once(redd, fresh):
         assert out.strip() == str(n), (out, err)
 
 
+def test_ephemeral_of_a_tree_that_cannot_be_written(redd, fresh, place):
+    tree, here = fresh(), os.path.join(place, "medium")
+    os.mkdir(here)
+    subprocess.run(["mount", "--bind", os.path.dirname(tree), here], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", here], check=True)
+        assert sh(redd, os.path.join(here, os.path.basename(tree)), "touch /x && ls /x", "-x") == ["/x"]
+    finally:
+        subprocess.run(["umount", here], check=True)
+    assert not os.path.exists(tree + "/x")
+
+
+@pytest.mark.parametrize("users", USERNS, ids=["userns", "host-users"])
+def test_ephemeral_of_the_host(redd, users):
+    assert sh(redd, "/", "touch /redd-was-here && ls /redd-was-here", "-x", *users) == ["/redd-was-here"]
+    assert not os.path.exists("/redd-was-here")
+
+
 def test_ephemeral_with_a_name_keeps_the_name(redd, fresh):
     assert sh(redd, fresh(), "hostname", "-x", "-M", "named") == ["named"]
 
