@@ -4,5 +4,7 @@
 
 struct plan;
 
-/* Attach the filter of STEP_DEVICE_FILTER, if the plan has one, to the payload's cgroup. */
+/* Attach the filter of STEP_DEVICE_FILTER, if the plan has one, to the payload's cgroup.
+ * 0, also when none is needed (no such step; inside of a user namespace of somebody else's that
+ * forbids it); else a negative errno, with the sentence and its likely cause recorded. */
 int devices_restrict(const struct plan *plan, int cgroup_fd);

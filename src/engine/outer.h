@@ -10,4 +10,6 @@
 struct arena;
 struct ids;
 
+/* 0: the caller is root (0:0) of a user namespace of its own, for good, and may be looked at by its
+ * user. A negative errno, with a sentence recorded: it may be in one that has no ids; give up. */
 int outer_enter(struct arena *arena, const struct ids *ids);

@@ -19,7 +19,15 @@ struct run_request {
 	int gate_fd;
 };
 
-/* The program's exit status, or a negative errno with a sentence recorded. */
+/* The program's exit status, or a negative errno with a sentence recorded.
+ *
+ * It takes the process over; call it from a program that does nothing else, and expect nothing
+ * back afterwards, also after a failure:
+ * - every descriptor from 3 + listen_fds on is closed once the container runs, the caller's too;
+ * - the working directory becomes "/";
+ * - handlers of SIGTERM SIGINT SIGQUIT SIGHUP SIGWINCH are replaced, the five are blocked (and
+ *   let in while it waits), and SIGPIPE is ignored;
+ * - without root the process enters a user namespace and stays there (engine/outer). */
 int container_run(struct arena *arena, const struct run_request *request);
 
 /* Print the plan instead (--print-plan); nothing is made or changed. */
