@@ -150,13 +150,3 @@ int mount_old_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive
 
 	return r == -EINVAL ? restrict_detached(tree_fd, set, clear, recursive) : r;
 }
-
-int mount_old_propagate(int tree_fd, uint64_t propagation, bool recursive)
-{
-	char path[PROC_FD_ROOM];
-
-	proc_fd_path(path, tree_fd);
-	if (mount(NULL, path, NULL, propagation | (recursive ? MS_REC : 0), NULL) < 0)
-		return -errno;
-	return 0;
-}

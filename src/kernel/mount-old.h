@@ -10,6 +10,3 @@
 /* mount(2) changes attached mounts only. A detached tree is attached over what nobody looks up,
  * changed, and cloned again: tree_fd is the clone then, still detached. */
 int mount_old_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive);
-
-/* Attached mounts only; -EINVAL: it is not. */
-int mount_old_propagate(int tree_fd, uint64_t propagation, bool recursive);

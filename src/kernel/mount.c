@@ -14,13 +14,6 @@
 #include "kernel/syscall.h"
 
 #define OPTION_MAX 255 /* fsconfig(2) refuses longer strings */
-#define PROC_FD_ROOM sizeof("/proc/self/fd/-2147483648")
-
-static void proc_fd_path(char path[PROC_FD_ROOM], int fd)
-{
-	snprintf(path, PROC_FD_ROOM, "/proc/self/fd/%d", fd);
-}
-
 int mount_clone(int dir_fd, const char *path, bool recursive)
 {
 	return sys_open_tree(dir_fd, path,
@@ -161,14 +154,6 @@ int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive)
 	return r == -ENOSYS ? mount_old_restrict(tree_fd, set, clear, recursive) : r;
 }
 
-int mount_propagate(int tree_fd, uint64_t propagation, bool recursive)
-{
-	struct mount_attr attr = { .propagation = propagation };
-	int r = set_attributes(tree_fd, &attr, recursive);
-
-	return r == -ENOSYS ? mount_old_propagate(tree_fd, propagation, recursive) : r;
-}
-
 int mount_map_ids(int tree_fd, int userns_fd, bool recursive)
 {
 	struct mount_attr attr = {
@@ -183,23 +168,6 @@ int mount_attach(int tree_fd, int target_fd)
 {
 	return sys_move_mount(tree_fd, "", target_fd, "",
 			      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-int mount_detach(int dir_fd, const char *path)
-{
-	autoclose int fd = -EBADF;
-	char proc_path[PROC_FD_ROOM];
-
-	if (dir_fd == AT_FDCWD || path[0] == '/')
-		return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
-	if (*path) {
-		fd = openat(dir_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			return -errno;
-		dir_fd = fd;
-	}
-	proc_fd_path(proc_path, dir_fd);
-	return umount2(proc_path, MNT_DETACH) < 0 ? -errno : 0;
 }
 
 int mount_id(int fd, int *ret)

@@ -26,19 +26,12 @@ int mount_create_explained(const char *type, const char *source, const char *opt
 /* Set, then clear, MOUNT_ATTR_* on the mount (and below it if recursive). */
 int mount_restrict(int tree_fd, uint64_t set, uint64_t clear, bool recursive);
 
-/* Propagation of the mount at tree_fd: MS_SHARED, MS_SLAVE, MS_PRIVATE. */
-int mount_propagate(int tree_fd, uint64_t propagation, bool recursive);
-
 /* Show the one mount's owners (and its submounts', if recursive) through the id mapping of
  * userns_fd. -EINVAL: this file system cannot. Borrows both descriptors. */
 int mount_map_ids(int tree_fd, int userns_fd, bool recursive);
 
 /* Attach the tree over target_fd in the caller's mount namespace. */
 int mount_attach(int tree_fd, int target_fd);
-
-/* Lazily unmount what is on top at path below dir_fd; a link at its end is not followed.
- * With a dir_fd other than AT_FDCWD it needs /proc. */
-int mount_detach(int dir_fd, const char *path);
 
 /* 1: fd is the root of a mount; 0: it is not. */
 int mount_is_point(int fd);

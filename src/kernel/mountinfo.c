@@ -7,7 +7,6 @@
 
 #include "base/arena.h"
 #include "base/list.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "io/file.h"
 
@@ -105,58 +104,4 @@ int mountinfo_read(struct arena *arena, struct mountinfo_list *ret)
 
 	r = file_read(arena, &text, &size, AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_SIZE_MAX);
 	return r < 0 ? r : mountinfo_parse(arena, ret, text);
-}
-
-static const struct mountinfo *find(const struct mountinfo_list *list, int id)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].id == id)
-			return &list->items[i];
-	return NULL;
-}
-
-static bool is_on(const struct mountinfo_list *list, const struct mountinfo *info,
-		  const struct mountinfo *parent)
-{
-	if (parent)
-		return info->parent == parent->id && info != parent;
-	/* The first one is on a mount that the reader does not see, or on itself. */
-	return info->parent == info->id || !find(list, info->parent);
-}
-
-/* The mount that a walk to PATH ends in: from each mount to the first one on the way. */
-static const struct mountinfo *visible_at(const struct mountinfo_list *list, const char *path)
-{
-	const struct mountinfo *here = NULL, *next;
-
-	for (;;) {
-		next = NULL;
-		for (size_t i = 0; i < list->count; i++) {
-			const struct mountinfo *info = &list->items[i];
-
-			if (is_on(list, info, here) && path_is_below(path, info->target) &&
-			    (!next || strlen(info->target) < strlen(next->target)))
-				next = info;
-		}
-		if (!next)
-			return here;
-		here = next;
-	}
-}
-
-void mountinfo_below(struct arena *arena, struct mountinfo_list *ret,
-		     const struct mountinfo_list *list, const char *directory)
-{
-	struct mountinfo_list below = { 0 };
-
-	for (size_t i = 0; i < list->count; i++) {
-		const struct mountinfo *info = &list->items[i];
-
-		if (!path_is_below(info->target, directory) ||
-		    strcmp(info->target, directory) == 0 || visible_at(list, info->target) != info)
-			continue;
-		*(struct mountinfo *)list_grow(arena, (void **)&below.items, &below.count,
-					       sizeof(*info)) = *info;
-	}
-	*ret = below;
 }

@@ -34,8 +34,3 @@ int mountinfo_read(struct arena *arena, struct mountinfo_list *ret);
 
 /* Pure. -EBADMSG: not of this form. */
 int mountinfo_parse(struct arena *arena, struct mountinfo_list *ret, const char *text);
-
-/* The mounts strictly below DIRECTORY (an absolute path without links) that can be seen there:
- * those that another one covers are left out. */
-void mountinfo_below(struct arena *arena, struct mountinfo_list *ret,
-		     const struct mountinfo_list *list, const char *directory);
