@@ -111,24 +111,6 @@ START_TEST(loops_of_links_end)
 }
 END_TEST
 
-START_TEST(strict_refuses_every_link)
-{
-	int root = enter(_i);
-
-	ck_assert_int_eq(symlink("a", "/mnt/tree/link"), 0);
-	check_text(resolve_open_strict(root, "a/file", O_RDONLY, 0), "text");
-	ck_assert_int_eq(resolve_open_strict(root, "link/file", O_RDONLY, 0), -ELOOP);
-	ck_assert_int_eq(resolve_open_strict(root, "link", O_PATH, 0), -ELOOP);
-	check_same(resolve_open_strict(root, "link", O_PATH | O_NOFOLLOW, 0), "/mnt/tree/link");
-	check_same(resolve_open_strict(root, "a/new", O_WRONLY | O_CREAT | O_EXCL, 0600),
-		   "/mnt/tree/a/new");
-	ck_assert_int_eq(resolve_open_strict(root, "a/new", O_WRONLY | O_CREAT | O_EXCL, 0600),
-			 -EEXIST);
-	ck_assert_int_eq(resolve_open_strict(root, "link", O_WRONLY | O_CREAT | O_EXCL, 0600),
-			 -EEXIST);
-}
-END_TEST
-
 START_TEST(magic_links_are_refused)
 {
 	int root = enter(_i);
@@ -318,7 +300,6 @@ int main(void)
 	tcase_add_loop_test(cases, links_and_dots_stay_below_the_root, 0, 2);
 	tcase_add_loop_test(cases, a_last_link_is_kept_when_asked, 0, 2);
 	tcase_add_loop_test(cases, loops_of_links_end, 0, 2);
-	tcase_add_loop_test(cases, strict_refuses_every_link, 0, 2);
 	tcase_add_loop_test(cases, magic_links_are_refused, 0, 2);
 	tcase_add_loop_test(cases, parent_and_name_are_told_apart, 0, 2);
 	tcase_add_loop_test(cases, directories_are_made_with_their_parents, 0, 2);

@@ -104,7 +104,7 @@ static int follow(struct walk *walk, int link, bool slash)
 	ssize_t length;
 	int r;
 
-	if (walk->request->no_links || walk->links++ == LINKS_MAX)
+	if (walk->links++ == LINKS_MAX)
 		return -ELOOP;
 	r = refuse_magic(walk, link);
 	if (r < 0)
@@ -208,7 +208,7 @@ static int finish_at(struct walk *walk, const char *name, int *found, mode_t typ
 	case RESOLVE_GOAL_OPEN: break;
 	}
 	if (!(flags & O_PATH)) {
-		fd = openat(walk->directory, name, flags | O_NOFOLLOW | O_CLOEXEC, request->mode);
+		fd = openat(walk->directory, name, flags | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
 	} else if (flags & O_DIRECTORY && !S_ISDIR(type)) {
@@ -222,18 +222,9 @@ static int finish_at(struct walk *walk, const char *name, int *found, mode_t typ
 static int missing(struct walk *walk, const char *name, bool last, bool slash, int *ret)
 {
 	const struct resolve_request *request = walk->request;
-	int fd;
 
-	if (request->goal == RESOLVE_GOAL_OPEN) {
-		if (!last || slash || !(request->flags & O_CREAT))
-			return -ENOENT;
-		fd = openat(walk->directory, name, request->flags | O_NOFOLLOW | O_CLOEXEC,
-			    request->mode);
-		if (fd < 0)
-			return -errno;
-		*ret = fd;
-		return 1;
-	}
+	if (request->goal == RESOLVE_GOAL_OPEN)
+		return -ENOENT;
 	if (last && request->goal == RESOLVE_GOAL_FILE)
 		return slash ? -EISDIR : make_file(walk, name, ret);
 	return make_directory(walk, name, last);
@@ -242,10 +233,7 @@ static int missing(struct walk *walk, const char *name, bool last, bool slash, i
 /* Whether a link of this name is the result, not a part of the path. */
 static bool wants_link(const struct walk *walk, bool last, bool slash)
 {
-	int flags = walk->request->flags;
-
-	return last && !slash &&
-	       (flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL));
+	return last && !slash && walk->request->flags & O_NOFOLLOW;
 }
 
 /* Look NAME up once. 1: the walk has ended, with *ret; 0: it goes on. */
@@ -272,11 +260,8 @@ static int step_again(struct walk *walk, const char *name, bool last, bool slash
 {
 	int r = -EEXIST;
 
-	for (int i = 0; i < LINKS_MAX && r == -EEXIST; i++) {
+	for (int i = 0; i < LINKS_MAX && r == -EEXIST; i++)
 		r = step(walk, name, last, slash, ret);
-		if (walk->request->goal == RESOLVE_GOAL_OPEN)
-			break;
-	}
 	return r;
 }
 

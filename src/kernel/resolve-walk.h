@@ -7,7 +7,6 @@
  * Links are read and their text is walked as if the root were "/". Quiet.
  */
 #pragma once
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct resolve_owner;
@@ -22,7 +21,6 @@ struct resolve_request {
 	enum resolve_goal goal;
 	int flags;   /* RESOLVE_GOAL_OPEN only */
 	mode_t mode; /* of the last component, when it is made */
-	bool no_links;
 	const struct resolve_owner *owner; /* of what is made; may be NULL */
 };
 

@@ -13,12 +13,11 @@
  * path; a guest can keep that up, so that patience ends with our own walk. */
 #define TRIES 16
 
-static int open_how(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
+static int open_how(int root_fd, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.mode = flags & O_CREAT ? mode : 0,
-		.resolve = resolve | RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 	int fd = -EAGAIN;
 
@@ -35,15 +34,7 @@ static bool needs_walk(int fd)
 int resolve_open(int root_fd, const char *path, int flags)
 {
 	const struct resolve_request request = { .flags = flags };
-	int fd = open_how(root_fd, path, flags, 0, 0);
-
-	return needs_walk(fd) ? resolve_walk(root_fd, path, &request) : fd;
-}
-
-int resolve_open_strict(int root_fd, const char *path, int flags, mode_t mode)
-{
-	const struct resolve_request request = { .flags = flags, .mode = mode, .no_links = true };
-	int fd = open_how(root_fd, path, flags, mode, RESOLVE_NO_SYMLINKS);
+	int fd = open_how(root_fd, path, flags);
 
 	return needs_walk(fd) ? resolve_walk(root_fd, path, &request) : fd;
 }

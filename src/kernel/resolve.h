@@ -13,9 +13,6 @@
 /* Open below root_fd. FLAGS as open(2) without O_CREAT; O_CLOEXEC is added. */
 int resolve_open(int root_fd, const char *path, int flags);
 
-/* As above, but no component may be a symbolic link (-ELOOP). MODE is for O_CREAT. */
-int resolve_open_strict(int root_fd, const char *path, int flags, mode_t mode);
-
 /* Open the parent directory (O_PATH) of PATH; *ret_name is borrowed from PATH: its last component.
  * -EINVAL: the path has no usable last component ("/", "a/", "a/.."). */
 int resolve_open_parent(int root_fd, const char *path, const char **ret_name);
