@@ -58,12 +58,13 @@ START_TEST(sets_are_dropped_in_order)
 {
 	const uint64_t keep = CAPABILITY_BIT(CAP_CHOWN) | CAPABILITY_BIT(CAP_KILL);
 	const uint64_t ambient = CAPABILITY_BIT(CAP_KILL);
-	uint64_t bounding = 0, effective = 0, permitted = 0, inheritable = 0;
+	uint64_t effective = 0, permitted = 0, inheritable = 0;
 
 	fixture_enter(0);
 	ck_assert_int_eq(capability_drop_bounding(keep), 0);
-	ck_assert_int_eq(capability_get_bounding(&bounding), 0);
-	ck_assert_uint_eq(bounding, keep);
+	for (int i = 0; i < 64; i++)
+		ck_assert_int_eq(prctl(PR_CAPBSET_READ, (unsigned long)i, 0, 0, 0) == 1,
+				 (keep & CAPABILITY_BIT(i)) != 0);
 	ck_assert_int_eq(capability_set(keep, keep, keep), 0);
 	ck_assert_int_eq(capability_set_ambient(ambient), 0);
 	ck_assert_int_eq(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_KILL, 0, 0), 1);

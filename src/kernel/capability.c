@@ -146,22 +146,6 @@ int capability_set_ambient(uint64_t ambient)
 	return 0;
 }
 
-int capability_get_bounding(uint64_t *ret)
-{
-	uint64_t bounding = 0;
-
-	for (int i = 0; i < NUMBERS; i++) {
-		int r = prctl(PR_CAPBSET_READ, (unsigned long)i, 0, 0, 0);
-
-		if (r < 0)
-			break;
-		if (r > 0)
-			bounding |= CAPABILITY_BIT(i);
-	}
-	*ret = bounding;
-	return 0;
-}
-
 int capability_get(uint64_t *ret_effective, uint64_t *ret_permitted, uint64_t *ret_inheritable)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

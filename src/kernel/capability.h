@@ -21,7 +21,5 @@ int capability_drop_bounding(uint64_t keep);
 int capability_set(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 int capability_set_ambient(uint64_t ambient);
 
-int capability_get_bounding(uint64_t *ret);
-
 /* The calling process's sets; any of the three may be NULL. */
 int capability_get(uint64_t *ret_effective, uint64_t *ret_permitted, uint64_t *ret_inheritable);

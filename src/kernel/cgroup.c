@@ -250,18 +250,6 @@ int cgroup_kill(int fd)
 	return r == -ENOENT ? cgroup_kill_each(fd) : MIN(r, 0);
 }
 
-int cgroup_is_populated(int fd)
-{
-	char text[256], *at;
-	int r;
-
-	r = file_read_line(text, sizeof(text), fd, "cgroup.events");
-	if (r < 0)
-		return r;
-	at = strstr(text, "populated ");
-	return at ? at[strlen("populated ")] == '1' : -EBADMSG;
-}
-
 static int64_t now_ms(void)
 {
 	struct timespec now;

@@ -39,7 +39,4 @@ int cgroup_kill_each(int fd);
  * -EBUSY: processes are still there. -ENOENT is success. */
 int cgroup_remove(int parent_fd, const char *name, int timeout_ms);
 
-/* 1: there are processes at or below it; 0: none. */
-int cgroup_is_populated(int fd);
-
 uint64_t cgroup_inode(int fd); /* identity for records; 0: unknown */
