@@ -80,8 +80,7 @@ static bool is_running(int fd)
 
 	/* The first lines are written at once, and a torn last one is dropped. */
 	running = size > 0 && record_parse(&scratch, &content, text, (size_t)size) >= 0 &&
-		  content.supervisor > 0 &&
-		  (kill(content.supervisor, 0) == 0 || errno == EPERM);
+		  content.supervisor > 0 && (kill(content.supervisor, 0) == 0 || errno == EPERM);
 	arena_done(&scratch);
 	return running;
 }
@@ -132,7 +131,8 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		}
 		return take_fd(&fd);
 	}
-	return fail_plain(-EBUSY, "cannot start machine '%s': others of this name start or are cleaned up "
+	return fail_plain(-EBUSY,
+			  "cannot start machine '%s': others of this name start or are cleaned up "
 			  "(try again)",
 			  name);
 }
