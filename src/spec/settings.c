@@ -621,7 +621,7 @@ const struct setting spec_settings[] = {
 
 	{ .option = "background", .section = "Console and credentials", .value = "SGR",
 	  .help = "tint the terminal with this colour; empty for none",
-	  .unbuilt = "colouring the terminal is not built yet (leave it out)",
+	  .unbuilt = "colouring the terminal is not built yet (try without)",
 	  .parse = field_background, .print = field_print_text, FIELD(background) },
 
 	{ .option = "set-credential", .section = "Console and credentials", .value = "ID:VALUE",
