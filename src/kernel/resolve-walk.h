@@ -19,8 +19,8 @@ enum resolve_goal {
 
 struct resolve_request {
 	enum resolve_goal goal;
-	int flags;   /* RESOLVE_GOAL_OPEN only */
-	mode_t mode; /* of the last component, when it is made */
+	int flags;			   /* RESOLVE_GOAL_OPEN only */
+	mode_t mode;			   /* of the last component, when it is made */
 	const struct resolve_owner *owner; /* of what is made; may be NULL */
 };
 
