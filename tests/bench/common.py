@@ -53,7 +53,7 @@ def hyperfine(commands, runs, warmup=3):
     return {result["command"]: result["median"] * 1000 for result in document["results"]}
 
 
-NOISE = 1.3
+NOISE = 1.5
 
 
 class Limits:

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -250,6 +251,8 @@ int main(int argc, char **argv)
 					  .msg_control = control,
 					  .msg_controllen = sizeof(control) };
 
+		MUST(prctl(PR_SET_PDEATHSIG,
+			   SIGKILL)); /* it must not wait for a parent that failed */
 		MUST(read(channel[1], &byte, 1));
 		MUST(unshare(CLONE_NEWIPC | CLONE_NEWUTS));
 		MUST(recvmsg(channel[1], &message, 0));
