@@ -32,7 +32,6 @@
 #include "engine/supervise.h"
 #include "io/fd.h"
 #include "io/file.h"
-#include "io/memory.h"
 #include "kernel/process.h"
 #include "kernel/seccomp.h"
 #include "machine/console.h"
@@ -404,7 +403,6 @@ static int leave_private(void *context)
 {
 	struct container *container = context;
 
-	memory_shrink();
 	return resources_leave_private_mounts(&container->resources);
 }
 

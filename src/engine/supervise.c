@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "engine/channel.h"
 #include "engine/notify.h"
+#include "io/memory.h"
 #include "kernel/process.h"
 
 enum state { STARTING, RUNNING, STOPPING, ENDED, STATES };
@@ -286,11 +287,25 @@ static void press(struct supervise *supervise, enum console_key key)
 }
 
 #define OWN_POLLS 3
+#define IDLE_SECONDS 1
+
+/* Until the next sign of life for the service manager, or until it is clear that nothing goes on
+ * and the memory of the last burst can be given back; then for ever. */
+static const struct timespec *how_long(const struct supervise *supervise, struct timespec *room)
+{
+	if (supervise->watchdog_us == 0 && supervise->rested)
+		return NULL;
+	*room = (struct timespec){ .tv_sec = IDLE_SECONDS };
+	if (supervise->watchdog_us != 0) {
+		room->tv_sec = (time_t)(supervise->watchdog_us / 2000000);
+		room->tv_nsec = (long)(supervise->watchdog_us / 2 % 1000000) * 1000;
+	}
+	return room;
+}
 
 static void wait_once(struct supervise *supervise)
 {
-	struct timespec half = { .tv_sec = (time_t)(supervise->watchdog_us / 2000000),
-				 .tv_nsec = (long)(supervise->watchdog_us / 2 % 1000000) * 1000 };
+	struct timespec patience;
 	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS] = {
 		{ .fd = supervise->pidfd, .events = POLLIN },
 		{ .fd = supervise->channel->supervisor, .events = POLLIN },
@@ -303,7 +318,10 @@ static void wait_once(struct supervise *supervise)
 	sigprocmask(SIG_SETMASK, NULL, &open);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigdelset(&open, signals[i]);
-	r = ppoll(polls, OWN_POLLS + count, supervise->watchdog_us == 0 ? NULL : &half, &open);
+	r = ppoll(polls, OWN_POLLS + count, how_long(supervise, &patience), &open);
+	if (r == 0 && !supervise->rested)
+		memory_shrink();
+	supervise->rested = r == 0;
 	if (supervise->watchdog_us != 0)
 		notify_send(supervise->notify_socket, "WATCHDOG=1");
 	if (r > 0 && polls[1].revents != 0)

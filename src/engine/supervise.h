@@ -40,6 +40,7 @@ struct supervise {
 	void (*kill_rest)(void *context); /* besides the payload: what shares its cgroup */
 
 	/* state */
+	bool rested; /* idle, and what was not needed any more is given back */
 	int state, status;
 	enum outcome outcome;
 	int64_t deadline_ms;
