@@ -124,11 +124,6 @@ int apply_node(struct apply *apply, const struct step *step)
 
 /* Write beside and rename: a hard link to a host file, a FIFO or a link in the way is never
  * opened for writing. */
-static int replace(int parent, const char *name, const void *data, size_t size, mode_t mode)
-{
-	return file_replace(parent, name, data, size, mode);
-}
-
 int apply_file(struct apply *apply, const struct step *step)
 {
 	size_t size = step->size > 0 ? step->size : (step->data == NULL ? 0 : strlen(step->data));
@@ -143,7 +138,7 @@ int apply_file(struct apply *apply, const struct step *step)
 	if (fd < 0 && errno == EEXIST) {
 		if (step->flags & STEP_UNLESS_EXISTS)
 			return 0;
-		return replace(parent, name, step->data, size, step->mode);
+		return file_replace(parent, name, step->data, size, step->mode);
 	}
 	if (fd < 0)
 		return -errno;
@@ -198,7 +193,7 @@ int apply_copy_file(struct apply *apply, const struct step *step)
 		return r;
 	if (same_content(apply, parent, name, data, size))
 		return 0;
-	return replace(parent, name, data, size, step->mode == 0 ? 0644 : step->mode);
+	return file_replace(parent, name, data, size, step->mode == 0 ? 0644 : step->mode);
 }
 
 int apply_remove(struct apply *apply, const struct step *step)

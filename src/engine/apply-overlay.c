@@ -39,15 +39,10 @@ static int open_layer(struct apply *apply, const char *path, bool in_tree)
 		if (r < 0)
 			return r;
 	}
-	r = apply_stage_layer(apply, tree);
+	r = mount_attach(tree, apply->at_fd);
 	if (r < 0)
 		return fail(r, "cannot attach the layer '%s'", path);
 	return take_fd(&tree);
-}
-
-int apply_stage_layer(struct apply *apply, int tree_fd)
-{
-	return mount_attach(tree_fd, apply->at_fd);
 }
 
 /* Upper and work directory must lie in one mount: their parent is the layer. All are named to the

@@ -33,8 +33,6 @@ int apply_map(struct apply *apply, int tree_fd, const char *path, bool recursive
 
 /* apply-overlay.c */
 step_fn apply_overlay;
-/* A descriptor of a directory in the private namespace where layers are attached. */
-int apply_stage_layer(struct apply *apply, int tree_fd);
 
 /* apply-files.c */
 step_fn apply_mkdir, apply_symlink, apply_node, apply_file, apply_copy, apply_remove;

@@ -60,7 +60,6 @@ struct apply {
 	int held_count;
 	const struct root *root;
 	const struct guest_users_bound *users; /* --bind-user= */
-	bool entered;			       /* payload: the tree is "/" */
 };
 
 void apply_init(struct apply *apply);

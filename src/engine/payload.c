@@ -196,23 +196,9 @@ static int wait_for_gate(struct payload *payload)
 
 static int close_leaked(struct payload *payload)
 {
-	int keep[] = { payload->channel->payload, payload->gate_fd, payload->stub_fd };
-	size_t count = 0;
-	int sorted[ARRAY_SIZE(keep)];
+	const int keep[] = { payload->channel->payload, payload->gate_fd, payload->stub_fd };
 
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
-		size_t at = count;
-
-		if (keep[i] < 3 + payload->listen_fds)
-			continue;
-		while (at > 0 && sorted[at - 1] > keep[i]) {
-			sorted[at] = sorted[at - 1];
-			at--;
-		}
-		sorted[at] = keep[i];
-		count++;
-	}
-	return fd_close_all(3 + payload->listen_fds, sorted, count);
+	return fd_close_all(3 + payload->listen_fds, keep, ARRAY_SIZE(keep));
 }
 
 static const char *variable(char *const *environment, const char *name)

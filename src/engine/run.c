@@ -350,22 +350,9 @@ static void close_foreign(struct container *container)
 		container->apply.held[1],
 		container->console.master,
 	};
+
 	/* Those of socket activation are for every start. */
-	int first = 3 + container->request->listen_fds;
-	int keep[ARRAY_SIZE(ours)];
-	size_t count = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
-		size_t at = count;
-
-		if (ours[i] < first)
-			continue;
-		for (; at > 0 && keep[at - 1] > ours[i]; at--)
-			keep[at] = keep[at - 1];
-		keep[at] = ours[i];
-		count++;
-	}
-	fd_close_all(first, keep, count);
+	fd_close_all(3 + container->request->listen_fds, ours, ARRAY_SIZE(ours));
 }
 
 /* Everything but what supervising needs: the mounts' descriptors pin the private namespace. */

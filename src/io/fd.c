@@ -60,21 +60,31 @@ static int close_listed(int first, const int *keep, size_t count)
 	return n < 0 ? -errno : 0;
 }
 
+/* The lowest of KEEP that is not below FROM; -1: none. */
+static int next_kept(int from, const int *keep, size_t count)
+{
+	int next = -1;
+
+	for (size_t i = 0; i < count; i++)
+		if (keep[i] >= from && (next < 0 || keep[i] < next))
+			next = keep[i];
+	return next;
+}
+
 int fd_close_all(int first, const int *keep, size_t count)
 {
-	unsigned int from = (unsigned int)first;
+	int from = first, kept;
 
-	for (size_t i = 0; i <= count; i++) {
-		bool last = i == count;
-		unsigned int to = last ? ~0u : (unsigned int)keep[i] - 1;
+	do {
+		unsigned int to;
 
-		if (!last && (keep[i] < 0 || (unsigned int)keep[i] < from))
-			continue;
-		if ((last || (unsigned int)keep[i] > from) && close_range(from, to, 0) < 0)
+		kept = next_kept(from, keep, count);
+		to = kept < 0 ? ~0u : (unsigned int)kept - 1;
+		if (kept != from && close_range((unsigned int)from, to, 0) < 0)
 			return errno == ENOSYS || errno == EPERM ? close_listed(first, keep, count)
 								 : -errno;
-		from = to + 2;
-	}
+		from = kept + 1;
+	} while (kept >= 0);
 	return 0;
 }
 

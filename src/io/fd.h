@@ -22,8 +22,8 @@ static inline int take_fd(int *fd)
 
 int fd_duplicate(int fd); /* new O_CLOEXEC descriptor >= 3, or negative errno */
 
-/* Close all descriptors >= FIRST but the COUNT in KEEP (sorted ascending).
- * Uses close_range(2); without it walks /proc/self/fd. Safe between fork and exec. */
+/* Close all descriptors >= FIRST but the COUNT in KEEP, in any order; those below FIRST stay
+ * anyway. Uses close_range(2); without it walks /proc/self/fd. Safe between fork and exec. */
 int fd_close_all(int first, const int *keep, size_t count);
 
 /* All of the bytes or a negative errno; -EIO: the other side closed early. Retries EINTR. */
