@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/unit.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "engine/host.h"
 
 static struct arena arena;

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/id128.h"
 #include "base/list.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "engine/host.h"
 #include "plan/plan.h"
 

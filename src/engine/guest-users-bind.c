@@ -11,7 +11,7 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "format/passwd.h"
 #include "io/file.h"
 #include "spec/spec.h"

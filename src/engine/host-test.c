@@ -10,6 +10,7 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/fixture.h"
+#include "machine/find.h"
 
 static struct arena arena;
 static const char *const environment[] = { "HOMER=x", "HOME=/home/ada", "EMPTY=", NULL };
@@ -36,10 +37,10 @@ START_TEST(a_user_has_a_runtime_directory_of_its_own)
 	static const char *const with[] = { "XDG_RUNTIME_DIR=/run/user/5", NULL };
 	static const char *const relative[] = { "XDG_RUNTIME_DIR=run", NULL };
 
-	ck_assert_str_eq(host_runtime_directory(&arena, 0, with), "/run/redd");
-	ck_assert_str_eq(host_runtime_directory(&arena, 5, with), "/run/user/5/redd");
-	ck_assert_str_eq(host_runtime_directory(&arena, 5, relative), "/tmp/redd-5");
-	ck_assert_str_eq(host_runtime_directory(&arena, 5, environment), "/tmp/redd-5");
+	ck_assert_str_eq(machine_runtime_directory(&arena, 0, with), "/run/redd");
+	ck_assert_str_eq(machine_runtime_directory(&arena, 5, with), "/run/user/5/redd");
+	ck_assert_str_eq(machine_runtime_directory(&arena, 5, relative), "/tmp/redd-5");
+	ck_assert_str_eq(machine_runtime_directory(&arena, 5, environment), "/tmp/redd-5");
 }
 END_TEST
 

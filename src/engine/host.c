@@ -22,6 +22,7 @@
 #include "io/file.h"
 #include "kernel/capability.h"
 #include "kernel/cgroup.h"
+#include "machine/find.h"
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
@@ -49,19 +50,6 @@ const char *host_environment(const char *const *environment, const char *name)
 			return rest + 1;
 	}
 	return NULL;
-}
-
-char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *const *environment)
-{
-	const char *directory;
-
-	if (uid == 0)
-		return arena_text(arena, "/run/redd");
-	directory = host_environment(environment, "XDG_RUNTIME_DIR");
-	/* From cron, su or a container: a place of the user's own, which machine/record checks. */
-	if (text_empty(directory) || !path_is_absolute(directory))
-		return arena_format(arena, "/tmp/redd-%u", uid);
-	return arena_format(arena, "%s/redd", directory);
 }
 
 /* The assignment as the payload is told it; NULL: it is not told this one. */
@@ -227,7 +215,7 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 		},
 	};
 
-	host.runtime_directory = host_runtime_directory(arena, host.uid, environment);
+	host.runtime_directory = machine_runtime_directory(arena, host.uid, environment);
 	host.selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
 	host.has_fuse = access("/dev/fuse", R_OK | W_OK) == 0;
 	host.has_tun = access("/dev/net/tun", R_OK | W_OK) == 0;

@@ -16,7 +16,3 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 
 /* The variable's value, borrowed; NULL: not set. */
 const char *host_environment(const char *const *environment, const char *name);
-
-/* Directory of this user's runtime state: "/run/redd", or below
- * XDG_RUNTIME_DIR, or "/tmp/redd-UID". Text only: nothing is created. */
-char *host_runtime_directory(struct arena *arena, unsigned int uid, const char *const *environment);

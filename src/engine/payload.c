@@ -19,7 +19,7 @@
 #include "base/text.h"
 #include "engine/apply.h"
 #include "engine/channel.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "io/fd.h"
 #include "kernel/mount.h"
 #include "kernel/process.h"

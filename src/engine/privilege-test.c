@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 
 #include "base/fail.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "io/fd.h"
 #include "kernel/capability.h"
 #include "kernel/fixture.h"

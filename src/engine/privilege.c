@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "io/file.h"
 #include "kernel/capability.h"
 #include "kernel/keyring.h"

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "engine/root-facts.h"
 #include "io/fd.h"
 #include "kernel/resolve.h"

@@ -8,7 +8,7 @@
 #pragma once
 #include <sys/types.h>
 
-#include "engine/guest-init.h"
+#include "machine/guest-init.h"
 #include "image/lock.h"
 #include "image/snapshot.h"
 #include "plan/plan.h"

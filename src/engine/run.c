@@ -20,11 +20,12 @@
 #include "engine/credentials.h"
 #include "engine/devices.h"
 #include "engine/environ.h"
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/notify.h"
 #include "engine/payload.h"
+#include "engine/registry.h"
 #include "engine/resources.h"
 #include "engine/root.h"
 #include "engine/spawn.h"
@@ -281,6 +282,10 @@ static int note_leader(struct container *container)
 	r = process_start_time(container->spawn.pid, &start);
 	if (r < 0)
 		return fail(r, "cannot ask when the payload was started");
+	/* The facts are of the machine, not of one start of it. */
+	if (container->resources.record.leader_at == 0)
+		registry_note(&container->scratch, &container->resources, container->spec,
+			      &container->root, &container->plan);
 	return record_leader(&container->resources.record, container->spawn.pid, start);
 }
 

@@ -28,7 +28,11 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_CGROUP] = "cgroup",	  [RECORD_CGROUP_ID] = "cgroup-id",
 	[RECORD_TEMPORARY] = "temporary", [RECORD_LOCK] = "lock",
 	[RECORD_MOUNT] = "mount",	  [RECORD_ID_BASE] = "id-base",
-	[RECORD_NETNS] = "netns",
+	[RECORD_NETNS] = "netns",	  [RECORD_ID] = "id",
+	[RECORD_SERVICE] = "service",	  [RECORD_STARTED] = "started",
+	[RECORD_PAYLOAD] = "payload",	  [RECORD_UNIT] = "unit",
+	[RECORD_CONFINE] = "confine",	  [RECORD_INIT] = "init",
+	[RECORD_PROGRAM] = "program",	  [RECORD_READY] = "ready",
 };
 
 int record_try_lock(int fd)

@@ -33,6 +33,15 @@ enum record_kind {
 	RECORD_MOUNT,	  /* mount point of a mount whose source is the tag */
 	RECORD_ID_BASE,	  /* information only */
 	RECORD_NETNS,	  /* information only */
+	RECORD_ID,	  /* the machine's id: 32 hex digits */
+	RECORD_SERVICE,	  /* who made it: "systemd-nspawn" */
+	RECORD_STARTED,	  /* "REALTIME MONOTONIC", microseconds */
+	RECORD_PAYLOAD,	  /* the payload's cgroup, below the v2 root */
+	RECORD_UNIT,	  /* the unit of the host's systemd that it lives in */
+	RECORD_CONFINE,	  /* how PID 1 is confined: machine/confine */
+	RECORD_INIT,	  /* "KIND STOP POWEROFF REBOOT": the init, and its signals */
+	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
+	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
 	RECORD_KINDS
 };
 
@@ -43,7 +52,7 @@ struct record {
 	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
 	off_t leader_at;	   /* where its line is; 0: not noted yet */
 	size_t pending;
-	char buffer[256]; /* of record_note_later() */
+	char buffer[1024]; /* of record_note_later() */
 };
 
 #define RECORD_EMPTY                           \
@@ -51,7 +60,7 @@ struct record {
 		.fd = -EBADF, .dir_fd = -EBADF \
 	}
 
-/* Make NAME's record below RUNTIME (see host_runtime_directory()) and hold it. A dead record of
+/* Make NAME's record below RUNTIME (see machine_runtime_directory()) and hold it. A dead record of
  * this name is reaped first. -EBUSY: the machine is running. */
 int record_create(struct arena *arena, struct record *ret, const char *runtime, const char *name);
 

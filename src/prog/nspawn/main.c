@@ -20,6 +20,7 @@
 #include "engine/settings-file.h"
 #include "io/fd.h"
 #include "kernel/terminal.h"
+#include "machine/find.h"
 #include "machine/reap.h"
 #include "spec/print.h"
 #include "spec/readers.h"
@@ -91,7 +92,7 @@ static int count_listen_fds(void)
 /* With a name (or a directory to derive it from) that machine, otherwise all dead ones. */
 static int clean_up(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
 {
-	const char *runtime = host_runtime_directory(arena, facts->uid, facts->environment);
+	const char *runtime = machine_runtime_directory(arena, facts->uid, facts->environment);
 	struct root_place place;
 	int r;
 

@@ -1,4 +1,4 @@
-/* engine/guest-init - which init the tree has, and how to ask it to stop.
+/* machine/guest-init - which init the tree has, and how to ask it to stop.
  *
  * Found by looking at names and links inside the tree, never by running it.
  * Speaking is left to the caller. Supervisor.

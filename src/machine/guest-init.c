@@ -1,4 +1,4 @@
-#include "engine/guest-init.h"
+#include "machine/guest-init.h"
 
 #include <errno.h>
 #include <fcntl.h>

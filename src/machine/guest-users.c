@@ -1,4 +1,4 @@
-#include "engine/guest-users.h"
+#include "machine/guest-users.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "engine/guest-init.h"
+#include "machine/guest-init.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -189,5 +189,5 @@ int main(void)
 	tcase_add_test(cases, sysvinit_gets_a_request_in_its_fifo);
 	tcase_add_test(cases, a_fifo_that_is_none_is_not_written);
 	tcase_add_test(cases, runit_is_told_by_a_files_mode);
-	return fixture_run(cases, "engine/guest-init");
+	return fixture_run(cases, "machine/guest-init");
 }

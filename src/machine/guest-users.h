@@ -1,16 +1,13 @@
-/* engine/guest-users - accounts of the tree, read from its files and never by a name service.
+/* machine/guest-users - accounts of the tree, read from its files and never by a name service.
  *
  * The tree's passwd and group are opened below its descriptor, must be
  * regular files of a bounded size, and are only parsed (classes S20, S21).
  * An account that cannot be found is an error, never root. Speaking.
- * Supervisor, before the payload exists.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-#include "engine/guest-users-bind.h"
 
 struct arena;
 

@@ -1,0 +1,83 @@
+#include "engine/registry.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/id128.h"
+#include "engine/resources.h"
+#include "engine/root.h"
+#include "io/clock.h"
+#include "machine/confine.h"
+#include "machine/guest-init.h"
+#include "plan/plan.h"
+#include "spec/spec.h"
+
+/* What the plan does, not what was asked for: it may keep less. */
+static uint64_t planned_capabilities(const struct plan *plan, const struct spec *spec)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].kind == STEP_CAPABILITIES)
+			return plan->steps[i].number;
+	return spec_capabilities(spec);
+}
+
+static char *confinement(struct arena *arena, const struct spec *spec, const struct plan *plan)
+{
+	struct confine confine = {
+		.capabilities = planned_capabilities(plan, spec),
+		.no_new_privileges = spec->no_new_privileges == TRISTATE_YES,
+		.no_seccomp = spec->no_seccomp,
+		.suppress_sync = spec->suppress_sync == TRISTATE_YES,
+		.nesting = spec->nesting,
+		.allow = spec->syscall_allow,
+		.deny = spec->syscall_deny,
+		.families_set = spec->address_families_set,
+		.families_deny = spec->address_families_deny,
+		.families = spec->address_families,
+		.personality_set = spec->personality_set,
+		.personality = spec->personality,
+		.selinux = spec->selinux_context,
+	};
+
+	return confine_print(arena, &confine);
+}
+
+static void note_init(struct record *record, const struct spec *spec, const struct root *root)
+{
+	char text[64];
+
+	if (spec->start != START_BOOT)
+		return;
+	snprintf(text, sizeof(text), "%s %d %d %d", guest_init_name(root->init.kind),
+		 spec->kill_signal != 0 ? spec->kill_signal : root->init.stop_signal,
+		 root->init.poweroff_signal, root->init.reboot_signal);
+	record_note_later(record, RECORD_INIT, text);
+}
+
+void registry_note(struct arena *arena, struct resources *resources, const struct spec *spec,
+		   const struct root *root, const struct plan *plan)
+{
+	struct record *record = &resources->record;
+	char times[48], id[ID128_HEX_ROOM], program[4096];
+	ssize_t length;
+
+	snprintf(times, sizeof(times), "%llu %llu", (unsigned long long)clock_realtime_us(),
+		 (unsigned long long)clock_monotonic_us());
+	id128_hex(id, root->facts.machine_id);
+	record_note_later(record, RECORD_STARTED, times);
+	record_note_later(record, RECORD_ID, id);
+	record_note_later(record, RECORD_SERVICE, spec->container_service);
+	if (root->facts.path != NULL)
+		record_note_later(record, RECORD_DIRECTORY, root->facts.path);
+	if (resources->taken.cgroup_path != NULL)
+		record_note_later(record, RECORD_PAYLOAD, resources->taken.cgroup_path);
+	record_note_later(record, RECORD_CONFINE, confinement(arena, spec, plan));
+	note_init(record, spec, root);
+	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	if (length > 0) {
+		program[length] = '\0';
+		record_note_later(record, RECORD_PROGRAM, program);
+	}
+}

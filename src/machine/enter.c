@@ -1,0 +1,308 @@
+#include "machine/enter.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/cgroup.h"
+#include "kernel/process.h"
+#include "kernel/resolve.h"
+#include "kernel/syscall.h"
+#include "kernel/terminal.h"
+#include "machine/enter-child.h"
+#include "machine/find.h"
+
+#define DEVPTS_MAGIC 0x1cd1 /* linux/magic.h DEVPTS_SUPER_MAGIC */
+
+static const struct {
+	const char *path;
+	uint64_t flag;
+} kinds[] = {
+	{ "ns/user", CLONE_NEWUSER },	  { "ns/mnt", CLONE_NEWNS },  { "ns/pid", CLONE_NEWPID },
+	{ "ns/ipc", CLONE_NEWIPC },	  { "ns/uts", CLONE_NEWUTS }, { "ns/net", CLONE_NEWNET },
+	{ "ns/cgroup", CLONE_NEWCGROUP },
+};
+
+/* Joining a namespace in which we are already is refused, or asks for rights that we need not have.
+ */
+static int compare_namespaces(struct enter *enter)
+{
+	autoclose int own = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (own < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct stat theirs, ours;
+
+		if (fstatat(enter->proc_fd, kinds[i].path, &theirs, 0) < 0 ||
+		    fstatat(own, kinds[i].path, &ours, 0) < 0)
+			return -errno;
+		if (theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev)
+			enter->namespaces |= kinds[i].flag;
+	}
+	return 0;
+}
+
+static int read_limits(struct enter *enter)
+{
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (prlimit(enter->machine->leader, (enum __rlimit_resource)i, NULL,
+			    &enter->limits[i]) < 0)
+			return -errno;
+	/* An init raises its own; programs that select(2) expect the usual number. */
+	enter->limits[RLIMIT_NOFILE].rlim_cur = MIN(enter->limits[RLIMIT_NOFILE].rlim_cur, 1024U);
+	return 0;
+}
+
+static int open_cgroup(const char *path)
+{
+	autoclose int root = -EBADF;
+	const char *ignored;
+	int fd, r;
+
+	if (path == NULL)
+		return -ENOENT;
+	r = cgroup_open_root(&root, &ignored);
+	if (r < 0)
+		return r;
+	fd = openat(root, path[1] == '\0' ? "." : path + 1,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int prepare_confinement(struct arena *arena, struct enter *enter)
+{
+	const struct machine *machine = enter->machine;
+	const char *unknown;
+	int r;
+
+	if (machine->confine == NULL)
+		return fail_plain(-ENODATA,
+				  "cannot enter machine '%s': its record does not say how it is "
+				  "confined (it was started by an older version; restart it)",
+				  machine->name);
+	r = confine_parse(arena, &enter->confine, machine->confine);
+	if (r >= 0)
+		r = confine_filter(arena, &enter->filter, &enter->confine, &unknown);
+	return r < 0 ? fail(r, "cannot make the confinement of machine '%s'", machine->name) : 0;
+}
+
+int enter_open(struct arena *arena, struct enter *ret, const struct machine *machine)
+{
+	struct enter enter = ENTER_EMPTY;
+	int r;
+
+	/* Before anything of the guest is touched (class S3). */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return fail(-errno, "cannot protect this process");
+	enter.machine = machine;
+	r = prepare_confinement(arena, &enter);
+	if (r < 0)
+		return r;
+	enter.pidfd = machine_open_leader(machine);
+	if (enter.pidfd < 0)
+		return enter.pidfd;
+	enter.proc_fd = machine_open_proc(machine);
+	if (enter.proc_fd >= 0)
+		enter.root_fd = machine_open_root(machine);
+	r = enter.root_fd;
+	if (r >= 0) {
+		r = compare_namespaces(&enter);
+		if (r >= 0)
+			r = read_limits(&enter);
+		if (r < 0)
+			fail(r, "cannot look at machine '%s'", machine->name);
+	}
+	if (r < 0) {
+		enter_done(&enter);
+		return r;
+	}
+	enter.cgroup_fd = open_cgroup(machine->payload);
+	*ret = enter;
+	return 0;
+}
+
+void enter_done(struct enter *enter)
+{
+	fd_close(&enter->pidfd);
+	fd_close(&enter->proc_fd);
+	fd_close(&enter->root_fd);
+	fd_close(&enter->cgroup_fd);
+}
+
+/* An init that manages cgroups leaves its own top empty, and the kernel lets nobody in there: then
+ * the group that the leader moved to takes us. */
+static int open_leader_cgroup(const struct enter *enter)
+{
+	char text[4200];
+	char *path;
+
+	if (file_read_line(text, sizeof(text), enter->proc_fd, "cgroup") < 0)
+		return -ENOENT;
+	path = strstr(text, "0::/");
+	if (path == NULL)
+		return -ENOENT;
+	path += strlen("0::");
+	path[strcspn(path, "\n")] = '\0';
+	return open_cgroup(path);
+}
+
+static pid_t clone_joiner(const struct enter *enter, int *ret_pidfd)
+{
+	autoclose int other = -EBADF;
+	pid_t pid = process_clone(0, enter->cgroup_fd, ret_pidfd);
+
+	if (pid != -EBUSY && pid != -EOPNOTSUPP)
+		return pid;
+	other = open_leader_cgroup(enter);
+	return other < 0 ? pid : process_clone(0, other, ret_pidfd);
+}
+
+static int hear(int fd, struct enter_message *ret)
+{
+	ssize_t size;
+
+	do
+		size = recv(fd, ret, sizeof(*ret), 0);
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		return -errno;
+	if (size == 0)
+		return 0;
+	return size == (ssize_t)sizeof(*ret) ? 1 : -EBADMSG;
+}
+
+/* The joiner says whom it made; then the program's process says what failed, or exec closes. */
+static int listen_to(const struct enter *enter, int channel, pid_t *ret_pid)
+{
+	struct enter_message message;
+	int r, failed = 0;
+	pid_t pid = 0;
+
+	while ((r = hear(channel, &message)) > 0) {
+		if (message.pid > 0) {
+			pid = message.pid;
+			continue;
+		}
+		message.failure.text[FAIL_TEXT_MAX - 1] = '\0';
+		fail_adopt(&message.failure);
+		failed = message.failure.code < 0 ? message.failure.code : -EIO;
+	}
+	if (failed < 0)
+		r = failed;
+	else if (r == 0 && pid == 0)
+		r = fail_plain(-EIO,
+			       "cannot enter machine '%s': it has just ended, or its limits "
+			       "leave no room for one more process",
+			       enter->machine->name);
+	*ret_pid = pid;
+	return r;
+}
+
+static void wait_for(pid_t pid)
+{
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+int enter_start(const struct enter *enter, const struct enter_program *program, pid_t *ret_pid,
+		int *ret_pidfd)
+{
+	autoclose int ours = -EBADF, theirs = -EBADF, joiner_fd = -EBADF;
+	pid_t joiner, pid = 0;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail(-errno, "cannot make a channel into machine '%s'",
+			    enter->machine->name);
+	ours = pair[0];
+	theirs = pair[1];
+	joiner = clone_joiner(enter, &joiner_fd);
+	if (joiner == 0)
+		enter_child(enter, program, theirs);
+	if (joiner < 0)
+		return fail(joiner, "cannot make a process in the cgroup of machine '%s'",
+			    enter->machine->name);
+	fd_close(&theirs);
+	r = listen_to(enter, ours, &pid);
+	wait_for(joiner);
+	if (r >= 0) {
+		/* Our child, not reaped yet: the number is its own. */
+		r = sys_pidfd_open(pid, 0);
+		if (r < 0)
+			fail(r, "cannot follow the program in machine '%s'", enter->machine->name);
+	}
+	if (r < 0) {
+		wait_for(pid);
+		return r;
+	}
+	*ret_pid = pid;
+	*ret_pidfd = r;
+	return 0;
+}
+
+static void assign(struct arena *arena, struct text_list *list, char *assignment)
+{
+	size_t length = strcspn(assignment, "=");
+
+	for (size_t i = 0; i < list->count; i++)
+		if (strncmp(list->items[i], assignment, length + 1) == 0) {
+			list->items[i] = assignment;
+			return;
+		}
+	text_list_add(arena, list, assignment);
+}
+
+char **enter_environment(struct arena *arena, const struct guest_user *user,
+			 const struct text_list *extra)
+{
+	struct text_list list = { 0 };
+
+	assign(arena, &list,
+	       arena_text(arena,
+			  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	assign(arena, &list, arena_text(arena, "container=systemd-nspawn"));
+	assign(arena, &list, arena_format(arena, "HOME=%s", user->home));
+	assign(arena, &list, arena_format(arena, "USER=%s", user->name));
+	assign(arena, &list, arena_format(arena, "LOGNAME=%s", user->name));
+	assign(arena, &list,
+	       arena_format(arena, "SHELL=%s", user->shell == NULL ? "/bin/sh" : user->shell));
+	for (size_t i = 0; extra != NULL && i < extra->count; i++)
+		assign(arena, &list, extra->items[i]);
+	return list.items;
+}
+
+int enter_open_terminal(const struct enter *enter, int *ret_master, int *ret_slave,
+			unsigned int *ret_number)
+{
+	autoclose int devpts = -EBADF;
+	struct statfs fs;
+	int r;
+
+	devpts = resolve_open(enter->root_fd, "/dev/pts", O_PATH | O_DIRECTORY);
+	r = devpts;
+	if (r >= 0 && fstatfs(devpts, &fs) < 0)
+		r = -errno;
+	if (r >= 0 && fs.f_type != DEVPTS_MAGIC)
+		r = -ENOTTY;
+	if (r >= 0)
+		r = terminal_open_pair(devpts, ret_master, ret_slave, ret_number);
+	return r < 0 ? fail(r,
+			    "cannot make a terminal in machine '%s' (is a devpts mounted at its "
+			    "/dev/pts?)",
+			    enter->machine->name)
+		     : 0;
+}

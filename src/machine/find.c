@@ -1,0 +1,275 @@
+#include "machine/find.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "kernel/process.h"
+#include "kernel/syscall.h"
+
+char *machine_runtime_directory(struct arena *arena, unsigned int uid,
+				const char *const *environment)
+{
+	const char *directory = NULL;
+
+	if (uid == 0)
+		return arena_text(arena, "/run/redd");
+	for (; environment != NULL && *environment != NULL && directory == NULL; environment++)
+		directory = text_after(*environment, "XDG_RUNTIME_DIR=");
+	/* From cron, su or a container: a place of the user's own, which machine/record checks. */
+	if (text_empty(directory) || !path_is_absolute(directory))
+		return arena_format(arena, "/tmp/redd-%u", uid);
+	return arena_format(arena, "%s/redd", directory);
+}
+
+const char *machine_note(const struct machine *machine, enum record_kind kind)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < machine->content.count; i++)
+		if (machine->content.notes[i].kind == kind)
+			value = machine->content.notes[i].value;
+	return value;
+}
+
+/* Asking does not take the lock, so that nobody who starts a machine meets us. */
+static bool is_held(int fd)
+{
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+}
+
+static void read_times(struct machine *machine)
+{
+	const char *value = machine_note(machine, RECORD_STARTED);
+	const char *blank = value == NULL ? NULL : strchr(value, ' ');
+
+	if (blank == NULL)
+		return;
+	machine->realtime_us = strtoull(value, NULL, 10);
+	machine->monotonic_us = strtoull(blank + 1, NULL, 10);
+}
+
+static bool leader_lives(const struct machine *machine)
+{
+	uint64_t start;
+
+	return machine->leader > 0 && process_start_time(machine->leader, &start) >= 0 &&
+	       start == machine->leader_start;
+}
+
+static void judge(struct machine *machine, bool held)
+{
+	if (held)
+		machine->state = machine->leader > 0 ? MACHINE_RUNNING : MACHINE_OPENING;
+	else
+		machine->state = leader_lives(machine) ? MACHINE_ABANDONED : MACHINE_DEAD;
+	machine->supervisor = held ? machine->content.supervisor : 0;
+}
+
+/* One read(2): records are small; the whole of a large one is read again with more room. */
+static int read_text(struct arena *arena, int fd, char **ret, size_t *ret_size)
+{
+	char buffer[4096];
+	ssize_t size = pread(fd, buffer, sizeof(buffer), 0);
+	char *text;
+
+	if (size < 0)
+		return -errno;
+	if ((size_t)size < sizeof(buffer)) {
+		*ret = arena_text_n(arena, buffer, (size_t)size);
+		*ret_size = (size_t)size;
+		return 0;
+	}
+	text = arena_take(arena, RECORD_SIZE_MAX + 1);
+	size = pread(fd, text, RECORD_SIZE_MAX, 0);
+	if (size < 0)
+		return -errno;
+	*ret = text;
+	*ret_size = (size_t)size;
+	return 0;
+}
+
+static int read_machine(struct arena *arena, struct machine *ret, int dir_fd, const char *runtime,
+			const char *name)
+{
+	struct machine machine = { .name = arena_text(arena, name), .runtime = runtime };
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	autoclose int fd = -EBADF;
+	const char *leader;
+	char *text;
+	size_t size;
+	int r;
+
+	fd = openat(dir_fd, name, flags);
+	if (fd < 0)
+		return -errno;
+	r = read_text(arena, fd, &text, &size);
+	if (r >= 0)
+		r = record_parse(arena, &machine.content, text, size);
+	if (r < 0)
+		return r;
+	leader = machine_note(&machine, RECORD_LEADER);
+	if (leader != NULL &&
+	    record_parse_process(&machine.leader, &machine.leader_start, leader) < 0)
+		return -EBADMSG;
+	read_times(&machine);
+	machine.root = machine_note(&machine, RECORD_DIRECTORY);
+	if (machine.root == NULL)
+		machine.root = "";
+	machine.service = machine_note(&machine, RECORD_SERVICE);
+	machine.id = machine_note(&machine, RECORD_ID);
+	machine.unit = machine_note(&machine, RECORD_UNIT);
+	machine.payload = machine_note(&machine, RECORD_PAYLOAD);
+	machine.confine = machine_note(&machine, RECORD_CONFINE);
+	machine.init = machine_note(&machine, RECORD_INIT);
+	judge(&machine, is_held(fd));
+	*ret = machine;
+	return 0;
+}
+
+static int open_records(struct arena *arena, const char *runtime)
+{
+	const char *path = arena_format(arena, "%s/machines", runtime);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int machine_open(struct arena *arena, struct machine *ret, const char *runtime, const char *name)
+{
+	autoclose int dir = -EBADF;
+	struct machine machine;
+	int r;
+
+	if (!name_is_machine(name))
+		return fail_input("cannot look for machine '%s': this is no machine name (letters, "
+				  "digits, '-' and '.', 64 at most)",
+				  text_printable(arena, name));
+	dir = open_records(arena, runtime);
+	r = dir < 0 ? dir : read_machine(arena, &machine, dir, runtime, name);
+	if (r == -ENOENT || r == -EBADMSG || (r >= 0 && machine.state == MACHINE_DEAD))
+		return fail_plain(-ENXIO,
+				  "cannot find machine '%s': none of this name is running (try "
+				  "'machinectl list')",
+				  name);
+	if (r < 0)
+		return fail(r, "cannot read the record of machine '%s'", name);
+	*ret = machine;
+	return 0;
+}
+
+struct collector {
+	struct arena *arena;
+	const char *runtime;
+	struct machine *items;
+	size_t count;
+};
+
+static int collect(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct collector *collector = context;
+	struct machine machine;
+	int r;
+
+	if (type != DT_REG || !name_is_machine(name))
+		return 0;
+	r = read_machine(collector->arena, &machine, dir_fd, collector->runtime, name);
+	if (r < 0 && r != -ENOENT && r != -EBADMSG)
+		log_warning("cannot read the record of machine '%s': %s, going on without", name,
+			    strerror(-r));
+	if (r < 0 || machine.state == MACHINE_DEAD)
+		return 0;
+	*(struct machine *)list_grow(collector->arena, (void **)&collector->items,
+				     &collector->count, sizeof(machine)) = machine;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct machine *)a)->name, ((const struct machine *)b)->name);
+}
+
+int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime)
+{
+	struct collector collector = { .arena = arena, .runtime = runtime };
+	autoclose int dir = -EBADF;
+	int r;
+
+	dir = open_records(arena, runtime);
+	r = dir < 0 ? dir : dir_walk(dir, collect, &collector);
+	if (r < 0 && r != -ENOENT)
+		return fail(r, "cannot read the machines' records below '%s'", runtime);
+	if (collector.count > 0)
+		qsort(collector.items, collector.count, sizeof(*collector.items), by_name);
+	*ret = collector.items;
+	*ret_count = collector.count;
+	return 0;
+}
+
+static int fail_gone(const struct machine *machine)
+{
+	if (machine->leader == 0)
+		return fail_plain(-ENXIO,
+				  "cannot reach machine '%s': it is still starting (try again)",
+				  machine->name);
+	return fail_plain(-ENXIO, "cannot reach machine '%s': it has just ended", machine->name);
+}
+
+int machine_open_leader(const struct machine *machine)
+{
+	autoclose int pidfd = -EBADF;
+	uint64_t start;
+
+	if (machine->leader == 0)
+		return fail_gone(machine);
+	pidfd = sys_pidfd_open(machine->leader, 0);
+	if (pidfd < 0 && pidfd != -ESRCH)
+		return fail(pidfd, "cannot open the leader of machine '%s'", machine->name);
+	/* Asked after the pidfd was opened: if it is the one that was noted, the pidfd is too. */
+	if (pidfd < 0 || process_start_time(machine->leader, &start) < 0 ||
+	    start != machine->leader_start)
+		return fail_gone(machine);
+	return take_fd(&pidfd);
+}
+
+static int open_below_proc(const struct machine *machine, const char *what)
+{
+	autoclose int pidfd = -EBADF, fd = -EBADF;
+	char path[48];
+
+	pidfd = machine_open_leader(machine);
+	if (pidfd < 0)
+		return pidfd;
+	snprintf(path, sizeof(path), "/proc/%d%s", (int)machine->leader, what);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT && errno != ESRCH)
+		return fail(-errno, "cannot open '%s' of machine '%s'", path, machine->name);
+	/* It was not reaped until now, so its number was nobody else's meanwhile. */
+	if (fd < 0 || process_signal(pidfd, 0) == -ESRCH)
+		return fail_gone(machine);
+	return take_fd(&fd);
+}
+
+int machine_open_root(const struct machine *machine)
+{
+	return open_below_proc(machine, "/root");
+}
+
+int machine_open_proc(const struct machine *machine)
+{
+	return open_below_proc(machine, "");
+}

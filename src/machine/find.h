@@ -1,0 +1,62 @@
+/* machine/find - running machines, from their records.
+ *
+ * A machine is what its record says it is, as long as the record's lock is held (its supervisor
+ * lives) or its leader is the process that was noted (then it was abandoned). Every use of the
+ * leader goes through a pidfd that was checked against its start time, so a number that was used
+ * again is never taken for a machine (class S26). Any process, as the records' owner. Speaking.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "machine/record.h"
+
+struct arena;
+
+enum machine_state {
+	MACHINE_OPENING,   /* its supervisor lives, the program does not run yet */
+	MACHINE_RUNNING,   /* */
+	MACHINE_ABANDONED, /* it runs, its supervisor is gone */
+	MACHINE_DEAD,	   /* nothing is left but what must be cleaned up */
+};
+
+struct machine {
+	const char *name, *runtime; /* runtime: as given */
+	enum machine_state state;
+	pid_t supervisor; /* 0: none */
+	pid_t leader;	  /* 0: none yet */
+	uint64_t leader_start;
+	uint64_t realtime_us, monotonic_us; /* of the start; 0: unknown */
+	const char *root;		    /* path of the tree; "" when unknown */
+	const char *service, *id, *unit;    /* NULL: none */
+	const char *payload;		    /* cgroup below the v2 root; NULL: none */
+	const char *confine;		    /* for confine_parse(); NULL: unknown */
+	const char *init;		    /* RECORD_INIT; NULL: a lone command */
+	struct record_content content;
+};
+
+/* "/run/redd", or below $XDG_RUNTIME_DIR, or "/tmp/redd-UID". Text only: nothing is created.
+ * ENVIRONMENT is NULL-terminated. Quiet. */
+char *machine_runtime_directory(struct arena *arena, unsigned int uid,
+				const char *const *environment);
+
+/* The machine NAME, opening, running or abandoned. -EINVAL: no machine name. -ENXIO: there is no
+ * such machine (a dead one counts as none). */
+int machine_open(struct arena *arena, struct machine *ret, const char *runtime, const char *name);
+
+/* All but the dead, sorted by name. A record that cannot be read is a warning. */
+int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime);
+
+/* A pidfd that certainly is the leader's. -ENXIO: it is gone, or not there yet. */
+int machine_open_leader(const struct machine *machine);
+
+/* O_PATH descriptor of what the leader has as "/". Below it only kernel/resolve may walk. */
+int machine_open_root(const struct machine *machine);
+
+/* O_PATH descriptor of the leader's directory in /proc; certainly its own. */
+int machine_open_proc(const struct machine *machine);
+
+/* The noted value of KIND, or NULL. */
+const char *machine_note(const struct machine *machine, enum record_kind kind);

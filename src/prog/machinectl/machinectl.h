@@ -1,0 +1,71 @@
+/* prog/machinectl - what all verbs share. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "cli/option.h"
+#include "cli/table.h"
+#include "cli/verb.h"
+
+struct arena;
+
+enum kill_whom { KILL_ALL, KILL_LEADER, KILL_SUPERVISOR };
+enum scope { SCOPE_UNSET, SCOPE_SYSTEM, SCOPE_USER };
+
+#define ADDRESSES_ALL UINT32_MAX
+
+/* The reference's options: machinectl, section 3. */
+struct options {
+	bool help, version;
+	bool no_pager, no_legend, no_ask_password;
+	struct text_list properties; /* -p, -P */
+	bool value_only;	     /* --value, -P */
+	bool all, full, quiet;
+	enum kill_whom kill_whom;
+	int signal;		      /* 0: not given */
+	const char *user;	      /* --uid= */
+	struct text_list environment; /* -E: NAME=VALUE, or a bare NAME */
+	bool read_only, mkdir;
+	uint32_t lines;
+	const char *output;	  /* -o, "short" */
+	enum table_format format; /* by --json= or -o json… */
+	const char *runner;
+	bool now, force;
+	uint32_t max_addresses;
+	const char *host, *machine; /* -H, -M */
+	enum scope scope;
+	const char *verify, *compression; /* of the forwarded import verbs */
+	struct arena *arena;
+};
+
+struct context {
+	struct arena *arena;
+	struct options options;
+	const char *runtime; /* of the machines' records */
+	const char *const *environment;
+	bool terminal, colour; /* standard output */
+	const char *program;   /* argv[0] */
+};
+
+extern const struct option_table machinectl_options;
+extern const struct verb_table machinectl_verbs;
+
+void options_init(struct options *options, struct arena *arena);
+
+/* The value, borrowed; NULL: not set. */
+const char *context_environment(const struct context *context, const char *name);
+
+/* To standard output, whole. Speaking. */
+int context_print(const struct context *context, const char *text);
+
+/* Print the table as the options ask; then (no --no-legend) "N THINGS listed." or "No THINGS.". */
+int context_print_table(const struct context *context, const struct table *table,
+			const char *things);
+
+/* ---- verbs: see the table in verbs.c ---- */
+
+int verb_help_text(void *context, const struct text_list *words);
+int verb_list(void *context, const struct text_list *words);
+int verb_exec(void *context, const struct text_list *words);
