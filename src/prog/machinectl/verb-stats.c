@@ -1,0 +1,18 @@
+#include <errno.h>
+
+#include "base/fail.h"
+#include "prog/machinectl/machinectl.h"
+
+int verb_stats(void *context_, const struct text_list *words)
+{
+	(void)context_;
+	(void)words;
+	return fail_plain(-ENOSYS, "cannot run 'stats': it is not built yet");
+}
+
+int verb_top(void *context_, const struct text_list *words)
+{
+	(void)context_;
+	(void)words;
+	return fail_plain(-ENOSYS, "cannot run 'top': it is not built yet");
+}
