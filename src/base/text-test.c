@@ -165,6 +165,17 @@ START_TEST(nothing_printable_moves_the_cursor)
 }
 END_TEST
 
+START_TEST(a_variable_is_found_by_its_whole_name)
+{
+	static const char *const environment[] = { "HOMER=x", "HOME=/home/ada", "EMPTY=", NULL };
+
+	ck_assert_str_eq(text_variable(environment, "HOME"), "/home/ada");
+	ck_assert_str_eq(text_variable(environment, "EMPTY"), "");
+	ck_assert_ptr_null(text_variable(environment, "HOM"));
+	ck_assert_ptr_null(text_variable(NULL, "HOME"));
+}
+END_TEST
+
 START_TEST(base64_is_padded)
 {
 	autoarena struct arena arena = {};
@@ -184,5 +195,5 @@ int main(void)
 			escaped_fields_keep_their_colons, words_may_be_quoted,
 			broken_words_are_refused, unescaping_may_give_nul,
 			only_well_formed_utf8_is_decoded, nothing_printable_moves_the_cursor,
-			base64_is_padded);
+			a_variable_is_found_by_its_whole_name, base64_is_padded);
 }

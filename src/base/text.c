@@ -36,6 +36,17 @@ bool text_ends(const char *text, const char *suffix)
 	return length >= tail && memcmp(text + length - tail, suffix, tail) == 0;
 }
 
+const char *text_variable(const char *const *environment, const char *name)
+{
+	for (; environment != NULL && *environment != NULL; environment++) {
+		const char *rest = text_after(*environment, name);
+
+		if (rest != NULL && *rest == '=')
+			return rest + 1;
+	}
+	return NULL;
+}
+
 void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *any)
 {
 	struct text_list words = {};

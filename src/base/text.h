@@ -12,6 +12,10 @@ bool text_empty(const char *text);			      /* NULL or "" */
 const char *text_after(const char *text, const char *prefix); /* the rest, or NULL */
 bool text_ends(const char *text, const char *suffix);
 
+/* What NAME is set to in ENVIRONMENT ("NAME=VALUE", NULL-terminated; may be NULL); NULL: not set.
+ */
+const char *text_variable(const char *const *environment, const char *name);
+
 /* Split at any character of ANY; empty fields are dropped. */
 void text_split(struct arena *arena, struct text_list *ret, const char *text, const char *any);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/text.h"
 #include "base/id128.h"
 #include "base/list.h"
 #include "machine/guest-users.h"
@@ -27,14 +28,14 @@ static void assign(struct arena *arena, struct text_list *list, char *assignment
 static void terminal(struct arena *arena, struct text_list *list, const struct environ_facts *facts)
 {
 	static const char *const names[] = { "TERM", "COLORTERM", "NO_COLOR" };
-	const char *term = host_environment(facts->host->environment, "TERM");
+	const char *term = text_variable(facts->host->environment, "TERM");
 
 	if (facts->spec->console == CONSOLE_PIPE || term == NULL || strcmp(term, "dumb") == 0) {
 		text_list_add(arena, list, arena_text(arena, "TERM=dumb"));
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *value = host_environment(facts->host->environment, names[i]);
+		const char *value = text_variable(facts->host->environment, names[i]);
 
 		if (value != NULL)
 			text_list_add(arena, list, arena_format(arena, "%s=%s", names[i], value));

@@ -23,15 +23,6 @@ static struct host gather(const struct spec *spec)
 	return host;
 }
 
-START_TEST(a_variable_is_found_by_its_whole_name)
-{
-	ck_assert_str_eq(host_environment(environment, "HOME"), "/home/ada");
-	ck_assert_str_eq(host_environment(environment, "EMPTY"), "");
-	ck_assert_ptr_null(host_environment(environment, "HOM"));
-	ck_assert_ptr_null(host_environment(NULL, "HOME"));
-}
-END_TEST
-
 START_TEST(a_user_has_a_runtime_directory_of_its_own)
 {
 	static const char *const with[] = { "XDG_RUNTIME_DIR=/run/user/5", NULL };
@@ -167,7 +158,6 @@ int main(void)
 {
 	TCase *cases = tcase_create("host");
 
-	tcase_add_test(cases, a_variable_is_found_by_its_whole_name);
 	tcase_add_test(cases, a_user_has_a_runtime_directory_of_its_own);
 	tcase_add_test(cases, devices_are_the_kernels_numbers);
 	tcase_add_test(cases, bound_devices_are_known_by_number);

@@ -41,17 +41,6 @@ static const struct {
 	{ "loongarch64", "ld-linux-loongarch-lp64d.so.1" },
 };
 
-const char *host_environment(const char *const *environment, const char *name)
-{
-	for (; environment && *environment; environment++) {
-		const char *rest = text_after(*environment, name);
-
-		if (rest && *rest == '=')
-			return rest + 1;
-	}
-	return NULL;
-}
-
 /* The assignment as the payload is told it; NULL: it is not told this one. */
 static char *os_release_field(struct arena *arena, const char *name, const char *value)
 {

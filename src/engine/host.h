@@ -13,6 +13,3 @@ struct arena;
 /* ENVIRONMENT is NULL-terminated and must live as long as *ret. */
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 		const char *const *environment);
-
-/* The variable's value, borrowed; NULL: not set. */
-const char *host_environment(const char *const *environment, const char *name);

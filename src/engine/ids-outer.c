@@ -20,7 +20,7 @@
 
 static char *find_helper(struct arena *arena, const struct host *host, const char *name)
 {
-	const char *path = host_environment(host->environment, "PATH");
+	const char *path = text_variable(host->environment, "PATH");
 	struct text_list directories = { 0 };
 	char *full = path_join(arena, "/usr/bin", name);
 

@@ -201,21 +201,10 @@ static int close_leaked(struct payload *payload)
 	return fd_close_all(3 + payload->listen_fds, keep, ARRAY_SIZE(keep));
 }
 
-static const char *variable(char *const *environment, const char *name)
-{
-	for (; *environment != NULL; environment++) {
-		const char *value = text_after(*environment, name);
-
-		if (value != NULL && *value == '=')
-			return value + 1;
-	}
-	return NULL;
-}
-
 /* As execvpe(3), without its allocation and with the container's PATH. */
 static int exec_by_path(struct payload *payload, const char *name, char *const *words)
 {
-	const char *path = variable(payload->environment, "PATH");
+	const char *path = text_variable((const char *const *)payload->environment, "PATH");
 	int r = -ENOENT;
 	char program[4096];
 
@@ -309,7 +298,8 @@ static int become_stub(struct payload *payload)
 	char *words[] = { (char *)"(sd-stubinit)", NULL };
 	char uuid[64] = "container_uuid=";
 	char *environment[] = { (char *)"container=systemd-nspawn", uuid, NULL };
-	const char *full = variable(payload->environment, "container_uuid");
+	const char *full = text_variable((const char *const *)payload->environment,
+					 "container_uuid");
 	size_t at = strlen(uuid);
 	sigset_t all;
 	int r;

@@ -23,8 +23,8 @@ static struct find_scope scope_of(const struct reader_facts *facts)
 {
 	return (struct find_scope){
 		.uid = facts->uid,
-		.runtime = host_environment(facts->environment, "XDG_RUNTIME_DIR"),
-		.home = host_environment(facts->environment, "HOME"),
+		.runtime = text_variable(facts->environment, "XDG_RUNTIME_DIR"),
+		.home = text_variable(facts->environment, "HOME"),
 	};
 }
 

@@ -161,8 +161,8 @@ static int prepare(struct container *container, bool dry)
 		return r;
 	if (!dry) {
 		r = credentials_load(container->arena, spec,
-				     host_environment(container->request->environment,
-						      "CREDENTIALS_DIRECTORY"));
+				     text_variable(container->request->environment,
+						   "CREDENTIALS_DIRECTORY"));
 		if (r < 0)
 			return r;
 		r = resources_enter_outer(&container->resources, spec, &container->host);
@@ -424,7 +424,7 @@ static void kill_rest(void *context)
 static enum outcome watch(struct container *container, int *ret_status)
 {
 	const struct spec *spec = container->spec;
-	const char *usec = host_environment(container->request->environment, "WATCHDOG_USEC");
+	const char *usec = text_variable(container->request->environment, "WATCHDOG_USEC");
 	struct supervise supervise_ = {
 		.name = spec->machine,
 		.channel = &container->channel,
@@ -436,7 +436,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.reboot_signal = SIGRTMIN + 5,
 		.poweroff_signal = SIGRTMIN + 4,
 		.notify_ready = spec->notify_ready == TRISTATE_YES,
-		.notify_socket = host_environment(container->request->environment, "NOTIFY_SOCKET"),
+		.notify_socket = text_variable(container->request->environment, "NOTIFY_SOCKET"),
 		.kill_rest = kill_rest,
 		.started = leave_private,
 		.context = container,
@@ -565,7 +565,7 @@ static int prepare_process(struct container *container)
 
 int container_run(struct arena *arena, const struct run_request *request)
 {
-	const char *notify = host_environment(request->environment, "NOTIFY_SOCKET");
+	const char *notify = text_variable(request->environment, "NOTIFY_SOCKET");
 	enum outcome outcome = OUTCOME_FAILED;
 	struct container container;
 	int r, status = 0;

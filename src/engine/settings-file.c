@@ -30,8 +30,8 @@ static size_t list_places(struct arena *arena, struct place places[PLACES],
 		places[count++] = (struct place){ arena_text(arena, "/etc/systemd/nspawn"), true };
 		places[count++] = (struct place){ arena_text(arena, "/run/systemd/nspawn"), true };
 	} else {
-		home = host_environment(facts->environment, "HOME");
-		runtime = host_environment(facts->environment, "XDG_RUNTIME_DIR");
+		home = text_variable(facts->environment, "HOME");
+		runtime = text_variable(facts->environment, "XDG_RUNTIME_DIR");
 		if (!text_empty(home))
 			places[count++] = (struct place){
 				path_join(arena, home, ".config/systemd/nspawn"), true

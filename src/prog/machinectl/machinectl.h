@@ -54,9 +54,6 @@ extern const struct verb_table machinectl_verbs;
 
 void options_init(struct options *options, struct arena *arena);
 
-/* The value, borrowed; NULL: not set. */
-const char *context_environment(const struct context *context, const char *name);
-
 /* To standard output, whole. Speaking. */
 int context_print(const struct context *context, const char *text);
 

@@ -16,17 +16,6 @@
 
 extern char **environ;
 
-const char *context_environment(const struct context *context, const char *name)
-{
-	for (const char *const *at = context->environment; *at != NULL; at++) {
-		const char *rest = text_after(*at, name);
-
-		if (rest != NULL && *rest == '=')
-			return rest + 1;
-	}
-	return NULL;
-}
-
 int context_print(const struct context *context, const char *text)
 {
 	int r = fd_write_all(STDOUT_FILENO, text, strlen(text));

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "cli/screen.h"
 #include "engine/host.h"
 #include "engine/root-locate.h"
 #include "engine/run.h"
@@ -58,14 +59,9 @@ static void set_log_level(const char *value)
 	}
 }
 
-static bool wants_colour(int fd)
+static bool has_colour(int fd)
 {
-	const char *asked = getenv("SYSTEMD_COLORS");
-	bool colour;
-
-	if (asked != NULL && parse_bool(&colour, asked) >= 0)
-		return colour;
-	return getenv("NO_COLOR") == NULL && terminal_is(fd);
+	return screen_has_colour((const char *const *)environ, terminal_is(fd));
 }
 
 /* Descriptors of socket activation, if they are meant for us. */
@@ -125,7 +121,7 @@ static int serve_questions(struct arena *arena, const struct spec *spec,
 	if (words_of != NULL)
 		r = print(spec_words(arena, words_of));
 	else if (spec->help)
-		r = print(spec_help(arena, "systemd-nspawn", wants_colour(STDOUT_FILENO)));
+		r = print(spec_help(arena, "systemd-nspawn", has_colour(STDOUT_FILENO)));
 	else if (spec->version)
 		r = print(spec_version(arena, "systemd-nspawn"));
 	else
@@ -198,7 +194,7 @@ int main(int argc, char **argv)
 	int r;
 
 	set_log_level(getenv("SYSTEMD_LOG_LEVEL"));
-	log_set_colour(wants_colour(STDERR_FILENO));
+	log_set_colour(has_colour(STDERR_FILENO));
 	r = run(&arena, argc, argv);
 	if (r >= 0)
 		return r;
