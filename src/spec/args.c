@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/nearest.h"
 #include "base/text.h"
 #include "spec/check.h"
 #include "spec/field.h"
@@ -21,65 +22,16 @@ struct args {
 	const struct setting *words_of;
 };
 
-#define NAME_ROOM 40
-
-/* How many letters must change, swap, come or go to make one name out of the other. */
-static size_t name_distance(const char *a, const char *b, size_t a_length, size_t b_length)
-{
-	unsigned char rows[3][NAME_ROOM + 1];
-
-	for (size_t j = 0; j <= b_length; j++)
-		rows[0][j] = (unsigned char)j;
-	for (size_t i = 1; i <= a_length; i++) {
-		unsigned char *row = rows[i % 3], *above = rows[(i + 2) % 3],
-			      *higher = rows[(i + 1) % 3];
-
-		row[0] = (unsigned char)i;
-		for (size_t j = 1; j <= b_length; j++) {
-			int best = above[j - 1] + (a[i - 1] != b[j - 1]);
-
-			best = MIN(best, MIN(above[j], row[j - 1]) + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				best = MIN(best, higher[j - 2] + 1);
-			row[j] = (unsigned char)best;
-		}
-	}
-	return rows[a_length % 3][b_length];
-}
-
-static const struct setting *nearest_option(const char *name, size_t length)
-{
-	const struct setting *nearest = NULL;
-	size_t least = 4;
-
-	if (length > NAME_ROOM)
-		return NULL;
-	for (size_t i = 0; i < spec_settings_count; i++) {
-		const char *option = spec_settings[i].option;
-		size_t distance;
-
-		if (!option || strlen(option) > NAME_ROOM)
-			continue;
-		if (spec_settings[i].flags & SETTING_HIDDEN)
-			continue;
-		distance = name_distance(name, option, length, strlen(option));
-		if (distance < least && distance < length) {
-			least = distance;
-			nearest = &spec_settings[i];
-		}
-	}
-	return nearest;
-}
-
 static int refuse_unknown(const char *word, size_t length)
 {
-	const struct setting *nearest = nearest_option(word + 2, length);
+	struct nearest nearest;
 
-	if (nearest)
-		return fail_input("cannot understand '%.*s': there is no such option (try --%s)",
-				  (int)(length + 2), word, nearest->option);
-	return fail_input("cannot understand '%.*s': there is no such option (try --help)",
-			  (int)(length + 2), word);
+	nearest_init(&nearest, word + 2, length);
+	for (size_t i = 0; i < spec_settings_count; i++)
+		if (!(spec_settings[i].flags & SETTING_HIDDEN))
+			nearest_offer(&nearest, spec_settings[i].option);
+	return fail_input("cannot understand '%.*s': there is no such option (try --%s)",
+			  (int)(length + 2), word, nearest.name ? nearest.name : "help");
 }
 
 static int refuse_ambiguous(struct arena *arena, const char *word, size_t length)

@@ -41,13 +41,6 @@ START_TEST(colours_must_be_asked_for)
 }
 END_TEST
 
-START_TEST(the_version_names_program_and_project)
-{
-	ck_assert_ptr_nonnull(
-		text_after(spec_version(&arena, "systemd-nspawn"), "systemd-nspawn (Redd) "));
-}
-END_TEST
-
 START_TEST(words_stand_one_on_a_line)
 {
 	bool ambiguous;
@@ -83,6 +76,6 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("spec/print", help_is_complete_and_fits_a_terminal,
-			colours_must_be_asked_for, the_version_names_program_and_project,
-			words_stand_one_on_a_line, secrets_are_not_printed);
+			colours_must_be_asked_for, words_stand_one_on_a_line,
+			secrets_are_not_printed);
 }

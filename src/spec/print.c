@@ -1,85 +1,31 @@
 #include "spec/print.h"
 
-#include <string.h>
-
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/text.h"
+#include "format/help.h"
 #include "spec/field.h"
 #include "spec/settings.h"
 
-#define PAGE_WIDTH 80
-#define USAGE "%s%s%s [OPTIONS…] [COMMAND [ARGUMENTS…]]"
+#define ARGUMENTS "[OPTIONS…] [COMMAND [ARGUMENTS…]]"
 #define SUMMARY "Run a command, or boot a whole operating system, in a container."
-#define TEXT_COLUMN 30
 
-/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
-static size_t text_width(const char *text, size_t length)
+static void add_option(struct help *help, const struct setting *row)
 {
-	size_t width = 0;
+	struct arena *arena = help->arena;
 
-	for (size_t i = 0; i < length; i++)
-		width += ((unsigned char)text[i] & 0xC0) != 0x80;
-	return width;
-}
-
-/* Fill lines behind LEAD, which stands alone if it is longer than TEXT_COLUMN. */
-static void add_paragraph(struct arena *arena, struct text_list *lines, const char *lead,
-			  const char *text)
-{
-	const char *line = lead;
-	size_t used = text_width(lead, strlen(lead));
-	bool empty = true;
-
-	if (used + 2 > TEXT_COLUMN) {
-		text_list_add(arena, lines, arena_text(arena, lead));
-		line = "";
-		used = 0;
-	}
-	line = arena_format(arena, "%s%*s", line, (int)(TEXT_COLUMN - used), "");
-	used = TEXT_COLUMN;
-	while (*text) {
-		size_t length = strcspn(text, " "), width = text_width(text, length);
-
-		if (!empty && used + 1 + width > PAGE_WIDTH) {
-			text_list_add(arena, lines, arena_text(arena, line));
-			line = arena_format(arena, "%*s", TEXT_COLUMN, "");
-			used = TEXT_COLUMN;
-			empty = true;
-		}
-		line = arena_format(arena, "%s%s%.*s", line, empty ? "" : " ", (int)length, text);
-		used += width + !empty;
-		empty = false;
-		text += length;
-		text += strspn(text, " ");
-	}
-	text_list_add(arena, lines, arena_text(arena, line));
-}
-
-static void add_option(struct arena *arena, struct text_list *lines, const struct setting *row)
-{
-	bool optional = row->flags & SETTING_OPTIONAL_VALUE;
-	const char *lead = row->letter ? arena_format(arena, "  -%c", row->letter) : "     ";
-
-	if (row->option)
-		lead = arena_format(arena, "%s%s--%s", lead, row->letter ? ", " : " ", row->option);
-	if (row->option && row->value)
-		lead = arena_format(arena, "%s%s=%s%s", lead, optional ? "[" : "", row->value,
-				    optional ? "]" : "");
-	add_paragraph(arena, lines, lead,
-		      row->unbuilt ? arena_format(arena, "%s (not built yet)", row->help)
-				   : row->help);
+	help_entry(help,
+		   help_option(arena, row->letter, row->option, row->option ? row->value : NULL,
+			       row->flags & SETTING_OPTIONAL_VALUE),
+		   row->unbuilt ? arena_format(arena, "%s (not built yet)", row->help) : row->help);
 }
 
 char *spec_help(struct arena *arena, const char *program, bool colour)
 {
-	const char *bold = colour ? "\033[1m" : "", *plain = colour ? "\033[0m" : "";
 	const char *section = NULL;
-	struct text_list lines = { 0 };
+	struct help help;
 
-	text_list_add(arena, &lines, arena_format(arena, USAGE, bold, program, plain));
-	text_list_add(arena, &lines, arena_text(arena, ""));
-	text_list_add(arena, &lines, arena_text(arena, SUMMARY));
+	help_init(&help, arena, colour, program, ARGUMENTS, SUMMARY);
 	for (size_t i = 0; i < spec_settings_count; i++) {
 		const struct setting *row = &spec_settings[i];
 
@@ -87,19 +33,11 @@ char *spec_help(struct arena *arena, const char *program, bool colour)
 			continue;
 		if (!text_equal(section, row->section)) {
 			section = row->section;
-			text_list_add(arena, &lines,
-				      arena_format(arena, "\n%s%s:%s", bold, section, plain));
+			help_heading(&help, section);
 		}
-		add_option(arena, &lines, row);
+		add_option(&help, row);
 	}
-	text_list_add(arena, &lines,
-		      arena_format(arena, "\nMore: man %s, man systemd.nspawn", program));
-	return field_join(arena, &lines, "\n");
-}
-
-char *spec_version(struct arena *arena, const char *program)
-{
-	return arena_format(arena, "%s (Redd) %s", program, spec_version_number);
+	return help_done(&help, arena_format(arena, "man %s, man systemd.nspawn", program));
 }
 
 char *spec_words(struct arena *arena, const struct setting *row)

@@ -10,9 +10,6 @@ struct spec;
 /* --help: every option that is not hidden, below the headings of the table. */
 char *spec_help(struct arena *arena, const char *program, bool colour);
 
-char *spec_version(struct arena *arena, const char *program);
-extern const char spec_version_number[];
-
 /* The words that a row accepts, one a line: what the value "help" prints. */
 char *spec_words(struct arena *arena, const struct setting *row);
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "cli/screen.h"
 #include "engine/host.h"
 #include "engine/root-locate.h"
@@ -29,10 +30,12 @@
 
 extern char **environ;
 
-static int print(const char *text)
+static int print(struct arena *arena, const char *text)
 {
-	int r = fd_write_all(STDOUT_FILENO, text, strlen(text));
+	int r;
 
+	text = arena_format(arena, "%s\n", text);
+	r = fd_write_all(STDOUT_FILENO, text, strlen(text));
 	return r < 0 ? fail(r, "cannot write to standard output") : 0;
 }
 
@@ -119,11 +122,11 @@ static int serve_questions(struct arena *arena, const struct spec *spec,
 	int r;
 
 	if (words_of != NULL)
-		r = print(spec_words(arena, words_of));
+		r = print(arena, spec_words(arena, words_of));
 	else if (spec->help)
-		r = print(spec_help(arena, "systemd-nspawn", has_colour(STDOUT_FILENO)));
+		r = print(arena, spec_help(arena, "systemd-nspawn", has_colour(STDOUT_FILENO)));
 	else if (spec->version)
-		r = print(spec_version(arena, "systemd-nspawn"));
+		r = print(arena, version_text(arena, "systemd-nspawn"));
 	else
 		return 0;
 	return r < 0 ? r : 1;
