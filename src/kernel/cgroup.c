@@ -72,6 +72,19 @@ static int open_directory(int dir_fd, const char *name)
 	return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+int cgroup_open(const char *path)
+{
+	autoclose int root = -EBADF;
+	const char *ignored;
+	int fd, r;
+
+	r = cgroup_open_root(&root, &ignored);
+	if (r < 0)
+		return r;
+	fd = open_directory(root, path[1] == '\0' ? "." : path + 1);
+	return fd < 0 ? -errno : fd;
+}
+
 int cgroup_make(int parent_fd, const char *name, bool exclusive)
 {
 	int fd;
@@ -123,6 +136,24 @@ int cgroup_enable_all(int fd)
 	for (word = strtok_r(wanted, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		file_write(fd, "cgroup.subtree_control", word);
 	return 0;
+}
+
+bool cgroup_has_controller(int fd, const char *controller)
+{
+	char list[CONTROLLERS_ROOM];
+
+	return file_read_line(list, sizeof(list), fd, "cgroup.controllers") >= 0 &&
+	       has_word(list, controller);
+}
+
+int cgroup_enable(int fd, const char *controller)
+{
+	char text[64];
+	int r;
+
+	snprintf(text, sizeof(text), "+%s", controller);
+	r = file_write(fd, "cgroup.subtree_control", text);
+	return MIN(r, 0);
 }
 
 int cgroup_delegate(int fd, uid_t uid, gid_t gid)
@@ -259,7 +290,7 @@ static int64_t now_ms(void)
 }
 
 /* The kernel marks cgroup.events as changed for who read it before: POLLPRI. */
-static int wait_until_empty(int fd, int64_t deadline)
+static int wait_for_event(int fd, const char *line, int64_t deadline)
 {
 	autoclose int events = -EBADF;
 	struct pollfd poll_fd;
@@ -277,13 +308,47 @@ static int wait_until_empty(int fd, int64_t deadline)
 		if (n < 0)
 			return -errno;
 		text[n] = '\0';
-		if (strstr(text, "populated 0"))
+		if (strstr(text, line))
 			return 0;
 		if (left <= 0)
-			return -EBUSY;
+			return -ETIMEDOUT;
 		if (poll(&poll_fd, 1, (int)left) < 0 && errno != EINTR)
 			return -errno;
 	}
+}
+
+static int wait_until_empty(int fd, int64_t deadline)
+{
+	int r = wait_for_event(fd, "populated 0", deadline);
+
+	return r == -ETIMEDOUT ? -EBUSY : r;
+}
+
+int cgroup_freeze(int fd, bool frozen, int timeout_ms)
+{
+	int64_t deadline = now_ms() + timeout_ms;
+	int r = file_write(fd, "cgroup.freeze", frozen ? "1" : "0");
+
+	return r < 0 ? r : wait_for_event(fd, frozen ? "frozen 1" : "frozen 0", deadline);
+}
+
+int cgroup_read_key(uint64_t *ret, int fd, const char *file, const char *key)
+{
+	char text[8192], *at, *end;
+	size_t length = strlen(key);
+	int r;
+
+	r = file_read_line(text, sizeof(text), fd, file);
+	if (r < 0)
+		return r;
+	for (at = text; *at; at = *end ? end + 1 : end) {
+		end = strchrnul(at, '\n');
+		if (strncmp(at, key, length) == 0 && at[length] == ' ') {
+			*ret = strtoull(at + length + 1, NULL, 10);
+			return 0;
+		}
+	}
+	return -ENOENT;
 }
 
 /* What a pass over a directory's children leaves. */
