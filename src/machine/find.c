@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "kernel/cgroup.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 
@@ -272,4 +273,31 @@ int machine_open_root(const struct machine *machine)
 int machine_open_proc(const struct machine *machine)
 {
 	return open_below_proc(machine, "");
+}
+
+const char *machine_cgroup(struct arena *arena, const struct machine *machine, bool payload)
+{
+	const char *path = machine->payload;
+	size_t length = path == NULL ? 0 : strlen(path);
+
+	if (path == NULL || payload || !text_ends(path, "/payload"))
+		return path;
+	length -= strlen("/payload");
+	return length == 0 ? "/" : arena_text_n(arena, path, length);
+}
+
+int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool payload)
+{
+	const char *path = machine_cgroup(arena, machine, payload);
+	int fd;
+
+	if (path == NULL)
+		return fail_plain(
+			-EOPNOTSUPP,
+			"cannot reach the cgroup of machine '%s': it has none (start it as "
+			"root, or below a cgroup that is yours, on a host with cgroup v2)",
+			machine->name);
+	fd = cgroup_open(path);
+	return fd < 0 ? fail(fd, "cannot open the cgroup '%s' of machine '%s'", path, machine->name)
+		      : fd;
 }

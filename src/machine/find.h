@@ -60,3 +60,10 @@ int machine_open_proc(const struct machine *machine);
 
 /* The noted value of KIND, or NULL. */
 const char *machine_note(const struct machine *machine, enum record_kind kind);
+
+/* Path below the v2 root of the machine's own cgroup, above the one that the guest has; or, with
+ * PAYLOAD, of that one. NULL: it has none. Quiet. */
+const char *machine_cgroup(struct arena *arena, const struct machine *machine, bool payload);
+
+/* Its directory. */
+int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool payload);
