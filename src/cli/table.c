@@ -62,6 +62,18 @@ char *table_size_text(struct arena *arena, uint64_t bytes)
 			    (unsigned long long)tenths, units[unit]);
 }
 
+char *table_duration_text(struct arena *arena, uint64_t us)
+{
+	unsigned long long seconds = us / 1000000;
+
+	if (seconds < 60)
+		return arena_format(arena, "%llu.%03llus", seconds,
+				    (unsigned long long)(us / 1000 % 1000));
+	if (seconds < 3600)
+		return arena_format(arena, "%llumin %llus", seconds / 60, seconds % 60);
+	return arena_format(arena, "%lluh %llumin", seconds / 3600, seconds / 60 % 60);
+}
+
 char *table_time_text(struct arena *arena, uint64_t realtime_us)
 {
 	time_t seconds = (time_t)(realtime_us / 1000000);
@@ -85,6 +97,7 @@ static const char *cell_text(const struct table *table, size_t column, const str
 	case COLUMN_SIZE: return table_size_text(table->arena, cell->number);
 	case COLUMN_TIME: return table_time_text(table->arena, cell->number);
 	case COLUMN_BOOL: return cell->number ? "yes" : "no";
+	case COLUMN_DURATION: return table_duration_text(table->arena, cell->number);
 	}
 	return "";
 }
@@ -151,7 +164,7 @@ static void put(FILE *out, const struct table *table, size_t column, const char 
 		const size_t *widths, bool last)
 {
 	enum column_kind kind = table->columns[column].kind;
-	bool right = kind == COLUMN_NUMBER || kind == COLUMN_SIZE;
+	bool right = kind == COLUMN_NUMBER || kind == COLUMN_SIZE || kind == COLUMN_DURATION;
 	int pad = (int)(widths[column] - places(text));
 
 	if (right)

@@ -14,10 +14,11 @@ struct arena;
 
 enum column_kind {
 	COLUMN_TEXT,
-	COLUMN_NUMBER, /* right aligned */
-	COLUMN_SIZE,   /* bytes: "1.2G"; right aligned */
-	COLUMN_TIME,   /* microseconds since 1970: local time */
-	COLUMN_BOOL,   /* yes, no */
+	COLUMN_NUMBER,	 /* right aligned */
+	COLUMN_SIZE,	 /* bytes: "1.2G"; right aligned */
+	COLUMN_TIME,	 /* microseconds since 1970: local time */
+	COLUMN_BOOL,	 /* yes, no */
+	COLUMN_DURATION, /* microseconds: "1.234s", "2min 3s"; right aligned */
 };
 
 struct column {
@@ -62,5 +63,7 @@ const char *table_print(const struct table *table, const struct table_style *sty
 
 /* "1.2G", IEC with one decimal, as the reference prints sizes. */
 char *table_size_text(struct arena *arena, uint64_t bytes);
+/* "1.234s", "2min 3s", "5h 0min" */
+char *table_duration_text(struct arena *arena, uint64_t us);
 /* "Thu 2024-01-02 03:04:05 CET" */
 char *table_time_text(struct arena *arena, uint64_t realtime_us);

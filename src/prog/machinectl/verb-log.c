@@ -9,10 +9,3 @@ int verb_logs(void *context_, const struct text_list *words)
 	(void)words;
 	return fail_plain(-ENOSYS, "cannot run 'logs': it is not built yet");
 }
-
-int verb_events(void *context_, const struct text_list *words)
-{
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'events': it is not built yet");
-}
