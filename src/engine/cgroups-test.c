@@ -308,12 +308,12 @@ START_TEST(a_kept_unit_holds_both_of_us)
 	ck_assert_int_eq(cgroups_take(&resources, &spec, 0, false), 0);
 	ck_assert_int_eq(resources.taken.cgroup, CGROUP_UNIT);
 	ck_assert_str_eq(resources.taken.cgroup_path, "/payload");
-	ck_assert_int_eq(cgroup_own_path(own, sizeof(own)), 0);
+	ck_assert_int_eq(cgroup_process_path(own, sizeof(own), 0), 0);
 	ck_assert_str_eq(own, "/supervisor");
 	cgroups_rest(&resources);
 	cgroups_release(&resources);
 	ck_assert(!exists("/payload") && !exists("/supervisor"));
-	ck_assert_int_eq(cgroup_own_path(own, sizeof(own)), 0);
+	ck_assert_int_eq(cgroup_process_path(own, sizeof(own), 0), 0);
 	ck_assert_str_eq(own, "/");
 }
 END_TEST
@@ -332,7 +332,7 @@ START_TEST(a_unit_that_put_us_below_it_already_is_no_other)
 	ck_assert_str_eq(resources.taken.cgroup_path, "/payload");
 	ck_assert(!resources.moved_down);
 	cgroups_release(&resources);
-	ck_assert_int_eq(cgroup_own_path(own, sizeof(own)), 0);
+	ck_assert_int_eq(cgroup_process_path(own, sizeof(own), 0), 0);
 	ck_assert_str_eq(own, "/supervisor");
 }
 END_TEST

@@ -37,7 +37,7 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 		*ret = (struct place){ CGROUP_OWN, "", "redd", spec->machine, false };
 		return 0;
 	}
-	r = cgroup_own_path(own, sizeof(own));
+	r = cgroup_process_path(own, sizeof(own), 0);
 	if (r < 0)
 		return r;
 	if (spec->keep_unit) {

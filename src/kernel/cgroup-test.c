@@ -140,13 +140,13 @@ END_TEST
 START_TEST(the_own_path_is_absolute)
 {
 	char path[4096], small[1];
-	int r = cgroup_own_path(path, sizeof(path));
+	int r = cgroup_process_path(path, sizeof(path), 0);
 
 	if (r == -ENOENT)
 		return;
 	ck_assert_int_eq(r, 0);
 	ck_assert_int_eq(path[0], '/');
-	ck_assert_int_eq(cgroup_own_path(small, sizeof(small)), -ENAMETOOLONG);
+	ck_assert_int_eq(cgroup_process_path(small, sizeof(small), 0), -ENAMETOOLONG);
 }
 END_TEST
 

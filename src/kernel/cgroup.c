@@ -45,12 +45,14 @@ int cgroup_open_root(int *ret_fd, const char **ret_path)
 	return -ENOENT;
 }
 
-int cgroup_own_path(char *buffer, size_t room)
+int cgroup_process_path(char *buffer, size_t room, pid_t pid)
 {
 	char text[PATH_MAX + 1024], *at, *end; /* v1 hierarchies have their lines first */
+	char file[32];
 	int r;
 
-	r = file_read_line(text, sizeof(text), AT_FDCWD, "/proc/self/cgroup");
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
+	r = file_read_line(text, sizeof(text), AT_FDCWD, pid == 0 ? "/proc/self/cgroup" : file);
 	if (r < 0)
 		return r;
 	at = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");

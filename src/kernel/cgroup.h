@@ -12,9 +12,9 @@
 /* Directory descriptor of the v2 hierarchy's mount, and its path. -ENOENT: there is none. */
 int cgroup_open_root(int *ret_fd, const char **ret_path);
 
-/* The calling process's v2 path ("/", "/user.slice/…"). -ENOENT: it is in none;
- * -ENAMETOOLONG: no room. */
-int cgroup_own_path(char *buffer, size_t room);
+/* A process's v2 path ("/", "/user.slice/…"). -ENOENT: it is in none;
+ * -ENAMETOOLONG: no room. PID 0: the caller's. */
+int cgroup_process_path(char *buffer, size_t room, pid_t pid);
 
 /* Directory descriptor of the cgroup at PATH ("/a/b") below that mount. -ENOENT: no such one. */
 int cgroup_open(const char *path);
