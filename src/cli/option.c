@@ -5,7 +5,11 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/nearest.h"
 #include "base/text.h"
+#include "format/help.h"
+
+#define LISTED 6
 
 struct walk {
 	struct arena *arena;
@@ -13,6 +17,8 @@ struct walk {
 	void *target;
 	char **words;
 	int count, next;
+	struct option_result *result;
+	bool last;
 };
 
 static const struct option_row *by_letter(const struct option_table *table, char letter)
@@ -23,6 +29,12 @@ static const struct option_row *by_letter(const struct option_table *table, char
 	return NULL;
 }
 
+static bool begins(const struct option_row *row, const char *name, size_t length)
+{
+	return row->name != NULL && strncmp(row->name, name, length) == 0;
+}
+
+/* Two names of the same thing leave no doubt. */
 static const struct option_row *by_name(const struct option_table *table, const char *name,
 					size_t length, bool *ret_ambiguous)
 {
@@ -30,44 +42,134 @@ static const struct option_row *by_name(const struct option_table *table, const 
 
 	*ret_ambiguous = false;
 	for (size_t i = 0; i < table->count; i++) {
-		const char *other = table->rows[i].name;
+		const struct option_row *row = &table->rows[i];
 
-		if (other == NULL || strncmp(other, name, length) != 0)
+		if (!begins(row, name, length))
 			continue;
-		if (other[length] == '\0')
-			return *ret_ambiguous = false, &table->rows[i];
-		if (found != NULL)
+		if (row->name[length] == '\0')
+			return *ret_ambiguous = false, row;
+		if (found == NULL)
+			found = row;
+		else if (row->parse != found->parse)
 			*ret_ambiguous = true;
-		found = &table->rows[i];
 	}
 	return found;
 }
 
-static int refuse_value(struct arena *arena, const char *said, const struct option_row *row,
+static int refuse_unknown(const struct walk *walk, const char *word, size_t length)
+{
+	struct nearest nearest;
+
+	nearest_init(&nearest, word + 2, length);
+	for (size_t i = 0; i < walk->table->count; i++)
+		if (!(walk->table->rows[i].flags & OPTION_HIDDEN))
+			nearest_offer(&nearest, walk->table->rows[i].name);
+	return fail_input("cannot understand '%.*s': there is no such option (try --%s)",
+			  (int)(length + 2), word, nearest.name ? nearest.name : "help");
+}
+
+static int refuse_ambiguous(const struct walk *walk, const char *word, size_t length)
+{
+	const char *list = "";
+	size_t listed = 0;
+
+	for (size_t i = 0; i < walk->table->count; i++) {
+		const struct option_row *row = &walk->table->rows[i];
+
+		if (!begins(row, word + 2, length) || row->flags & OPTION_HIDDEN)
+			continue;
+		if (++listed <= LISTED)
+			list = arena_format(walk->arena, "%s%s--%s", list, listed > 1 ? " " : "",
+					    row->name);
+	}
+	return fail_input("cannot tell which option '%.*s' means (try one of %s%s)",
+			  (int)(length + 2), word, list, listed > LISTED ? " …" : "");
+}
+
+static const char *expectation(struct arena *arena, const struct option_row *row)
+{
+	char *text;
+
+	if (row->words == NULL)
+		return row->expected;
+	text = arena_format(arena, "try %s", row->words[0]);
+	for (size_t i = 1; row->words[i] != NULL; i++)
+		text = arena_format(arena, "%s%s%s", text, row->words[i + 1] ? ", " : " or ",
+				    row->words[i]);
+	return text;
+}
+
+/* SAID is "--name" or "-n". */
+static int refuse_value(struct arena *arena, const struct option_row *row, const char *said,
 			const char *value, int r)
 {
-	if (fail_recorded()->code == 0) {
-		fail_plain(r, "cannot use '%s' as a value of %s",
-			   value == NULL ? "" : text_printable(arena, value), said);
-		if (row->expected != NULL)
-			fail_hint("%s", row->expected);
-	}
+	const char *expected = expectation(arena, row);
+
+	if (fail_recorded()->code != 0)
+		return r;
+	fail_plain(r, "cannot use '%s' as a value of %s", value == NULL ? "" : value, said);
+	if (expected != NULL)
+		fail_hint("%s", expected);
 	return r;
+}
+
+static bool is_among(const char *const *words, const char *value)
+{
+	for (; *words != NULL; words++)
+		if (text_equal(*words, value))
+			return true;
+	return false;
+}
+
+static char *list_of(struct arena *arena, const struct option_row *row, const char *value)
+{
+	char *text;
+
+	if (row->list != NULL)
+		return row->list(arena, value);
+	if (row->words == NULL || !text_equal(value, "help"))
+		return NULL;
+	text = arena_text(arena, "");
+	for (size_t i = 0; row->words[i] != NULL; i++)
+		text = arena_format(arena, "%s%s\n", text, row->words[i]);
+	return text;
+}
+
+static void say_again(struct walk *walk, const struct option_row *row, const char *value)
+{
+	char *word;
+
+	if (row->flags & OPTION_HERE)
+		return;
+	if (row->name == NULL)
+		word = arena_format(walk->arena, "-%c%s", row->letter, value ? value : "");
+	else
+		word = arena_format(walk->arena, "--%s%s%s", row->name, value ? "=" : "",
+				    value ? value : "");
+	text_list_add(walk->arena, &walk->result->again, word);
 }
 
 static int apply(struct walk *walk, const struct option_row *row, const char *said,
 		 const char *value)
 {
+	struct arena *arena = walk->arena;
 	int r;
 
 	if (row->value != NULL && value == NULL && !(row->flags & OPTION_OPTIONAL)) {
 		if (walk->next >= walk->count)
-			return fail_input("cannot use '%s': it needs a value (%s)", said,
-					  row->value);
+			return fail_input("cannot use '%s': it needs a value (try %s%s%s)", said,
+					  said, said[1] == '-' ? "=" : " ", row->value);
 		value = walk->words[walk->next++];
 	}
-	r = row->parse(walk->arena, walk->target, value);
-	return r < 0 ? refuse_value(walk->arena, said, row, value, r) : 0;
+	walk->result->list = value == NULL ? NULL : list_of(arena, row, value);
+	walk->last = walk->result->list != NULL || row->flags & OPTION_LAST;
+	if (walk->result->list != NULL)
+		return 0;
+	say_again(walk, row, value);
+	if (row->words != NULL && value != NULL && !is_among(row->words, value))
+		return refuse_value(arena, row, said, value, -EINVAL);
+	r = row->parse(arena, walk->target, value);
+	return r < 0 ? refuse_value(arena, row, said, value, r) : 0;
 }
 
 static int read_long(struct walk *walk, const char *word)
@@ -79,11 +181,9 @@ static int read_long(struct walk *walk, const char *word)
 
 	row = by_name(walk->table, word + 2, length, &ambiguous);
 	if (row == NULL || length == 0)
-		return fail_input("cannot understand '%.*s': there is no such option (try --help)",
-				  (int)(length + 2), word);
+		return refuse_unknown(walk, word, length);
 	if (ambiguous)
-		return fail_input("cannot tell which option '%.*s' means (write it in full)",
-				  (int)(length + 2), word);
+		return refuse_ambiguous(walk, word, length);
 	if (row->value == NULL && value != NULL)
 		return fail_input("cannot use '%s': this option takes no value (try --%s)", word,
 				  row->name);
@@ -94,14 +194,15 @@ static int read_short(struct walk *walk, const char *word)
 {
 	int r = 0;
 
-	for (const char *letter = word + 1; *letter != '\0' && r >= 0; letter++) {
+	for (const char *letter = word + 1; *letter != '\0' && r >= 0 && !walk->last; letter++) {
 		const struct option_row *row = by_letter(walk->table, *letter);
 		const char *value = NULL;
 
 		if (row == NULL)
 			return fail_input(
-				"cannot understand '-%c': there is no such option (try --help)",
-				*letter);
+				"cannot understand '-%.*s': there is no such option (try --help)",
+				(int)strlen(letter) > 1 && *letter < 0 ? (int)strlen(letter) : 1,
+				letter);
 		if (row->value != NULL && letter[1] != '\0')
 			value = letter + 1;
 		r = apply(walk, row, arena_format(walk->arena, "-%c", *letter), value);
@@ -111,44 +212,45 @@ static int read_short(struct walk *walk, const char *word)
 	return r;
 }
 
-int option_parse(struct arena *arena, struct text_list *ret, const struct option_table *table,
+int option_parse(struct arena *arena, struct option_result *ret, const struct option_table *table,
 		 void *target, int argc, char **argv, option_stop_fn *stop)
 {
-	struct walk walk = { arena, table, target, argv, argc, 1 };
+	struct option_result result = { 0 };
+	struct walk walk = { arena, table, target, argv, argc, 1, &result, false };
 	bool done = false;
 	int r = 0;
 
-	while (walk.next < argc && r >= 0) {
+	while (walk.next < argc && r >= 0 && !walk.last) {
 		char *word = argv[walk.next++];
 
-		if (!done && text_equal(word, "--"))
+		if (!done && text_equal(word, "--")) {
+			text_list_add(arena, &result.again, word);
 			done = true;
-		else if (done || word[0] != '-' || word[1] == '\0') {
-			text_list_add(arena, ret, word);
-			done = done || (stop != NULL && stop(ret));
+		} else if (done || word[0] != '-' || word[1] == '\0') {
+			text_list_add(arena, &result.words, word);
+			text_list_add(arena, &result.again, word);
+			done = done || (stop != NULL && stop(&result.words));
 		} else
 			r = word[1] == '-' ? read_long(&walk, word) : read_short(&walk, word);
 	}
+	if (r >= 0)
+		*ret = result;
 	return r;
 }
 
-char *option_help(struct arena *arena, const struct option_table *table)
+void option_help(struct help *help, const struct option_table *table)
 {
-	char *text = arena_text(arena, "");
-
 	for (size_t i = 0; i < table->count; i++) {
 		const struct option_row *row = &table->rows[i];
-		const char *name;
+		const char *text = row->help;
 
 		if (row->flags & OPTION_HIDDEN)
 			continue;
-		name = row->name == NULL ? "" : arena_format(arena, "--%s", row->name);
-		if (row->name != NULL && row->value != NULL)
-			name = arena_format(arena,
-					    row->flags & OPTION_OPTIONAL ? "%s[=%s]" : "%s=%s",
-					    name, row->value);
-		text = arena_format(arena, "%s  %c%c %-22s %s\n", text, row->letter ? '-' : ' ',
-				    row->letter ? row->letter : ' ', name, row->help);
+		if (row->flags & OPTION_UNBUILT)
+			text = arena_format(help->arena, "%s (not built yet)", text);
+		help_entry(help,
+			   help_option(help->arena, row->letter, row->name, row->value,
+				       row->flags & OPTION_OPTIONAL),
+			   text);
 	}
-	return text;
 }

@@ -45,8 +45,9 @@ enum table_format { TABLE_TEXT, TABLE_JSON_SHORT, TABLE_JSON_PRETTY };
 
 struct table_style {
 	enum table_format format;
-	bool legend; /* titles */
-	bool colour; /* underlined titles */
+	bool legend;	      /* titles */
+	bool colour;	      /* underlined titles */
+	unsigned int columns; /* of the screen: longer lines are cut; 0: no limit */
 };
 
 void table_init(struct table *table, struct arena *arena, const struct column *columns,

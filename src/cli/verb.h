@@ -5,8 +5,16 @@
 #include "base/list.h"
 
 struct arena;
+struct help;
 
 #define VERB_ANY ((size_t)-1)
+
+enum verb_flag {
+	VERB_PAGED = 1,	   /* prints much, and ends: through a pager */
+	VERB_TERMINAL = 2, /* uses the terminal, if there is one */
+	VERB_HERE = 4,	   /* has to do with files of this host */
+	VERB_UNBUILT = 8,  /* refused by name; RUN is NULL */
+};
 
 /* WORDS without the verb. The program's exit status, or a negative errno with a sentence. */
 typedef int verb_fn(void *context, const struct text_list *words);
@@ -18,6 +26,7 @@ struct verb {
 	const char *help;      /* NULL: hidden, another name of the one above */
 	size_t min, max;       /* number of words; VERB_ANY: no limit */
 	verb_fn *run;
+	unsigned int flags;
 };
 
 struct verb_table {
@@ -26,9 +35,13 @@ struct verb_table {
 	const char *otherwise; /* the verb when none is given */
 };
 
-/* Find the verb that the first of WORDS names and run it. */
-int verb_run(struct arena *arena, const struct verb_table *table, void *context,
+/* The verb that the first of WORDS names, if it is built and takes the others. */
+int verb_find(struct arena *arena, const struct verb **ret, const struct verb_table *table,
+	      const struct text_list *words);
+
+/* Run it on the others. */
+int verb_run(struct arena *arena, const struct verb *verb, void *context,
 	     const struct text_list *words);
 
-/* The lines of --help, below their headings. */
-char *verb_help(struct arena *arena, const struct verb_table *table);
+/* One entry of --help a verb, below their headings. */
+void verb_help(struct help *help, const struct verb_table *table);

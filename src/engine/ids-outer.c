@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "engine/host.h"
 #include "engine/ids-files.h"
+#include "io/child.h"
 #include "io/file.h"
 
 #define MAP_LIMIT (64 * 1024)
@@ -21,20 +22,11 @@
 static char *find_helper(struct arena *arena, const struct host *host, const char *name)
 {
 	const char *path = text_variable(host->environment, "PATH");
-	struct text_list directories = { 0 };
 	char *full = path_join(arena, "/usr/bin", name);
 
 	if (access(full, X_OK) == 0)
 		return full; /* where it nearly always is */
-	text_split(arena, &directories, path ? path : "/bin:/run/wrappers/bin", ":");
-	for (size_t i = 0; i < directories.count; i++) {
-		if (!path_is_absolute(directories.items[i]))
-			continue;
-		full = path_join(arena, directories.items[i], name);
-		if (access(full, X_OK) == 0)
-			return full;
-	}
-	return NULL;
+	return child_find(arena, path ? path : "/bin:/run/wrappers/bin", name);
 }
 
 static size_t own_then(struct ids_extent *extents, uint32_t own, struct ids_files_range more)

@@ -7,10 +7,16 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/arena.h"
+#include "base/list.h"
 #include "base/macros.h"
+#include "base/path.h"
+#include "base/text.h"
 #include "io/clock.h"
 #include "io/fd.h"
 
@@ -105,7 +111,8 @@ static int wait_until(int pidfd, uint64_t deadline_us)
 
 int child_run(int *ret_status, const struct child_request *request)
 {
-	uint64_t deadline_us = clock_monotonic_us() + request->timeout_us;
+	uint64_t now_us = clock_monotonic_us(),
+		 deadline_us = now_us + MIN(request->timeout_us, CHILD_FOREVER - now_us);
 	autoclose int pidfd = -EBADF;
 	int r, status;
 	pid_t pid;
@@ -127,4 +134,22 @@ int child_run(int *ret_status, const struct child_request *request)
 	if (r == 0)
 		*ret_status = status;
 	return r;
+}
+
+char *child_find(struct arena *arena, const char *path, const char *name)
+{
+	struct text_list directories = { 0 };
+	char *full;
+
+	if (strchr(name, '/') != NULL)
+		return path_is_absolute(name) ? arena_text(arena, name) : NULL;
+	text_split(arena, &directories, path == NULL ? "/usr/bin:/bin" : path, ":");
+	for (size_t i = 0; i < directories.count; i++) {
+		if (!path_is_absolute(directories.items[i]))
+			continue;
+		full = path_join(arena, directories.items[i], name);
+		if (access(full, X_OK) == 0)
+			return full;
+	}
+	return NULL;
 }

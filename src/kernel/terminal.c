@@ -63,3 +63,16 @@ bool terminal_is(int fd)
 {
 	return isatty(fd);
 }
+
+int terminal_size(int fd, unsigned int *ret_rows, unsigned int *ret_columns)
+{
+	struct winsize size;
+
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0)
+		return -errno;
+	if (size.ws_row == 0 || size.ws_col == 0)
+		return -ENOTTY;
+	*ret_rows = size.ws_row;
+	*ret_columns = size.ws_col;
+	return 0;
+}

@@ -16,3 +16,6 @@ int terminal_make_raw(struct terminal_state *state, int fd);
 void terminal_restore(struct terminal_state *state);
 int terminal_copy_size(int to_fd, int from_fd);
 bool terminal_is(int fd);
+
+/* -ENOTTY: no terminal, or one that does not know. */
+int terminal_size(int fd, unsigned int *ret_rows, unsigned int *ret_columns);

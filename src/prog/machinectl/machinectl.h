@@ -26,7 +26,7 @@ struct options {
 	enum kill_whom kill_whom;
 	int signal;		      /* 0: not given */
 	const char *user;	      /* --uid= */
-	struct text_list environment; /* -E: NAME=VALUE, or a bare NAME */
+	struct text_list environment; /* -E: NAME=VALUE */
 	bool read_only, mkdir;
 	uint32_t lines;
 	const char *output;	  /* -o, "short" */
@@ -37,7 +37,7 @@ struct options {
 	const char *host, *machine; /* -H, -M */
 	enum scope scope;
 	const char *verify, *compression; /* of the forwarded import verbs */
-	struct arena *arena;
+	const char *const *caller;	  /* environment */
 };
 
 struct context {
@@ -45,21 +45,28 @@ struct context {
 	struct options options;
 	const char *runtime; /* of the machines' records */
 	const char *const *environment;
-	bool terminal, colour; /* standard output */
-	const char *program;   /* argv[0] */
+	bool terminal, colour;	    /* standard output */
+	unsigned int rows, columns; /* of the terminal; 0: no limit */
+	struct text_list *page;	    /* what is printed is collected here; NULL: it is not */
+	const char *program;	    /* argv[0] */
+	char *const *arguments;	    /* all of argv */
 };
 
 extern const struct option_table machinectl_options;
 extern const struct verb_table machinectl_verbs;
 
-void options_init(struct options *options, struct arena *arena);
+void options_init(struct options *options, const char *const *environment);
 
-/* To standard output, whole. Speaking. */
+/* To standard output, whole; of a verb that is VERB_PAGED at the end, through a pager if it is
+ * longer than the screen. Speaking. */
 int context_print(const struct context *context, const char *text);
 
 /* Print the table as the options ask; then (no --no-legend) "N THINGS listed." or "No THINGS.". */
 int context_print_table(const struct context *context, const struct table *table,
 			const char *things);
+
+/* Run the command on the host of --host=, or in the machine of --machine=. AGAIN: its words. */
+int remote_run(struct context *context, const struct verb *verb, const struct text_list *again);
 
 /* ---- verbs: see the table in verbs.c ---- */
 
@@ -95,4 +102,3 @@ int verb_reexec(void *context, const struct text_list *words);
 int verb_reap(void *context, const struct text_list *words);
 int verb_edit(void *context, const struct text_list *words);
 int verb_cat(void *context, const struct text_list *words);
-int verb_image(void *context, const struct text_list *words);
