@@ -87,7 +87,8 @@ static int take_label(const struct child *child)
 
 static int join(const struct child *child)
 {
-	int r = namespace_join(child->enter->pidfd, child->enter->namespaces);
+	uint64_t namespaces = child->enter->namespaces;
+	int r = namespaces == 0 ? 0 : namespace_join(child->enter->pidfd, namespaces);
 
 	if (r == -ESRCH)
 		return fail_plain(r, "cannot enter machine '%s': it has just ended", child->name);
@@ -102,21 +103,20 @@ static int join(const struct child *child)
 /* Descriptors 0 to 2 are the program's, the channel and the terminal stay, the rest is closed. */
 static int keep_only_theirs(struct child *child)
 {
-	const int *stdio = child->program->stdio;
-	const int keep[] = { child->channel, child->program->terminal };
+	const struct enter_program *program = child->program;
+	const int keep[] = { child->channel, program->terminal };
 	int copies[3];
 
-	if (child->program->terminal < 0) {
-		for (int i = 0; i < 3; i++) {
-			copies[i] = fd_duplicate(stdio[i]);
-			if (copies[i] < 0)
-				return fail(copies[i], "cannot copy a descriptor");
-		}
-		for (int i = 0; i < 3; i++)
-			if (dup2(copies[i], i) < 0)
-				return fail(-errno, "cannot copy a descriptor");
+	for (int i = 0; i < 3; i++) {
+		copies[i] = fd_duplicate(program->stdio[i] < 0 ? program->terminal
+							       : program->stdio[i]);
+		if (copies[i] < 0)
+			return fail(copies[i], "cannot copy a descriptor");
 	}
-	fd_close_all(3, keep, child->program->terminal < 0 ? 1 : 2);
+	for (int i = 0; i < 3; i++)
+		if (dup2(copies[i], i) < 0)
+			return fail(-errno, "cannot copy a descriptor");
+	fd_close_all(3, keep, program->terminal < 0 ? 1 : 2);
 	return 0;
 }
 
@@ -124,6 +124,10 @@ static int take_identity(const struct child *child)
 {
 	const struct guest_user *user = &child->program->user;
 
+	/* The caller itself, on the host: it is that already, with groups that it could not take.
+	 */
+	if (child->enter->local && geteuid() != 0 && user->uid == geteuid())
+		return 0;
 	/* With one id alone the kernel forbids to change groups, and there are none to give up. */
 	if (setgroups(user->group_count, user->groups) < 0 &&
 	    (errno != EPERM || user->group_count > 0))
@@ -146,6 +150,16 @@ static int become_inside(const struct child *child)
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return fail(-errno, "cannot become root in machine '%s'", child->name);
 	return 0;
+}
+
+/* What opened it was root. A machine without CAP_CHOWN has to live with that. */
+static void give_terminal(const struct child *child)
+{
+	const struct guest_user *user = &child->program->user;
+
+	if (child->program->terminal >= 0 && user->uid != 0 &&
+	    fchown(child->program->terminal, user->uid, (gid_t)-1) < 0)
+		return;
 }
 
 static int confine(const struct child *child)
@@ -186,6 +200,36 @@ static int confine(const struct child *child)
 	return 0;
 }
 
+static int become_guest(struct child *child)
+{
+	int r = take_scheduling(child);
+
+	if (r >= 0)
+		r = take_label(child);
+	if (r >= 0)
+		r = join(child);
+	if (r >= 0)
+		r = keep_only_theirs(child);
+	if (r >= 0)
+		r = become_inside(child);
+	if (r < 0)
+		return r;
+	give_terminal(child);
+	return confine(child);
+}
+
+static int become_local(struct child *child)
+{
+	int r = keep_only_theirs(child);
+
+	if (r < 0)
+		return r;
+	(void)keyring_join_new();
+	umask(0022);
+	give_terminal(child);
+	return take_identity(child);
+}
+
 /* ---- the program's process ---- */
 
 static int die_with_caller(const struct child *child)
@@ -208,11 +252,9 @@ static int take_terminal(struct child *child)
 		return fail(-errno, "cannot make a session");
 	if (terminal < 0)
 		return 0;
-	if (ioctl(terminal, TIOCSCTTY, 0) < 0 || dup2(terminal, 0) < 0 || dup2(terminal, 1) < 0 ||
-	    dup2(terminal, 2) < 0)
+	if (ioctl(terminal, TIOCSCTTY, 0) < 0)
 		return fail(-errno, "cannot take over the terminal");
-	if (terminal > 2)
-		close(terminal);
+	close(terminal);
 	return 0;
 }
 
@@ -264,17 +306,7 @@ _Noreturn void enter_child(const struct enter *enter, const struct enter_program
 	int pidfd = -EBADF, r;
 
 	reset_signals();
-	r = take_scheduling(&child);
-	if (r >= 0)
-		r = take_label(&child);
-	if (r >= 0)
-		r = join(&child);
-	if (r >= 0)
-		r = keep_only_theirs(&child);
-	if (r >= 0)
-		r = become_inside(&child);
-	if (r >= 0)
-		r = confine(&child);
+	r = enter->local ? become_local(&child) : become_guest(&child);
 	if (r < 0)
 		give_up(&child);
 	message.pid = process_clone(CLONE_PARENT, -EBADF, &pidfd);

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -52,6 +52,36 @@ static int compare_namespaces(struct enter *enter)
 			return -errno;
 		if (theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev)
 			enter->namespaces |= kinds[i].flag;
+	}
+	return 0;
+}
+
+/* The guest's map as seen from here: lines "INSIDE OUTSIDE COUNT". */
+static int compare_ids(struct enter *enter)
+{
+	uid_t own = geteuid();
+	char text[4096], *at;
+	int r;
+
+	if (!(enter->namespaces & CLONE_NEWUSER)) {
+		enter->root_uid = own;
+		enter->shares_ids = true;
+		return 0;
+	}
+	r = file_read_line(text, sizeof(text), enter->proc_fd, "uid_map");
+	if (r < 0)
+		return r;
+	enter->root_uid = (uid_t)-1;
+	for (at = text; *at != '\0'; at += strspn(at, " \n")) {
+		unsigned long inside = strtoul(at, &at, 10), outside = strtoul(at, &at, 10);
+		unsigned long count = strtoul(at, &at, 10);
+
+		if (count == 0)
+			return -EBADMSG;
+		if (inside == 0)
+			enter->root_uid = (uid_t)outside;
+		if (outside == 0 || (own >= outside && own - outside < count))
+			enter->shares_ids = true;
 	}
 	return 0;
 }
@@ -122,6 +152,8 @@ int enter_open(struct arena *arena, struct enter *ret, const struct machine *mac
 	if (r >= 0) {
 		r = compare_namespaces(&enter);
 		if (r >= 0)
+			r = compare_ids(&enter);
+		if (r >= 0)
 			r = read_limits(&enter);
 		if (r < 0)
 			fail(r, "cannot look at machine '%s'", machine->name);
@@ -131,6 +163,21 @@ int enter_open(struct arena *arena, struct enter *ret, const struct machine *mac
 		return r;
 	}
 	enter.cgroup_fd = open_cgroup(machine->payload);
+	*ret = enter;
+	return 0;
+}
+
+int enter_open_local(struct enter *ret)
+{
+	static const struct machine host = { .name = ".host" };
+	struct enter enter = ENTER_EMPTY;
+
+	enter.machine = &host;
+	enter.local = true;
+	enter.root_uid = geteuid();
+	enter.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (enter.root_fd < 0)
+		return fail(-errno, "cannot open '/'");
 	*ret = enter;
 	return 0;
 }
@@ -218,6 +265,17 @@ static void wait_for(pid_t pid)
 		;
 }
 
+/* The number came through a channel that a guest's root who shares our ids could have got hold of:
+ * only a child of ours counts (class S26). Not reaped yet, so the number is its own. */
+static int open_child(pid_t pid)
+{
+	siginfo_t info;
+
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return -errno;
+	return sys_pidfd_open(pid, 0);
+}
+
 int enter_start(const struct enter *enter, const struct enter_program *program, pid_t *ret_pid,
 		int *ret_pidfd)
 {
@@ -240,8 +298,7 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 	r = listen_to(enter, ours, &pid);
 	wait_for(joiner);
 	if (r >= 0) {
-		/* Our child, not reaped yet: the number is its own. */
-		r = sys_pidfd_open(pid, 0);
+		r = open_child(pid);
 		if (r < 0)
 			fail(r, "cannot follow the program in machine '%s'", enter->machine->name);
 	}
@@ -266,15 +323,16 @@ static void assign(struct arena *arena, struct text_list *list, char *assignment
 	text_list_add(arena, list, assignment);
 }
 
-char **enter_environment(struct arena *arena, const struct guest_user *user,
-			 const struct text_list *extra)
+char **enter_environment(struct arena *arena, const struct enter *enter,
+			 const struct guest_user *user, const struct text_list *extra)
 {
 	struct text_list list = { 0 };
 
 	assign(arena, &list,
 	       arena_text(arena,
 			  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
-	assign(arena, &list, arena_text(arena, "container=systemd-nspawn"));
+	if (!enter->local)
+		assign(arena, &list, arena_text(arena, "container=systemd-nspawn"));
 	assign(arena, &list, arena_format(arena, "HOME=%s", user->home));
 	assign(arena, &list, arena_format(arena, "USER=%s", user->name));
 	assign(arena, &list, arena_format(arena, "LOGNAME=%s", user->name));
@@ -300,6 +358,10 @@ int enter_open_terminal(const struct enter *enter, int *ret_master, int *ret_sla
 		r = -ENOTTY;
 	if (r >= 0)
 		r = terminal_open_pair(devpts, ret_master, ret_slave, ret_number);
+	/* It belongs to who opened it, whom the guest may have no name for. */
+	if (r >= 0 && enter->root_uid != geteuid() && fchown(*ret_slave, enter->root_uid, -1) < 0)
+		log_debug("the terminal in machine '%s' stays somebody else's",
+			  enter->machine->name);
 	return r < 0 ? fail(r,
 			    "cannot make a terminal in machine '%s' (is a devpts mounted at its "
 			    "/dev/pts?)",

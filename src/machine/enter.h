@@ -9,6 +9,7 @@
  */
 #pragma once
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -28,6 +29,9 @@ struct enter {
 	int root_fd;	     /* O_PATH, its "/" */
 	int cgroup_fd;	     /* the payload's; -EBADF: none */
 	uint64_t namespaces; /* CLONE_NEW* that are not ours already */
+	bool local;	     /* the host itself: nothing to join, nothing to confine */
+	uid_t root_uid;	     /* who the guest's root is outside */
+	bool shares_ids;     /* somebody in there is root, or this user, outside */
 	struct confine confine;
 	struct seccomp_filter filter;
 	struct rlimit limits[RLIM_NLIMITS];
@@ -40,6 +44,9 @@ struct enter {
 
 /* Speaking. Also takes away that this process can be traced or dumped, for good. */
 int enter_open(struct arena *arena, struct enter *ret, const struct machine *machine);
+
+/* The host, as ".host": the caller's own namespaces, rights and limits, another user if it may. */
+int enter_open_local(struct enter *ret);
 void enter_done(struct enter *enter);
 
 struct enter_program {
@@ -48,8 +55,8 @@ struct enter_program {
 	char *const *arguments;	  /* NULL-terminated; [0] is searched in the guest's PATH */
 	const char *path;	  /* what to run instead of arguments[0]; NULL: that */
 	char *const *environment; /* all of it, NULL-terminated */
-	int stdio[3];		  /* borrowed; what the program has as 0 to 2 */
-	int terminal; /* borrowed; a pty's slave instead of stdio: its controlling terminal */
+	int stdio[3];		  /* borrowed; what it has as 0 to 2; negative: the terminal */
+	int terminal; /* borrowed; a pty's slave, its controlling terminal; negative: none */
 };
 
 /* Start the program; it is a child of the caller. It is killed when the caller ends. Speaking. */
@@ -57,8 +64,8 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 		int *ret_pidfd);
 
 /* PATH, HOME, USER, LOGNAME, SHELL and container for USER, then what is in EXTRA (later wins). */
-char **enter_environment(struct arena *arena, const struct guest_user *user,
-			 const struct text_list *extra);
+char **enter_environment(struct arena *arena, const struct enter *enter,
+			 const struct guest_user *user, const struct text_list *extra);
 
 /* A pty of the guest's own devpts instance: never by a path that the guest could have bent
  * (class S9). Speaking. */

@@ -113,6 +113,20 @@ int guest_users_find(struct arena *arena, struct guest_user *ret, int root_fd, c
 	return 0;
 }
 
+const char *guest_users_shell(struct arena *arena, int root_fd, const struct guest_user *user)
+{
+	struct passwd_user found;
+	char *text;
+	size_t size;
+
+	if (user->shell != NULL)
+		return user->shell;
+	if (user->uid == 0 && guest_users_read(arena, &text, &size, root_fd, "/etc/passwd") >= 0 &&
+	    passwd_find_name(arena, &found, text, size, user->name) >= 0)
+		return absolute_or(found.shell, "/bin/sh");
+	return "/bin/sh";
+}
+
 /* shadow(5): a field that begins with "!" or "*" matches no password; an empty one needs none. */
 static bool has_usable(const char *line)
 {

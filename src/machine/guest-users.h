@@ -25,6 +25,10 @@ struct guest_user {
  * "0": root. */
 int guest_users_find(struct arena *arena, struct guest_user *ret, int root_fd, const char *name);
 
+/* The shell that a login of USER runs: root's, too, is looked up, and "/bin/sh" when in doubt.
+ * Quiet. */
+const char *guest_users_shell(struct arena *arena, int root_fd, const struct guest_user *user);
+
 /* The tree's PATH as text: a regular file of at most PASSWD_SIZE_MAX, opened without waiting. A NUL
  * follows. Quiet. */
 int guest_users_read(struct arena *arena, char **ret, size_t *ret_size, int root_fd,
