@@ -38,12 +38,12 @@ static int refuse(const struct reader *reader, const char *why)
 			  text_printable(reader->arena, reader->given), why);
 }
 
-static struct limit *add(struct reader *reader, const char *controller, const char *file,
-			 const char *text)
+static struct limits_item *add(struct reader *reader, const char *controller, const char *file,
+			       const char *text)
 {
 	struct limits *limits = reader->limits;
-	struct limit *limit = list_grow(reader->arena, (void **)&limits->items, &limits->count,
-					sizeof(*limit));
+	struct limits_item *limit = list_grow(reader->arena, (void **)&limits->items,
+					      &limits->count, sizeof(*limit));
 
 	limit->property = reader->given;
 	limit->controller = controller;
@@ -462,7 +462,7 @@ static void pass_on(const char *controller, const char *path)
 	}
 }
 
-static int check_controller(const struct limit *limit, int fd, const char *path)
+static int check_controller(const struct limits_item *limit, int fd, const char *path)
 {
 	autoclose int top = -EBADF;
 
@@ -486,7 +486,7 @@ static int check_controller(const struct limit *limit, int fd, const char *path)
 int limits_check(const struct limits *limits, int fd, const char *path)
 {
 	for (size_t i = 0; i < limits->count; i++) {
-		const struct limit *limit = &limits->items[i];
+		const struct limits_item *limit = &limits->items[i];
 		int r = check_controller(limit, fd, path);
 
 		if (r < 0)
@@ -504,7 +504,7 @@ int limits_check(const struct limits *limits, int fd, const char *path)
 	return 0;
 }
 
-static int fail_write(const struct limit *limit, int error)
+static int fail_write(const struct limits_item *limit, int error)
 {
 	if (error == -EBUSY && text_equal(limit->file, "memory.max"))
 		return fail_plain(error, "cannot set '%s': more is in use, and could not be freed",
@@ -519,7 +519,7 @@ static int fail_write(const struct limit *limit, int error)
 int limits_write(const struct limits *limits, int fd)
 {
 	for (size_t i = 0; i < limits->count; i++) {
-		const struct limit *limit = &limits->items[i];
+		const struct limits_item *limit = &limits->items[i];
 		int r = file_write(fd, limit->file, limit->text);
 
 		if (r < 0 && !limit->optional)

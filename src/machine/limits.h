@@ -13,14 +13,14 @@
 
 struct arena;
 
-struct limit {
+struct limits_item {
 	const char *property; /* as given: "MemoryMax=1G" */
 	const char *controller, *file, *text;
 	bool optional; /* resets what may not be there */
 };
 
 struct limits {
-	struct limit *items;
+	struct limits_item *items;
 	size_t count;
 	bool devices;		  /* a device was allowed, or a policy given */
 	bool strict;		  /* and no device but those */
