@@ -299,14 +299,18 @@ static _Noreturn void give_up(const struct child *child)
 }
 
 _Noreturn void enter_child(const struct enter *enter, const struct enter_program *program,
-			   int channel)
+			   int channel, bool attach)
 {
 	struct child child = { enter, program, enter->machine->name, channel };
 	struct enter_message message = { 0 };
 	int pidfd = -EBADF, r;
 
 	reset_signals();
-	r = enter->local ? become_local(&child) : become_guest(&child);
+	r = attach ? file_write(enter->cgroup_fd, "cgroup.procs", "0") : 0;
+	if (r < 0)
+		fail(r, "cannot go to the cgroup of machine '%s'", child.name);
+	else
+		r = enter->local ? become_local(&child) : become_guest(&child);
 	if (r < 0)
 		give_up(&child);
 	message.pid = process_clone(CLONE_PARENT, -EBADF, &pidfd);

@@ -1,6 +1,7 @@
 /* machine/enter-child - what the two processes of machine/enter do. Runs in: the joiner, then the
  * program's process. */
 #pragma once
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/fail.h"
@@ -13,5 +14,6 @@ struct enter_message {
 	struct failure failure;
 };
 
+/* ATTACH: we have still to go to the machine's cgroup. */
 _Noreturn void enter_child(const struct enter *enter, const struct enter_program *program,
-			   int channel);
+			   int channel, bool attach);

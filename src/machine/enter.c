@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -97,20 +98,28 @@ static int read_limits(struct enter *enter)
 	return 0;
 }
 
-static int open_cgroup(const char *path)
+/* An init that manages cgroups leaves its own top empty, and counts on that: the group that it has
+ * put itself into takes us. Never one that is not below the machine's. */
+static const char *find_cgroup(const struct enter *enter, char *room, size_t size)
 {
-	autoclose int root = -EBADF;
-	const char *ignored;
-	int fd, r;
+	const char *payload = enter->machine->payload;
+	char *path = NULL;
 
+	if (payload != NULL && file_read_line(room, size, enter->proc_fd, "cgroup") >= 0)
+		path = strstr(room, "0::/");
 	if (path == NULL)
-		return -ENOENT;
-	r = cgroup_open_root(&root, &ignored);
-	if (r < 0)
-		return r;
-	fd = openat(root, path[1] == '\0' ? "." : path + 1,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+		return payload;
+	path += strlen("0::");
+	path[strcspn(path, "\n")] = '\0';
+	return path_is_below(path, payload) ? path : payload;
+}
+
+static int open_cgroup(const struct enter *enter)
+{
+	char room[8192];
+	const char *path = find_cgroup(enter, room, sizeof(room));
+
+	return path == NULL ? -ENOENT : cgroup_open(path);
 }
 
 static int prepare_confinement(struct arena *arena, struct enter *enter)
@@ -162,7 +171,7 @@ int enter_open(struct arena *arena, struct enter *ret, const struct machine *mac
 		enter_done(&enter);
 		return r;
 	}
-	enter.cgroup_fd = open_cgroup(machine->payload);
+	enter.cgroup_fd = open_cgroup(&enter);
 	*ret = enter;
 	return 0;
 }
@@ -190,32 +199,12 @@ void enter_done(struct enter *enter)
 	fd_close(&enter->cgroup_fd);
 }
 
-/* An init that manages cgroups leaves its own top empty, and the kernel lets nobody in there: then
- * the group that the leader moved to takes us. */
-static int open_leader_cgroup(const struct enter *enter)
+static pid_t clone_joiner(const struct enter *enter, int *ret_pidfd, bool *ret_attach)
 {
-	char text[4200];
-	char *path;
-
-	if (file_read_line(text, sizeof(text), enter->proc_fd, "cgroup") < 0)
-		return -ENOENT;
-	path = strstr(text, "0::/");
-	if (path == NULL)
-		return -ENOENT;
-	path += strlen("0::");
-	path[strcspn(path, "\n")] = '\0';
-	return open_cgroup(path);
-}
-
-static pid_t clone_joiner(const struct enter *enter, int *ret_pidfd)
-{
-	autoclose int other = -EBADF;
 	pid_t pid = process_clone(0, enter->cgroup_fd, ret_pidfd);
 
-	if (pid != -EBUSY && pid != -EOPNOTSUPP)
-		return pid;
-	other = open_leader_cgroup(enter);
-	return other < 0 ? pid : process_clone(0, other, ret_pidfd);
+	*ret_attach = pid == -EOPNOTSUPP;
+	return *ret_attach ? process_clone(0, -EBADF, ret_pidfd) : pid;
 }
 
 static int hear(int fd, struct enter_message *ret)
@@ -281,6 +270,7 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 {
 	autoclose int ours = -EBADF, theirs = -EBADF, joiner_fd = -EBADF;
 	pid_t joiner, pid = 0;
+	bool attach;
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -288,9 +278,9 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 			    enter->machine->name);
 	ours = pair[0];
 	theirs = pair[1];
-	joiner = clone_joiner(enter, &joiner_fd);
+	joiner = clone_joiner(enter, &joiner_fd, &attach);
 	if (joiner == 0)
-		enter_child(enter, program, theirs);
+		enter_child(enter, program, theirs, attach);
 	if (joiner < 0)
 		return fail(joiner, "cannot make a process in the cgroup of machine '%s'",
 			    enter->machine->name);
@@ -343,25 +333,52 @@ char **enter_environment(struct arena *arena, const struct enter *enter,
 	return list.items;
 }
 
-int enter_open_terminal(const struct enter *enter, int *ret_master, int *ret_slave,
-			unsigned int *ret_number)
+/* On the host its own /dev/ptmx will do, which all users may open. */
+static int open_local_terminal(const struct enter *enter, int *ret_master, int *ret_slave,
+			       unsigned int *ret_number)
+{
+	autoclose int dev = openat(enter->root_fd, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int devpts = openat(enter->root_fd, "dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	r = terminal_open_pair(dev, ret_master, ret_slave, ret_number);
+	if (r < 0) /* ptmx is a link there */
+		r = terminal_open_pair(devpts, ret_master, ret_slave, ret_number);
+	return r;
+}
+
+static int open_guest_terminal(const struct enter *enter, int *ret_master, int *ret_slave,
+			       unsigned int *ret_number)
 {
 	autoclose int devpts = -EBADF;
 	struct statfs fs;
 	int r;
 
 	devpts = resolve_open(enter->root_fd, "/dev/pts", O_PATH | O_DIRECTORY);
-	r = devpts;
-	if (r >= 0 && fstatfs(devpts, &fs) < 0)
-		r = -errno;
-	if (r >= 0 && fs.f_type != DEVPTS_MAGIC)
-		r = -ENOTTY;
-	if (r >= 0)
-		r = terminal_open_pair(devpts, ret_master, ret_slave, ret_number);
+	if (devpts < 0)
+		return devpts;
+	if (fstatfs(devpts, &fs) < 0)
+		return -errno;
+	if (fs.f_type != DEVPTS_MAGIC)
+		return -ENOTTY;
+	r = terminal_open_pair(devpts, ret_master, ret_slave, ret_number);
 	/* It belongs to who opened it, whom the guest may have no name for. */
 	if (r >= 0 && enter->root_uid != geteuid() && fchown(*ret_slave, enter->root_uid, -1) < 0)
 		log_debug("the terminal in machine '%s' stays somebody else's",
 			  enter->machine->name);
+	return r;
+}
+
+int enter_open_terminal(const struct enter *enter, int *ret_master, int *ret_slave,
+			unsigned int *ret_number)
+{
+	int r;
+
+	if (enter->local) {
+		r = open_local_terminal(enter, ret_master, ret_slave, ret_number);
+		return r < 0 ? fail(r, "cannot make a terminal") : 0;
+	}
+	r = open_guest_terminal(enter, ret_master, ret_slave, ret_number);
 	return r < 0 ? fail(r,
 			    "cannot make a terminal in machine '%s' (is a devpts mounted at its "
 			    "/dev/pts?)",

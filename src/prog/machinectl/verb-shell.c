@@ -17,6 +17,7 @@ static void use_login_shell(struct arena *arena, struct visit *visit)
 	char **arguments = arena_take_array(arena, 2, sizeof(char *));
 
 	arguments[0] = arena_format(arena, "-%s", path_name(shell));
+	visit->program.user.shell = shell;
 	visit->program.path = shell;
 	visit->program.arguments = arguments;
 }
