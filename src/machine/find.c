@@ -64,12 +64,17 @@ static void read_times(struct machine *machine)
 	machine->monotonic_us = strtoull(blank + 1, NULL, 10);
 }
 
+/* A leader that nobody has reaped yet is no machine any more. */
 static bool leader_lives(const struct machine *machine)
 {
+	autoclose int pidfd = -EBADF;
 	uint64_t start;
 
-	return machine->leader > 0 && process_start_time(machine->leader, &start) >= 0 &&
-	       start == machine->leader_start;
+	if (machine->leader <= 0)
+		return false;
+	pidfd = sys_pidfd_open(machine->leader, 0);
+	return pidfd >= 0 && process_start_time(machine->leader, &start) >= 0 &&
+	       start == machine->leader_start && !process_has_ended(pidfd);
 }
 
 static void judge(struct machine *machine, bool held)
@@ -171,6 +176,61 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 		return fail(r, "cannot read the record of machine '%s'", name);
 	*ret = machine;
 	return 0;
+}
+
+void machine_host(struct machine *ret)
+{
+	struct machine machine = {
+		.name = MACHINE_HOST,
+		.is_host = true,
+		.state = MACHINE_RUNNING,
+		.leader = 1,
+		.root = "/",
+	};
+
+	(void)process_start_time(machine.leader, &machine.leader_start);
+	*ret = machine;
+}
+
+/* Its record as it is now; -ESTALE: of another machine. */
+static int read_again(struct arena *arena, struct machine *ret, const struct machine *machine)
+{
+	autoclose int dir = -EBADF;
+	int r;
+
+	dir = open_records(arena, machine->runtime);
+	if (dir < 0)
+		return dir;
+	r = read_machine(arena, ret, dir, machine->runtime, machine->name);
+	if (r < 0)
+		return r;
+	return text_equal(ret->content.tag, machine->content.tag) ? 0 : -ESTALE;
+}
+
+bool machine_is_there(struct arena *arena, struct machine *ret, const struct machine *machine)
+{
+	struct machine now;
+
+	if (read_again(arena, &now, machine) < 0 || now.state == MACHINE_DEAD)
+		return false;
+	*ret = now;
+	return true;
+}
+
+int machine_open_supervisor(struct arena *arena, const struct machine *machine)
+{
+	autoclose int pidfd = -EBADF;
+	struct machine now;
+
+	if (machine->supervisor == 0)
+		return -ENXIO;
+	pidfd = sys_pidfd_open(machine->supervisor, 0);
+	if (pidfd < 0)
+		return pidfd == -ESRCH ? -ENXIO : pidfd;
+	/* Asked after the pidfd was opened: whoever holds the lock now lived then. */
+	if (read_again(arena, &now, machine) < 0 || now.supervisor != machine->supervisor)
+		return -ENXIO;
+	return take_fd(&pidfd);
 }
 
 struct collector {

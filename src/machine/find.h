@@ -22,8 +22,11 @@ enum machine_state {
 	MACHINE_DEAD,	   /* nothing is left but what must be cleaned up */
 };
 
+#define MACHINE_HOST ".host"
+
 struct machine {
 	const char *name, *runtime; /* runtime: as given */
+	bool is_host;		    /* machine_host() */
 	enum machine_state state;
 	pid_t supervisor; /* 0: none */
 	pid_t leader;	  /* 0: none yet */
@@ -45,6 +48,15 @@ char *machine_runtime_directory(struct arena *arena, unsigned int uid,
 /* The machine NAME, opening, running or abandoned. -EINVAL: no machine name. -ENXIO: there is no
  * such machine (a dead one counts as none). */
 int machine_open(struct arena *arena, struct machine *ret, const char *runtime, const char *name);
+
+/* The host itself, whose name is MACHINE_HOST: its leader is PID 1, and it has no record. Quiet. */
+void machine_host(struct machine *ret);
+
+/* MACHINE is still there (the same one, not another of its name): *ret is what it is now. Quiet. */
+bool machine_is_there(struct arena *arena, struct machine *ret, const struct machine *machine);
+
+/* A pidfd that certainly is the supervisor's. -ENXIO: it has none (any more). Quiet. */
+int machine_open_supervisor(struct arena *arena, const struct machine *machine);
 
 /* All but the dead, sorted by name. A record that cannot be read is a warning. */
 int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime);

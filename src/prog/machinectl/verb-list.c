@@ -1,40 +1,68 @@
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/text.h"
-#include "format/envfile.h"
-#include "io/fd.h"
-#include "io/file.h"
-#include "kernel/resolve.h"
-#include "machine/find.h"
+#include "base/macros.h"
+#include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
-
-#include <fcntl.h>
 
 static const struct column columns[] = {
 	{ .title = "MACHINE" }, { .title = "CLASS" },	{ .title = "SERVICE" },
 	{ .title = "OS" },	{ .title = "VERSION" }, { .title = "ADDRESSES" },
 };
 
+/* One a line; the last one says when there are more. */
+static const char *address_lines(const struct context *context, const struct look *look)
+{
+	const struct options *options = &context->options;
+	size_t shown = MIN(look->address_count, options->max_addresses);
+	const char *text = "";
+
+	if (options->full)
+		shown = look->address_count;
+	for (size_t i = 0; i < shown; i++)
+		text = arena_format(context->arena, "%s%s%s", text, i > 0 ? "\n" : "",
+				    address_text(context->arena, &look->addresses[i]));
+	if (shown > 0 && shown < look->address_count && options->format == TABLE_TEXT)
+		text = arena_format(context->arena, "%s…", text);
+	return text;
+}
+
+static void add_row(const struct context *context, struct table *table,
+		    const struct machine *machine, struct addresses *walk)
+{
+	struct look look = look_at(context, machine, walk);
+
+	table_text(table, machine->name);
+	table_text(table, look.class);
+	table_text(table, machine->service);
+	table_text(table, look.os.id);
+	table_text(table, look.os.version_id);
+	if (walk != NULL)
+		table_text(table, address_lines(context, &look));
+}
+
 int verb_list(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
-	struct machine *machines;
+	bool with_addresses = context->options.max_addresses > 0;
+	struct addresses walk = ADDRESSES_EMPTY;
+	struct machine *machines, host;
 	struct table table;
 	size_t count;
 	int r;
 
 	(void)words;
 	r = machine_list(context->arena, &machines, &count, context->runtime);
+	if (r >= 0 && with_addresses)
+		r = addresses_begin(&walk);
 	if (r < 0)
 		return r;
-	table_init(&table, context->arena, columns, ARRAY_SIZE(columns));
-	for (size_t i = 0; i < count; i++) {
-		table_text(&table, machines[i].name);
-		table_text(&table, "container");
-		table_text(&table, machines[i].service);
-		table_empty(&table);
-		table_empty(&table);
-		table_empty(&table);
+	table_init(&table, context->arena, columns, ARRAY_SIZE(columns) - !with_addresses);
+	if (context->options.all) {
+		machine_host(&host);
+		add_row(context, &table, &host, with_addresses ? &walk : NULL);
 	}
+	for (size_t i = 0; i < count; i++)
+		add_row(context, &table, &machines[i], with_addresses ? &walk : NULL);
+	addresses_end(&walk);
 	return context_print_table(context, &table, "machines");
 }

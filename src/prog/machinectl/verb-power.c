@@ -1,39 +1,87 @@
-#include <errno.h>
+#include <signal.h>
 
+#include "base/arena.h"
 #include "base/fail.h"
+#include "machine/power.h"
+#include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
 
-int verb_poweroff(void *context_, const struct text_list *words)
+typedef int power_fn(const struct context *context, const struct machine *machine);
+
+/* In order; the first failure ends it. */
+static int each(const struct context *context, const struct text_list *words, power_fn *act)
 {
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'poweroff': it is not built yet");
+	for (size_t i = 0; i < words->count; i++) {
+		struct machine machine;
+		int r = look_open(context, &machine, words->items[i]);
+
+		if (r >= 0)
+			r = act(context, &machine);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
-int verb_reboot(void *context_, const struct text_list *words)
+static int power_off(const struct context *context, const struct machine *machine)
 {
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'reboot': it is not built yet");
+	return power_ask(context->arena, machine, false);
 }
 
-int verb_terminate(void *context_, const struct text_list *words)
+static int reboot(const struct context *context, const struct machine *machine)
 {
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'terminate': it is not built yet");
+	return power_ask(context->arena, machine, true);
 }
 
-int verb_kill(void *context_, const struct text_list *words)
+static int terminate(const struct context *context, const struct machine *machine)
 {
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'kill': it is not built yet");
+	return power_terminate(context->arena, machine);
 }
 
+static int send_signal(const struct context *context, const struct machine *machine)
+{
+	static const enum power_whom whom[] = {
+		[KILL_ALL] = POWER_ALL,
+		[KILL_LEADER] = POWER_LEADER,
+		[KILL_SUPERVISOR] = POWER_SUPERVISOR,
+	};
+	const struct options *options = &context->options;
+
+	return power_signal(context->arena, machine, whom[options->kill_whom],
+			    options->signal == 0 ? SIGTERM : options->signal);
+}
+
+int verb_poweroff(void *context, const struct text_list *words)
+{
+	return each(context, words, power_off);
+}
+
+int verb_reboot(void *context, const struct text_list *words)
+{
+	return each(context, words, reboot);
+}
+
+int verb_terminate(void *context, const struct text_list *words)
+{
+	return each(context, words, terminate);
+}
+
+int verb_kill(void *context, const struct text_list *words)
+{
+	return each(context, words, send_signal);
+}
+
+/* All are looked up before the first is waited for: one that ends meanwhile was there. */
 int verb_wait(void *context_, const struct text_list *words)
 {
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'wait': it is not built yet");
+	struct context *context = context_;
+	struct machine *machines = arena_take_array(context->arena, words->count,
+						    sizeof(*machines));
+	int r = 0;
+
+	for (size_t i = 0; i < words->count && r >= 0; i++)
+		r = look_open(context, &machines[i], words->items[i]);
+	for (size_t i = 0; i < words->count && r >= 0; i++)
+		r = power_wait(context->arena, &machines[i]);
+	return r < 0 ? r : 0;
 }

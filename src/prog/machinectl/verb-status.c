@@ -1,18 +1,290 @@
-#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include "base/arena.h"
 #include "base/fail.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "format/json-out.h"
+#include "io/clock.h"
+#include "io/fd.h"
+#include "machine/processes.h"
+#include "machine/usage.h"
+#include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
+#include "prog/machinectl/status-text.h"
+
+/* What is told about one machine, in either form. */
+struct status {
+	const struct context *context;
+	struct machine machine;
+	struct look look;
+	struct usage usage;
+	struct processes processes;
+	const char *leader_name, *supervisor_name;
+	uint32_t id_shift; /* 0: none */
+};
+
+static char *name_of(struct arena *arena, pid_t pid)
+{
+	char path[sizeof("/proc/-2147483648")];
+	autoclose int proc = -EBADF;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return processes_name(arena, proc);
+}
+
+static void gather(const struct context *context, struct status *ret, const struct machine *machine,
+		   struct addresses *walk)
+{
+	struct status status = { .context = context, .machine = *machine };
+	autoclose int proc = machine_open_proc(machine), cgroup = -EBADF;
+
+	fail_forget();
+	status.look = look_at(context, machine, walk);
+	if (proc >= 0) {
+		status.leader_name = processes_name(context->arena, proc);
+		(void)facts_id_shift(&status.id_shift, proc);
+	}
+	if (machine->supervisor > 0)
+		status.supervisor_name = name_of(context->arena, machine->supervisor);
+	if (!machine->is_host) {
+		cgroup = processes_open_cgroup(machine);
+		fail_forget();
+		usage_read(context->arena, &status.usage, machine);
+		processes_read(context->arena, &status.processes, machine, cgroup);
+	}
+	*ret = status;
+}
+
+/* ---- for people ---- */
+
+/* Labels end in the same column; TEXT may be the guest's own. */
+static void put(FILE *out, const struct status *status, const char *label, const char *text)
+{
+	if (!text_empty(text))
+		fprintf(out, "\t%8s: %s\n", label, text_printable(status->context->arena, text));
+}
+
+static PRINTF(4, 5) void put_format(FILE *out, const struct status *status, const char *label,
+				    const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = arena_format_v(status->context->arena, format, args);
+	va_end(args);
+	put(out, status, label, text);
+}
+
+static void put_process(FILE *out, const struct status *status, const char *label, pid_t pid,
+			const char *name)
+{
+	if (pid > 0 && text_empty(name))
+		put_format(out, status, label, "%d", (int)pid);
+	else if (pid > 0)
+		put_format(out, status, label, "%d (%s)", (int)pid, name);
+}
+
+static void put_addresses(FILE *out, const struct status *status)
+{
+	const struct look *look = &status->look;
+
+	for (size_t i = 0; i < look->address_count; i++)
+		fprintf(out, "\t%8s%s %s\n", i == 0 ? "Address" : "", i == 0 ? ":" : " ",
+			address_text(status->context->arena, &look->addresses[i]));
+}
+
+static void put_state(FILE *out, const struct status *status)
+{
+	const struct machine *machine = &status->machine;
+
+	if (machine->state == MACHINE_ABANDONED)
+		put_format(out, status, "State",
+			   "abandoned (nobody holds its console, reboots it or cleans up after it, "
+			   "until 'machinectl adopt %s')",
+			   machine->name);
+	else
+		put(out, status, "State", look_state(machine));
+	if (!machine->is_host)
+		put(out, status, "Manager", machine->unit != NULL ? "systemd" : "none");
+}
+
+static void put_usage(FILE *out, const struct status *status)
+{
+	struct arena *arena = status->context->arena;
+	const struct usage *usage = &status->usage;
+
+	if (status->machine.is_host)
+		return;
+	if (usage->tasks != USAGE_UNKNOWN && usage->tasks_max != USAGE_UNKNOWN)
+		put_format(out, status, "Tasks", "%" PRIu64 " (limit: %" PRIu64 ")", usage->tasks,
+			   usage->tasks_max);
+	else if (usage->tasks != USAGE_UNKNOWN)
+		put_format(out, status, "Tasks", "%" PRIu64, usage->tasks);
+	if (usage->memory != USAGE_UNKNOWN && usage->memory_max != USAGE_UNKNOWN)
+		put_format(out, status, "Memory", "%s (max: %s)",
+			   table_size_text(arena, usage->memory),
+			   table_size_text(arena, usage->memory_max));
+	else if (usage->memory != USAGE_UNKNOWN)
+		put(out, status, "Memory", table_size_text(arena, usage->memory));
+	if (usage->cpu_us != USAGE_UNKNOWN)
+		put(out, status, "CPU", status_span(arena, usage->cpu_us));
+}
+
+static size_t width_of_terminal(const struct context *context)
+{
+	struct winsize size;
+
+	if (!context->terminal || context->options.full ||
+	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		return 0;
+	return size.ws_col;
+}
+
+static char *print_text(const struct status *status)
+{
+	const struct machine *machine = &status->machine;
+	const struct look *look = &status->look;
+	struct arena *arena = status->context->arena;
+	char *text = NULL, *copy;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return arena_text(arena, "");
+	fprintf(out, text_empty(look->id) ? "%s\n" : "%s(%s)\n", machine->name, look->id);
+	if (machine->realtime_us > 0)
+		put_format(out, status, "Since", "%s; %s",
+			   table_time_text(arena, machine->realtime_us),
+			   status_ago(arena, clock_realtime_us(), machine->realtime_us));
+	put_process(out, status, "Leader", machine->leader, status->leader_name);
+	put_process(out, status, "Superv.", machine->supervisor, status->supervisor_name);
+	if (text_empty(machine->service))
+		put_format(out, status, "Class", "%s", look->class);
+	else
+		put_format(out, status, "Service", "%s; class %s", machine->service, look->class);
+	if (geteuid() != 0)
+		put_format(out, status, "UID", "%u", (unsigned int)geteuid());
+	put(out, status, "Root", machine->root);
+	put_addresses(out, status);
+	put(out, status, "OS", look->os.pretty_name);
+	if (status->id_shift != 0)
+		put_format(out, status, "ID Shift", "%" PRIu32, status->id_shift);
+	put(out, status, "Unit", look->unit);
+	put_state(out, status);
+	put_usage(out, status);
+	status_tree(out, arena, &status->processes, width_of_terminal(status->context));
+	fclose(out);
+	copy = arena_text(arena, text);
+	free(text);
+	return copy;
+}
+
+/* ---- for programs ---- */
+
+static void json_processes(struct json_out *json, struct arena *arena, const char *path,
+			   const struct process_group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		json_out_begin_object(json, NULL);
+		json_out_unsigned(json, "pid", (uint64_t)group->processes[i].pid);
+		json_out_text(json, "group", *path == '\0' ? "/" : path);
+		json_out_text(json, "command", group->processes[i].command);
+		json_out_end_object(json);
+	}
+	for (size_t i = 0; i < group->group_count; i++)
+		json_processes(json, arena,
+			       arena_format(arena, "%s/%s", path, group->groups[i].name),
+			       &group->groups[i]);
+}
+
+static void json_number(struct json_out *json, const char *key, uint64_t value, uint64_t unknown)
+{
+	if (value == unknown)
+		json_out_null(json, key);
+	else
+		json_out_unsigned(json, key, value);
+}
+
+static void json_usage(struct json_out *json, const struct usage *usage)
+{
+	json_number(json, "tasks", usage->tasks, USAGE_UNKNOWN);
+	json_number(json, "tasks_max", usage->tasks_max, USAGE_UNKNOWN);
+	json_number(json, "memory", usage->memory, USAGE_UNKNOWN);
+	json_number(json, "memory_max", usage->memory_max, USAGE_UNKNOWN);
+	json_number(json, "cpu_us", usage->cpu_us, USAGE_UNKNOWN);
+}
+
+static const char *print_json(const struct status *status)
+{
+	const struct machine *machine = &status->machine;
+	const struct look *look = &status->look;
+	struct arena *arena = status->context->arena;
+	struct json_out json;
+
+	json_out_init(&json, arena, status->context->options.format == TABLE_JSON_PRETTY);
+	json_out_begin_object(&json, NULL);
+	json_out_text(&json, "machine", machine->name);
+	json_out_text(&json, "id", look->id);
+	json_out_text(&json, "class", look->class);
+	json_out_text(&json, "service", machine->service);
+	json_out_text(&json, "state", look_state(machine));
+	json_number(&json, "since", machine->realtime_us, 0);
+	json_number(&json, "leader", (uint64_t)machine->leader, 0);
+	json_number(&json, "supervisor", (uint64_t)machine->supervisor, 0);
+	json_out_unsigned(&json, "uid", geteuid());
+	json_out_text(&json, "root", text_empty(machine->root) ? NULL : machine->root);
+	json_out_begin_array(&json, "addresses");
+	for (size_t i = 0; i < look->address_count; i++)
+		json_out_text(&json, NULL, address_text(arena, &look->addresses[i]));
+	json_out_end_array(&json);
+	json_out_text(&json, "os", look->os.id);
+	json_out_text(&json, "version", look->os.version_id);
+	json_out_text(&json, "os_name", look->os.pretty_name);
+	json_out_unsigned(&json, "id_shift", status->id_shift);
+	json_out_text(&json, "unit", look->unit);
+	if (!machine->is_host) {
+		json_usage(&json, &status->usage);
+		json_out_begin_array(&json, "processes");
+		json_processes(&json, arena, "", &status->processes.top);
+		json_out_end_array(&json);
+	}
+	json_out_end_object(&json);
+	return json_out_done(&json);
+}
 
 int verb_status(void *context_, const struct text_list *words)
 {
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'status': it is not built yet");
-}
+	struct context *context = context_;
+	bool for_people = context->options.format == TABLE_TEXT;
+	struct addresses walk;
+	int r;
 
-int verb_show(void *context_, const struct text_list *words)
-{
-	(void)context_;
-	(void)words;
-	return fail_plain(-ENOSYS, "cannot run 'show': it is not built yet");
+	r = addresses_begin(&walk);
+	if (r < 0)
+		return fail(r, "cannot look at this process's own network");
+	for (size_t i = 0; i < words->count && r >= 0; i++) {
+		struct machine machine;
+		struct status status;
+
+		r = look_open(context, &machine, words->items[i]);
+		if (r < 0)
+			break;
+		gather(context, &status, &machine, &walk);
+		if (i > 0 && for_people)
+			r = context_print(context, "\n");
+		if (r >= 0)
+			r = context_print(context,
+					  for_people ? print_text(&status) : print_json(&status));
+	}
+	addresses_end(&walk);
+	return r;
 }

@@ -1,0 +1,106 @@
+#include "machine/facts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "format/envfile.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/resolve.h"
+
+#define IDS_OF_A_USER 65534 /* what the original calls a shift must have at least */
+
+/* Looked at before it is opened: a device node does things when it is, and the guest's filter does
+ * not hold us back. */
+static int open_regular(int root_fd, const char *path)
+{
+	autoclose int found = -EBADF;
+	char link[sizeof("/proc/self/fd/-2147483648")];
+	struct stat st;
+	int fd;
+
+	found = resolve_open(root_fd, path, O_PATH);
+	if (found < 0)
+		return found;
+	if (fstat(found, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADFD;
+	if (st.st_size > OS_RELEASE_SIZE_MAX)
+		return -EFBIG;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static const char *shorten(struct arena *arena, const char *value)
+{
+	size_t length = strnlen(value, OS_RELEASE_VALUE_MAX);
+
+	return length == 0 ? NULL : arena_text_n(arena, value, length);
+}
+
+static void parse_os_release(struct arena *arena, struct os_release *ret, const char *text,
+			     size_t size)
+{
+	struct os_release found = { 0 };
+	struct envfile file;
+	char *name, *value;
+
+	if (envfile_start(&file, arena, text, size) >= 0)
+		while (envfile_next(&file, &name, &value) > 0) {
+			const char **field = text_equal(name, "ID")	       ? &found.id
+					     : text_equal(name, "VERSION_ID")  ? &found.version_id
+					     : text_equal(name, "PRETTY_NAME") ? &found.pretty_name
+									       : NULL;
+
+			if (field != NULL)
+				*field = shorten(arena, value);
+		}
+	*ret = found;
+}
+
+int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd)
+{
+	static const char *const places[] = { "etc/os-release", "usr/lib/os-release" };
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && r == -ENOENT; i++) {
+		autoclose int fd = open_regular(root_fd, places[i]);
+		char *text;
+		size_t size;
+
+		r = fd;
+		if (r >= 0)
+			r = file_read_fd(arena, &text, &size, fd, OS_RELEASE_SIZE_MAX);
+		if (r >= 0)
+			parse_os_release(arena, ret, text, size);
+	}
+	return r < 0 ? r : 0;
+}
+
+int facts_id_shift(uint32_t *ret, int proc_fd)
+{
+	char users[256], groups[256];
+	unsigned int inside, outside, count;
+	int used = 0, r;
+
+	r = file_read_line(users, sizeof(users), proc_fd, "uid_map");
+	if (r >= 0)
+		r = file_read_line(groups, sizeof(groups), proc_fd, "gid_map");
+	if (r < 0)
+		return r;
+	if (sscanf(users, "%u %u %u%n", &inside, &outside, &count, &used) != 3 ||
+	    users[used] != '\0' || inside != 0 || count < IDS_OF_A_USER ||
+	    strcmp(users, groups) != 0)
+		return -ENXIO;
+	*ret = outside;
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* machine/facts - what a running machine tells about itself, and is not believed.
+ *
+ * Its files are found below its root's descriptor, must be regular and small, and are only parsed
+ * (class S21). All texts are the guest's own choice: printed only escaped. Quiet. Any process.
+ */
+#pragma once
+#include <stdint.h>
+
+struct arena;
+
+#define OS_RELEASE_SIZE_MAX (64 * 1024)
+#define OS_RELEASE_VALUE_MAX 256 /* longer values are cut: nobody prints them for a purpose */
+
+/* NULL: not told. */
+struct os_release {
+	const char *id, *version_id, *pretty_name;
+};
+
+/* -ENOENT: the tree has none. -EBADFD, -EFBIG: not one that is read. */
+int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd);
+
+/* The host's user id that is root in there, where its ids are one range of at least a user's
+ * (reference 7.4). -ENXIO: they are not. PROC_FD: the leader's directory in /proc. */
+int facts_id_shift(uint32_t *ret, int proc_fd);

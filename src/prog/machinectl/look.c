@@ -1,0 +1,83 @@
+#include "prog/machinectl/look.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/text.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "prog/machinectl/machinectl.h"
+
+#define ID_LENGTH 32
+
+int look_open(const struct context *context, struct machine *ret, const char *name)
+{
+	if (!text_equal(name, MACHINE_HOST))
+		return machine_open(context->arena, ret, context->runtime, name);
+	machine_host(ret);
+	return 0;
+}
+
+static void look_at_host(const struct context *context, struct look *look, struct addresses *walk)
+{
+	autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char id[ID_LENGTH + 2];
+
+	look->class = "host";
+	look->unit = "-.slice";
+	if (file_read_line(id, sizeof(id), AT_FDCWD, "/etc/machine-id") >= 0 &&
+	    strlen(id) == ID_LENGTH)
+		look->id = arena_text(context->arena, id);
+	if (root >= 0)
+		(void)facts_os_release(context->arena, &look->os, root);
+	if (walk != NULL)
+		(void)addresses_read_home(context->arena, walk, &look->addresses,
+					  &look->address_count);
+}
+
+static void look_at_machine(const struct context *context, struct look *look,
+			    const struct machine *machine, struct addresses *walk)
+{
+	autoclose int proc = machine_open_proc(machine), root = -EBADF;
+
+	look->class = "container";
+	look->unit = machine->unit;
+	look->id = machine->id;
+	if (proc < 0) {
+		/* It has just ended, or has not begun: the rest is left out. */
+		fail_forget();
+		return;
+	}
+	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0)
+		(void)facts_os_release(context->arena, &look->os, root);
+	if (walk != NULL)
+		(void)addresses_read(context->arena, walk, &look->addresses, &look->address_count,
+				     proc);
+}
+
+struct look look_at(const struct context *context, const struct machine *machine,
+		    struct addresses *walk)
+{
+	struct look look = { 0 };
+
+	if (machine->is_host)
+		look_at_host(context, &look, walk);
+	else
+		look_at_machine(context, &look, machine, walk);
+	return look;
+}
+
+const char *look_state(const struct machine *machine)
+{
+	switch (machine->state) {
+	case MACHINE_OPENING: return "opening";
+	case MACHINE_RUNNING: return "running";
+	case MACHINE_ABANDONED: return "abandoned";
+	case MACHINE_DEAD: return "closing";
+	}
+	return "";
+}

@@ -1,0 +1,27 @@
+/* prog/machinectl/look - what list, status and show tell about a machine. Speaking, where a machine
+ * is asked for by its name; what cannot be learned about it is left out. */
+#pragma once
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "machine/addresses.h"
+#include "machine/facts.h"
+#include "machine/find.h"
+
+struct context;
+
+struct look {
+	const char *class, *id, *unit; /* NULL: none */
+	struct os_release os;
+	struct address *addresses;
+	size_t address_count;
+};
+
+/* The machine NAME, or the host for ".host". */
+int look_open(const struct context *context, struct machine *ret, const char *name);
+
+/* WALK: NULL when nobody wants addresses. */
+struct look look_at(const struct context *context, const struct machine *machine,
+		    struct addresses *walk);
+
+const char *look_state(const struct machine *machine);
