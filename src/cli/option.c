@@ -88,10 +88,15 @@ static int refuse_ambiguous(const struct walk *walk, const char *word, size_t le
 
 static const char *expectation(struct arena *arena, const struct option_row *row)
 {
+	size_t count = 0;
 	char *text;
 
 	if (row->words == NULL)
 		return row->expected;
+	while (row->words[count] != NULL)
+		count++;
+	if (count > LISTED)
+		return arena_format(arena, "try --%s=help for a list", row->name);
 	text = arena_format(arena, "try %s", row->words[0]);
 	for (size_t i = 1; row->words[i] != NULL; i++)
 		text = arena_format(arena, "%s%s%s", text, row->words[i + 1] ? ", " : " or ",
@@ -200,9 +205,8 @@ static int read_short(struct walk *walk, const char *word)
 
 		if (row == NULL)
 			return fail_input(
-				"cannot understand '-%.*s': there is no such option (try --help)",
-				(int)strlen(letter) > 1 && *letter < 0 ? (int)strlen(letter) : 1,
-				letter);
+				"cannot understand '-%c': there is no such option (try --help)",
+				*letter);
 		if (row->value != NULL && letter[1] != '\0')
 			value = letter + 1;
 		r = apply(walk, row, arena_format(walk->arena, "-%c", *letter), value);

@@ -19,18 +19,9 @@
 #include "image/pick.h"
 #include "spec/readers.h"
 
-static struct find_scope scope_of(const struct reader_facts *facts)
-{
-	return (struct find_scope){
-		.uid = facts->uid,
-		.runtime = text_variable(facts->environment, "XDG_RUNTIME_DIR"),
-		.home = text_variable(facts->environment, "HOME"),
-	};
-}
-
 static int find_by_name(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
 {
-	struct find_scope scope = scope_of(facts);
+	struct find_scope scope = find_scope_of(facts->uid, facts->environment);
 	struct found found;
 	int r;
 
@@ -61,7 +52,7 @@ static int find_by_name(struct arena *arena, struct spec *spec, const struct rea
 
 static int locate_template(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
 {
-	struct find_scope scope = scope_of(facts);
+	struct find_scope scope = find_scope_of(facts->uid, facts->environment);
 
 	if (spec->directory)
 		return 0;

@@ -5,61 +5,34 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "engine/host.h"
 #include "engine/root-locate.h"
+#include "image/find.h"
 #include "io/file.h"
 #include "spec/readers.h"
-
-struct place {
-	char *directory;
-	bool trusted;
-};
-
-#define PLACES 3
-
-static size_t list_places(struct arena *arena, struct place places[PLACES],
-			  const struct reader_facts *facts, const struct root_place *root)
-{
-	const char *home, *runtime;
-	size_t count = 0;
-
-	if (facts->uid == 0) {
-		places[count++] = (struct place){ arena_text(arena, "/etc/systemd/nspawn"), true };
-		places[count++] = (struct place){ arena_text(arena, "/run/systemd/nspawn"), true };
-	} else {
-		home = text_variable(facts->environment, "HOME");
-		runtime = text_variable(facts->environment, "XDG_RUNTIME_DIR");
-		if (!text_empty(home))
-			places[count++] = (struct place){
-				path_join(arena, home, ".config/systemd/nspawn"), true
-			};
-		if (!text_empty(runtime))
-			places[count++] =
-				(struct place){ path_join(arena, runtime, "systemd/nspawn"), true };
-	}
-	if (root->beside)
-		places[count++] = (struct place){ arena_text(arena, root->beside), false };
-	return count;
-}
 
 int settings_file_load(struct arena *arena, struct spec *spec, const struct reader_facts *facts,
 		       const struct root_place *root)
 {
-	struct place places[PLACES];
-	size_t count, size;
+	struct find_scope scope = find_scope_of(facts->uid, facts->environment);
+	struct text_list places = { 0 };
+	size_t trusted, size;
 	char *path, *text;
 	int r;
 
 	if (spec->settings == SETTINGS_NO || spec->oci_bundle)
 		return 0;
-	count = list_places(arena, places, facts, root);
-	for (size_t i = 0; i < count; i++) {
-		path = arena_format(arena, "%s/%s.nspawn",
-				    text_equal(places[i].directory, "/") ? "" : places[i].directory,
-				    root->settings_name);
+	find_settings(arena, &places, &scope);
+	trusted = places.count;
+	if (root->beside)
+		text_list_add(arena, &places, arena_text(arena, root->beside));
+	for (size_t i = 0; i < places.count; i++) {
+		path = path_join(arena, places.items[i],
+				 arena_format(arena, "%s.nspawn", root->settings_name));
 		r = file_read(arena, &text, &size, AT_FDCWD, path, NSPAWN_FILE_LIMIT);
 		if (r == -ENOENT || r == -ENOTDIR)
 			continue;
@@ -72,7 +45,7 @@ int settings_file_load(struct arena *arena, struct spec *spec, const struct read
 				    path);
 		log_debug("settings come from '%s'", path);
 		return nspawn_file_parse(arena, spec, facts, text, size, path,
-					 places[i].trusted || spec->settings == SETTINGS_TRUSTED);
+					 i < trusted || spec->settings == SETTINGS_TRUSTED);
 	}
 	return 0;
 }

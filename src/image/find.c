@@ -18,6 +18,23 @@
 
 #define SYSTEM_POOL "/var/lib/machines"
 
+/* An empty variable is as good as none. */
+static const char *variable(const char *const *environment, const char *name)
+{
+	const char *value = text_variable(environment, name);
+
+	return text_empty(value) ? NULL : value;
+}
+
+struct find_scope find_scope_of(unsigned int uid, const char *const *environment)
+{
+	return (struct find_scope){
+		.uid = uid,
+		.runtime = variable(environment, "XDG_RUNTIME_DIR"),
+		.home = variable(environment, "HOME"),
+	};
+}
+
 static void search_path(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
 {
 	static const char *const system[] = {
@@ -132,4 +149,17 @@ char *find_pool_path(struct arena *arena, const char *name, const struct find_sc
 		return path_join(arena, SYSTEM_POOL, name);
 	return scope->home ? arena_format(arena, "%s/.local/state/machines/%s", scope->home, name)
 			   : NULL;
+}
+
+void find_settings(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
+{
+	if (scope->uid == 0) {
+		text_list_add(arena, ret, arena_text(arena, "/etc/systemd/nspawn"));
+		text_list_add(arena, ret, arena_text(arena, "/run/systemd/nspawn"));
+		return;
+	}
+	if (scope->home)
+		text_list_add(arena, ret, path_join(arena, scope->home, ".config/systemd/nspawn"));
+	if (scope->runtime)
+		text_list_add(arena, ret, path_join(arena, scope->runtime, "systemd/nspawn"));
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 struct arena;
+struct text_list;
 
 enum find_kind { FIND_DIRECTORY, FIND_RAW, FIND_BLOCK };
 
@@ -16,6 +17,8 @@ struct find_scope {
 	const char *runtime; /* $XDG_RUNTIME_DIR, NULL: none; normal users only */
 	const char *home;
 };
+
+struct find_scope find_scope_of(unsigned int uid, const char *const *environment);
 
 struct found {
 	char *path;
@@ -30,3 +33,7 @@ int find_image(struct arena *arena, struct found *ret, const char *name,
 /* Where a new image of this name is made: "/var/lib/machines/NAME" or
  * "~/.local/state/machines/NAME"; NULL: a user without a home. */
 char *find_pool_path(struct arena *arena, const char *name, const struct find_scope *scope);
+
+/* Where the administrator keeps settings of machines: "/etc/systemd/nspawn" and so on, the first
+ * that has a file wins. None for a user without a home and a runtime directory. */
+void find_settings(struct arena *arena, struct text_list *ret, const struct find_scope *scope);

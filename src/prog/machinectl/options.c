@@ -31,6 +31,8 @@ FLAG(read_only)
 FLAG(mkdir)
 FLAG(now)
 FLAG(force)
+FLAG(keep_privileges)
+FLAG(remove)
 
 #define WORD(field)                                                                  \
 	static int set_##field(struct arena *arena, void *target, const char *value) \
@@ -41,9 +43,17 @@ FLAG(force)
 
 WORD(user)
 WORD(host)
-WORD(machine)
 WORD(verify)
 WORD(compression)
+
+/* The host itself is no place to go to. */
+static int set_machine(struct arena *arena, void *target, const char *value)
+{
+	bool here = *value == '\0' || text_equal(value, ".host");
+
+	((struct options *)target)->machine = here ? NULL : arena_text(arena, value);
+	return 0;
+}
 
 static int add_property(struct arena *arena, void *target, const char *value)
 {
@@ -249,6 +259,9 @@ static const struct option_row rows[] = {
 	{ NULL, 'V', NULL, "Equivalent to --runner=vmspawn", NULL, set_vmspawn, OPTION_HIDDEN },
 	{ "now", 0, NULL, "Also start or power off, with enable or disable", NULL, set_now, 0 },
 	{ "force", 0, NULL, "Replace what is there already", NULL, set_force, 0 },
+	{ "keep-privileges", 0, NULL, "Let what gives rights out of a machine", NULL,
+	  set_keep_privileges, 0 },
+	{ "remove", 0, NULL, "Take a bind away again", NULL, set_remove, 0 },
 	{ "max-addresses", 0, "N", "Number of addresses to show", "try a number, or all",
 	  set_addresses, 0 },
 	{ "verify", 0, "MODE", "Verification of downloads", NULL, set_verify, OPTION_UNBUILT,

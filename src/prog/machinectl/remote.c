@@ -19,7 +19,8 @@ struct place {
 static int read_place(struct arena *arena, struct place *ret, const struct options *options)
 {
 	const char *text = options->host, *slash = strchr(text, '/'), *colon, *bracket;
-	struct place place = { .machine = slash == NULL ? options->machine : slash + 1 };
+	struct place place = { .machine = slash == NULL || slash[1] == '\0' ? options->machine
+									    : slash + 1 };
 	char *host = arena_text_n(arena, text, strcspn(text, "/"));
 	uint16_t port;
 
