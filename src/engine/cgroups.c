@@ -10,7 +10,10 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "bus/systemd.h"
+#include "engine/limits.h"
 #include "engine/resources.h"
+#include "engine/scope.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
 #include "spec/spec.h"
@@ -26,17 +29,13 @@ struct place {
 	bool is_supervisor; /* --keep-unit: the manager put us where we belong */
 };
 
-static int choose(struct arena *arena, struct place *ret, const struct spec *spec, unsigned int uid)
+/* A cgroup below the one that the caller is in, or with --keep-unit that one. */
+static int choose_own(struct arena *arena, struct place *ret, const struct spec *spec)
 {
 	char own[4096] = "/";
 	char *end;
 	int r;
 
-	/* The host's root without systemd owns the top; everybody else has the cgroup he is in. */
-	if (uid == 0 && !spec->keep_unit && access("/run/systemd/system", F_OK) < 0) {
-		*ret = (struct place){ CGROUP_OWN, "", "redd", spec->machine, false };
-		return 0;
-	}
 	r = cgroup_process_path(own, sizeof(own), 0);
 	if (r < 0)
 		return r;
@@ -52,6 +51,14 @@ static int choose(struct arena *arena, struct place *ret, const struct spec *spe
 	}
 	*ret = (struct place){ CGROUP_OWN, arena_text(arena, own + 1), NULL,
 			       arena_format(arena, "redd-%s", spec->machine), false };
+	return 0;
+}
+
+static int choose(struct arena *arena, struct place *ret, const struct spec *spec, bool top)
+{
+	if (!top)
+		return choose_own(arena, ret, spec);
+	*ret = (struct place){ CGROUP_OWN, "", "redd", spec->machine, false };
 	return 0;
 }
 
@@ -170,35 +177,109 @@ static int refuse_populated(struct resources *resources)
 			  resources->cgroup_mount, length, path);
 }
 
-int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry)
+static void take_none(struct resources *resources, int code)
+{
+	resources->taken.cgroup = CGROUP_NONE;
+	resources->taken.cgroup_path = NULL;
+	log_debug("no cgroup for the payload: %s", strerror(-code));
+	cgroups_release(resources);
+}
+
+/* TOP: ours is at the top of the hierarchy, not below the caller's. */
+static int take(struct resources *resources, const struct spec *spec, bool top, bool dry)
 {
 	autoclose int root = -EBADF;
 	struct place place;
 	const char *mount;
 	int r;
 
-	resources->taken.cgroup = CGROUP_NONE;
 	r = cgroup_open_root(&root, &mount);
 	resources->cgroup_mount = mount;
 	if (r >= 0)
-		r = choose(resources->arena, &place, spec, uid);
+		r = choose(resources->arena, &place, spec, top);
 	if (r >= 0) {
 		resources->taken.cgroup = place.rung;
 		resources->taken.cgroup_path = path_of(resources->arena, &place);
 		r = dry ? 0 : make(resources, root, &place);
 	}
 	if (r >= 0)
-		return 0;
+		return limits_take(resources, spec, dry);
 	if (r == -EBUSY && resources->taken.cgroup == CGROUP_OWN)
 		return refuse_populated(resources);
-
-	resources->taken.cgroup = CGROUP_NONE;
-	resources->taken.cgroup_path = NULL;
 	if (spec->keep_unit && r != -ENOENT)
 		return fail(r, "cannot make 'payload' and 'supervisor' in the caller's cgroup");
-	log_debug("no cgroup for the payload: %s", strerror(-r));
-	cgroups_release(resources);
+	take_none(resources, r);
+	return limits_take(resources, spec, dry);
+}
+
+int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry)
+{
+	bool systemd = !spec->keep_unit && systemd_is_running();
+	const char *scope;
+	int r;
+
+	resources->taken.cgroup = CGROUP_NONE;
+	resources->scope_of_user = spec->scope_user || (uid != 0 && !spec->scope_system);
+	if (!systemd && spec->slice != NULL && !spec->keep_unit)
+		return fail_plain(-EOPNOTSUPP,
+				  "cannot put machine '%s' into '%s': systemd does not run here "
+				  "(try without --slice=)",
+				  spec->machine, spec->slice);
+	r = systemd ? scope_plan(resources, &scope, spec, uid, dry) : 0;
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		resources->taken.cgroup = CGROUP_SCOPE;
+		resources->taken.cgroup_path = arena_format(resources->arena, "%s/payload", scope);
+		return 0;
+	}
+	/* The host's root without systemd owns the top; everybody else has the cgroup he is in. */
+	return take(resources, spec, uid == 0 && !systemd && !spec->keep_unit, dry);
+}
+
+/* ---- a scope, once there is a payload ---- */
+
+static int make_in_scope(struct resources *resources, const char *path, pid_t pid)
+{
+	autoclose int root = -EBADF;
+	const char *mount;
+	int r;
+
+	r = cgroup_open_root(&root, &mount);
+	if (r < 0)
+		return r;
+	resources->cgroup_mount = mount;
+	resources->unit_fd = openat(root, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (resources->unit_fd < 0)
+		return -errno;
+	resources->cgroup_fd = cgroup_make(resources->unit_fd, "payload", false);
+	if (resources->cgroup_fd < 0)
+		return resources->cgroup_fd;
+	r = cgroup_attach(resources->cgroup_fd, pid);
+	if (r < 0)
+		return r;
+	cgroup_enable_all(resources->unit_fd);
 	return 0;
+}
+
+int cgroups_enter_scope(struct resources *resources, const char *path, pid_t pid)
+{
+	int r = make_in_scope(resources, path, pid);
+
+	if (r < 0)
+		return fail(r, "cannot make 'payload' in the scope '%s'", path);
+	resources->taken.cgroup_path = arena_format(resources->arena, "%s/payload", path);
+	return 0;
+}
+
+int cgroups_enter_own(struct resources *resources, const struct spec *spec, pid_t pid)
+{
+	int r = take(resources, spec, false, false);
+
+	if (r < 0 || resources->cgroup_fd < 0)
+		return r;
+	r = cgroup_attach(resources->cgroup_fd, pid);
+	return r < 0 ? fail(r, "cannot move the payload into its cgroup") : 0;
 }
 
 static int delegate(struct resources *resources)
@@ -284,7 +365,7 @@ static void wake_up(struct resources *resources)
 		fd_close(&resources->cgroup_fd);
 		return;
 	}
-	if (resources->taken.cgroup == CGROUP_UNIT)
+	if (resources->taken.cgroup != CGROUP_OWN)
 		resources->unit_fd = open_above(mount, path, 1);
 	else
 		resources->cgroup_parent_fd = open_above(mount, path, 2);
@@ -298,6 +379,11 @@ int cgroups_renew(struct resources *resources)
 
 	if (resources->cgroup_inode == 0 || resources->cgroup_fd >= 0)
 		return 0;
+	/* A scope ends with what was in it; the next payload gets one of its own. */
+	if (resources->taken.cgroup == CGROUP_SCOPE) {
+		cgroups_release(resources);
+		return 0;
+	}
 	wake_up(resources);
 	if (resources->cgroup_fd < 0)
 		return fail_plain(-ESTALE,

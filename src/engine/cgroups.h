@@ -1,19 +1,25 @@
 /* engine/cgroups - the payload's own cgroup, wherever this host allows one.
  *
  * Without systemd: redd/NAME/payload at the top of the v2 hierarchy. On a
- * systemd host: below the caller's own unit. With --keep-unit: that unit itself,
- * as PAYLOAD beside SUPERVISOR. Without permission, or without v2: none. One that
+ * systemd host: in a scope (engine/scope), or below the caller's own cgroup. With --keep-unit: that
+ * unit itself, as PAYLOAD beside SUPERVISOR. Without permission, or without v2: none. One that
  * is there already with processes in it is an error.
  * Runs in: supervisor. Speaking.
  */
 #pragma once
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct resources;
 struct spec;
 
-/* Fill resources->taken.cgroup and .cgroup_path; unless DRY make it. */
+/* Fill resources->taken.cgroup and .cgroup_path; unless DRY make it. What is in a scope is made
+ * when that is there, by scope_enter(). */
 int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry);
+
+/* For engine/scope: the payload's cgroup in the scope at PATH, or below our own, with PID in it. */
+int cgroups_enter_scope(struct resources *resources, const char *path, pid_t pid);
+int cgroups_enter_own(struct resources *resources, const struct spec *spec, pid_t pid);
 
 /* While the payload enters its tree: enable the controllers for it and give the delegated files to
  * the container's root. */

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "bus/client.h"
 #include "engine/cgroups.h"
 #include "engine/outer.h"
 #include "engine/root.h"
@@ -80,7 +81,7 @@ static int open_network(struct resources *resources, const struct spec *spec)
 	return 0;
 }
 
-static void fill_taken(struct resources *resources, const struct spec *spec)
+void resources_fill_taken(struct resources *resources, const struct spec *spec)
 {
 	struct taken *taken = &resources->taken;
 	const struct ids *ids = &resources->ids;
@@ -134,7 +135,7 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 		if (r < 0)
 			return r;
 	}
-	fill_taken(resources, spec);
+	resources_fill_taken(resources, spec);
 	r = cgroups_take(resources, spec, host->uid, dry);
 	if (r < 0)
 		return r;
@@ -310,6 +311,7 @@ void resources_done(struct resources *resources)
 	fd_close(&resources->network_fd);
 	fd_close(&resources->own_network_fd);
 	fd_close(&resources->host_mounts_fd);
+	resources->bus = bus_close(resources->bus);
 	ids_release(&resources->ids);
 	record_remove(&resources->record);
 }

@@ -7,10 +7,12 @@
 #pragma once
 #include "base/list.h"
 #include "engine/ids.h"
+#include "machine/limits.h"
 #include "machine/record.h"
 #include "plan/plan.h"
 
 struct arena;
+struct bus;
 struct root;
 struct spec;
 
@@ -24,7 +26,14 @@ struct resources {
 	int unit_fd;	      /* --keep-unit: the caller's */
 	bool moved_down;      /* and we moved from it to its SUPERVISOR */
 	const char *cgroup_name, *cgroup_mount;
-	uint64_t cgroup_inode; /* of the payload's */
+	struct bus *bus;	     /* to the service manager; NULL: none is needed */
+	bool scope_of_user;	     /* the caller's own service manager makes the scope */
+	int scope_result;	     /* of having asked for it */
+	bool registered;	     /* with systemd-machined */
+	bool state_noted;	     /* that there is a file in: */
+	const char *state_directory; /* of machine/state-file; NULL: none was written */
+	uint64_t cgroup_inode;	     /* of the payload's */
+	struct limits limits;	     /* of --property=, without a service manager */
 	int network_fd,
 		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;	    /* mount namespace to return to */
@@ -47,6 +56,9 @@ int resources_enter_outer(struct resources *resources, const struct spec *spec,
 /* Everything else. With DRY (--print-plan) facts are gathered and nothing is made. */
 int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,
 		   const struct root *root, bool dry);
+
+/* What planning must know of the ids and the network. */
+void resources_fill_taken(struct resources *resources, const struct spec *spec);
 
 /* Every start has its own. */
 int resources_new_boot_id(struct resources *resources);

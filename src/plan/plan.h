@@ -144,8 +144,9 @@ enum userns_rung {
 
 enum cgroup_rung {
 	CGROUP_NONE,
-	CGROUP_OWN,  /* redd/NAME below the v2 root or delegation */
-	CGROUP_UNIT, /* --keep-unit: the caller's */
+	CGROUP_OWN,   /* redd/NAME below the v2 root or delegation */
+	CGROUP_UNIT,  /* --keep-unit: the caller's */
+	CGROUP_SCOPE, /* of the host's systemd, once there is a payload */
 };
 
 struct host_device {

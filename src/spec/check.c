@@ -233,18 +233,8 @@ static int refuse_unbuilt(const struct spec *spec, const struct setting *row, co
 
 static bool is_asked(struct arena *arena, const struct setting *row, const struct spec *spec)
 {
-	if (text_equal(row->option, "register"))
-		return spec->registration == REGISTER_YES;
 	if (text_equal(row->option, "background"))
 		return !text_empty(spec->background); /* "": no tint, which is what there is */
-	/* Where no scope is made, what it would have been is without meaning. */
-	if (spec->keep_unit &&
-	    (text_equal(row->option, "slice") || text_equal(row->option, "property"))) {
-		if (row->print(arena, row, spec))
-			log_notice("'--%s=' means nothing with '--keep-unit', going on without",
-				   row->option);
-		return false;
-	}
 	return row->print(arena, row, spec) != NULL;
 }
 
@@ -252,12 +242,14 @@ int check_unbuilt(struct arena *arena, const struct spec *spec)
 {
 	bool ambiguous;
 
+	/* What a scope would have been, where none is made. */
+	if (spec->keep_unit && spec->slice != NULL)
+		log_notice("'--slice=' means nothing with '--keep-unit', going on without");
+	if (spec->keep_unit && spec->properties.count > 0)
+		log_notice("'--property=' means nothing with '--keep-unit', going on without");
 	for (size_t i = 0; i < spec_settings_count; i++)
 		if (spec_settings[i].unbuilt && is_asked(arena, &spec_settings[i], spec))
-			return refuse_unbuilt(spec, &spec_settings[i],
-					      text_equal(spec_settings[i].option, "register")
-						      ? "yes"
-						      : "",
+			return refuse_unbuilt(spec, &spec_settings[i], "",
 					      spec_settings[i].unbuilt);
 	if (spec->userns == USERNS_MANAGED)
 		return refuse_unbuilt(

@@ -1,0 +1,173 @@
+#include "engine/scope.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "bus/client.h"
+#include "bus/systemd.h"
+#include "engine/cgroups.h"
+#include "engine/resources.h"
+#include "io/clock.h"
+#include "kernel/cgroup.h"
+#include "spec/spec.h"
+
+#define ANSWER_TIMEOUT_MS 10000
+/* systemd takes a moment to forget the scope that a reboot of the container has left. */
+#define LEFTOVER_TIMEOUT_US 2000000
+#define LEFTOVER_PAUSE_MS 10
+
+/* What only a scope can give. */
+static bool is_demanded(const struct spec *spec)
+{
+	return spec->slice != NULL || spec->properties.count > 0 ||
+	       spec->registration == REGISTER_YES;
+}
+
+static const char *reason(const struct resources *resources, int code)
+{
+	if (code == -ENOPKG)
+		return "neither libsystemd, libelogind nor libbasu is there to be loaded";
+	if (code == -ENOENT && resources->bus == NULL)
+		return "there is no bus";
+	return resources->bus != NULL ? bus_error(resources->bus) : strerror(-code);
+}
+
+/* 0: going on without a scope. */
+static int do_without(struct resources *resources, const struct spec *spec, int code)
+{
+	bool usual = resources->bus == NULL && (code == -ENOPKG || code == -ENOENT);
+
+	if (is_demanded(spec))
+		return fail_plain(code,
+				  "cannot get a scope for machine '%s' from systemd: %s (try "
+				  "without --slice=, --property= and --register=yes)",
+				  spec->machine, reason(resources, code));
+	if (usual)
+		log_debug("no scope for the payload: %s", reason(resources, code));
+	else
+		log_warning("cannot get a scope for machine '%s' from systemd: %s, going on below "
+			    "the caller's own cgroup",
+			    spec->machine, reason(resources, code));
+	return 0;
+}
+
+/* "a-b.slice" is in "a.slice". */
+static const char *slice_path(struct arena *arena, const char *slice)
+{
+	const char *path = "";
+
+	for (const char *dash = strchr(slice, '-'); dash != NULL; dash = strchr(dash + 1, '-'))
+		path = arena_format(arena, "%s/%.*s.slice", path, (int)(dash - slice), slice);
+	return arena_format(arena, "%s/%s", path, slice);
+}
+
+/* Where the user's manager has its own. */
+static const char *manager_path(struct arena *arena, unsigned int uid)
+{
+	char own[4096];
+	char *at;
+	const char *name = arena_format(arena, "/user@%u.service", uid);
+
+	if (cgroup_process_path(own, sizeof(own), 0) >= 0) {
+		at = strstr(own, name);
+		if (at != NULL && (at[strlen(name)] == '/' || at[strlen(name)] == '\0')) {
+			at[strlen(name)] = '\0';
+			return arena_text(arena, own);
+		}
+	}
+	return arena_format(arena, "/user.slice/user-%u.slice%s", uid, name);
+}
+
+int scope_plan(struct resources *resources, const char **ret, const struct spec *spec,
+	       unsigned int uid, bool dry)
+{
+	struct arena *arena = resources->arena;
+	bool user = resources->scope_of_user;
+	int r;
+
+	if (!dry) {
+		r = bus_open(&resources->bus, user ? BUS_USER : BUS_SYSTEM, 0);
+		if (r < 0)
+			return do_without(resources, spec, r);
+	}
+	*ret = arena_format(arena, "%s%s/%s.scope", user ? manager_path(arena, uid) : "",
+			    slice_path(arena, spec->slice != NULL ? spec->slice : "machine.slice"),
+			    spec->machine);
+	return 1;
+}
+
+static int request(struct resources *resources, const struct spec *spec, pid_t pid)
+{
+	autoarena struct arena scratch = { 0 };
+	struct text_list properties = { 0 };
+	struct systemd_scope scope = {
+		.name = arena_format(&scratch, "%s.scope", spec->machine),
+		.slice = spec->slice,
+		.description = arena_format(&scratch, "Container %s", spec->machine),
+		.pids = &pid,
+		.pid_count = 1,
+		.delegate = true,
+	};
+
+	text_list_add(&scratch, &properties, arena_text(&scratch, "TasksMax=16384"));
+	/* We are asked for an orderly end; who is still there later is killed. */
+	text_list_add(&scratch, &properties, arena_text(&scratch, "KillMode=mixed"));
+	if (spec->kill_signal != 0)
+		text_list_add(&scratch, &properties,
+			      arena_format(&scratch, "KillSignal=%d", spec->kill_signal));
+	for (size_t i = 0; i < spec->properties.count; i++)
+		text_list_add(&scratch, &properties, spec->properties.items[i]);
+	scope.properties = (const char *const *)properties.items;
+	scope.property_count = properties.count;
+	return systemd_request_scope(resources->bus, &scope);
+}
+
+void scope_request(struct resources *resources, const struct spec *spec, pid_t pid)
+{
+	resources->scope_result = 0;
+	/* After a reboot in a supervisor that was replaced. */
+	if (resources->bus == NULL)
+		resources->scope_result = bus_open(&resources->bus,
+						   resources->scope_of_user ? BUS_USER : BUS_SYSTEM,
+						   0);
+	if (resources->scope_result >= 0)
+		resources->scope_result = request(resources, spec, pid);
+}
+
+static int await(struct resources *resources, const struct spec *spec, pid_t pid)
+{
+	uint64_t deadline = clock_monotonic_us() + LEFTOVER_TIMEOUT_US;
+	int r = resources->scope_result;
+
+	if (r >= 0)
+		r = systemd_await_scope(resources->bus, ANSWER_TIMEOUT_MS);
+	while (r == -EEXIST && clock_monotonic_us() < deadline) {
+		poll(NULL, 0, LEFTOVER_PAUSE_MS);
+		r = request(resources, spec, pid);
+		if (r >= 0)
+			r = systemd_await_scope(resources->bus, ANSWER_TIMEOUT_MS);
+	}
+	return r;
+}
+
+int scope_enter(struct resources *resources, const struct spec *spec, pid_t pid)
+{
+	char path[4096];
+	int r;
+
+	r = await(resources, spec, pid);
+	if (r >= 0)
+		r = cgroup_process_path(path, sizeof(path), pid);
+	if (r >= 0)
+		return cgroups_enter_scope(resources, path, pid);
+	r = do_without(resources, spec, r);
+	resources->bus = bus_close(resources->bus);
+	return r < 0 ? r : cgroups_enter_own(resources, spec, pid);
+}
