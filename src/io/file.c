@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "io/fd.h"
 
-#define COPY_STEP (128 * 1024 * 1024)
+#define COPY_STEP (32 * 1024 * 1024)
 
 int file_read_fd(struct arena *arena, char **ret, size_t *ret_size, int fd, size_t limit)
 {
@@ -152,14 +152,26 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t size, mo
 	return r;
 }
 
-static int copy_by_hand(int to_fd, int from_fd, off_t start, off_t end)
+struct copy {
+	int to_fd, from_fd;
+	file_step_fn *step;
+	void *context;
+};
+
+static int report(const struct copy *copy, ssize_t bytes)
 {
-	char buffer[16 * 1024];
+	return copy->step == NULL ? 0 : copy->step(copy->context, (uint64_t)bytes);
+}
+
+static int copy_by_hand(const struct copy *copy, off_t start, off_t end)
+{
+	char buffer[64 * 1024];
 
 	while (start < end) {
-		ssize_t n = pread(from_fd, buffer, (size_t)MIN(end - start, (off_t)sizeof(buffer)),
-				  start);
+		ssize_t n = pread(copy->from_fd, buffer,
+				  (size_t)MIN(end - start, (off_t)sizeof(buffer)), start);
 		ssize_t done = 0;
+		int r;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -168,37 +180,51 @@ static int copy_by_hand(int to_fd, int from_fd, off_t start, off_t end)
 		if (n == 0)
 			break; /* the file shrank under us */
 		while (done < n) {
-			ssize_t m = pwrite(to_fd, buffer + done, (size_t)(n - done), start + done);
+			ssize_t m = pwrite(copy->to_fd, buffer + done, (size_t)(n - done),
+					   start + done);
 
 			if (m < 0 && errno != EINTR)
 				return -errno;
 			done += MAX(m, 0);
 		}
 		start += n;
+		r = report(copy, n);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
-static int copy_range(int to_fd, int from_fd, off_t start, off_t end)
+static int copy_range(const struct copy *copy, off_t start, off_t end)
 {
 	while (start < end) {
 		off64_t in = start, out = start;
-		ssize_t n = copy_file_range(from_fd, &in, to_fd, &out,
+		ssize_t n = copy_file_range(copy->from_fd, &in, copy->to_fd, &out,
 					    (size_t)MIN(end - start, (off_t)COPY_STEP), 0);
+		int r;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		/* Each kernel has its own errno for "not between these two". A real error comes
 		 * back from the plain way. */
 		if (n <= 0)
-			return copy_by_hand(to_fd, from_fd, start, end);
+			return copy_by_hand(copy, start, end);
 		start += n;
+		r = report(copy, n);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
 int file_copy_fd(int to_fd, int from_fd)
 {
+	return file_copy_fd_by(to_fd, from_fd, NULL, NULL);
+}
+
+int file_copy_fd_by(int to_fd, int from_fd, file_step_fn *step, void *context)
+{
+	const struct copy copy = { to_fd, from_fd, step, context };
 	struct stat st;
 	off_t at = 0;
 
@@ -207,7 +233,10 @@ int file_copy_fd(int to_fd, int from_fd)
 	if (!S_ISREG(st.st_mode))
 		return -EBADFD;
 	if (st.st_size > 0 && ioctl(to_fd, FICLONE, from_fd) == 0)
-		return 0;
+		return report(&copy, st.st_size);
+	/* The kernel's own files say so while they have something to tell. */
+	if (st.st_size == 0)
+		return copy_by_hand(&copy, 0, INT64_MAX);
 	if (ftruncate(to_fd, st.st_size) < 0)
 		return -errno;
 
@@ -222,7 +251,7 @@ int file_copy_fd(int to_fd, int from_fd)
 		hole = lseek(from_fd, data, SEEK_HOLE);
 		if (hole < 0)
 			hole = st.st_size;
-		r = copy_range(to_fd, from_fd, data, MIN(hole, st.st_size));
+		r = copy_range(&copy, data, MIN(hole, st.st_size));
 		if (r < 0)
 			return r;
 		at = hole;

@@ -28,3 +28,8 @@ int file_replace(int dir_fd, const char *name, const void *data, size_t size, mo
 
 /* Copy all bytes, sparse-aware and with reflink where possible. */
 int file_copy_fd(int to_fd, int from_fd);
+
+/* As above; STEP is called after each part with its size, and ends the copy with what it returns,
+ * if that is negative. */
+typedef int file_step_fn(void *context, uint64_t bytes);
+int file_copy_fd_by(int to_fd, int from_fd, file_step_fn *step, void *context);
