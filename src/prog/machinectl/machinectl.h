@@ -33,6 +33,8 @@ struct options {
 	enum table_format format; /* by --json= or -o json… */
 	const char *runner;
 	bool now, force;
+	bool keep_privileges; /* copy-from */
+	bool remove;	      /* bind */
 	uint32_t max_addresses;
 	const char *host, *machine; /* -H, -M */
 	enum scope scope;

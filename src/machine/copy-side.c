@@ -1,0 +1,82 @@
+#include "machine/copy-side.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+union control {
+	struct cmsghdr header; /* for its alignment */
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+int copy_stopped(const struct copy_side *side)
+{
+	/* The caller may have been killed: then nobody waits for us any more. */
+	if (!side->shared->stop && getppid() == side->caller)
+		return 0;
+	return fail_plain(-EINTR, "stopped; what was complete until then is there");
+}
+
+int copy_send(const struct copy_side *side, const struct copy_item *item, const void *data, int fd)
+{
+	struct iovec parts[] = {
+		{ (void *)item, sizeof(*item) },
+		{ (void *)data, item->data_size },
+	};
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = item->data_size > 0 ? 2 : 1 };
+	union control control = { 0 };
+
+	if (fd >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	}
+	while (sendmsg(side->channel, &message, MSG_NOSIGNAL) < 0) {
+		if (errno == EPIPE || errno == ECONNRESET)
+			return COPY_OTHER_FAILED;
+		if (errno != EINTR)
+			return fail(-errno, "cannot pass on '%s'", item->name);
+	}
+	return 0;
+}
+
+static int take_descriptor(struct msghdr *message)
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	int fd;
+
+	if (header == NULL || header->cmsg_type != SCM_RIGHTS ||
+	    header->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EBADF;
+	memcpy(&fd, CMSG_DATA(header), sizeof(int));
+	return fd;
+}
+
+int copy_receive(const struct copy_side *side, struct copy_item *ret, void *data, int *ret_fd)
+{
+	struct iovec parts[] = { { ret, sizeof(*ret) }, { data, COPY_DATA_MAX } };
+	union control control = { 0 };
+	struct msghdr message = {
+		.msg_iov = parts,
+		.msg_iovlen = 2,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t size;
+
+	do
+		size = recvmsg(side->channel, &message, MSG_CMSG_CLOEXEC);
+	while (size < 0 && errno == EINTR);
+	if (size == 0)
+		return COPY_OTHER_FAILED;
+	if (size < 0)
+		return errno == ECONNRESET ? COPY_OTHER_FAILED
+					   : fail(-errno, "cannot hear of the next file");
+	*ret_fd = take_descriptor(&message);
+	ret->name[COPY_NAME_ROOM - 1] = '\0';
+	return 0;
+}
