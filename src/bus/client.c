@@ -142,11 +142,20 @@ struct bus *bus_close(struct bus *bus)
 {
 	if (bus == NULL)
 		return NULL;
+	if (bus->jobs != NULL)
+		bus->sd.slot_unref(bus->jobs);
 	if (bus->connection != NULL)
 		bus->sd.flush_close_unref(bus->connection);
 	sd_bus_library_unload(&bus->sd);
 	free(bus);
 	return NULL;
+}
+
+int bus_fd(const struct bus *bus)
+{
+	int fd = bus == NULL ? -EBADF : bus->sd.get_fd(bus->connection);
+
+	return fd < 0 ? -EBADF : fd;
 }
 
 int bus_call(struct bus *bus, struct sd_bus_message **message, int timeout_ms,

@@ -30,6 +30,9 @@ static inline void bus_close_at(struct bus **bus)
 }
 #define autobus CLEANUP(bus_close_at)
 
+/* The connection's descriptor, to be kept open; -EBADF for NULL. */
+int bus_fd(const struct bus *bus);
+
 /* Why the last call failed, for after a colon: "Unit web.service not found." Never NULL; what came
  * over the bus is made safe for a terminal. Valid until the next call. */
 const char *bus_error(const struct bus *bus);

@@ -21,6 +21,7 @@ static const struct {
 	{ offsetof(struct sd_bus_library, call), "sd_bus_call" },
 	{ offsetof(struct sd_bus_library, call_async), "sd_bus_call_async" },
 	{ offsetof(struct sd_bus_library, match_signal_async), "sd_bus_match_signal_async" },
+	{ offsetof(struct sd_bus_library, slot_unref), "sd_bus_slot_unref" },
 	{ offsetof(struct sd_bus_library, error_free), "sd_bus_error_free" },
 	{ offsetof(struct sd_bus_library, message_new), "sd_bus_message_new_method_call" },
 	{ offsetof(struct sd_bus_library, message_unref), "sd_bus_message_unref" },

@@ -42,6 +42,7 @@ struct sd_bus_library {
 				  const char *path, const char *interface, const char *member,
 				  sd_bus_handler_fn *handler, sd_bus_handler_fn *installed,
 				  void *context);
+	struct sd_bus_slot *(*slot_unref)(struct sd_bus_slot *slot);
 	void (*error_free)(struct sd_bus_error *error);
 	int (*message_new)(struct sd_bus *bus, struct sd_bus_message **ret, const char *destination,
 			   const char *path, const char *interface, const char *member);
@@ -70,14 +71,14 @@ struct bus {
 	char error[512];
 
 	/* The one job that is waited for. */
-	bool watches_jobs;
+	struct sd_bus_slot *jobs;
 	bool answered; /* of an asynchronous request: */
 	int answer;    /* what came back */
 	char job[128]; /* its object path; "": none yet */
 	bool done;
 	char result[32]; /* when done */
 
-	bool stop_requested; /* systemd_stop_requested() */
+	bool watches_stop, stop_requested; /* systemd_stop_requested() */
 };
 
 /* A call that ends after TIMEOUT_MS. *MESSAGE is used up, whatever happens; RET may be NULL. */

@@ -52,14 +52,12 @@ static int watch_jobs(struct bus *bus)
 
 	bus->job[0] = '\0';
 	bus->done = false;
-	if (bus->watches_jobs)
+	if (bus->jobs != NULL)
 		return 0;
-	r = bus->sd.match_signal_async(bus->connection, NULL, SYSTEMD, "/org/freedesktop/systemd1",
-				       SYSTEMD ".Manager", "JobRemoved", on_job_removed, NULL, bus);
-	if (r < 0)
-		return bus_say(bus, r, "cannot watch jobs: %s", strerror(-r));
-	bus->watches_jobs = true;
-	return 0;
+	r = bus->sd.match_signal_async(bus->connection, &bus->jobs, SYSTEMD,
+				       "/org/freedesktop/systemd1", SYSTEMD ".Manager",
+				       "JobRemoved", on_job_removed, NULL, bus);
+	return r < 0 ? bus_say(bus, r, "cannot watch jobs: %s", strerror(-r)) : 0;
 }
 
 static int keep_job(struct bus *bus, struct sd_bus_message *reply)
@@ -77,6 +75,8 @@ static int await_job(struct bus *bus, uint64_t deadline_us)
 {
 	int r = bus_process_until(bus, &bus->done, deadline_us);
 
+	/* Else everybody's jobs would wake us up for ever. */
+	bus->jobs = bus->sd.slot_unref(bus->jobs);
 	if (r < 0)
 		return r;
 	if (text_equal(bus->result, "done") || text_equal(bus->result, "skipped"))
@@ -420,6 +420,44 @@ static int on_scope_answer(struct sd_bus_message *reply, void *context, struct s
 	return 0;
 }
 
+static int on_request_stop(struct sd_bus_message *message, void *context,
+			   struct sd_bus_error *error)
+{
+	struct bus *bus = context;
+
+	(void)message, (void)error;
+	bus->stop_requested = true;
+	return 0;
+}
+
+static int watch_stop(struct bus *bus, const char *scope)
+{
+	autoarena struct arena scratch = { 0 };
+	int r;
+
+	if (bus->watches_stop)
+		return 0;
+	r = bus->sd.match_signal_async(bus->connection, NULL, SYSTEMD, unit_path(&scratch, scope),
+				       SYSTEMD ".Scope", "RequestStop", on_request_stop, NULL, bus);
+	if (r < 0)
+		return bus_say(bus, r, "cannot watch the scope: %s", strerror(-r));
+	bus->watches_stop = true;
+	return 0;
+}
+
+int systemd_stop_requested(struct bus *bus)
+{
+	bool requested;
+	int r;
+
+	do
+		r = bus->sd.process(bus->connection, NULL);
+	while (r > 0);
+	requested = bus->stop_requested;
+	bus->stop_requested = false;
+	return requested ? 1 : r;
+}
+
 int systemd_request_scope(struct bus *bus, const struct systemd_scope *scope)
 {
 	struct sd_bus_message *message = NULL;
@@ -429,6 +467,8 @@ int systemd_request_scope(struct bus *bus, const struct systemd_scope *scope)
 	r = bus_wait_ready(bus, BUS_TIMEOUT_MS);
 	if (r >= 0)
 		r = watch_jobs(bus);
+	if (r >= 0)
+		r = watch_stop(bus, scope->name);
 	if (r >= 0)
 		r = new_call(bus, &message, "StartTransientUnit");
 	if (r >= 0)

@@ -72,6 +72,10 @@ int systemd_request_scope(struct bus *bus, const struct systemd_scope *scope);
 /* Wait until the scope is there and the processes are in it. */
 int systemd_await_scope(struct bus *bus, int timeout_ms);
 
+/* For who asked for a scope, when bus_fd() is readable: 1: systemd wants it to stop, and waits for
+ * us to end it. Never waits. Negative: the connection is lost. */
+int systemd_stop_requested(struct bus *bus);
+
 /* Both. */
 int systemd_start_scope(struct bus *bus, const struct systemd_scope *scope, int timeout_ms);
 
