@@ -1,10 +1,13 @@
 #include "kernel/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
+#include "io/fd.h"
 #include "io/file.h"
 #include "kernel/syscall.h"
 
@@ -58,13 +61,29 @@ int process_wait(int pidfd, siginfo_t *ret, int options)
 	return 0;
 }
 
-int process_start_time(pid_t pid, uint64_t *ret)
+bool process_has_ended(int pidfd)
 {
-	char path[sizeof("/proc/-2147483648/stat")], text[STAT_ROOM], *at;
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&ended, 1, 0) > 0;
+}
+
+int process_exit_status(int pidfd, int *ret)
+{
+	struct pidfd_exit info = { .mask = PIDFD_EXIT_MASK };
+
+	if (ioctl(pidfd, PIDFD_EXIT_INFO, &info) < 0 || !(info.mask & PIDFD_EXIT_MASK))
+		return -EAGAIN;
+	*ret = info.exit_code;
+	return 0;
+}
+
+int process_start_time_at(int process_fd, uint64_t *ret)
+{
+	char text[STAT_ROOM], *at;
 	int r;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	r = file_read_line(text, sizeof(text), AT_FDCWD, path);
+	r = file_read_line(text, sizeof(text), process_fd, "stat");
 	if (r == -ENOENT)
 		return -ESRCH;
 	if (r < 0)
@@ -78,4 +97,16 @@ int process_start_time(pid_t pid, uint64_t *ret)
 		return -EBADMSG;
 	*ret = strtoull(at + 1, NULL, 10);
 	return 0;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret)
+{
+	autoclose int fd = -EBADF;
+	char path[sizeof("/proc/-2147483648")];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return process_start_time_at(fd, ret);
 }

@@ -1,5 +1,6 @@
 /* kernel/process - processes by pidfd. Any process. Quiet. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -14,6 +15,16 @@ int process_signal(int pidfd, int signal);
 /* Reap by pidfd; -EAGAIN with WNOHANG and nothing to reap. OPTIONS: WNOHANG, WNOWAIT. */
 int process_wait(int pidfd, siginfo_t *ret, int options);
 
+/* It runs no more, reaped or not. */
+bool process_has_ended(int pidfd);
+
+/* How a process that is not our child ended, as from wait(2). -EAGAIN: nobody has reaped it yet, or
+ * this kernel (before 6.15) does not tell. */
+int process_exit_status(int pidfd, int *ret);
+
 /* Identity that survives pid recycling: start time from /proc/PID/stat (field 22).
  * -ESRCH: there is no such process. */
 int process_start_time(pid_t pid, uint64_t *ret);
+
+/* As process_start_time(). PROCESS_FD: its directory in /proc, which is never another process's. */
+int process_start_time_at(int process_fd, uint64_t *ret);

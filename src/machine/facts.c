@@ -18,13 +18,15 @@
 #define IDS_OF_A_USER 65534 /* what the original calls a shift must have at least */
 
 /* Looked at before it is opened: a device node does things when it is, and the guest's filter does
- * not hold us back. */
-static int open_regular(int root_fd, const char *path)
+ * not hold us back. One read: a file that changes meanwhile may be cut. */
+static int read_regular(struct arena *arena, char **ret, size_t *ret_size, int root_fd,
+			const char *path)
 {
-	autoclose int found = -EBADF;
+	autoclose int found = -EBADF, fd = -EBADF;
 	char link[sizeof("/proc/self/fd/-2147483648")];
 	struct stat st;
-	int fd;
+	ssize_t size;
+	char *text;
 
 	found = resolve_open(root_fd, path, O_PATH);
 	if (found < 0)
@@ -37,7 +39,15 @@ static int open_regular(int root_fd, const char *path)
 		return -EFBIG;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
 	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	text = arena_take(arena, (size_t)st.st_size + 1);
+	size = read(fd, text, (size_t)st.st_size);
+	if (size < 0)
+		return -errno;
+	*ret = text;
+	*ret_size = (size_t)size;
+	return 0;
 }
 
 static const char *shorten(struct arena *arena, const char *value)
@@ -73,13 +83,10 @@ int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd)
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places) && r == -ENOENT; i++) {
-		autoclose int fd = open_regular(root_fd, places[i]);
 		char *text;
 		size_t size;
 
-		r = fd;
-		if (r >= 0)
-			r = file_read_fd(arena, &text, &size, fd, OS_RELEASE_SIZE_MAX);
+		r = read_regular(arena, &text, &size, root_fd, places[i]);
 		if (r >= 0)
 			parse_os_release(arena, ret, text, size);
 	}

@@ -307,32 +307,35 @@ int machine_open_leader(const struct machine *machine)
 	return take_fd(&pidfd);
 }
 
-static int open_below_proc(const struct machine *machine, const char *what)
+int machine_open_proc(const struct machine *machine)
 {
-	autoclose int pidfd = -EBADF, fd = -EBADF;
-	char path[48];
+	char path[sizeof("/proc/-2147483648")];
+	autoclose int fd = -EBADF;
+	uint64_t start;
 
-	pidfd = machine_open_leader(machine);
-	if (pidfd < 0)
-		return pidfd;
-	snprintf(path, sizeof(path), "/proc/%d%s", (int)machine->leader, what);
+	if (machine->leader == 0)
+		return fail_gone(machine);
+	snprintf(path, sizeof(path), "/proc/%d", (int)machine->leader);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno != ENOENT && errno != ESRCH)
+	if (fd < 0 && errno != ENOENT)
 		return fail(-errno, "cannot open '%s' of machine '%s'", path, machine->name);
-	/* It was not reaped until now, so its number was nobody else's meanwhile. */
-	if (fd < 0 || process_signal(pidfd, 0) == -ESRCH)
+	/* The directory stays that of one process, and is empty when that has ended. */
+	if (fd < 0 || process_start_time_at(fd, &start) < 0 || start != machine->leader_start)
 		return fail_gone(machine);
 	return take_fd(&fd);
 }
 
 int machine_open_root(const struct machine *machine)
 {
-	return open_below_proc(machine, "/root");
-}
+	autoclose int proc = machine_open_proc(machine);
+	int fd;
 
-int machine_open_proc(const struct machine *machine)
-{
-	return open_below_proc(machine, "");
+	if (proc < 0)
+		return proc;
+	fd = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT && errno != ESRCH)
+		return fail(-errno, "cannot open the root of machine '%s'", machine->name);
+	return fd < 0 ? fail_gone(machine) : fd;
 }
 
 const char *machine_cgroup(struct arena *arena, const struct machine *machine, bool payload)

@@ -12,7 +12,7 @@
 #include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
 
-#define PIDFS 0x50494446 /* linux/magic.h PID_FS_MAGIC, since 6.9 */
+#define PIDFS 0x50494446    /* linux/magic.h PID_FS_MAGIC, since 6.9 */
 #define NO_VSOCK UINT32_MAX /* VMADDR_CID_ANY: only virtual machines have one */
 
 struct property {
