@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 
 #ifndef MOUNT_ATTR_NOSYMFOLLOW /* linux/mount.h, 5.14 */
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
@@ -27,4 +29,17 @@
 #endif
 #ifndef MFD_EXEC /* linux/memfd.h, 6.3 */
 #define MFD_EXEC 0x0010U
+#endif
+
+/* linux/pidfd.h cannot be included beside fcntl.h, and has the exit since 6.15: the first version
+ * of struct pidfd_info. */
+struct pidfd_exit {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+#define PIDFD_EXIT_MASK (UINT64_C(1) << 3)
+#define PIDFD_EXIT_INFO _IOWR(0xff, 11, struct pidfd_exit)
+#ifndef STATX_MNT_ID_UNIQUE /* linux/stat.h, 6.8 */
+#define STATX_MNT_ID_UNIQUE 0x00004000U
 #endif

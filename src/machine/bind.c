@@ -1,0 +1,414 @@
+#include "machine/bind.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/path.h"
+#include "io/fd.h"
+#include "kernel/mount.h"
+#include "kernel/namespace.h"
+#include "kernel/process.h"
+#include "kernel/resolve.h"
+#include "kernel/syscall.h"
+#include "machine/bind-notes.h"
+#include "machine/find.h"
+
+/* What the child says when it has ended. */
+struct answer {
+	uint64_t mount; /* identity of what was attached */
+	struct failure failure;
+};
+
+struct bind {
+	const struct bind_request *request;
+	const char *name; /* of the machine */
+	struct arena *arena;
+	int leader, root_fd, user_fd;
+	int channel;
+	bool join; /* the machine has a user namespace of its own */
+	bool map;  /* and we may map owners to it */
+	struct bind_notes notes;
+};
+
+/* ---- in the child ---- */
+
+static int fail_here(const struct bind *bind, int code, const char *what)
+{
+	return fail(code, "cannot %s for machine '%s'", what, bind->name);
+}
+
+static int become_guest(const struct bind *bind)
+{
+	int r = namespace_join(bind->leader, CLONE_NEWUSER);
+
+	if (r < 0)
+		return fail_here(bind, r, "enter the user namespace");
+	/* With one id alone the kernel forbids it, and there are no groups to give up. */
+	(void)setgroups(0, NULL);
+	return setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0
+		       ? fail_here(bind, -errno, "become root")
+		       : 0;
+}
+
+/* Without root: to where mounts may be made, the user namespace in which the machine's own was
+ * made. */
+static int become_able(const struct bind *bind)
+{
+	autoclose int outer = -EBADF;
+	int r;
+
+	if (geteuid() == 0 || !bind->join)
+		return 0;
+	outer = ioctl(bind->user_fd, NS_GET_PARENT);
+	r = outer < 0 ? -errno : namespace_join(outer, CLONE_NEWUSER);
+	return r < 0 ? fail_here(bind, r, "enter the outer user namespace") : 0;
+}
+
+static int own_mounts(const struct bind *bind)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return fail_here(bind, -errno, "make a mount namespace");
+	return 0;
+}
+
+/* The working directory moves along into a new mount namespace, other descriptors do not; so the
+ * source is found again from there, and must be the same. */
+static int clone_source(const struct bind *bind, struct stat *ret)
+{
+	const char *path = bind->request->source, *name = ".";
+	autoclose int source = open(path, O_PATH | O_CLOEXEC), tree = -EBADF;
+	struct stat again;
+	int r;
+
+	if (source < 0 || fstat(source, ret) < 0)
+		return fail(-errno, "cannot open '%s'", path);
+	if (!S_ISDIR(ret->st_mode)) {
+		name = path_name(path);
+		path = path_parent(bind->arena, path);
+	}
+	if (chdir(path) < 0)
+		return fail(-errno, "cannot enter '%s'", path);
+	r = become_able(bind);
+	if (r >= 0)
+		r = own_mounts(bind);
+	if (r < 0)
+		return r;
+	tree = sys_open_tree(AT_FDCWD, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (tree < 0)
+		return fail(tree, "cannot clone '%s'", bind->request->source);
+	if (fstat(tree, &again) < 0 || again.st_ino != ret->st_ino || again.st_dev != ret->st_dev)
+		return fail_plain(-ESTALE, "cannot bind '%s': it was replaced meanwhile",
+				  bind->request->source);
+	return take_fd(&tree);
+}
+
+static int map_owners(const struct bind *bind, int tree)
+{
+	int r = bind->map ? mount_map_ids(tree, bind->user_fd, true) : 0;
+
+	if (r == -EINVAL)
+		return fail_plain(r,
+				  "the file system of '%s' cannot map owners to machine '%s', or "
+				  "one mounted below it cannot (try 'machinectl copy-to')",
+				  bind->request->source, bind->name);
+	if (r == -EPERM || r == -ENOSYS)
+		return fail_plain(r,
+				  "cannot map the owners of '%s' to machine '%s': they are mapped "
+				  "already, or the kernel does not let us (try 'machinectl "
+				  "copy-to')",
+				  bind->request->source, bind->name);
+	return r < 0 ? fail(r, "cannot map the owners of '%s'", bind->request->source) : 0;
+}
+
+static int restrict_tree(const struct bind *bind, int tree)
+{
+	struct mount_attr attributes = { .propagation = MS_PRIVATE };
+	int r;
+
+	if (bind->request->read_only)
+		attributes.attr_set |= MOUNT_ATTR_RDONLY;
+	if (bind->join)
+		attributes.attr_set |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	r = sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes);
+	return r < 0 ? fail(r, "cannot restrict the bind of '%s'", bind->request->source) : 0;
+}
+
+/* A directory of ours, in a file system of ours, on which the tree can be attached. */
+static int attach_aside(const struct bind *bind, int tree, bool is_dir)
+{
+	autoclose int room = mount_create("tmpfs", "tmpfs", "mode=0755", 0), over = -EBADF,
+		      place = -EBADF;
+	int r = room;
+
+	if (r >= 0)
+		over = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r >= 0)
+		r = over < 0 ? -errno : mount_attach(room, over);
+	if (r >= 0)
+		place = resolve_make_target(room, "/place", is_dir, NULL);
+	if (r >= 0)
+		r = place < 0 ? place : mount_attach(tree, place);
+	if (r >= 0 && fchdir(room) < 0)
+		r = -errno;
+	return r < 0 ? fail_here(bind, r, "attach a mount aside") : 0;
+}
+
+/* Mounts are locked when they are copied into a mount namespace of another user namespace; what is
+ * cloned from there stays locked: whoever has it cannot take the restrictions back. */
+static int lock_tree(const struct bind *bind, int *tree, bool is_dir)
+{
+	int r = attach_aside(bind, *tree, is_dir), locked;
+
+	if (r >= 0)
+		r = become_guest(bind);
+	if (r >= 0 && unshare(CLONE_NEWNS) < 0)
+		r = fail_here(bind, -errno, "make a mount namespace");
+	if (r < 0)
+		return r;
+	locked = mount_clone(AT_FDCWD, "place", true);
+	if (locked < 0)
+		return fail_here(bind, locked, "clone a locked mount");
+	fd_close(tree);
+	*tree = locked;
+	return 0;
+}
+
+static int attach(const struct bind *bind, int tree, bool is_dir)
+{
+	const struct bind_request *request = bind->request;
+	autoclose int target = -EBADF;
+	struct stat st;
+	int r = namespace_join(bind->leader, CLONE_NEWNS);
+
+	if (r < 0)
+		return fail_here(bind, r, "enter the mount namespace");
+	target = request->make_target
+			 ? resolve_make_target(bind->root_fd, request->target, is_dir, NULL)
+			 : resolve_open(bind->root_fd, request->target, O_PATH);
+	if (target == -ENOENT)
+		return fail_plain(
+			target,
+			"cannot bind to '%s' in machine '%s': there is no such place (try "
+			"--mkdir)",
+			request->target, bind->name);
+	r = target;
+	if (r >= 0 && fstat(target, &st) < 0)
+		r = -errno;
+	if (r >= 0)
+		r = S_ISDIR(st.st_mode) == is_dir ? mount_attach(tree, target) : -ENOTDIR;
+	if (r == -ENOTDIR || r == -EISDIR)
+		return fail_plain(r,
+				  "cannot bind '%s' to '%s' in machine '%s': only one of them is a "
+				  "directory",
+				  request->source, request->target, bind->name);
+	return r < 0 ? fail(r, "cannot bind '%s' to '%s' in machine '%s'", request->source,
+			    request->target, bind->name)
+		     : 0;
+}
+
+static int add(const struct bind *bind, uint64_t *ret_mount)
+{
+	autoclose int tree = -EBADF;
+	struct stat st;
+	int r;
+
+	umask(0022);
+	tree = clone_source(bind, &st);
+	if (tree < 0)
+		return tree;
+	r = map_owners(bind, tree);
+	if (r >= 0)
+		r = restrict_tree(bind, tree);
+	if (r >= 0 && bind->join)
+		r = lock_tree(bind, &tree, S_ISDIR(st.st_mode));
+	if (r >= 0)
+		r = attach(bind, tree, S_ISDIR(st.st_mode));
+	if (r >= 0) {
+		r = bind_notes_identity(tree, ret_mount);
+		if (r < 0)
+			return fail_here(bind, r, "look at the mount");
+	}
+	return r;
+}
+
+static int fail_not_ours(const struct bind *bind)
+{
+	return fail_plain(-EINVAL,
+			  "cannot remove '%s' from machine '%s': 'machinectl bind' has put nothing "
+			  "there since the machine started",
+			  bind->request->target, bind->name);
+}
+
+/* The mount is named by the working directory, or by one component that is looked at again. */
+static int take_away(const struct bind *bind, uint64_t *ret_mount)
+{
+	const char *path = bind->request->target, *name = ".";
+	autoclose int target = -EBADF, parent = -EBADF;
+	struct stat st;
+	int r = bind->join ? become_guest(bind) : 0;
+
+	if (r < 0)
+		return r;
+	r = namespace_join(bind->leader, CLONE_NEWNS);
+	if (r < 0)
+		return fail_here(bind, r, "enter the mount namespace");
+	target = resolve_open(bind->root_fd, path, O_PATH);
+	if (target >= 0 && fstat(target, &st) >= 0 && !S_ISDIR(st.st_mode)) {
+		parent = resolve_open_parent(bind->root_fd, path, &name);
+		fd_close(&target);
+		target = parent < 0 ? parent
+				    : openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (target < 0)
+		return fail_not_ours(bind);
+	if (mount_is_point(target) <= 0 || bind_notes_identity(target, ret_mount) < 0 ||
+	    !bind_notes_have(&bind->notes, *ret_mount))
+		return fail_not_ours(bind);
+	if (fchdir(parent < 0 ? target : parent) < 0 ||
+	    umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return fail(-errno, "cannot remove '%s' from machine '%s'", path, bind->name);
+	return 0;
+}
+
+static _Noreturn void run_child(const struct bind *bind, bool remove)
+{
+	const int keep[] = { bind->channel, bind->leader, bind->root_fd, bind->user_fd };
+	struct answer answer = { 0 };
+	int r;
+
+	fd_close_all(3, keep, ARRAY_SIZE(keep));
+	r = remove ? take_away(bind, &answer.mount) : add(bind, &answer.mount);
+	if (r < 0)
+		answer.failure = *fail_recorded();
+	(void)send(bind->channel, &answer, sizeof(answer), MSG_NOSIGNAL);
+	_exit(r < 0);
+}
+
+/* ---- in the caller ---- */
+
+static int open_machine(struct bind *bind)
+{
+	const struct machine *machine = bind->request->machine;
+	autoclose int proc = -EBADF, own = -EBADF;
+	struct stat ours, theirs;
+
+	bind->name = machine->name;
+	/* Nobody looks into the child (classes S2, S3). */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return fail(-errno, "cannot protect this process");
+	bind->leader = machine_open_leader(machine);
+	if (bind->leader < 0)
+		return bind->leader;
+	bind->root_fd = machine_open_root(machine);
+	if (bind->root_fd < 0)
+		return bind->root_fd;
+	proc = machine_open_proc(machine);
+	if (proc < 0)
+		return proc;
+	own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	bind->user_fd = namespace_open(proc, "user");
+	if (own < 0 || bind->user_fd < 0 || fstat(own, &ours) < 0 ||
+	    fstat(bind->user_fd, &theirs) < 0)
+		return fail(-errno, "cannot look at the user namespace of machine '%s'",
+			    machine->name);
+	bind->join = ours.st_ino != theirs.st_ino;
+	bind->map = bind->join && geteuid() == 0;
+	return 0;
+}
+
+static int hear(const struct bind *bind, int channel, int pidfd, uint64_t *ret_mount)
+{
+	struct answer answer;
+	siginfo_t info;
+	ssize_t size;
+
+	do
+		size = recv(channel, &answer, sizeof(answer), 0);
+	while (size < 0 && errno == EINTR);
+	(void)process_wait(pidfd, &info, 0);
+	if (size != (ssize_t)sizeof(answer))
+		return fail_plain(-EIO, "cannot reach machine '%s': the process was killed",
+				  bind->name);
+	if (answer.failure.code < 0) {
+		answer.failure.text[FAIL_TEXT_MAX - 1] = '\0';
+		fail_adopt(&answer.failure);
+		return answer.failure.code;
+	}
+	*ret_mount = answer.mount;
+	return 0;
+}
+
+static int run(struct bind *bind, bool remove, uint64_t *ret_mount)
+{
+	autoclose int ours = -EBADF, theirs = -EBADF, pidfd = -EBADF;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail(-errno, "cannot make a channel");
+	ours = pair[0];
+	theirs = pair[1];
+	bind->channel = theirs;
+	pid = process_clone(0, -EBADF, &pidfd);
+	if (pid == 0)
+		run_child(bind, remove);
+	if (pid < 0)
+		return fail(pid, "cannot make a process");
+	fd_close(&theirs);
+	return hear(bind, ours, pidfd, ret_mount);
+}
+
+/* The notes stay locked until the mount is noted, or struck out. */
+static int change(struct arena *arena, const struct bind_request *request, bool remove)
+{
+	struct bind bind = {
+		.request = request,
+		.arena = arena,
+		.leader = -EBADF,
+		.root_fd = -EBADF,
+		.user_fd = -EBADF,
+		.notes = BIND_NOTES_EMPTY,
+	};
+	uint64_t mount = 0;
+	int r = open_machine(&bind);
+
+	if (r >= 0)
+		r = bind_notes_open(arena, &bind.notes, request->machine);
+	if (r >= 0)
+		r = run(&bind, remove, &mount);
+	if (r >= 0)
+		r = bind_notes_write(arena, &bind.notes, remove ? 0 : mount, remove ? mount : 0);
+	bind_notes_done(&bind.notes);
+	fd_close(&bind.leader);
+	fd_close(&bind.root_fd);
+	fd_close(&bind.user_fd);
+	return r;
+}
+
+int bind_add(struct arena *arena, const struct bind_request *request)
+{
+	if (request->target[strspn(request->target, "/")] == '\0')
+		return fail_input("cannot bind to '/' in machine '%s': that is its root",
+				  request->machine->name);
+	return change(arena, request, false);
+}
+
+int bind_remove(struct arena *arena, const struct machine *machine, const char *target)
+{
+	const struct bind_request request = { .machine = machine, .target = target };
+
+	return change(arena, &request, true);
+}

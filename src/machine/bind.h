@@ -1,0 +1,27 @@
+/* machine/bind - a path of the host is shown in a running machine, and taken away again.
+ *
+ * A short-lived child clones the source, with all that is mounted below it, as mounts that
+ * propagate nowhere; maps their owners through the machine's user namespace (by the host's root
+ * only); passes them through a mount namespace that belongs to that user namespace, which locks
+ * what was restricted, so that the guest cannot make a read-only bind writable; joins the guest's
+ * mount namespace, and attaches them at a place that is looked up below the guest's root, with no
+ * more rights than the machine's root (classes S2, S6, S11 to S13). What was attached is noted
+ * beside the machine's record, and only that is ever removed. Speaking. Any process of the host.
+ */
+#pragma once
+#include <stdbool.h>
+
+struct arena;
+struct machine;
+
+struct bind_request {
+	const struct machine *machine;
+	const char *source; /* a host path; links are followed */
+	const char *target; /* absolute, below the guest's root */
+	bool read_only, make_target;
+};
+
+int bind_add(struct arena *arena, const struct bind_request *request);
+
+/* -EINVAL: nothing that bind_add() put there is at TARGET. */
+int bind_remove(struct arena *arena, const struct machine *machine, const char *target);
