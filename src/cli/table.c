@@ -104,7 +104,17 @@ static const char *cell_text(const struct table *table, size_t column, const str
 
 /* ---- for people ---- */
 
-/* How wide a text is on a terminal, as far as we care: one place a character. */
+#define MORE "\xe2\x80\xa6" /* an ellipsis: one place */
+
+/* Titles, then cells, each as its lines; and how wide each column is. */
+struct page {
+	const struct table *table;
+	struct text_list *texts;
+	size_t *widths;
+	size_t last; /* the last column that is shown */
+};
+
+/* How wide a text is on a terminal: one place a character. */
 static size_t places(const char *text)
 {
 	size_t count = 0;
@@ -114,23 +124,18 @@ static size_t places(const char *text)
 	return count;
 }
 
-static const char *nth_line(struct arena *arena, const char *text, size_t line)
+/* The first COUNT characters. */
+static char *cut(struct arena *arena, const char *text, size_t count)
 {
-	for (; line > 0 && text != NULL; line--) {
-		text = strchr(text, '\n');
-		text = text == NULL ? NULL : text + 1;
+	const char *end = text;
+
+	while (*end != '\0' && count > 0) {
+		end++;
+		while (((unsigned char)*end & 0xc0) == 0x80)
+			end++;
+		count--;
 	}
-	return text == NULL ? ""
-			    : text_printable(arena, arena_text_n(arena, text, strcspn(text, "\n")));
-}
-
-static size_t count_lines(const char *text)
-{
-	size_t lines = 1;
-
-	for (; (text = strchr(text, '\n')) != NULL; text++)
-		lines++;
-	return lines;
+	return arena_text_n(arena, text, (size_t)(end - text));
 }
 
 static bool is_shown(const struct column *column)
@@ -138,82 +143,132 @@ static bool is_shown(const struct column *column)
 	return !column->json_only && !column->hidden;
 }
 
-static size_t last_shown(const struct table *table)
+static bool is_right(const struct column *column)
 {
-	size_t last = 0;
-
-	for (size_t i = 0; i < table->width; i++)
-		if (is_shown(&table->columns[i]))
-			last = i;
-	return last;
+	return column->kind == COLUMN_NUMBER || column->kind == COLUMN_SIZE ||
+	       column->kind == COLUMN_DURATION;
 }
 
-static void measure(const struct table *table, const char *const *texts, size_t *widths,
-		    bool legend)
+static void split_lines(struct arena *arena, struct text_list *ret, const char *text)
 {
+	for (;;) {
+		size_t length = strcspn(text, "\n");
+
+		text_list_add(arena, ret, text_printable(arena, arena_text_n(arena, text, length)));
+		if (text[length] == '\0')
+			break;
+		text += length + 1;
+	}
+}
+
+static void add_texts(struct page *page, size_t column, const char *text)
+{
+	struct text_list *lines = &page->texts[column];
+
+	split_lines(page->table->arena, lines, text);
+	for (size_t i = 0; i < lines->count; i++)
+		page->widths[column % page->table->width] =
+			MAX(page->widths[column % page->table->width], places(lines->items[i]));
+}
+
+static void make_page(struct page *page, const struct table *table, bool legend)
+{
+	*page = (struct page){
+		.table = table,
+		.texts = arena_take_array(table->arena, table->width + table->count,
+					  sizeof(*page->texts)),
+		.widths = arena_take_array(table->arena, table->width, sizeof(*page->widths)),
+	};
 	for (size_t i = 0; i < table->width; i++)
-		widths[i] = legend ? places(table->columns[i].title) : 0;
+		if (is_shown(&table->columns[i])) {
+			add_texts(page, i, legend ? table->columns[i].title : "");
+			page->last = i;
+		}
 	for (size_t i = 0; i < table->count; i++)
-		for (size_t line = 0; line < count_lines(texts[i]); line++)
-			widths[i % table->width] =
-				MAX(widths[i % table->width],
-				    places(nth_line(table->arena, texts[i], line)));
+		if (is_shown(&table->columns[i % table->width]))
+			add_texts(page, table->width + i,
+				  cell_text(table, i % table->width, &table->cells[i]));
 }
 
-static void put(FILE *out, const struct table *table, size_t column, const char *text,
-		const size_t *widths, bool last)
+/* Take from the widest column of texts, place by place, until all fit. Numbers are never cut. */
+static void narrow(struct page *page, size_t room)
 {
-	enum column_kind kind = table->columns[column].kind;
-	bool right = kind == COLUMN_NUMBER || kind == COLUMN_SIZE || kind == COLUMN_DURATION;
-	int pad = (int)(widths[column] - places(text));
+	const struct table *table = page->table;
 
-	if (right)
+	for (;;) {
+		size_t total = 0, widest = table->width;
+
+		for (size_t i = 0; i < table->width; i++) {
+			if (!is_shown(&table->columns[i]))
+				continue;
+			total += page->widths[i] + (i != page->last);
+			if (table->columns[i].kind == COLUMN_TEXT && page->widths[i] > 1 &&
+			    (widest == table->width || page->widths[i] > page->widths[widest]))
+				widest = i;
+		}
+		if (total <= room || widest == table->width)
+			break;
+		page->widths[widest]--;
+	}
+}
+
+static void put(FILE *out, const struct page *page, size_t column, const char *text)
+{
+	size_t width = page->widths[column], used = places(text);
+	int pad = (int)(width - MIN(used, width));
+
+	if (used > width)
+		text = arena_format(page->table->arena, "%s" MORE,
+				    cut(page->table->arena, text, width - 1));
+	if (is_right(&page->table->columns[column]))
 		fprintf(out, "%*s%s", pad, "", text);
 	else
-		fprintf(out, "%s%*s", text, last ? 0 : pad, "");
-	fputs(last ? "\n" : " ", out);
+		fprintf(out, "%s%*s", text, column == page->last ? 0 : pad, "");
+	if (column != page->last)
+		fputc(' ', out);
 }
 
-static void put_row(FILE *out, const struct table *table, const char *const *texts,
-		    const size_t *widths)
+/* TEXTS: those of one row. */
+static void put_row(FILE *out, const struct page *page, const struct text_list *texts)
 {
 	size_t lines = 1;
 
-	for (size_t i = 0; i < table->width; i++)
-		if (is_shown(&table->columns[i]))
-			lines = MAX(lines, count_lines(texts[i]));
-	for (size_t line = 0; line < lines; line++)
-		for (size_t i = 0; i < table->width; i++)
-			if (is_shown(&table->columns[i]))
-				put(out, table, i, nth_line(table->arena, texts[i], line), widths,
-				    i == last_shown(table));
+	for (size_t i = 0; i < page->table->width; i++)
+		lines = MAX(lines, texts[i].count);
+	for (size_t line = 0; line < lines; line++) {
+		for (size_t i = 0; i < page->table->width; i++)
+			if (is_shown(&page->table->columns[i]))
+				put(out, page, i,
+				    line < texts[i].count ? texts[i].items[line] : "");
+		fputc('\n', out);
+	}
 }
 
 static const char *print_text(const struct table *table, const struct table_style *style)
 {
-	const char **texts = arena_take_array(table->arena, table->count + 1, sizeof(*texts));
-	size_t *widths = arena_take_array(table->arena, table->width, sizeof(*widths));
 	char *text = NULL;
+	struct page page;
 	const char *copy;
 	size_t size;
 	FILE *out;
 
-	for (size_t i = 0; i < table->count; i++)
-		texts[i] = cell_text(table, i % table->width, &table->cells[i]);
-	measure(table, texts, widths, style->legend);
+	make_page(&page, table, style->legend);
+	if (style->columns > 0)
+		narrow(&page, style->columns);
 	out = open_memstream(&text, &size);
 	if (out == NULL)
 		return "";
 	if (style->legend && table->count > 0) {
+		/* The line feed is not underlined. */
 		fputs(style->colour ? "\033[4m" : "", out);
-		for (size_t i = 0; i < table->width; i++)
-			if (is_shown(&table->columns[i]))
-				put(out, table, i, table->columns[i].title, widths,
-				    i == last_shown(table));
-		fputs(style->colour ? "\033[0m" : "", out);
+		put_row(out, &page, page.texts);
+		if (style->colour) {
+			fseek(out, -1, SEEK_CUR);
+			fputs("\033[0m\n", out);
+		}
 	}
 	for (size_t i = 0; i < table->count; i += table->width)
-		put_row(out, table, texts + i, widths);
+		put_row(out, &page, page.texts + table->width + i);
 	fclose(out);
 	copy = arena_text(table->arena, text);
 	free(text);
@@ -231,6 +286,21 @@ static const char *key_of(const struct table *table, size_t column)
 	return key;
 }
 
+static void put_json(struct json_out *json, const struct table *table, size_t column,
+		     const struct cell *cell)
+{
+	const char *key = key_of(table, column);
+
+	if (!cell->set)
+		json_out_null(json, key);
+	else if (table->columns[column].kind == COLUMN_TEXT)
+		json_out_text(json, key, cell->text);
+	else if (table->columns[column].kind == COLUMN_BOOL)
+		json_out_bool(json, key, cell->number != 0);
+	else
+		json_out_unsigned(json, key, cell->number);
+}
+
 static const char *print_json(const struct table *table, bool pretty)
 {
 	struct json_out json;
@@ -238,20 +308,12 @@ static const char *print_json(const struct table *table, bool pretty)
 	json_out_init(&json, table->arena, pretty);
 	json_out_begin_array(&json, NULL);
 	for (size_t i = 0; i < table->count; i++) {
-		const struct cell *cell = &table->cells[i];
 		size_t column = i % table->width;
-		const char *key = key_of(table, column);
 
 		if (column == 0)
 			json_out_begin_object(&json, NULL);
-		if (!cell->set)
-			json_out_null(&json, key);
-		else if (table->columns[column].kind == COLUMN_TEXT)
-			json_out_text(&json, key, cell->text);
-		else if (table->columns[column].kind == COLUMN_BOOL)
-			json_out_bool(&json, key, cell->number != 0);
-		else
-			json_out_unsigned(&json, key, cell->number);
+		if (!table->columns[column].hidden)
+			put_json(&json, table, column, &table->cells[i]);
 		if (column == table->width - 1)
 			json_out_end_object(&json);
 	}

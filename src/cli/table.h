@@ -2,8 +2,10 @@
  *
  * For people: columns with one blank between them, titles in upper case, "-" for an empty cell,
  * and nothing from outside reaches a terminal as a control character (class S24). A cell may have
- * several lines. As JSON: an array of objects whose keys are the titles in lower case; an empty
- * cell is null.
+ * several lines. Each character counts as one place wide: where characters are wider, columns get
+ * out of line, which is harmless. On a narrow screen the widest texts are cut and end in an
+ * ellipsis. As JSON: an array of objects whose keys are the titles in lower case; an empty cell is
+ * null.
  */
 #pragma once
 #include <stdbool.h>
@@ -24,7 +26,8 @@ enum column_kind {
 struct column {
 	const char *title; /* "MACHINE" */
 	enum column_kind kind;
-	bool json_only, hidden;
+	bool json_only; /* not for people */
+	bool hidden;	/* nowhere */
 };
 
 struct cell {
