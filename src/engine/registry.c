@@ -1,11 +1,13 @@
 #include "engine/registry.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/id128.h"
+#include "base/text.h"
 #include "engine/resources.h"
 #include "engine/root.h"
 #include "io/clock.h"
@@ -44,24 +46,52 @@ static char *confinement(struct arena *arena, const struct spec *spec, const str
 	return confine_print(arena, &confine);
 }
 
+/* 0: it knows no such signal. The stub answers as systemd does. */
 static void note_init(struct record *record, const struct spec *spec, const struct root *root)
 {
+	const char *kind = "stub";
+	int stop = SIGRTMIN + 3, poweroff = SIGRTMIN + 4, reboot = SIGRTMIN + 5;
 	char text[64];
 
-	if (spec->start != START_BOOT)
+	if (spec->start == START_BOOT) {
+		kind = guest_init_name(root->init.kind);
+		stop = root->init.stop_signal;
+		poweroff = root->init.poweroff_signal;
+		reboot = root->init.reboot_signal;
+	} else if (spec->start == START_COMMAND) {
+		kind = "command";
+		poweroff = spec->kill_signal;
+		reboot = 0;
+	}
+	if (spec->kill_signal != 0)
+		stop = spec->kill_signal;
+	if (poweroff == 0)
 		return;
-	snprintf(text, sizeof(text), "%s %d %d %d", guest_init_name(root->init.kind),
-		 spec->kill_signal != 0 ? spec->kill_signal : root->init.stop_signal,
-		 root->init.poweroff_signal, root->init.reboot_signal);
+	snprintf(text, sizeof(text), "%s %d %d %d", kind, stop, poweroff, reboot);
 	record_note_later(record, RECORD_INIT, text);
 }
 
+char *registry_unit(struct arena *arena, const struct taken *taken)
+{
+	const char *slash;
+	char *path;
+
+	if (taken->cgroup != CGROUP_SCOPE && taken->cgroup != CGROUP_UNIT)
+		return NULL;
+	path = arena_text_n(arena, taken->cgroup_path,
+			    strlen(taken->cgroup_path) - strlen("/payload"));
+	slash = strrchr(path, '/');
+	return slash != NULL && (text_ends(slash, ".scope") || text_ends(slash, ".service"))
+		       ? arena_text(arena, slash + 1)
+		       : NULL;
+}
+
 void registry_note(struct arena *arena, struct resources *resources, const struct spec *spec,
-		   const struct root *root, const struct plan *plan)
+		   const struct root *root, const struct plan *plan, const char *program)
 {
 	struct record *record = &resources->record;
-	char times[48], id[ID128_HEX_ROOM], program[4096];
-	ssize_t length;
+	char times[48], id[ID128_HEX_ROOM];
+	const char *unit;
 
 	snprintf(times, sizeof(times), "%llu %llu", (unsigned long long)clock_realtime_us(),
 		 (unsigned long long)clock_monotonic_us());
@@ -73,11 +103,11 @@ void registry_note(struct arena *arena, struct resources *resources, const struc
 		record_note_later(record, RECORD_DIRECTORY, root->facts.path);
 	if (resources->taken.cgroup_path != NULL)
 		record_note_later(record, RECORD_PAYLOAD, resources->taken.cgroup_path);
+	unit = registry_unit(arena, &resources->taken);
+	if (unit != NULL)
+		record_note_later(record, RECORD_UNIT, unit);
 	record_note_later(record, RECORD_CONFINE, confinement(arena, spec, plan));
 	note_init(record, spec, root);
-	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	if (length > 0) {
-		program[length] = '\0';
+	if (program != NULL)
 		record_note_later(record, RECORD_PROGRAM, program);
-	}
 }

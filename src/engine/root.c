@@ -286,6 +286,20 @@ int root_reopen(struct root *root)
 	return 0;
 }
 
+int root_regather(struct arena *arena, struct root *root, const struct spec *spec,
+		  const struct host *host)
+{
+	uint8_t id[sizeof(root->facts.machine_id)];
+	int r;
+
+	memcpy(id, root->facts.machine_id, sizeof(id));
+	r = root_reopen(root);
+	if (r >= 0)
+		r = gather(arena, root, spec, host);
+	memcpy(root->facts.machine_id, id, sizeof(id));
+	return r;
+}
+
 void root_done(struct root *root)
 {
 	fd_close(&root->fd);

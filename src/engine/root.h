@@ -42,6 +42,10 @@ void root_rest(struct root *root);
 /* For a further start. The tree must still be the same. */
 int root_reopen(struct root *root);
 
+/* For a container that was taken over: root_reopen(), and the facts of the tree once more. */
+int root_regather(struct arena *arena, struct root *root, const struct spec *spec,
+		  const struct host *host);
+
 /* Unlocks; removes an ephemeral snapshot. Accepts the empty root. */
 void root_done(struct root *root);
 

@@ -12,24 +12,23 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "engine/apply-idmap.h"
-#include "engine/apply.h"
+#include "bus/client.h"
+#include "bus/systemd.h"
 #include "engine/guest-users-bind.h"
 #include "engine/cgroups.h"
-#include "engine/channel.h"
+#include "engine/container.h"
 #include "engine/credentials.h"
-#include "engine/devices.h"
-#include "engine/environ.h"
+#include "engine/handover.h"
+#include "engine/keep.h"
+#include "engine/reexec.h"
+#include "engine/registration.h"
+#include "engine/adopt.h"
 #include "machine/guest-users.h"
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/notify.h"
-#include "engine/payload.h"
-#include "engine/registry.h"
 #include "engine/resources.h"
 #include "engine/root.h"
-#include "engine/spawn.h"
-#include "engine/stub.h"
 #include "engine/supervise.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -43,29 +42,6 @@
 #define REAP_AT_START 8
 #define EXIT_REBOOT_ME 133 /* reference, section 1: the service manager starts us again */
 
-/* All that one container is, for as long as it is supervised. */
-struct container {
-	struct arena *arena;
-	const struct run_request *request;
-	struct spec *spec;
-	struct host host;
-	struct root root;
-	struct resources resources;
-	struct arena scratch; /* what one start needs: the plan and all that is made from it */
-	struct plan plan;
-	struct guest_user user;
-	struct guest_users_bound users;
-	struct seccomp_filter filter;
-	int stub_fd;
-	int gate_fd; /* borrowed, for the first start only */
-
-	/* of one start */
-	struct channel channel;
-	struct spawn spawn;
-	struct apply apply;
-	struct console console;
-};
-
 static void container_init(struct container *container, struct arena *arena,
 			   const struct run_request *request)
 {
@@ -76,6 +52,7 @@ static void container_init(struct container *container, struct arena *arena,
 		.root = ROOT_EMPTY,
 		.stub_fd = -EBADF,
 		.gate_fd = request->gate_fd,
+		.holder_fd = -EBADF,
 		.channel = { -EBADF, -EBADF },
 		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
@@ -131,24 +108,26 @@ static int gather_journal(struct container *container)
 	return r;
 }
 
-static int make_plan(struct container *container)
+int container_gather(struct container *container)
 {
+	const struct spec *spec = container->spec;
 	int r;
 
-	if (container->plan.count > 0)
-		return 0;
-	r = resources_new_boot_id(&container->resources);
+	r = gather_journal(container);
 	if (r < 0)
 		return r;
-	return plan_build(&container->scratch, &container->plan, container->spec, &container->host,
-			  &container->root.facts, &container->resources.taken);
-}
-
-/* Nothing of it is needed while the container runs; a further start makes its own. */
-static void forget_plan(struct container *container)
-{
-	container->plan = (struct plan){ 0 };
-	arena_done(&container->scratch);
+	if (spec->user != NULL || spec->start != START_BOOT) {
+		r = guest_users_find(container->arena, &container->user, container->root.fd,
+				     spec->user);
+		if (r < 0)
+			return r;
+	}
+	if (spec->bind_users.count > 0) {
+		r = guest_users_bind(container->arena, &container->users, container->root.fd, spec);
+		if (r < 0)
+			return r;
+	}
+	return select_filter(container);
 }
 
 static int prepare(struct container *container, bool dry)
@@ -177,225 +156,26 @@ static int prepare(struct container *container, bool dry)
 		      dry ? NULL : &container->resources.record);
 	if (r < 0)
 		return r;
-	r = gather_journal(container);
-	if (r < 0)
-		return r;
-	if (spec->user != NULL || spec->start != START_BOOT) {
-		r = guest_users_find(container->arena, &container->user, container->root.fd,
-				     spec->user);
-		if (r < 0)
-			return r;
-	}
-	if (spec->bind_users.count > 0) {
-		r = guest_users_bind(container->arena, &container->users, container->root.fd, spec);
-		if (r < 0)
-			return r;
-	}
-	r = select_filter(container);
+	r = container_gather(container);
 	if (r < 0)
 		return r;
 	r = resources_open(&container->resources, spec, &container->host, &container->root, dry);
 	if (r < 0)
 		return r;
-	return make_plan(container);
+	return container_plan(container);
 }
 
-/* ---- 7 to 10: two processes ---- */
-
-static _Noreturn void become_payload(struct container *container)
-{
-	struct environ_facts facts = {
-		.spec = container->spec,
-		.host = &container->host,
-		.root = &container->root.facts,
-		.user = container->user.name == NULL ? NULL : &container->user,
-		.listen_fds = container->request->listen_fds,
-	};
-	struct payload payload = {
-		.apply = &container->apply,
-		.channel = &container->channel,
-		.plan = &container->plan,
-		.taken = &container->resources.taken,
-		.privilege = {
-			.spec = container->spec,
-			.user = facts.user,
-			.filter = container->spec->no_seccomp ? NULL : &container->filter,
-			.proc_fd = -EBADF,
-		},
-		.init = container->root.facts.program,
-		.environment = environ_build(&container->scratch, &facts),
-		.listen_fds = container->request->listen_fds,
-		.stub_fd = container->stub_fd,
-		.gate_fd = container->gate_fd,
-	};
-
-	fd_close(&container->channel.supervisor);
-	payload_main(&payload);
-}
-
-static int start_payload(struct container *container)
-{
-	struct resources *resources = &container->resources;
-	int r;
-
-	container->apply.arena = &container->scratch;
-	container->apply.spec = container->spec;
-	container->apply.plan = &container->plan;
-	r = channel_open(&container->channel);
-	if (r < 0)
-		return fail(r, "cannot make a channel to the payload");
-	r = root_reopen(&container->root);
-	if (r >= 0)
-		r = cgroups_renew(resources);
-	if (r >= 0)
-		r = make_plan(container);
-	if (r < 0)
-		return r;
-	r = resources_enter_private_mounts(resources, container->root.fd);
-	if (r < 0)
-		return r;
-	/* sysfs shows the network namespace of who mounts it, so we stay there until the tree is
-	 * done. */
-	r = resources_join_network(resources);
-	if (r < 0)
-		return r;
-	r = spawn_payload(&container->spawn, container->spec, &resources->taken,
-			  resources->cgroup_fd);
-	if (r == 0)
-		become_payload(container);
-	fd_close(&container->channel.payload);
-	if (r < 0)
-		return r;
-	r = spawn_admit(&container->scratch, &container->spawn, container->spec, &resources->taken,
-			&resources->ids);
-	if (r < 0)
-		return r;
-	r = channel_go(&container->channel, NULL, 0);
-	return r < 0 ? fail(r, "cannot tell the payload that its ids are mapped") : 0;
-}
-
-static int note_leader(struct container *container)
-{
-	uint64_t start;
-	int r;
-
-	r = process_start_time(container->spawn.pid, &start);
-	if (r < 0)
-		return fail(r, "cannot ask when the payload was started");
-	/* The facts are of the machine, not of one start of it. */
-	if (container->resources.record.leader_at == 0)
-		registry_note(&container->scratch, &container->resources, container->spec,
-			      &container->root, &container->plan);
-	return record_leader(&container->resources.record, container->spawn.pid, start);
-}
-
-static int assemble(struct container *container)
-{
-	struct apply *apply = &container->apply;
-	const struct taken *taken = &container->resources.taken;
-	bool ranged = taken->userns == RUNG_IDMAPPED || taken->userns == RUNG_SHIFTED;
-	autoclose int foreign = -EBADF;
-	int r;
-
-	apply->userns_fd = container->spawn.userns_fd;
-	apply->can_map = ranged;
-	apply->map_tree = ranged && taken->ownership_map;
-	apply->base = ranged ? taken->base : 0;
-	apply->range = taken->range;
-	apply->users = &container->users;
-	apply->root = &container->root;
-	apply->make_temporary = resources_make_temporary;
-	apply->plan_temporary = resources_plan_temporary;
-	apply->context = &container->resources;
-	r = apply_idmap_tree(&foreign, &container->resources.ids);
-	if (r < 0)
-		return r;
-	apply->tree_map_fd = foreign >= 0 ? foreign : apply->userns_fd;
-
-	apply->source_root_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (apply->source_root_fd < 0)
-		return fail(-errno, "cannot open the tree again");
-	apply->at_fd = resources_open_attach_point(&container->resources, &container->host);
-	if (apply->at_fd < 0)
-		return apply->at_fd;
-	return apply_host(apply);
-}
-
-static int let_go(struct container *container)
-{
-	struct apply *apply = &container->apply;
-	int fds[] = { apply->root_fd, apply->console_slave };
-	size_t count = container->spec->console == CONSOLE_PIPE ? 1 : 2;
-	int r;
-
-	r = channel_go(&container->channel, fds, count);
-	return r < 0 ? fail(r, "cannot tell the payload to go on") : 0;
-}
-
-/* What our caller left open is of no use any more (it was, until here:
- * --load-credential=…:/dev/fd/63). */
-static void close_foreign(struct container *container)
-{
-	const struct resources *resources = &container->resources;
-	const int ours[] = {
-		resources->record.fd,
-		resources->ids.lock_fd,
-		resources->host_mounts_fd,
-		resources->network_fd,
-		resources->own_network_fd,
-		container->root.lock.local_fd,
-		container->root.lock.global_fd,
-		container->root.snapshot.parent_fd,
-		container->stub_fd,
-		container->channel.supervisor,
-		container->spawn.pidfd,
-		container->apply.notify_fd,
-		container->apply.console_slave,
-		container->apply.held[0],
-		container->apply.held[1],
-		container->console.master,
-	};
-
-	/* Those of socket activation are for every start. */
-	fd_close_all(3 + container->request->listen_fds, ours, ARRAY_SIZE(ours));
-}
-
-/* Everything but what supervising needs: the mounts' descriptors pin the private namespace. */
-static int settle(struct container *container)
-{
-	struct apply *apply = &container->apply;
-	bool show = container->spec->console != CONSOLE_PIPE;
-	int r;
-
-	r = note_leader(container);
-	if (r >= 0)
-		r = cgroups_complete(&container->resources);
-	if (r >= 0)
-		r = resources_leave_network(&container->resources);
-	if (r < 0)
-		return r;
-	if (show)
-		console_take(&container->console, take_fd(&apply->console_master),
-			     container->spec->console == CONSOLE_INTERACTIVE,
-			     container->spec->console != CONSOLE_PASSIVE);
-	apply_release_mounts(apply);
-	fd_close(&container->spawn.userns_fd);
-	root_rest(&container->root);
-	record_rest(&container->resources.record);
-	cgroups_rest(&container->resources);
-	forget_plan(container);
-	close_foreign(container);
-	container->gate_fd = -EBADF; /* closed, and a further start does not wait again */
-	return 0;
-}
-
-/* Not before: dropping a mount namespace waits for the kernel's readers (RCU) with the lock that
- * the payload's own mounts need. */
+/* The program runs. Not before: dropping a mount namespace waits for the kernel's readers (RCU)
+ * with the lock that the payload's own mounts need. */
 static int leave_private(void *context)
 {
 	struct container *container = context;
+	int r = resources_leave_private_mounts(&container->resources);
 
-	return resources_leave_private_mounts(&container->resources);
+	return r < 0 ? r
+		     : registration_enter(&container->resources, container->spec, &container->host,
+					  &container->root, container->spawn.pid,
+					  container->spawn.pidfd);
 }
 
 /* ---- 11, 12 ---- */
@@ -421,8 +201,33 @@ static void kill_rest(void *context)
 	cgroups_kill(&container->resources);
 }
 
+static void replace(void *context, bool stopping)
+{
+	struct container *container = context;
+
+	container->stopping = stopping;
+	reexec(container);
+}
+
+static int hold(void *context)
+{
+	struct container *container = context;
+
+	keep_end(container);
+	(void)keep_hold(container);
+	return container->holder_fd;
+}
+
+static int hear_bus(void *context)
+{
+	struct container *container = context;
+
+	return systemd_stop_requested(container->resources.bus);
+}
+
 static enum outcome watch(struct container *container, int *ret_status)
 {
+	enum outcome outcome;
 	const struct spec *spec = container->spec;
 	const char *usec = text_variable(container->request->environment, "WATCHDOG_USEC");
 	struct supervise supervise_ = {
@@ -437,7 +242,15 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.poweroff_signal = SIGRTMIN + 4,
 		.notify_ready = spec->notify_ready == TRISTATE_YES,
 		.notify_socket = text_variable(container->request->environment, "NOTIFY_SOCKET"),
+		.holder_fd = container->holder_fd,
+		.restored = container->restored,
+		.stopping = container->stopping,
+		.adopted = container->adopted,
 		.kill_rest = kill_rest,
+		.replace = replace,
+		.hold = hold,
+		.bus_fd = bus_fd(container->resources.bus),
+		.hear_bus = hear_bus,
 		.started = leave_private,
 		.context = container,
 	};
@@ -451,7 +264,11 @@ static enum outcome watch(struct container *container, int *ret_status)
 	}
 	if (usec != NULL)
 		supervise_watchdog(&supervise_, usec);
-	return supervise(&supervise_, ret_status);
+	outcome = supervise(&supervise_, ret_status);
+	registration_leave(&container->resources, spec, container->spawn.pid);
+	container->spawn.pid = 0; /* reaped */
+	container->stopping = container->adopted = false;
+	return outcome;
 }
 
 /* What belongs to one start, in the reverse order; safe after a failure at any point. */
@@ -464,6 +281,7 @@ static void end_start(struct container *container)
 		process_wait(container->spawn.pidfd, &info, 0);
 	}
 	container->spawn.pid = 0;
+	keep_end(container);
 	container->resources.temporary_used = 0;
 	console_done(&container->console);
 	apply_done(&container->apply);
@@ -478,9 +296,10 @@ static void teardown(struct container *container)
 {
 	end_start(container);
 	root_done(&container->root);
+	keep_remove(container);
 	resources_done(&container->resources);
 	fd_close(&container->stub_fd);
-	forget_plan(container);
+	container_forget_plan(container);
 }
 
 /* 1 when the container wants to start again. */
@@ -524,73 +343,93 @@ static void greet(struct container *container)
 	root_warn_no_login(container->arena, &container->root, container->spec);
 }
 
-static int start_once(struct container *container, enum outcome *ret_outcome, int *ret_status)
+/* Start after start, until the guest wants no further one. RUNNING: it was taken over. */
+static int live(struct container *container, bool running)
 {
-	int r;
+	enum outcome outcome = OUTCOME_FAILED;
+	int r, status = 0;
 
-	r = start_payload(container);
-	if (r < 0)
-		return r;
-	r = assemble(container);
-	if (r < 0)
-		return r;
-	r = let_go(container);
-	if (r < 0)
-		return r;
-	/* While the payload enters the tree; it waits once more before it runs its program. */
-	r = settle(container);
-	if (r < 0)
-		return r;
-	r = channel_go(&container->channel, NULL, 0);
-	if (r < 0 && r != -EPIPE)
-		return fail(r, "cannot tell the payload to run its program");
-	*ret_outcome = watch(container, ret_status);
-	container->spawn.pid = 0; /* reaped */
-	return 0;
+	for (;; running = false) {
+		r = running ? 0 : container_start(container);
+		if (r >= 0)
+			outcome = watch(container, &status);
+		end_start(container);
+		if (r < 0)
+			return r;
+		r = conclude(container, outcome, status);
+		if (outcome != OUTCOME_REBOOT || container->spec->keep_unit)
+			return r;
+		if (container->restored)
+			r = handover_regather(container);
+		if (r < 0)
+			return r;
+	}
 }
 
-static int prepare_process(struct container *container)
+static int finish(struct container *container, int r)
+{
+	const char *notify = text_variable(container->request->environment, "NOTIFY_SOCKET");
+
+	if (notify != NULL)
+		notify_send(notify, r == EXIT_REBOOT_ME ? "STOPPING=1\nSTATUS=Restarting..."
+							: "STOPPING=1\nSTATUS=Terminating...");
+	teardown(container);
+	return r;
+}
+
+static int take_signals(void)
 {
 	int r = supervise_take_signals();
 
-	if (r < 0)
-		return fail(r, "cannot take over the signals");
-	if (container->spec->start == START_PID2) {
-		container->stub_fd = stub_open();
-		if (container->stub_fd < 0)
-			return fail(container->stub_fd, "cannot make the stub for PID 1");
-	}
-	return devices_restrict(&container->plan, container->resources.cgroup_fd);
+	return r < 0 ? fail(r, "cannot take over the signals") : 0;
 }
 
 int container_run(struct arena *arena, const struct run_request *request)
 {
-	const char *notify = text_variable(request->environment, "NOTIFY_SOCKET");
-	enum outcome outcome = OUTCOME_FAILED;
 	struct container container;
-	int r, status = 0;
+	int r;
 
 	container_init(&container, arena, request);
 	r = prepare(&container, false);
 	if (r >= 0)
-		r = prepare_process(&container);
+		r = take_signals();
 	if (r >= 0)
 		greet(&container);
-	while (r >= 0) {
-		r = start_once(&container, &outcome, &status);
-		end_start(&container);
-		if (r < 0)
-			break;
-		r = conclude(&container, outcome, status);
-		if (outcome != OUTCOME_REBOOT || container.spec->keep_unit)
-			break;
-		r = 0;
-	}
-	if (notify != NULL)
-		notify_send(notify, r == EXIT_REBOOT_ME ? "STOPPING=1\nSTATUS=Restarting..."
-							: "STOPPING=1\nSTATUS=Terminating...");
-	teardown(&container);
-	return r;
+	if (r >= 0)
+		r = live(&container, false);
+	return finish(&container, r);
+}
+
+int container_resume(struct arena *arena, const char *fds)
+{
+	static const struct run_request none = { .gate_fd = -EBADF };
+	struct container container;
+	int r;
+
+	container_init(&container, arena, &none);
+	r = take_signals();
+	if (r >= 0)
+		r = reexec_arrive(&container, fds);
+	if (r >= 0)
+		r = live(&container, true);
+	return finish(&container, r);
+}
+
+int container_adopt(struct arena *arena, const char *runtime, const char *name,
+		    const char *const *environment)
+{
+	static const struct run_request none = { .gate_fd = -EBADF };
+	struct container container;
+	int r;
+
+	container_init(&container, arena, &none);
+	r = take_signals();
+	if (r >= 0)
+		r = adopt(&container, runtime, name, environment);
+	/* Until it is ours, nothing of it is touched. */
+	if (r < 0)
+		return r;
+	return finish(&container, live(&container, true));
 }
 
 int container_print_plan(struct arena *arena, const struct run_request *request)

@@ -10,7 +10,12 @@
 struct arena;
 struct spec;
 
+/* For a supervisor that takes over (engine/reexec, engine/adopt): how it was asked for. */
 struct run_request {
+	const char *const *arguments; /* NULL-terminated, with argv[0]; NULL: nobody takes over */
+	const char *directory;	      /* where that was */
+	const char *program;	      /* path of ours */
+
 	struct spec *spec; /* resolved; the name may still get a suffix */
 	const char *const *environment;
 	int listen_fds; /* descriptors 3 … are passed on */
@@ -29,6 +34,14 @@ struct run_request {
  *   let in while it waits), and SIGPIPE is ignored;
  * - without root the process enters a user namespace and stays there (engine/outer). */
 int container_run(struct arena *arena, const struct run_request *request);
+
+/* As container_run(), for a container that is running: FDS is "STATE,FD,FD…" of engine/reexec. */
+int container_resume(struct arena *arena, const char *fds);
+
+/* The same for the abandoned machine NAME, whose descriptors its holder has.
+ * ENVIRONMENT tells of our own service manager. */
+int container_adopt(struct arena *arena, const char *runtime, const char *name,
+		    const char *const *environment);
 
 /* Print the plan instead (--print-plan); nothing is made or changed. */
 int container_print_plan(struct arena *arena, const struct run_request *request);

@@ -15,6 +15,7 @@
 #include "engine/notify.h"
 #include "io/memory.h"
 #include "kernel/process.h"
+#include "machine/record.h"
 
 enum state { STARTING, RUNNING, STOPPING, ENDED, STATES };
 enum event {
@@ -34,11 +35,14 @@ typedef enum state action_fn(struct supervise *supervise);
 /* Signals that arrived, one bit each: the "interrupted" flag. */
 static volatile sig_atomic_t arrived;
 
-enum { ARRIVED_STOP = 1, ARRIVED_RESIZE = 2 };
+enum { ARRIVED_STOP = 1, ARRIVED_RESIZE = 2, ARRIVED_REEXEC = 4 };
 
 static void note_signal(int number)
 {
-	arrived |= number == SIGWINCH ? ARRIVED_RESIZE : ARRIVED_STOP;
+	if (number == SUPERVISOR_REEXEC)
+		arrived |= ARRIVED_REEXEC;
+	else
+		arrived |= number == SIGWINCH ? ARRIVED_RESIZE : ARRIVED_STOP;
 }
 
 static const int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGWINCH };
@@ -54,6 +58,9 @@ int supervise_take_signals(void)
 		if (sigaction(signals[i], &action, NULL) < 0)
 			return -errno;
 	}
+	sigaddset(&set, SUPERVISOR_REEXEC);
+	if (sigaction(SUPERVISOR_REEXEC, &action, NULL) < 0)
+		return -errno;
 	/* Who reads our output may go; the container goes on. The payload's dispositions are reset.
 	 */
 	action.sa_handler = SIG_IGN;
@@ -150,11 +157,33 @@ static enum state ask_to_reboot(struct supervise *supervise)
 	return (enum state)supervise->state;
 }
 
+#define REAPED_MS 1000
+
+/* Of somebody else's child: once its parent has reaped it. */
+static void learn_end(const struct supervise *supervise, siginfo_t *info)
+{
+	struct pollfd reaped = { .fd = supervise->pidfd };
+	int status;
+
+	(void)poll(&reaped, 1, REAPED_MS);
+	info->si_code = CLD_EXITED;
+	if (process_exit_status(supervise->pidfd, &status) < 0) {
+		log_notice("how container %s ended is not known: it was not started by us",
+			   supervise->name);
+		return;
+	}
+	if (!WIFEXITED(status))
+		info->si_code = CLD_KILLED;
+	info->si_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+}
+
 static enum state finish(struct supervise *supervise)
 {
 	siginfo_t info = { 0 };
 
-	if (process_wait(supervise->pidfd, &info, 0) < 0)
+	if (supervise->adopted)
+		learn_end(supervise, &info);
+	else if (process_wait(supervise->pidfd, &info, 0) < 0)
 		info.si_code = CLD_KILLED, info.si_status = SIGKILL;
 	supervise->status = info.si_status;
 	if (supervise->outcome == OUTCOME_FAILED)
@@ -246,11 +275,14 @@ static void hear_signals(struct supervise *supervise)
 {
 	sig_atomic_t now = arrived;
 
-	arrived = 0;
+	/* A program is not replaced halfway through a start. */
+	arrived = supervise->state == STARTING ? now & ARRIVED_REEXEC : 0;
 	if (now & ARRIVED_RESIZE)
 		console_resize(supervise->console);
 	if (now & ARRIVED_STOP)
 		happen(supervise, EV_STOP);
+	if ((now & ~arrived & ARRIVED_REEXEC) && supervise->replace != NULL)
+		supervise->replace(supervise->context, supervise->state == STOPPING);
 }
 
 /* STATUS= of the guest goes up as it is, but for the control characters notify_receive's
@@ -274,6 +306,16 @@ static void hear_notify(struct supervise *supervise)
 	}
 }
 
+static void hear_bus(struct supervise *supervise)
+{
+	int r = supervise->hear_bus(supervise->context);
+
+	if (r > 0)
+		happen(supervise, EV_STOP);
+	else if (r < 0)
+		supervise->bus_fd = -EBADF;
+}
+
 static void press(struct supervise *supervise, enum console_key key)
 {
 	static const enum event events[] = {
@@ -286,7 +328,7 @@ static void press(struct supervise *supervise, enum console_key key)
 		happen(supervise, events[key]);
 }
 
-#define OWN_POLLS 3
+#define OWN_POLLS 5
 #define IDLE_SECONDS 1
 
 /* Until the next sign of life for the service manager, or until it is clear that nothing goes on
@@ -310,6 +352,8 @@ static void wait_once(struct supervise *supervise)
 		{ .fd = supervise->pidfd, .events = POLLIN },
 		{ .fd = supervise->channel->supervisor, .events = POLLIN },
 		{ .fd = supervise->notify_fd, .events = POLLIN },
+		{ .fd = supervise->hold == NULL ? -EBADF : supervise->holder_fd, .events = POLLIN },
+		{ .fd = supervise->bus_fd, .events = POLLIN },
 	};
 	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
 	sigset_t open;
@@ -318,6 +362,7 @@ static void wait_once(struct supervise *supervise)
 	sigprocmask(SIG_SETMASK, NULL, &open);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigdelset(&open, signals[i]);
+	sigdelset(&open, SUPERVISOR_REEXEC);
 	r = ppoll(polls, OWN_POLLS + count, how_long(supervise, &patience), &open);
 	if (r == 0 && !supervise->rested)
 		memory_shrink();
@@ -331,6 +376,10 @@ static void wait_once(struct supervise *supervise)
 		return;
 	if (polls[2].revents != 0)
 		hear_notify(supervise);
+	if (polls[3].revents != 0)
+		supervise->holder_fd = supervise->hold(supervise->context);
+	if (polls[4].revents != 0)
+		hear_bus(supervise);
 	press(supervise, console_forward(supervise->console, polls + OWN_POLLS, count));
 	if (polls[0].revents != 0)
 		happen(supervise, EV_EXIT);
@@ -347,6 +396,8 @@ void supervise_watchdog(struct supervise *supervise, const char *usec)
 enum outcome supervise(struct supervise *supervise, int *ret_status)
 {
 	supervise->state = STARTING;
+	if (supervise->restored)
+		supervise->state = supervise->stopping ? STOPPING : RUNNING;
 	supervise->outcome = OUTCOME_EXIT;
 	while (supervise->state != ENDED)
 		wait_once(supervise);

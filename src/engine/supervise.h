@@ -37,6 +37,16 @@ struct supervise {
 	/* What the init wants besides a signal: 1: no signal is needed. NULL: nothing. */
 	int (*request)(void *context, bool reboot);
 	void *context;
+	bool restored; /* it was running already; it was being asked to stop */
+	bool stopping;
+	bool adopted;  /* not our child */
+	int holder_fd; /* of engine/keep; -EBADF: none */
+	/* SUPERVISOR_REEXEC: returns if that failed. NULL: refused. */
+	void (*replace)(void *context, bool stopping);
+	int bus_fd; /* to the service manager; -EBADF: none */
+	/* It is readable. 1: the machine is to stop. Negative: it is lost. */
+	int (*hear_bus)(void *context);
+	int (*hold)(void *context);	  /* the holder is gone: another one's pidfd */
 	void (*kill_rest)(void *context); /* besides the payload: what shares its cgroup */
 
 	/* state */

@@ -24,17 +24,19 @@
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
+#include "machine/bind-notes.h"
 #include "machine/record.h"
+#include "machine/state-file.h"
 
 #define DEATH_TIMEOUT_MS 5000
 #define MOUNTINFO_LIMIT ((size_t)8 * 1024 * 1024)
 
 /* ---- processes ---- */
 
-static int kill_leader(const char *value)
+/* The pidfd of the process that was noted; -ESRCH: it is gone. */
+static int open_leader(const char *value)
 {
 	autoclose int pidfd = -EBADF;
-	struct pollfd gone;
 	uint64_t noted, start;
 	pid_t pid;
 	int r;
@@ -44,10 +46,21 @@ static int kill_leader(const char *value)
 		return r;
 	pidfd = sys_pidfd_open(pid, 0);
 	if (pidfd < 0)
-		return pidfd == -ESRCH ? 0 : pidfd;
+		return pidfd;
 	/* Asked after the pidfd was opened: if it is the one that was noted, the pidfd is too. */
 	if (process_start_time(pid, &start) < 0 || start != noted)
-		return 0;
+		return -ESRCH;
+	return take_fd(&pidfd);
+}
+
+static int kill_leader(const char *value)
+{
+	autoclose int pidfd = open_leader(value);
+	struct pollfd gone;
+	int r;
+
+	if (pidfd < 0)
+		return pidfd == -ESRCH ? 0 : pidfd;
 	r = process_signal(pidfd, SIGKILL);
 	if (r < 0)
 		return r == -ESRCH ? 0 : r;
@@ -56,6 +69,24 @@ static int kill_leader(const char *value)
 		r = poll(&gone, 1, DEATH_TIMEOUT_MS);
 	while (r < 0 && errno == EINTR);
 	return r > 0 ? 0 : -ETIMEDOUT;
+}
+
+static bool lives_on(const struct record_content *content)
+{
+	const char *leader = NULL;
+	bool keep = false;
+
+	for (size_t i = 0; i < content->count; i++) {
+		if (content->notes[i].kind == RECORD_LEADER)
+			leader = content->notes[i].value;
+		keep = keep || content->notes[i].kind == RECORD_KEEP;
+	}
+	if (keep && leader != NULL) {
+		autoclose int pidfd = open_leader(leader);
+
+		return pidfd >= 0 && !process_has_ended(pidfd);
+	}
+	return false;
 }
 
 /* INODE is "" when only the intent was noted: then the group is ours only if nobody is in it, which
@@ -176,6 +207,22 @@ static const char *identity_of(const struct record_content *content, size_t inde
 	return "";
 }
 
+static int remove_state_file(const struct record_content *content, const char *path)
+{
+	struct arena scratch = { 0 };
+	uint64_t start;
+	pid_t leader = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < content->count && r >= 0; i++)
+		if (content->notes[i].kind == RECORD_LEADER)
+			r = record_parse_process(&leader, &start, content->notes[i].value);
+	if (r >= 0 && leader > 0)
+		r = state_file_remove(&scratch, path, leader);
+	arena_done(&scratch);
+	return r;
+}
+
 static int undo(const struct record_content *content, size_t index)
 {
 	const struct record_note_read *note = &content->notes[index];
@@ -183,7 +230,9 @@ static int undo(const struct record_content *content, size_t index)
 	switch (note->kind) {
 	case RECORD_LEADER: return kill_leader(note->value);
 	case RECORD_CGROUP: return remove_cgroup(note->value, identity_of(content, index));
+	case RECORD_KEEP:
 	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);
+	case RECORD_STATE: return remove_state_file(content, note->value);
 	case RECORD_LOCK: return remove_lock(note->value);
 	case RECORD_MOUNT: return remove_mount(note->value, content->tag);
 	default: return 0;
@@ -232,6 +281,8 @@ int reap_content(struct arena *arena, const char *name, int fd)
 		log_debug("the record of machine '%s' cannot be read, dropping it", name);
 		return 0;
 	}
+	if (r >= 0 && lives_on(&content))
+		return REAP_LIVES;
 	return r < 0 ? r : undo_all(name, &content);
 }
 
@@ -240,6 +291,7 @@ static int reap_at(int dir_fd, const char *name)
 	autoclose int fd = -EBADF;
 	struct arena scratch = { 0 };
 	struct stat st;
+	char binds[BIND_NOTES_ROOM];
 	int r;
 
 	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -254,8 +306,10 @@ static int reap_at(int dir_fd, const char *name)
 		return 0;
 	r = reap_content(&scratch, name, fd);
 	arena_done(&scratch);
-	if (r < 0)
+	if (r != 0)
 		return r;
+	bind_notes_name(binds, name);
+	(void)unlinkat(dir_fd, binds, 0);
 	if (unlinkat(dir_fd, name, 0) < 0)
 		return -errno;
 	log_debug("cleaned up after machine '%s'", name);
@@ -305,7 +359,7 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	if (look->left-- == 0)
 		return 1;
 	r = name_is_machine(name) ? reap_at(dir_fd, name) : 0;
-	if (r > 0)
+	if (r == 1)
 		look->reaped++;
 	else if (r < 0 && r != -EBUSY && look->first_failure == 0)
 		look->first_failure = r;

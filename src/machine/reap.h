@@ -1,15 +1,18 @@
 /* machine/reap - clean up after machines whose supervisor is gone.
  *
- * A record whose lock is free is dead. Its processes are killed by recorded
- * identity (pid and start time, cgroup inode) and only what carries the
- * record's tag is removed; never anything by its name alone. Speaking only
- * through the log: a thing that cannot be removed is a warning and its record
- * stays. Any process of the host, as the records' owner.
+ * A record whose lock is free is dead, unless its machine may outlive its supervisor and does. Its
+ * processes are killed by recorded identity (pid and start time, cgroup inode) and only what
+ * carries the record's tag is removed; never anything by its name alone. Speaking only through the
+ * log: a thing that cannot be removed is a warning and its record stays. Any process of the host,
+ * as the records' owner.
  */
 #pragma once
 #include <stddef.h>
 
 struct arena;
+
+/* The machine was started to outlive its supervisor (RECORD_KEEP), and its leader lives. */
+#define REAP_LIVES 2
 
 /* Look at up to LIMIT records below RUNTIME; the number of machines that were reaped. */
 int reap_some(const char *runtime, size_t limit);
@@ -18,9 +21,9 @@ int reap_some(const char *runtime, size_t limit);
  * from it, but the first such failure is returned. */
 int reap_all(const char *runtime);
 
-/* One: 1 reaped, 0 nothing there, -EBUSY: it is running. Quiet. */
+/* One: 1 reaped, 0 nothing there, REAP_LIVES: it is abandoned, -EBUSY: it is running. Quiet. */
 int reap_one(const char *runtime, const char *name);
 
 /* For who holds the lock on FD already: clean up what NAME's record says. 0: all is gone; else
- * the first failure, and the record must stay. */
+ * the first failure, and the record must stay. REAP_LIVES: nothing was touched. */
 int reap_content(struct arena *arena, const char *name, int fd);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -18,10 +19,14 @@
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "io/file.h"
+#include "machine/bind-notes.h"
 #include "machine/reap.h"
 
 #define MAGIC "redd-record=1"
 #define TRIES_MAX 4096
+#define SUPERVISOR_FORM "%010d" /* written over */
+#define SUPERVISOR_AT (sizeof(MAGIC "\ntag=\nsupervisor=") - 1 + RECORD_TAG_ROOM - 1)
 
 static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_DIRECTORY] = "directory", [RECORD_LEADER] = "leader",
@@ -33,6 +38,8 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_PAYLOAD] = "payload",	  [RECORD_UNIT] = "unit",
 	[RECORD_CONFINE] = "confine",	  [RECORD_INIT] = "init",
 	[RECORD_PROGRAM] = "program",	  [RECORD_READY] = "ready",
+	[RECORD_KEEP] = "keep",		  [RECORD_REEXEC] = "reexec",
+	[RECORD_STATE] = "state",
 };
 
 int record_try_lock(int fd)
@@ -97,6 +104,15 @@ static int fail_running(const char *name)
 			  name);
 }
 
+static int fail_abandoned(const char *name)
+{
+	return fail_plain(-EBUSY,
+			  "cannot start machine '%s': one of this name runs without a supervisor "
+			  "(take it with 'machinectl adopt %s', end it with 'machinectl terminate "
+			  "%s', or choose another name with --machine=)",
+			  name, name, name);
+}
+
 /* The locked and empty file NAME. Not readable by others: a lock that anybody could take for
  * reading would let anybody keep a machine from starting. */
 static int open_file(struct arena *arena, int dir_fd, const char *name)
@@ -126,6 +142,8 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 			continue; /* its holder removed it while we opened it */
 		if (st.st_size > 0) {
 			r = reap_content(arena, name, fd);
+			if (r == REAP_LIVES)
+				return fail_abandoned(name);
 			if (r < 0)
 				return fail_in(r,
 					       "cannot clean up after the last run of machine '%s'",
@@ -150,8 +168,8 @@ static int begin(struct record *record)
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return fail(-EIO, "cannot get random numbers");
 	snprintf(record->tag, sizeof(record->tag), "%016llx", (unsigned long long)random);
-	length = snprintf(text, sizeof(text), MAGIC "\ntag=%s\nsupervisor=%d\n", record->tag,
-			  (int)getpid());
+	length = snprintf(text, sizeof(text), MAGIC "\ntag=%s\nsupervisor=" SUPERVISOR_FORM "\n",
+			  record->tag, (int)getpid());
 	r = fd_write_all(record->fd, text, (size_t)length);
 	return r < 0 ? fail(r, "cannot write the record of machine '%s'", record->name) : 0;
 }
@@ -216,24 +234,111 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 		(void)record_note(record, kind, value); /* no room to wait in */
 }
 
-int record_leader(struct record *record, pid_t pid, uint64_t start)
+/* Append the line of KIND, or write it over where it is. */
+static int renew(struct record *record, off_t *at, enum record_kind kind, const char *value)
 {
-	char value[48], text[64];
-	int length, r;
+	char text[64];
+	int length = line(text, sizeof(text), kind, value), r;
 
-	snprintf(value, sizeof(value), "%010d %020llu", (int)pid, (unsigned long long)start);
-	length = line(text, sizeof(text), RECORD_LEADER, value);
-	if (record->leader_at == 0) {
-		r = record_note(record, RECORD_LEADER, value);
+	if (*at == 0) {
+		r = record_note(record, kind, value);
 		if (r >= 0)
-			record->leader_at = lseek(record->fd, 0, SEEK_CUR) - length;
+			*at = lseek(record->fd, 0, SEEK_CUR) - length;
 		return r;
 	}
 	/* In place: a guest may restart as often as it likes, and a record has a limit. */
-	if (pwrite(record->fd, text, (size_t)length, record->leader_at) != length)
+	if (pwrite(record->fd, text, (size_t)length, *at) != length)
 		return fail(-EIO, "cannot write the record of machine '%s'", record->name);
 	return 0;
 }
+
+int record_leader(struct record *record, pid_t pid, uint64_t start)
+{
+	char value[48];
+
+	snprintf(value, sizeof(value), "%010d %020llu", (int)pid, (unsigned long long)start);
+	return renew(record, &record->leader_at, RECORD_LEADER, value);
+}
+
+int record_reexec(struct record *record, int result)
+{
+	char value[48];
+
+	snprintf(value, sizeof(value), "%010u %05d", ++record->reexecs, -result);
+	return renew(record, &record->reexec_at, RECORD_REEXEC, value);
+}
+
+/* ---- taking over ---- */
+
+/* Where the lines are that may be written over. */
+static void find_lines(struct record *record, const char *text)
+{
+	for (const char *at = text, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		const char *value = text_after(at, "reexec=");
+
+		if (text_after(at, "leader=") != NULL)
+			record->leader_at = at - text;
+		if (value != NULL) {
+			record->reexec_at = at - text;
+			record->reexecs = (unsigned int)strtoul(value, NULL, 10);
+		}
+	}
+}
+
+int record_resume(struct arena *arena, struct record *ret, int fd, const char *runtime,
+		  const char *name)
+{
+	struct record record = RECORD_EMPTY;
+	struct record_content content;
+	char *text, supervisor[16];
+	size_t size;
+	int length, r;
+
+	record.fd = fd;
+	record.name = arena_text(arena, name);
+	record.runtime = arena_text(arena, runtime);
+	r = lseek(fd, 0, SEEK_SET) < 0 ? -errno
+				       : file_read_fd(arena, &text, &size, fd, RECORD_SIZE_MAX);
+	if (r >= 0)
+		r = record_parse(arena, &content, text, size);
+	if (r < 0) {
+		record_close(&record);
+		return fail(r, "cannot read the record of machine '%s'", name);
+	}
+	memcpy(record.tag, content.tag, sizeof(record.tag));
+	find_lines(&record, text);
+	length = snprintf(supervisor, sizeof(supervisor), SUPERVISOR_FORM, (int)getpid());
+	if (pwrite(fd, supervisor, (size_t)length, SUPERVISOR_AT) != length) {
+		record_close(&record);
+		return fail(-EIO, "cannot write the record of machine '%s'", name);
+	}
+	*ret = record;
+	return 0;
+}
+
+int record_adopt(struct arena *arena, struct record *ret, const char *runtime, const char *name)
+{
+	autoclose int directory = -EBADF, fd = -EBADF;
+	struct stat st;
+	int r;
+
+	r = open_directory(arena, &directory, runtime);
+	if (r < 0)
+		return r;
+	fd = openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return fail(-errno, "cannot open the record of machine '%s'", name);
+	r = fd < 0 ? 0 : record_try_lock(fd);
+	if (r == -EBUSY)
+		return fail_plain(r, "cannot adopt machine '%s': it has a supervisor", name);
+	if (r < 0)
+		return fail(r, "cannot lock the record of machine '%s'", name);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0)
+		return fail_plain(-ENXIO, "cannot adopt machine '%s': it is not running", name);
+	return record_resume(arena, ret, take_fd(&fd), runtime, name);
+}
+
+/* ---- */
 
 void record_rest(struct record *record)
 {
@@ -253,9 +358,14 @@ static int wake_up(struct record *record)
 
 void record_remove(struct record *record)
 {
+	char binds[BIND_NOTES_ROOM];
+
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
-	if (record->fd >= 0 && wake_up(record) >= 0)
+	if (record->fd >= 0 && wake_up(record) >= 0) {
+		bind_notes_name(binds, record->name);
+		(void)unlinkat(record->dir_fd, binds, 0);
 		(void)unlinkat(record->dir_fd, record->name, 0);
+	}
 	record_close(record);
 }
 

@@ -3,8 +3,8 @@
  * One file per machine, /run/redd/machines/NAME (or below $XDG_RUNTIME_DIR),
  * held by an open-file-description lock for as long as its supervisor lives.
  * A note is one appended line, so a crash leaves at worst a last line without
- * its newline, which readers drop; only the leader's line, always as long, is
- * written over when the machine starts again. Before something that
+ * its newline, which readers drop; only the lines of leader, supervisor and
+ * replacements, always as long, are written over. Before something that
  * outlives us is made, its intent is noted with the record's random tag; the
  * thing carries the tag; then its identity is noted. No fsync: /run does not
  * survive a boot, and neither does what is noted here. Speaking. Supervisor;
@@ -12,12 +12,16 @@
  */
 #pragma once
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct arena;
+
+/* Asks a supervisor to replace its program by what is at RECORD_PROGRAM now. */
+#define SUPERVISOR_REEXEC (SIGRTMIN + 25)
 
 #define RECORD_TAG_ROOM 17
 #define RECORD_SIZE_MAX (64 * 1024)
@@ -42,6 +46,9 @@ enum record_kind {
 	RECORD_INIT,	  /* "KIND STOP POWEROFF REBOOT": the init, and its signals */
 	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
 	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
+	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
+	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
+	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
 	RECORD_KINDS
 };
 
@@ -49,8 +56,9 @@ struct record {
 	int fd;	    /* holds the lock */
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
-	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
-	off_t leader_at;	   /* where its line is; 0: not noted yet */
+	char tag[RECORD_TAG_ROOM];  /* 16 random hex digits */
+	off_t leader_at, reexec_at; /* where their lines are; 0: not noted yet */
+	unsigned int reexecs;
 	size_t pending;
 	char buffer[1024]; /* of record_note_later() */
 };
@@ -61,7 +69,7 @@ struct record {
 	}
 
 /* Make NAME's record below RUNTIME (see machine_runtime_directory()) and hold it. A dead record of
- * this name is reaped first. -EBUSY: the machine is running. */
+ * this name is reaped first. -EBUSY: the machine is running, or abandoned. */
 int record_create(struct arena *arena, struct record *ret, const char *runtime, const char *name);
 
 /* Append one note; one write(2). */
@@ -72,6 +80,17 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 
 /* The payload's identity; START from process_start_time(). */
 int record_leader(struct record *record, pid_t pid, uint64_t start);
+
+/* How a replacement of the supervisor's program ended: 0, or a negative errno. */
+int record_reexec(struct record *record, int result);
+
+/* The record of the abandoned machine NAME, now ours. -EBUSY: it has a supervisor. -ENXIO: there is
+ * none. */
+int record_adopt(struct arena *arena, struct record *ret, const char *runtime, const char *name);
+
+/* The record that an earlier program of this process held by FD, which is taken. */
+int record_resume(struct arena *arena, struct record *ret, int fd, const char *runtime,
+		  const char *name);
 
 /* The machine is gone and with it all that was noted: remove the record. Accepts the empty
  * record. */

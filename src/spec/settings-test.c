@@ -8,7 +8,8 @@
 #include "base/text.h"
 #include "base/unit.h"
 
-/* Reference, sections 2.1 to 2.6, and Redd's own: --print-plan, --json, --nesting. */
+/* Reference, sections 2.1 to 2.6, and Redd's own: --print-plan, --json, --nesting,
+ * --on-supervisor-death. */
 static const char *const options[] = {
 	"help",
 	"version",
@@ -100,6 +101,7 @@ static const char *const options[] = {
 	"print-plan",
 	"json",
 	"nesting",
+	"on-supervisor-death",
 };
 
 static const char letters[] = "hDuabLMjSZqixpnUEP";

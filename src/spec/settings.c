@@ -12,7 +12,6 @@
 
 #define NO_NETWORKS "virtual networks are not built yet (try --private-network)"
 #define NO_IMAGES "disk images are not built yet (try --directory= with an unpacked tree)"
-#define NO_SCOPES "scopes and their properties are not built yet (try --keep-unit in a service)"
 #define NO_FORWARDING "forwarding a journal is not built yet (try --link-journal=)"
 
 /* clang-format off */
@@ -32,6 +31,7 @@ static const char *const journal_words[] = {
 	"no", "host", "guest", "try-host", "try-guest", "auto", NULL
 };
 static const char *const json_words[] = { "off", "pretty", "short", NULL };
+static const char *const death_words[] = { "kill", "keep", NULL };
 static const char *const bool_words[] = { "yes", "no", NULL };
 static const char *const resolv_words[] = {
 	"off", "auto", "delete",
@@ -240,7 +240,6 @@ const struct setting spec_settings[] = {
 	{ .option = "register", .section = "Identity", .value = "BOOL|auto",
 	  .words = register_words,
 	  .help = "make the machine known to the host's machine manager",
-	  .unbuilt = "registration is not built yet (try --register=no)",
 	  .parse = field_word, .print = field_print_word, FIELD(registration),
 	  .flags = SETTING_HELP },
 
@@ -248,14 +247,19 @@ const struct setting spec_settings[] = {
 	  .help = "make no scope: stay in the unit that we were started in",
 	  .parse = field_flag, .print = field_print_flag, FIELD(keep_unit) },
 
+	{ .option = "on-supervisor-death", .section = "Identity", .value = "kill|keep",
+	  .words = death_words,
+	  .help = "whether the container ends with the program that supervises it, or runs on "
+	          "until 'machinectl adopt'",
+	  .parse = field_word, .print = field_print_word, FIELD(on_supervisor_death),
+	  .flags = SETTING_HELP },
+
 	{ .option = "slice", .letter = 'S', .section = "Identity", .value = "SLICE",
 	  .help = "the slice of the machine's scope",
-	  .unbuilt = NO_SCOPES,
 	  .parse = field_slice, .print = field_print_text, FIELD(slice), .group = GROUP_SLICE },
 
 	{ .option = "property", .section = "Identity", .value = "NAME=VALUE",
 	  .help = "a property of the machine's scope",
-	  .unbuilt = NO_SCOPES,
 	  .parse = field_property, .print = field_print_texts, FIELD(properties),
 	  .flags = SETTING_REPEATS },
 

@@ -112,6 +112,7 @@ enum timezone_mode {
 	TIMEZONE_DELETE
 };
 enum settings_mode { SETTINGS_YES, SETTINGS_NO, SETTINGS_OVERRIDE, SETTINGS_TRUSTED };
+enum on_death { ON_DEATH_KILL, ON_DEATH_KEEP };
 enum register_mode { REGISTER_AUTO, REGISTER_NO, REGISTER_YES };
 
 enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_OVERLAY, MOUNT_INACCESSIBLE };
@@ -192,6 +193,7 @@ struct spec {
 	const char *slice;
 	struct text_list properties;
 	enum register_mode registration;
+	enum on_death on_supervisor_death;
 	bool keep_unit, scope_user, scope_system;
 
 	/* user namespace */

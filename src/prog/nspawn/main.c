@@ -17,9 +17,10 @@
 #include "base/version.h"
 #include "cli/screen.h"
 #include "engine/host.h"
+#include "engine/load.h"
 #include "engine/root-locate.h"
 #include "engine/run.h"
-#include "engine/settings-file.h"
+#include "engine/state.h"
 #include "io/fd.h"
 #include "kernel/terminal.h"
 #include "machine/find.h"
@@ -112,6 +113,11 @@ static int clean_up(struct arena *arena, struct spec *spec, const struct reader_
 	if (r == -EBUSY)
 		return fail_plain(r, "cannot clean up after machine '%s': it is running",
 				  spec->machine);
+	if (r == REAP_LIVES)
+		return fail_plain(-EBUSY,
+				  "cannot clean up after machine '%s': it runs without a "
+				  "supervisor (try 'machinectl adopt %s')",
+				  spec->machine, spec->machine);
 	return r < 0 ? fail(r, "cannot clean up after machine '%s'", spec->machine) : 0;
 }
 
@@ -132,24 +138,32 @@ static int serve_questions(struct arena *arena, const struct spec *spec,
 	return r < 0 ? r : 1;
 }
 
-static int resolve(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
+/* Modes of one supervisor for another, which nobody types: engine/reexec, engine/adopt. */
+static bool serve_supervisor(int *ret, struct arena *arena, const char *word)
 {
-	struct resolve_facts resolve_facts = {
-		.uid = facts->uid,
-		.stdin_is_terminal = terminal_is(STDIN_FILENO),
-		.stdout_is_terminal = terminal_is(STDOUT_FILENO),
-		.working_directory = facts->working_directory,
-	};
-	struct root_place place;
-	int r;
+	const char *const *environment = (const char *const *)environ;
+	const char *version = text_after(word, "--state-version=");
+	const char *fds = text_after(word, "--resume="), *name = text_after(word, "--adopt=");
 
-	r = root_locate(arena, &place, spec, facts);
-	if (r < 0)
-		return r;
-	r = settings_file_load(arena, spec, facts, &place);
-	if (r < 0)
-		return r;
-	return spec_resolve(arena, spec, &resolve_facts);
+	if (version != NULL)
+		*ret = atoi(version) == STATE_VERSION ? EXIT_SUCCESS : EXIT_FAILURE;
+	else if (fds != NULL)
+		*ret = container_resume(arena, fds);
+	else if (name != NULL)
+		*ret = container_adopt(arena,
+				       machine_runtime_directory(arena, geteuid(), environment),
+				       name, environment);
+	return version != NULL || fds != NULL || name != NULL;
+}
+
+static const char *own_path(struct arena *arena)
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+
+	return length > 0 && (size_t)length < sizeof(path)
+		       ? arena_text_n(arena, path, (size_t)length)
+		       : NULL;
 }
 
 static int run(struct arena *arena, int argc, char **argv)
@@ -160,11 +174,18 @@ static int run(struct arena *arena, int argc, char **argv)
 		.environment = (const char *const *)environ,
 		.uid = geteuid(),
 	};
-	struct run_request request = { .environment = facts.environment, .gate_fd = -EBADF };
+	struct run_request request = {
+		.environment = facts.environment,
+		.gate_fd = -EBADF,
+		.arguments = (const char *const *)argv,
+		.directory = facts.working_directory,
+	};
 	const struct setting *words_of = NULL;
 	struct spec *spec = arena_new(arena, struct spec);
 	int r;
 
+	if (argc > 1 && serve_supervisor(&r, arena, argv[1]))
+		return r;
 	spec_init(spec);
 	r = args_parse(arena, spec, &facts, argc, argv, &words_of);
 	if (r < 0)
@@ -179,7 +200,7 @@ static int run(struct arena *arena, int argc, char **argv)
 		return r;
 	if (spec->cleanup)
 		return clean_up(arena, spec, &facts);
-	r = resolve(arena, spec, &facts);
+	r = load_rest(arena, spec, &facts);
 	if (r < 0)
 		return r;
 	if (spec->quiet && log_level() == LOG_LEVEL_INFO)
@@ -188,6 +209,7 @@ static int run(struct arena *arena, int argc, char **argv)
 	if (spec->explain_plan)
 		return container_print_plan(arena, &request);
 	request.listen_fds = count_listen_fds();
+	request.program = own_path(arena);
 	return container_run(arena, &request);
 }
 

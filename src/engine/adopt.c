@@ -1,0 +1,152 @@
+#include "engine/adopt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/container.h"
+#include "engine/handover.h"
+#include "engine/keep.h"
+#include "engine/run.h"
+#include "io/fd.h"
+#include "kernel/namespace.h"
+#include "kernel/terminal.h"
+#include "machine/find.h"
+
+/* Where the dead one spoke to a service manager, and where we do. */
+static const char *const own_variables[] = {
+	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID",
+};
+
+static void mix_environment(struct arena *arena, struct state *state,
+			    const char *const *environment)
+{
+	struct text_list mixed = { 0 };
+
+	for (size_t i = 0; i < state->environment.count; i++) {
+		bool own = false;
+
+		for (size_t j = 0; j < ARRAY_SIZE(own_variables) && !own; j++) {
+			const char *rest = text_after(state->environment.items[i],
+						      own_variables[j]);
+
+			own = rest != NULL && *rest == '=';
+		}
+		if (!own)
+			text_list_add(arena, &mixed, state->environment.items[i]);
+	}
+	for (size_t j = 0; j < ARRAY_SIZE(own_variables); j++) {
+		const char *value = text_variable(environment, own_variables[j]);
+
+		if (value != NULL)
+			text_list_add(arena, &mixed,
+				      arena_format(arena, "%s=%s", own_variables[j], value));
+	}
+	state->environment = mixed;
+}
+
+/* A machine that was started without root lives in a user namespace of its owner's. */
+static int enter_outer(const char *name, int fd)
+{
+	int r;
+
+	if (fd < 0)
+		return 0;
+	r = namespace_join(fd, CLONE_NEWUSER);
+	if (r >= 0 && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+		r = -errno;
+	return r < 0 ? fail(r, "cannot enter the user namespace of machine '%s'", name) : 0;
+}
+
+/* What the console said meanwhile is shown first. */
+static void show_log(const char *directory)
+{
+	static const char *const names[] = { KEEP_CONSOLE ".old", KEEP_CONSOLE };
+	autoclose int dir = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	for (size_t i = 0; dir >= 0 && i < ARRAY_SIZE(names); i++) {
+		autoclose int log = openat(dir, names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		char data[4096];
+		ssize_t n;
+
+		while (log >= 0 && (n = read(log, data, sizeof(data))) > 0)
+			if (fd_write_all(STDOUT_FILENO, data, (size_t)n) < 0)
+				return;
+	}
+}
+
+static void take_console(struct container *container, struct state *state, int master,
+			 const char *directory)
+{
+	bool terminal = terminal_is(STDIN_FILENO) && terminal_is(STDOUT_FILENO);
+
+	if (master < 0)
+		return;
+	show_log(directory);
+	console_take(&container->console, master, terminal, true);
+	container->spec->console = terminal ? CONSOLE_INTERACTIVE : CONSOLE_READ_ONLY;
+	(void)state;
+}
+
+static int take(struct container *container, struct state *state, int fds[STATE_FDS],
+		const char *directory)
+{
+	int master = take_fd(&fds[STATE_CONSOLE]), r;
+
+	/* The dead supervisor's terminal is none of ours. */
+	state->console_in = state->console_out = 0;
+	state->terminal = state->to_guest = state->from_guest = (struct state_blob){ 0 };
+	state->listen_fds = 0;
+	r = handover_restore(container, state, fds);
+	if (r < 0)
+		return r;
+	container->adopted = true;
+	container->keep_noted = true;
+	take_console(container, state, master, directory);
+	return keep_hold(container);
+}
+
+int adopt(struct container *container, const char *runtime, const char *name,
+	  const char *const *environment)
+{
+	autoclose int connection = -EBADF;
+	const char *directory;
+	struct machine machine;
+	struct state state;
+	int fds[STATE_FDS], r;
+
+	r = machine_open(container->arena, &machine, runtime, name);
+	if (r < 0)
+		return r;
+	directory = machine_note(&machine, RECORD_KEEP);
+	if (machine.state != MACHINE_ABANDONED)
+		return fail_plain(-EBUSY, "cannot adopt machine '%s': it has a supervisor", name);
+	if (directory == NULL)
+		return fail_plain(-ENXIO, "cannot adopt machine '%s': it ends with its supervisor",
+				  name);
+	r = record_adopt(container->arena, &container->resources.record, runtime, name);
+	if (r < 0)
+		return r;
+	connection = keep_take(container->arena, &state, fds, directory, name);
+	if (connection < 0)
+		return connection;
+	r = enter_outer(name, take_fd(&fds[STATE_OUTER]));
+	if (r < 0)
+		return r;
+	mix_environment(container->arena, &state, environment);
+	r = take(container, &state, fds, directory);
+	if (r < 0)
+		return r;
+	r = keep_confirm(connection);
+	if (r < 0)
+		return fail(r, "cannot relieve the holder of machine '%s'", name);
+	/* Whoever waits for us to fail need not wait any more. */
+	if (!terminal_is(STDIN_FILENO) && dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
+		return fail(-errno, "cannot let go of who started us");
+	log_info("Machine %s is supervised again.", name);
+	return 0;
+}
