@@ -1,0 +1,102 @@
+#include <errno.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/text.h"
+#include "bus/client.h"
+#include "bus/systemd.h"
+#include "machine/manager-kinds.h"
+#include "machine/manager.h"
+
+#define JOB_MS 150000 /* longer than the unit's own TimeoutSec=, so that its failure is told */
+
+static char *unit_of(struct arena *arena, const char *name)
+{
+	return arena_format(arena, "container@%s.service", name);
+}
+
+static int refuse(struct arena *arena, const struct manager *manager, int code, const char *verb,
+		  const char *name)
+{
+	const char *unit = unit_of(arena, name);
+
+	if (code == -ENOENT)
+		return fail_plain(
+			code,
+			"cannot %s machine '%s': the host's systemd does not know the unit "
+			"'container@.service' (try installing Redd)",
+			verb, name);
+	return fail_plain(code, "cannot %s machine '%s': %s (see systemctl status %s)", verb, name,
+			  bus_error(manager->bus), unit);
+}
+
+int manager_systemd_start(struct arena *arena, const struct manager *manager, const char *name)
+{
+	int r = systemd_start_unit(manager->bus, unit_of(arena, name), JOB_MS);
+
+	return r < 0 ? refuse(arena, manager, r, "start", name) : 0;
+}
+
+int manager_systemd_stop(struct arena *arena, const struct manager *manager, const char *name)
+{
+	const char *unit = unit_of(arena, name);
+	char *state;
+	int r = systemd_unit_property(arena, &state, manager->bus, unit, "ActiveState");
+
+	if (r < 0 || text_equal(state, "inactive") || text_equal(state, "failed"))
+		return -ENXIO;
+	r = systemd_stop_unit(manager->bus, unit, JOB_MS);
+	return r < 0 ? refuse(arena, manager, r, "stop", name) : 0;
+}
+
+static void describe(struct arena *arena, struct text_list *lines,
+		     const struct systemd_changes *changes)
+{
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct systemd_change *change = &changes->items[i];
+		const char *target = text_empty(change->target) ? "" : change->target;
+
+		if (text_equal(change->type, "symlink"))
+			text_list_add(arena, lines,
+				      arena_format(arena, "Created symlink %s → %s.", change->link,
+						   target));
+		else if (text_equal(change->type, "unlink"))
+			text_list_add(arena, lines,
+				      arena_format(arena, "Removed \"%s\".", change->link));
+	}
+}
+
+int manager_systemd_enable(struct arena *arena, const struct manager *manager, const char *name,
+			   struct text_list *ret_lines)
+{
+	const char *const target[] = { "machines.target" };
+	const char *const unit[] = { unit_of(arena, name) };
+	struct systemd_changes changes = { 0 };
+	int r;
+
+	/* Where the distribution does not have it, the unit is wanted by another target. */
+	r = systemd_enable_units(arena, &changes, manager->bus, target, 1, false, false);
+	if (r >= 0)
+		describe(arena, ret_lines, &changes);
+	r = systemd_enable_units(arena, &changes, manager->bus, unit, 1, false, false);
+	if (r < 0)
+		return refuse(arena, manager, r, "enable", name);
+	describe(arena, ret_lines, &changes);
+	r = systemd_reload(manager->bus);
+	return r < 0 ? refuse(arena, manager, r, "enable", name) : 0;
+}
+
+int manager_systemd_disable(struct arena *arena, const struct manager *manager, const char *name,
+			    struct text_list *ret_lines)
+{
+	const char *const unit[] = { unit_of(arena, name) };
+	struct systemd_changes changes = { 0 };
+	int r = systemd_disable_units(arena, &changes, manager->bus, unit, 1, false);
+
+	if (r < 0)
+		return refuse(arena, manager, r, "disable", name);
+	describe(arena, ret_lines, &changes);
+	r = systemd_reload(manager->bus);
+	return r < 0 ? refuse(arena, manager, r, "disable", name) : 0;
+}

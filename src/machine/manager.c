@@ -1,0 +1,305 @@
+#include "machine/manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/names.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "bus/client.h"
+#include "bus/systemd.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "machine/detach.h"
+#include "machine/manager-kinds.h"
+
+#define BUS_OPEN_MS 5000
+
+/* ---- the stand-alone supervisor ---- */
+
+static int detached_start(struct arena *arena, const struct manager *manager, const char *name)
+{
+	/* As in the units. Reboots are the runner's own affair: no unit is kept. */
+	const char *const arguments[] = { manager->runner,
+					  "--quiet",
+					  "--boot",
+					  "--link-journal=try-guest",
+					  "--settings=override",
+					  arena_format(arena, "--machine=%s", name),
+					  NULL };
+	const struct detach detach = { name, manager->runtime, (char *const *)arguments,
+				       manager->environment };
+
+	return detach_start(arena, &detach);
+}
+
+static int detached_stop(struct arena *arena, const struct manager *manager, const char *name)
+{
+	(void)arena;
+	return detach_stop(manager->runtime, name);
+}
+
+/* ---- the list of what shall run at boot ---- */
+
+static char *list_directory(struct arena *arena, const struct manager *manager)
+{
+	const char *config = text_variable(manager->environment, "XDG_CONFIG_HOME");
+	const char *home = text_variable(manager->environment, "HOME");
+
+	if (geteuid() == 0)
+		return arena_text(arena, "/etc/redd/enabled");
+	if (!text_empty(config) && path_is_absolute(config))
+		return arena_format(arena, "%s/redd/enabled", config);
+	return arena_format(arena, "%s/.config/redd/enabled", text_empty(home) ? "" : home);
+}
+
+static int list_enable(struct arena *arena, const struct manager *manager, const char *name,
+		       struct text_list *ret_lines)
+{
+	const char *directory = list_directory(arena, manager);
+	const char *path = path_join(arena, directory, name);
+	autoclose int fd = -EBADF;
+	int r = dir_make_all(directory, 0755);
+
+	if (r < 0)
+		return fail(r, "cannot make '%s'", directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 && errno != EEXIST)
+		return fail(-errno, "cannot make '%s'", path);
+	if (fd >= 0)
+		text_list_add(arena, ret_lines, arena_format(arena, "Created %s.", path));
+	switch (manager->kind) {
+	case MANAGER_OPENRC: return manager_openrc_boot(arena, manager, ret_lines);
+	case MANAGER_RUNIT: return manager_runit_boot(arena, manager, ret_lines);
+	default: return manager_init_boot(arena, manager, ret_lines);
+	}
+}
+
+static int list_disable(struct arena *arena, const struct manager *manager, const char *name,
+			struct text_list *ret_lines)
+{
+	const char *path = path_join(arena, list_directory(arena, manager), name);
+
+	if (unlink(path) < 0)
+		return errno == ENOENT ? 0 : fail(-errno, "cannot remove '%s'", path);
+	text_list_add(arena, ret_lines, arena_format(arena, "Removed %s.", path));
+	return 0;
+}
+
+struct listing {
+	struct arena *arena;
+	struct text_list *names;
+};
+
+static int visit(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct listing *listing = context;
+
+	(void)dir_fd;
+	if (type == DT_REG && name_is_machine(name))
+		text_list_add(listing->arena, listing->names, arena_text(listing->arena, name));
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int manager_list_enabled(struct arena *arena, const struct manager *manager, struct text_list *ret)
+{
+	struct listing listing = { arena, ret };
+	const char *path = list_directory(arena, manager);
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail(-errno, "cannot open '%s'", path);
+	r = dir_walk(fd, visit, &listing);
+	if (r < 0)
+		return fail(r, "cannot read '%s'", path);
+	if (ret->count > 0)
+		qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	return 0;
+}
+
+int manager_list_after(struct arena *arena, const struct manager *manager, const char *name,
+		       struct text_list *ret)
+{
+	const char *path = path_join(arena, list_directory(arena, manager), name);
+	struct text_list lines = { 0 };
+	char *text;
+	size_t size;
+	int r = file_read(arena, &text, &size, AT_FDCWD, path, MANAGER_AFTER_MAX);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return fail(r, "cannot read '%s'", path);
+	text_split(arena, &lines, text, "\n");
+	for (size_t i = 0; i < lines.count; i++) {
+		const char *names = text_after(lines.items[i], "After=");
+		struct text_list words = { 0 };
+
+		if (names == NULL)
+			continue;
+		text_split(arena, &words, names, " \t");
+		for (size_t j = 0; j < words.count; j++)
+			text_list_add(arena, ret, words.items[j]);
+	}
+	return 0;
+}
+
+/* ---- one table for all ---- */
+
+typedef int machine_fn(struct arena *arena, const struct manager *manager, const char *name);
+typedef int boot_fn(struct arena *arena, const struct manager *manager, const char *name,
+		    struct text_list *ret_lines);
+
+static const struct {
+	const char *name;
+	machine_fn *start, *stop;
+	boot_fn *enable, *disable;
+} kinds[] = {
+	[MANAGER_NONE] = { "Redd's own supervisor", detached_start, detached_stop, list_enable,
+			   list_disable },
+	[MANAGER_SYSTEMD] = { "systemd", manager_systemd_start, manager_systemd_stop,
+			      manager_systemd_enable, manager_systemd_disable },
+	[MANAGER_OPENRC] = { "OpenRC", manager_openrc_start, manager_openrc_stop, list_enable,
+			     list_disable },
+	[MANAGER_RUNIT] = { "runit", manager_runit_start, manager_runit_stop, list_enable,
+			    list_disable },
+};
+
+const char *manager_name(const struct manager *manager)
+{
+	return kinds[manager->kind].name;
+}
+
+int manager_start(struct arena *arena, const struct manager *manager, const char *name)
+{
+	return kinds[manager->kind].start(arena, manager, name);
+}
+
+int manager_stop(struct arena *arena, const struct manager *manager, const char *name)
+{
+	return kinds[manager->kind].stop(arena, manager, name);
+}
+
+int manager_enable(struct arena *arena, const struct manager *manager, const char *name,
+		   struct text_list *ret_lines)
+{
+	return kinds[manager->kind].enable(arena, manager, name, ret_lines);
+}
+
+int manager_disable(struct arena *arena, const struct manager *manager, const char *name,
+		    struct text_list *ret_lines)
+{
+	return kinds[manager->kind].disable(arena, manager, name, ret_lines);
+}
+
+/* ---- which one runs ---- */
+
+char *manager_find_program(struct arena *arena, const char *const *environment, const char *name)
+{
+	const char *path = text_variable(environment, "PATH");
+	struct text_list directories = { 0 };
+
+	if (!text_empty(path))
+		text_split(arena, &directories, path, ":");
+	text_split(arena, &directories, "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", ":");
+	for (size_t i = 0; i < directories.count; i++) {
+		char *found = path_join(arena, directories.items[i], name);
+
+		if (path_is_absolute(found) && access(found, X_OK) == 0)
+			return found;
+	}
+	return NULL;
+}
+
+/* Beside us, as in a build directory; or where it was installed. */
+static const char *find_runner(struct arena *arena, const char *const *environment)
+{
+	char self[4096];
+	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *found;
+
+	if (size > 0) {
+		self[size] = '\0';
+		found = path_join(arena, path_parent(arena, self), "nspawn");
+		if (access(found, X_OK) == 0)
+			return found;
+	}
+	found = path_join(arena, manager_program_directory, "nspawn");
+	if (access(found, X_OK) == 0)
+		return found;
+	return manager_find_program(arena, environment, "nspawn");
+}
+
+/* $SVDIR is what sv(8) looks at; the rest are the places of distributions. */
+static const char *find_scan(const char *const *environment)
+{
+	static const char *const places[] = { "/run/runit/service", "/etc/service", "/var/service",
+					      "/service" };
+	const char *set = text_variable(environment, "SVDIR");
+	struct stat st;
+
+	if (!text_empty(set) && path_is_absolute(set))
+		return set;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (stat(places[i], &st) == 0 && S_ISDIR(st.st_mode))
+			return places[i];
+	return NULL;
+}
+
+static enum manager_kind detect(struct manager *manager)
+{
+	const char *service = text_variable(manager->environment, "RC_SVCNAME");
+	char init[64] = "";
+
+	if (geteuid() != 0 || (service != NULL && text_after(service, "redd.") != NULL))
+		return MANAGER_NONE;
+	if (systemd_is_running())
+		return MANAGER_SYSTEMD;
+	if (access("/run/openrc/softlevel", F_OK) == 0)
+		return MANAGER_OPENRC;
+	manager->scan = find_scan(manager->environment);
+	if (manager->scan != NULL &&
+	    file_read_line(init, sizeof(init), AT_FDCWD, "/proc/1/comm") >= 0 &&
+	    text_after(init, "runit") != NULL)
+		return MANAGER_RUNIT;
+	return MANAGER_NONE;
+}
+
+int manager_open(struct arena *arena, struct manager *ret, const char *runtime,
+		 const char *const *environment)
+{
+	struct manager manager = { .runtime = runtime, .environment = environment };
+	int r;
+
+	manager.kind = detect(&manager);
+	if (manager.kind == MANAGER_SYSTEMD) {
+		r = bus_open(&manager.bus, BUS_SYSTEM, BUS_OPEN_MS);
+		if (r < 0)
+			return fail(r, "cannot reach the host's service manager");
+	}
+	manager.runner = find_runner(arena, environment);
+	if (manager.kind == MANAGER_NONE && manager.runner == NULL)
+		return fail_plain(-ENOENT, "cannot find the runner 'nspawn', neither beside this "
+					   "program nor in $PATH");
+	*ret = manager;
+	return 0;
+}
+
+void manager_done(struct manager *manager)
+{
+	manager->bus = bus_close(manager->bus);
+}
