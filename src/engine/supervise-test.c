@@ -79,6 +79,8 @@ static void enter(payload_fn *payload)
 		.channel = &channel,
 		.console = &console,
 		.notify_fd = notify_pair[1],
+		.holder_fd = -EBADF,
+		.bus_fd = -EBADF,
 		.stop_signal = STOP,
 		.reboot_signal = SIGRTMIN + 5,
 		.poweroff_signal = SIGRTMIN + 4,

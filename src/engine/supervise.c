@@ -352,7 +352,7 @@ static void wait_once(struct supervise *supervise)
 		{ .fd = supervise->pidfd, .events = POLLIN },
 		{ .fd = supervise->channel->supervisor, .events = POLLIN },
 		{ .fd = supervise->notify_fd, .events = POLLIN },
-		{ .fd = supervise->hold == NULL ? -EBADF : supervise->holder_fd, .events = POLLIN },
+		{ .fd = supervise->holder_fd, .events = POLLIN },
 		{ .fd = supervise->bus_fd, .events = POLLIN },
 	};
 	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
