@@ -1,0 +1,272 @@
+"""Machines on a systemd host: Debian's own systemd, D-Bus, machined and their clients, in a container of this machine.
+
+The clients are those of the host (systemctl, journalctl, busctl, loginctl, systemd-run, machinectl of systemd); the
+machines are Redd's. tests/hosts/nshost makes the host in less than a second.
+"""
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support import runner
+
+# The image is kept for the next run; what runs, runs inside of the host.
+pytestmark = pytest.mark.leaky("keeps an image")
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+NSPAWN = "/redd/systemd-nspawn"
+MACHINECTL = "/redd/machinectl"
+
+
+class Host:
+    def __init__(self, name, *binds):
+        self.name = name
+        arguments = " ".join("--bind-ro=%s" % bind for bind in binds)
+        self.call("start", name, env=dict(os.environ, NS_ARGS=arguments))
+
+    @staticmethod
+    def call(*argv, env=None):
+        done = subprocess.run([os.path.join(HERE, "nshost"), *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace", env=env)
+        print(done.stdout)
+        return done
+
+    def argv(self, script):
+        return [os.path.join(HERE, "nshost"), "exec", self.name, "sh", "-c", "cd /; " + script]
+
+    def run(self, script, timeout=90):
+        argv = self.argv(script)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, text=True,
+                              errors="replace")
+        return runner.Result([script], done)
+
+    def start(self, script):
+        return subprocess.Popen(self.argv(script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, errors="replace")
+
+    def until(self, script, seconds=30):
+        """Wait for what no client waits for."""
+        end = time.monotonic() + seconds
+        while True:
+            done = self.run(script)
+            if done.code == 0 or time.monotonic() > end:
+                return done.ok()
+            time.sleep(0.1)
+
+    def stop(self):
+        self.call("stop", self.name)
+
+
+@pytest.fixture(scope="module")
+def host():
+    where = os.environ.get("VMDIR", "/var/cache/redd-tests/hosts")
+    if not os.path.exists(os.path.join(where, "img", "host.ext4")):
+        subprocess.run([os.path.join(HERE, "build-image"), "-i", "systemd", "host"], check=True, timeout=600)
+    script = os.path.join(TOP, "tests", "support", "trees.py")
+    archives = []
+    for tree in ("busybox", "bookworm"):
+        made = subprocess.run([sys.executable, script, tree], check=True, stdout=subprocess.PIPE, text=True)
+        archives.append(made.stdout.strip() + ".tar:/srv/%s.tar" % tree)
+    build = os.path.dirname(os.path.realpath(runner.program()))
+    made = Host("redd-%d" % os.getpid(), build + ":/redd", *archives)
+    try:
+        # "other" is for those that start while a booted one is there.
+        made.run("for t in busybox bookworm other; do mkdir -p /var/lib/machines/$t; a=${t#other}; "
+                 "tar -C /var/lib/machines/$t -xpf /srv/${a:-bookworm}.tar || exit; done").ok()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def masked(host):
+    """No systemd-machined, as where it is not installed."""
+    units = "systemd-machined.service dbus-org.freedesktop.machine1.service"
+    host.run("systemctl mask --runtime --now %s" % units).ok()
+    yield
+    host.run("systemctl unmask --runtime %s" % units).ok()
+
+
+# One in a service's own unit, as its service unit would have it, and one from a shell.
+STARTS = {
+    "keep-unit": "systemd-run -q --unit=%(name)s.service -p Type=notify -p NotifyAccess=all -p Delegate=yes -p KillMode=mixed "
+                 + NSPAWN + " -q --keep-unit --notify-ready=yes -b -D /var/lib/machines/%(tree)s -M %(name)s",
+    "shell": "systemd-run -q --unit=from-%(name)s.service -p Type=notify -p NotifyAccess=all "
+             + NSPAWN + " -q --notify-ready=yes -b -D /var/lib/machines/%(tree)s -M %(name)s",
+}
+UNITS = {"keep-unit": "%s.service", "shell": "%s.scope"}
+
+
+def start(host, name):
+    host.run(STARTS["shell"] % {"name": name, "tree": "other"}).ok()
+
+
+@pytest.fixture(scope="module", params=sorted(STARTS))
+def booted(request, host):
+    name = "m-" + request.param
+    host.run(STARTS[request.param] % {"name": name, "tree": "bookworm"}).ok()
+    yield name, UNITS[request.param] % name
+    host.run("machinectl poweroff %s" % name).ok()
+    host.until("! machinectl show %s" % name)
+
+
+def test_a_stock_machinectl_lists_it(host, booted):
+    name, unit = booted
+    assert [line for line in host.run("machinectl list --no-legend").ok().lines if line.startswith(name + " ")]
+    shown = host.run("machinectl show %s -p Unit -p Service -p Class -p RootDirectory" % name).ok().lines
+    assert {"Unit=" + unit, "Service=systemd-nspawn", "Class=container",
+            "RootDirectory=/var/lib/machines/bookworm"} <= set(shown), shown
+
+
+def test_systemctl_reaches_its_service_manager(host, booted):
+    name, _ = booted
+    assert host.run("systemctl -M %s is-system-running --wait" % name).out.strip() in ("running", "degraded")
+    assert "systemd-journald.service" in host.run("systemctl -M %s list-units" % name).ok().out
+    assert name in host.run("systemctl list-machines").ok().out
+
+
+def test_journalctl_reads_its_journal(host, booted):
+    name, _ = booted
+    assert "Startup finished" in host.run("journalctl -M %s --no-pager" % name).ok().out
+
+
+def test_busctl_and_loginctl_reach_its_bus(host, booted):
+    name, _ = booted
+    assert "org.freedesktop.login1" in host.run("busctl --machine=%s --no-pager" % name).ok().out
+    host.run("loginctl -M %s" % name).ok()
+
+
+def test_systemd_run_runs_a_program_in_it(host, booted):
+    name, _ = booted
+    done = host.run("systemd-run -q -M %s --pipe --wait sh -c 'cat /run/host/container-manager; exit 7'" % name)
+    assert (done.out.strip(), done.code) == ("systemd-nspawn", 7), done
+
+
+def test_it_lives_in_its_unit(host, booted):
+    name, unit = booted
+    shown = host.run("systemctl status %s" % unit).ok().out
+    assert "payload" in shown and "init.scope" in shown
+    assert name in host.run("systemd-cgls -M %s --no-pager | cat; %s list --no-legend" % (name, MACHINECTL)).ok().out
+    leader = host.run("machinectl show %s -p Leader --value" % name).ok().out.strip()
+    assert host.run("ps -o machine= -p " + leader).ok().out.strip() == name
+
+
+def test_nothing_is_written_beside_a_machined_that_runs(host, booted):
+    name, _ = booted
+    # Its own file does not name the supervisor in this version of systemd.
+    assert "SUPERVISOR=" not in host.run("cat /run/systemd/machines/" + name).ok().out
+
+
+def test_a_scope_has_the_slice_and_the_properties_that_were_asked_for(host):
+    run = host.start("%s -q -D /var/lib/machines/busybox -M scoped --slice=web-blue --property=CPUWeight=77 "
+                     "--property=MemoryMax=100M --property='DeviceAllow=/dev/null rw' sleep 60" % NSPAWN)
+    try:
+        host.until("systemctl is-active scoped.scope")
+        shown = host.run("systemctl show scoped.scope -p Slice,ControlGroup,CPUWeight,MemoryMax,TasksMax,Delegate,"
+                         "Description").ok().lines
+        assert set(shown) == {"Slice=web-blue.slice", "ControlGroup=/web.slice/web-blue.slice/scoped.scope",
+                              "CPUWeight=77", "MemoryMax=104857600", "TasksMax=16384", "Delegate=yes",
+                              "Description=Container scoped"}
+    finally:
+        host.run("systemctl kill -s KILL scoped.scope")
+        run.wait(timeout=30)
+
+
+def test_a_property_that_systemd_does_not_take_keeps_the_container_from_starting(host):
+    for value, words in (("CPUWeight=0", "no property with a value that fits"), ("Bogus=1", "no property that is known"),
+                         ("KillMode=nonsense", "KillMode")):
+        done = host.run("%s -q -D /var/lib/machines/busybox -M refused --property=%s true" % (NSPAWN, value))
+        done.failed("cannot get a scope for machine 'refused' from systemd", words)
+    host.run("! systemctl is-active refused.scope").ok()
+
+
+def test_stopping_the_scope_is_an_orderly_end(host):
+    start(host, "ended")
+    began = time.monotonic()
+    host.run("systemctl stop ended.scope").ok()
+    assert time.monotonic() - began < 30
+    host.until("! systemctl is-active from-ended.service")
+    # Not killed: the supervisor saw its guest power off.
+    assert host.run("systemctl show from-ended.service -p Result --value").ok().out.strip() == "success"
+
+
+def test_a_reboot_inside_gets_a_scope_of_its_own_again(host):
+    start(host, "again")
+    before = host.run("machinectl show again -p Leader --value").ok().out
+    host.run("systemctl -M again reboot").ok()
+    host.until("n=$(machinectl show again -p Leader --value) && [ $n != %s ]" % before.strip())
+    host.until("systemctl -M again is-system-running --wait | grep -E 'running|degraded'")
+    assert "payload" in host.run("systemctl status again.scope").ok().out
+    host.run("machinectl terminate again").ok()
+    host.until("! systemctl is-active from-again.service")
+
+
+def test_without_registration_nobody_knows_the_machine(host):
+    run = host.start("%s -q --register=no -D /var/lib/machines/busybox -M unknown sh -c 'sleep 60'" % NSPAWN)
+    try:
+        host.until("systemctl is-active unknown.scope")
+        host.run("machinectl show unknown").failed("No machine 'unknown' known")
+        host.run("test ! -e /run/systemd/machines/unknown").ok()
+    finally:
+        host.run("systemctl kill -s KILL unknown.scope")
+        run.wait(timeout=30)
+
+
+# ---- without machined ----
+
+
+@pytest.fixture
+def filed(host, masked):
+    start(host, "filed")
+    yield "filed"
+    host.run("systemctl stop filed.scope").ok()
+    host.until("! systemctl is-active from-filed.service")
+    # With the machine go its file and its link.
+    host.run("! ls -a /run/systemd/machines | grep filed").ok()
+
+
+def test_the_clients_find_it_by_its_file(host, filed):
+    assert host.run("systemctl -M filed is-system-running --wait").out.strip() in ("running", "degraded")
+    assert "systemd-journald.service" in host.run("systemctl -M filed list-units").ok().out
+    assert "org.freedesktop.login1" in host.run("busctl --machine=filed --no-pager").ok().out
+    host.run("loginctl -M filed").ok()
+    done = host.run("systemd-run -q -M filed --pipe --wait sh -c 'echo here; exit 7'")
+    assert (done.out.strip(), done.code) == ("here", 7), done
+
+
+def test_the_file_and_the_link_of_its_unit_say_all(host, filed):
+    text = host.run("cat /run/systemd/machines/filed").ok().lines
+    fields = dict(line.split("=", 1) for line in text[1:])
+    assert text[0] == "# This is private data. Do not parse."
+    assert {"NAME", "UID", "SCOPE", "SERVICE", "ROOT", "ID", "LEADER", "SUPERVISOR", "CLASS", "REALTIME",
+            "MONOTONIC"} <= set(fields)
+    assert fields["SCOPE"] == "filed.scope" and fields["CLASS"] == "container"
+    assert host.run("stat -c '%a' /run/systemd/machines/filed").ok().out.strip() == "644"
+    assert host.run("readlink /run/systemd/machines/unit:filed.scope").ok().out.strip() == "filed"
+    assert host.run("ps -o machine= -p " + fields["LEADER"]).ok().out.strip() == "filed"
+
+
+def test_what_a_killed_supervisor_left_is_removed(host, masked):
+    start(host, "left")
+    host.run("systemctl kill -s KILL from-left.service; systemctl reset-failed from-left.service; true").ok()
+    host.run("test -e /run/systemd/machines/left").ok()
+    host.until("! systemctl is-active left.scope")
+    host.run("%s --cleanup --machine=left" % NSPAWN).ok()
+    host.run("! ls -a /run/systemd/machines | grep left").ok()
+
+
+def test_a_registration_that_is_demanded_must_succeed(host, masked):
+    done = host.run("%s -q --register=yes -D /var/lib/machines/busybox -M demanded true" % NSPAWN)
+    done.failed("cannot register machine 'demanded' with systemd-machined", "try --register=no")
+    host.run("test ! -e /run/systemd/machines/demanded").ok()
+
+
+def test_without_a_bus_the_container_runs_below_the_callers_own_cgroup(host):
+    script = "systemd-run -q --pipe --wait -p Delegate=yes -p InaccessiblePaths=/run/dbus %s" % NSPAWN
+    done = host.run("%s -q -D /var/lib/machines/busybox -M lone echo hello" % script).ok()
+    assert done.out.strip() == "hello"
+    host.run("%s -q -D /var/lib/machines/busybox -M lone --slice=x echo hello" % script).failed(
+        "cannot get a scope for machine 'lone' from systemd")
