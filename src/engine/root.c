@@ -163,6 +163,8 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 					       rung);
 		if (r < 0)
 			return r;
+		record_note_later(record, RECORD_ORIGIN,
+				  arena_format(arena, "%s %s", snapshot_rung_name(rung), path));
 	}
 	if (rung == SNAPSHOT_OVERLAY) {
 		root->facts.ephemeral_upper = target;

@@ -39,7 +39,7 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_CONFINE] = "confine",	  [RECORD_INIT] = "init",
 	[RECORD_PROGRAM] = "program",	  [RECORD_READY] = "ready",
 	[RECORD_KEEP] = "keep",		  [RECORD_REEXEC] = "reexec",
-	[RECORD_STATE] = "state",
+	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
 };
 
 int record_try_lock(int fd)

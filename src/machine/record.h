@@ -49,6 +49,7 @@ enum record_kind {
 	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
 	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
 	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
+	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
 	RECORD_KINDS
 };
 
