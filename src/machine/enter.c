@@ -1,7 +1,9 @@
 #include "machine/enter.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -26,6 +28,7 @@
 #include "machine/enter-child.h"
 #include "machine/find.h"
 
+#define START_MS 1000
 #define DEVPTS_MAGIC 0x1cd1 /* linux/magic.h DEVPTS_SUPER_MAGIC */
 
 static const struct {
@@ -207,13 +210,20 @@ static pid_t clone_joiner(const struct enter *enter, int *ret_pidfd, bool *ret_a
 	return *ret_attach ? process_clone(0, -EBADF, ret_pidfd) : pid;
 }
 
+/* A caller that passes signals on has them blocked by now: they are the program's. But where no
+ * program comes to run, because somebody in there keeps it from that, they are about us again. */
 static int hear(int fd, struct enter_message *ret)
 {
+	struct pollfd message = { .fd = fd, .events = POLLIN };
+	sigset_t none;
 	ssize_t size;
 
-	do
-		size = recv(fd, ret, sizeof(*ret), 0);
-	while (size < 0 && errno == EINTR);
+	sigemptyset(&none);
+	if (poll(&message, 1, START_MS) <= 0)
+		while (ppoll(&message, 1, NULL, &none) < 0)
+			if (errno != EINTR)
+				return -errno;
+	size = recv(fd, ret, sizeof(*ret), 0);
 	if (size < 0)
 		return -errno;
 	if (size == 0)

@@ -102,6 +102,24 @@ static int open_stream(struct session *session, const struct enter *enter, int i
 	return 0;
 }
 
+/* What was ignored when we were started stays so: nohup(1), and what a script puts behind it. */
+static int take_signals(struct session *session)
+{
+	static const int taken[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
+	struct sigaction action;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		if (sigaction(taken[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			sigaddset(&set, taken[i]);
+	session->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (session->signals < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return fail(-errno, "cannot take signals");
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
 int session_open(struct session *ret, const struct enter *enter, bool pty)
 {
 	struct session session = SESSION_EMPTY;
@@ -117,6 +135,8 @@ int session_open(struct session *ret, const struct enter *enter, bool pty)
 	}
 	for (int i = 0; i < 3 && r >= 0; i++)
 		r = open_stream(&session, enter, i);
+	if (r >= 0)
+		r = take_signals(&session);
 	if (r < 0) {
 		session_done(&session);
 		return r;
@@ -209,24 +229,6 @@ static void relay_drain(struct session_relay *relay, uint64_t until)
 
 /* ---- the loop ---- */
 
-/* What was ignored when we were started stays so: nohup(1), and what a script puts behind it. */
-static int take_signals(struct session *session)
-{
-	static const int taken[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
-	struct sigaction action;
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
-		if (sigaction(taken[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-			sigaddset(&set, taken[i]);
-	session->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (session->signals < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return fail(-errno, "cannot take signals");
-	signal(SIGPIPE, SIG_IGN);
-	return 0;
-}
-
 /* As when a line hangs up: the kernel sends SIGHUP to who is on the pty, and the program can still
  * put its things in order. What it has written is no longer of interest. */
 static void leave(struct session *session)
@@ -305,9 +307,6 @@ int session_run(struct session *session, int pidfd, siginfo_t *ret)
 	for (int i = 0; i < 3; i++)
 		if (session->given[i])
 			fd_close(&session->stdio[i]);
-	r = take_signals(session);
-	if (r < 0)
-		return r;
 	if (session_has_pty(session))
 		console_take(&session->console, take_fd(&session->master), true, true);
 	while ((r = wait_once(session, pidfd, session->left ? 100 : -1)) == 0) {

@@ -42,7 +42,8 @@ struct session {
  * take its number. A directory, and what only names something, is refused (class S2). */
 int session_check(void);
 
-/* PTY: with a pty, if standard input and output are terminals. */
+/* PTY: with a pty, if standard input and output are terminals. From now on signals wait for
+ * session_run(). */
 int session_open(struct session *ret, const struct enter *enter, bool pty);
 bool session_has_pty(const struct session *session);
 

@@ -1,0 +1,32 @@
+"""Running machines, and the machinectl that enters them."""
+import os
+import subprocess
+
+from . import runner
+
+
+def machinectl(redd):
+    """machinectl of the same build, called by who calls REDD."""
+    return runner.Redd(os.path.join(os.path.dirname(redd.path), "machinectl"), env=redd.env, prefix=redd.prefix)
+
+
+class Machine:
+    """A machine NAME of TREE that runs until it is stopped; COMMAND must say "ready" once."""
+
+    def __init__(self, redd, name, tree, *options, command="echo ready; trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done"):
+        self.name = name
+        self.process = redd.start("-q", "--pipe", "-D", tree, "-M", name, *options, "/bin/sh", "-c", command)
+        line = self.process.stdout.readline()
+        if "ready" not in line:
+            self.process.kill()
+            raise AssertionError((line, self.process.communicate()))
+        self.leader = runner.leader(self.process.pid)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self.process.terminate()
+        self.process.communicate(timeout=20)
