@@ -29,6 +29,7 @@ struct options {
 	struct text_list environment; /* -E: NAME=VALUE */
 	bool read_only, mkdir;
 	uint32_t lines;
+	bool follow;		  /* of logs */
 	const char *output;	  /* -o, "short" */
 	enum table_format format; /* by --json= or -o json… */
 	const char *runner;

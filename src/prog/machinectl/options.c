@@ -31,6 +31,7 @@ FLAG(read_only)
 FLAG(mkdir)
 FLAG(now)
 FLAG(force)
+FLAG(follow)
 FLAG(keep_privileges)
 FLAG(remove)
 
@@ -252,6 +253,7 @@ static const struct option_row rows[] = {
 	{ "read-only", 0, NULL, "Make a bind or a copy read-only", NULL, set_read_only, 0 },
 	{ "mkdir", 0, NULL, "Make the place of a bind if it is not there", NULL, set_mkdir, 0 },
 	{ "lines", 'n', "N", "Number of log lines to show", "try a number", set_lines, 0 },
+	{ "follow", 'f', NULL, "Go on with what is logged next", NULL, set_follow, 0 },
 	{ "output", 'o', "MODE", "How to print log lines and lists", NULL, set_output, 0,
 	  output_words },
 	{ "json", 0, "MODE", "Print as JSON", NULL, set_json, 0, json_words },
