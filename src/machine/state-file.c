@@ -112,6 +112,32 @@ static int link_unit(int dir_fd, const char *unit, const char *name)
 	return 0;
 }
 
+/* Nobody sees half of it, and a crash leaves nothing that has no name. What is there already is of
+ * a machine that is gone. */
+static int put(int dir_fd, const char *name, const char *text)
+{
+	autoclose int fd = -EBADF;
+	char path[32];
+	int r;
+
+	fd = openat(dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, text, strlen(text));
+	if (r < 0)
+		return r;
+	if (fchmod(fd, 0644) < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 int state_file_write(struct arena *arena, const char *directory, const struct state_file *file)
 {
 	const char *text = state_file_print(arena, file);
@@ -129,7 +155,7 @@ int state_file_write(struct arena *arena, const char *directory, const struct st
 	}
 	if (dir < 0)
 		return -errno;
-	r = file_replace(dir, file->name, text, strlen(text), 0644);
+	r = put(dir, file->name, text);
 	if (r >= 0 && file->unit != NULL)
 		r = link_unit(dir, file->unit, file->name);
 	return r;
