@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/resolve.h"
@@ -336,7 +337,7 @@ static int open_top(const struct copy_side *side)
 static int send_top(struct reader *reader)
 {
 	autoclose int top = open_top(reader->side), fd = -EBADF;
-	const char *path = reader->side->path;
+	const char *path = reader->side->path, *name = path_name(path);
 	struct stat st;
 
 	if (top < 0)
@@ -347,12 +348,12 @@ static int send_top(struct reader *reader)
 		return fail_plain(-EOPNOTSUPP, "cannot copy '%s': it is a socket", path);
 	if (!S_ISDIR(st.st_mode)) {
 		reader->side->shared->total = (uint64_t)st.st_size;
-		return send_inode(reader, top, "", &st);
+		return send_inode(reader, top, name, &st);
 	}
 	fd = openat(top, ".", OPEN_DIRECTORY);
 	if (fd < 0)
 		return fail_read(reader, -errno, path);
-	return enter(reader, &fd, "", NULL);
+	return enter(reader, &fd, name, NULL);
 }
 
 int copy_read(const struct copy_side *side)

@@ -55,7 +55,7 @@ static int here(const struct writer *writer)
 	return writer->fd >= 0 ? writer->fd : writer->parent;
 }
 
-/* The reader's top has no name: it becomes what the user asked for. */
+/* The top gets the name that the user asked for. */
 static const char *name_of(const struct writer *writer, const struct copy_item *item)
 {
 	return writer->depth == 0 ? writer->name : item->name;

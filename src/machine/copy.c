@@ -189,6 +189,7 @@ static void wait_for_sides(struct copy *copy)
 			{ .fd = copy->pidfds[1], .events = POLLIN },
 			{ .fd = deadline == 0 ? copy->signals : -1, .events = POLLIN },
 		};
+		struct signalfd_siginfo taken;
 		siginfo_t info;
 
 		(void)poll(watched, 3, deadline == 0 ? timeout : PROGRESS_MS);
@@ -198,6 +199,8 @@ static void wait_for_sides(struct copy *copy)
 				fd_close(&copy->pidfds[i]);
 			}
 		if (watched[2].revents != 0) {
+			/* Taken, or it would end us before anything is said. */
+			(void)!read(copy->signals, &taken, sizeof(taken));
 			copy->shared->stop = 1;
 			deadline = clock_monotonic_us() + PATIENCE_US;
 		}

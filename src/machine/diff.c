@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -188,6 +189,12 @@ static int walk_one(struct diff *diff, const struct directory *directory)
 	/* Gone meanwhile. */
 	if (now == -ENOENT || now == -ENOTDIR || now == -ELOOP)
 		return 0;
+	if (now == -ENAMETOOLONG) {
+		log_warning("cannot look below '%.200s…' in machine '%s': it is too deep, going on "
+			    "without",
+			    path, diff->name);
+		return 0;
+	}
 	if (now < 0)
 		return fail(now, "cannot read '%s' in machine '%s'", path, diff->name);
 	if (!directory->added)
