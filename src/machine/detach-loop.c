@@ -18,6 +18,7 @@
 #include "io/clock.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "io/memory.h"
 #include "kernel/process.h"
 #include "machine/detach.h"
 #include "machine/find.h"
@@ -113,6 +114,7 @@ static void take_notification(struct detach_loop *loop)
 	if (loop->answer_fd >= 0)
 		(void)fd_write_all(loop->answer_fd, "r", 1);
 	fd_close(&loop->answer_fd);
+	memory_shrink();
 }
 
 /* What is written meanwhile between copy and cut is lost: the runner holds the file open, so it

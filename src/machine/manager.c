@@ -33,6 +33,7 @@ static int detached_start(struct arena *arena, const struct manager *manager, co
 					  "--boot",
 					  "--link-journal=try-guest",
 					  "--settings=override",
+					  "--on-supervisor-death=keep",
 					  arena_format(arena, "--machine=%s", name),
 					  NULL };
 	const struct detach detach = { name, manager->runtime, (char *const *)arguments,

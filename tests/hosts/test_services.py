@@ -1,0 +1,305 @@
+"""Machines as services of other hosts: systemd (in a container here), OpenRC and runit (user mode Linux)."""
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.leaky("keeps kernels and images")
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("REDD_BUILD", os.path.join(TOP, "build"))
+KERNEL = os.environ.get("REDD_KERNEL", "uml-6.1")
+INIT = """#!/bin/sh
+trap 'exit 0' TERM INT USR1 USR2 37
+: >/up
+while :; do sleep 1000 & wait $!; done
+"""
+
+
+def run(*argv, seconds=300, check=True, **options):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
+                          text=True, errors="replace", **options)
+    print("$", " ".join(argv[2:]), "->", done.returncode, "\n" + done.stdout[-3000:])
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:]
+    return done
+
+
+def tool(name):
+    return os.path.join(HERE, name)
+
+
+def image(kind):
+    where = os.environ.get("VMDIR", "/var/cache/redd-tests/hosts")
+    name = "host" if kind == "systemd" else kind
+    if not os.path.exists(os.path.join(where, "img", name + ".ext4")):
+        run(tool("build-image"), "-i", kind, name, seconds=600)
+    return name
+
+
+def archive(kind):
+    script = os.path.join(TOP, "tests", "support", "trees.py")
+    made = subprocess.run([sys.executable, script, kind], check=True, stdout=subprocess.PIPE, text=True)
+    return made.stdout.strip() + ".tar"
+
+
+def staged(directory):
+    """What 'meson install' gives, as an archive."""
+    root, path = os.path.join(directory, "root"), os.path.join(directory, "redd.tar")
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"], check=True, env=dict(os.environ, DESTDIR=root))
+    subprocess.run(["tar", "-C", root, "-cf", path, "usr"], check=True)
+    return path
+
+
+class Host:
+    """A host that commands can be run on, by its name."""
+
+    def __init__(self, *command):
+        self.command = command
+
+    def __call__(self, *words, check=True, seconds=120):
+        return run(*self.command, *words, check=check, seconds=seconds)
+
+    def text(self, *words):
+        return self(*words).stdout.strip()
+
+    def until(self, *words, wanted="", seconds=90):
+        """The command succeeds (and prints WANTED) within a time; commands on another host cannot be waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            done = self(*words, check=False)
+            if done.returncode == 0 and wanted in done.stdout:
+                return done.stdout
+            assert time.monotonic() < deadline, done.stdout
+            time.sleep(0.1)
+
+
+# ---- systemd ----
+
+@pytest.fixture(scope="module")
+def systemd(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("systemd"))
+    name = "services-%d" % os.getpid()
+    run(tool("nshost"), "start", "-i", image("systemd"), name)
+    host = Host(tool("nshost"), "exec", name)
+    try:
+        where = os.path.join(os.environ.get("VMDIR", "/var/cache/redd-tests/hosts"), "run", "ns-" + name)
+        with open(os.path.join(where, "leader")) as file:
+            root = "/proc/%s/root" % file.read().strip()
+        run("tar", "-C", root, "-xf", staged(directory))
+        os.makedirs(root + "/var/lib/machines/c1")
+        os.chmod(root + "/var/lib/machines", 0o700)
+        run("tar", "-C", root + "/var/lib/machines/c1", "-xf", archive("bookworm"))
+        host("systemctl", "daemon-reload")
+        yield host
+    finally:
+        run(tool("nshost"), "stop", name, check=False)
+
+
+@pytest.fixture
+def stopped(systemd):
+    yield systemd
+    systemd("/usr/local/bin/machinectl", "disable", "c1", check=False)
+    systemd("systemctl", "stop", "container@c1", check=False)
+    systemd("systemctl", "reset-failed", check=False)
+
+
+def start_c1(host):
+    done = host("/usr/local/bin/machinectl", "start", "c1")
+    assert "Started machine 'c1' by systemd." in done.stdout
+    host.until("systemctl", "-M", "c1", "is-system-running", wanted="running")
+
+
+def main_pid(host):
+    return int(host.text("systemctl", "show", "-P", "MainPID", "container@c1"))
+
+
+def test_systemd_starts_stops_and_shows_a_machine(stopped):
+    start_c1(stopped)
+    status = stopped.text("systemctl", "status", "container@c1")
+    assert "active (running)" in status and "Container c1" in status and "payload" in status
+    assert "c1" in stopped.text("machinectl", "list")
+    assert stopped.text("systemctl", "is-active", "systemd-nspawn@c1") == "active", "the original's name is the same unit"
+    begin = time.monotonic()
+    assert "Stopped machine 'c1' by systemd." in stopped("/usr/local/bin/machinectl", "stop", "c1").stdout
+    assert time.monotonic() - begin < 30
+    assert stopped("systemctl", "is-active", "container@c1", check=False).stdout.strip() == "inactive"
+    assert stopped.text("systemctl", "show", "-P", "Result", "container@c1") == "success"
+
+
+def test_systemd_restarts_a_machine(stopped):
+    start_c1(stopped)
+    before = main_pid(stopped)
+    stopped("systemctl", "restart", "container@c1")
+    assert main_pid(stopped) not in (0, before)
+    stopped.until("systemctl", "-M", "c1", "is-system-running", wanted="running")
+
+
+def test_a_reboot_from_inside_is_a_new_start_of_the_unit(stopped):
+    start_c1(stopped)
+    before = main_pid(stopped)
+    stopped("systemctl", "-M", "c1", "reboot", check=False)
+    stopped.until("sh", "-c", "systemctl is-active container@c1 && [ $(systemctl show -P NRestarts container@c1) = 1 ]")
+    stopped.until("systemctl", "-M", "c1", "is-system-running", wanted="running")
+    assert main_pid(stopped) not in (0, before)
+
+
+def test_a_poweroff_from_inside_is_the_end(stopped):
+    start_c1(stopped)
+    stopped("systemctl", "-M", "c1", "poweroff", check=False)
+    stopped.until("sh", "-c", "[ $(systemctl show -P ActiveState container@c1) = inactive ]")
+    assert stopped.text("systemctl", "show", "-P", "Result", "container@c1") == "success"
+
+
+def test_a_machine_survives_daemon_reload_and_reexec(stopped):
+    start_c1(stopped)
+    before = main_pid(stopped)
+    stopped("systemctl", "daemon-reload")
+    stopped("systemctl", "daemon-reexec")
+    assert stopped.text("systemctl", "is-active", "container@c1") == "active"
+    assert main_pid(stopped) == before
+    assert stopped.text("systemctl", "-M", "c1", "is-system-running") == "running"
+
+
+def test_enabling_makes_the_link_that_systemd_makes(stopped):
+    done = stopped("/usr/local/bin/machinectl", "enable", "c1")
+    assert "Created symlink /etc/systemd/system/machines.target.wants/container@c1.service" in done.stdout
+    assert stopped.text("systemctl", "is-enabled", "container@c1") == "enabled"
+    assert "container@c1.service" in stopped.text("systemctl", "show", "-P", "Wants", "machines.target")
+    done = stopped("/usr/local/bin/machinectl", "disable", "c1")
+    assert 'Removed "/etc/systemd/system/machines.target.wants/container@c1.service".' in done.stdout
+    assert stopped("systemctl", "is-enabled", "container@c1", check=False).stdout.strip() == "disabled"
+
+
+def test_a_machine_that_does_not_stop_is_killed_in_time(stopped):
+    """With a shorter limit than the unit's two minutes."""
+    stopped("sh", "-c", "mkdir -p /run/systemd/system/container@c1.service.d && printf '[Service]\\nTimeoutStopSec=3\\n' "
+            ">/run/systemd/system/container@c1.service.d/time.conf && systemctl daemon-reload")
+    try:
+        start_c1(stopped)
+        # a process of the machine that holds up its shutdown
+        stopped("systemd-run", "-q", "-M", "c1", "-p", "TimeoutStopSec=600", "-p", "KillSignal=SIGCONT", "-p", "SendSIGKILL=no",
+                "-p", "ExecStop=/bin/sleep 600", "sleep", "1000")
+        begin = time.monotonic()
+        stopped("/usr/local/bin/machinectl", "stop", "c1", check=False)
+        assert 2 < time.monotonic() - begin < 20
+        assert stopped("systemctl", "is-active", "container@c1", check=False).stdout.strip() != "active"
+        stopped.until("sh", "-c", "! machinectl list --no-legend | grep -q c1")
+    finally:
+        stopped("sh", "-c", "rm -r /run/systemd/system/container@c1.service.d; systemctl daemon-reload")
+
+
+def test_a_machine_without_an_image_is_refused(systemd):
+    done = systemd("/usr/local/bin/machinectl", "start", "nosuch", check=False)
+    assert done.returncode == 1 and "Machine image 'nosuch' does not exist." in done.stdout
+
+
+def test_one_machine_is_run_by_one_program_at_a_time(stopped):
+    """The lock files are the same as those of the program of the same name in Debian."""
+    start_c1(stopped)
+    done = stopped("/usr/bin/systemd-nspawn", "-q", "-D", "/var/lib/machines/c1", "-M", "other", "true", check=False)
+    assert done.returncode != 0 and "busy" in done.stdout
+    stopped("/usr/local/bin/machinectl", "stop", "c1")
+    stopped("systemd-run", "-q", "--unit=original", "-p", "Type=notify", "-p", "Delegate=yes", "-p", "KillMode=mixed",
+            "/usr/bin/systemd-nspawn", "-q", "--keep-unit", "-b", "-D", "/var/lib/machines/c1", "-M", "c1", "--settings=no")
+    try:
+        done = stopped("/usr/local/bin/nspawn", "-q", "-D", "/var/lib/machines/c1", "-M", "other", "true", check=False)
+        assert done.returncode == 1 and "/var/lib/machines/c1" in done.stdout and "use" in done.stdout
+    finally:
+        stopped("systemctl", "stop", "original")
+
+
+# ---- OpenRC and runit ----
+
+@pytest.fixture(scope="module", params=["openrc", "runit"])
+def other(request, tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp(request.param))
+    name = "%s-%d" % (request.param, os.getpid())
+    run(tool("vm"), "start", "-c", "-k", KERNEL, "-i", image(request.param), name, seconds=600)
+    host = Host(tool("vm"), "exec", "-t", "100", name)
+    host.kind = request.param
+    try:
+        tree = archive("busybox")
+        init = os.path.join(directory, "init")
+        with open(init, "w") as file:
+            file.write(INIT)
+        for path, where in ((staged(directory), "/srv"), (tree, "/srv"), (init, "/srv")):
+            run(tool("vm"), "put", name, path, where)
+        host("tar", "-C", "/", "-xf", "/srv/redd.tar")
+        host("sh", "-c", "mkdir -p /sys/fs/cgroup; mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup; "
+             "mkdir -p /var/lib/machines; chmod 700 /var/lib/machines; for n in a b; do mkdir /var/lib/machines/$n; "
+             "tar -C /var/lib/machines/$n -xf /srv/%s; rm -f /var/lib/machines/$n/sbin/init; "
+             "install -m 755 /srv/init /var/lib/machines/$n/sbin/init; done" % os.path.basename(tree))
+        yield host
+    finally:
+        run(tool("vm"), "stop", name, check=False)
+
+
+NAMES = {"openrc": "OpenRC", "runit": "runit"}
+STATUS = {"openrc": "rc-service redd.a status", "runit": "sv status redd.a | grep ^run:"}
+
+
+def started(host):
+    return host("sh", "-c", STATUS[host.kind], check=False).returncode == 0
+
+
+@pytest.fixture
+def off(other):
+    yield other
+    for name in "ab":
+        other("machinectl", "disable", "--now", name, check=False)
+        other("rm", "-f", "/var/lib/machines/%s/up" % name)
+
+
+def test_a_service_is_made_started_and_stopped(off):
+    assert "Started machine 'a' by %s." % NAMES[off.kind] in off("machinectl", "start", "a").stdout
+    assert started(off)
+    off.until("test", "-e", "/var/lib/machines/a/up")
+    assert "a" in off.text("machinectl", "list", "--no-legend").split()
+    off("machinectl", "start", "a")
+    assert "Stopped machine 'a' by %s." % NAMES[off.kind] in off("machinectl", "stop", "a").stdout
+    assert not started(off)
+    assert off.text("machinectl", "list", "--no-legend") == ""
+
+
+def test_the_manager_itself_restarts_a_machine(off):
+    off("machinectl", "start", "a")
+    off.until("test", "-e", "/var/lib/machines/a/up")
+    off("rm", "/var/lib/machines/a/up")
+    off("sh", "-c", "rc-service redd.a restart" if off.kind == "openrc" else "sv -w 30 restart redd.a")
+    off.until("test", "-e", "/var/lib/machines/a/up")
+    assert started(off)
+
+
+def test_a_machine_that_ended_by_itself_can_be_started_again(off):
+    off("machinectl", "start", "a")
+    off.until("test", "-e", "/var/lib/machines/a/up")
+    off("machinectl", "poweroff", "a")
+    off.until("sh", "-c", "[ -z \"$(machinectl list --no-legend)\" ]")
+    assert not started(off)
+    off("machinectl", "start", "a")
+    assert started(off)
+
+
+def test_what_is_enabled_is_started_by_the_one_boot_service(off):
+    off("machinectl", "enable", "a", "b")
+    off("sh", "-c", "echo After=b >/etc/redd/enabled/a")
+    if off.kind == "openrc":
+        assert "redd-machines" in off.text("rc-update", "show", "default")
+        off("rc-service", "redd-machines", "start")
+    else:
+        off.until("sh", "-c", "[ $(machinectl list --no-legend | wc -l) = 2 ]")
+    assert sorted(line.split()[0] for line in off.text("machinectl", "list", "--no-legend").splitlines()) == ["a", "b"]
+
+
+def test_a_failing_machine_is_told(off):
+    off("mv", "/var/lib/machines/b/sbin/init", "/var/lib/machines/b/sbin/away")
+    try:
+        done = off("machinectl", "start", "b", check=False)
+        assert done.returncode == 1 and "cannot start machine 'b'" in done.stdout
+    finally:
+        off("mv", "/var/lib/machines/b/sbin/away", "/var/lib/machines/b/sbin/init")
