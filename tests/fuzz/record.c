@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "fuzz.h"
+#include "machine/confine.h"
 #include "machine/record.h"
 
 static void check_leader(const char *value)
@@ -15,6 +16,18 @@ static void check_leader(const char *value)
 		assert(pid > 1);
 	else
 		assert(pid == -1 && start == 0);
+}
+
+/* Whoever enters reads it; a broken one must be told from a wide one. */
+static void check_confine(struct arena *arena, const char *value)
+{
+	struct confine confine;
+
+	if (confine_parse(arena, &confine, value) < 0)
+		return;
+	assert(strspn(value, " 0123456789abcdef") > 0);
+	for (size_t i = 0; i < confine.allow.count; i++)
+		assert(strstr(value, "allow:") != NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(strchr(content.notes[i].value, '\n') == NULL);
 		total += strlen(content.notes[i].value) + 1;
 		check_leader(content.notes[i].value);
+		check_confine(&arena, content.notes[i].value);
 	}
 	assert(total <= size);
 	return 0;
