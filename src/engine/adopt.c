@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/handover.h"
@@ -101,6 +102,7 @@ static int take(struct container *container, struct state *state, int fds[STATE_
 	state->console_in = state->console_out = 0;
 	state->terminal = state->to_guest = state->from_guest = (struct state_blob){ 0 };
 	state->listen_fds = 0;
+	state->registered = 0;
 	r = handover_restore(container, state, fds);
 	if (r < 0)
 		return r;
@@ -114,7 +116,7 @@ int adopt(struct container *container, const char *runtime, const char *name,
 	  const char *const *environment)
 {
 	autoclose int connection = -EBADF;
-	const char *directory;
+	const char *directory, *registered;
 	struct machine machine;
 	struct state state;
 	int fds[STATE_FDS], r;
@@ -138,6 +140,9 @@ int adopt(struct container *container, const char *runtime, const char *name,
 	if (r < 0)
 		return r;
 	mix_environment(container->arena, &state, environment);
+	registered = machine_note(&machine, RECORD_STATE);
+	state.state_directory = registered == NULL ? NULL
+						   : path_parent(container->arena, registered);
 	r = take(container, &state, fds, directory);
 	if (r < 0)
 		return r;

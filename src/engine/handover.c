@@ -7,8 +7,11 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "engine/container.h"
+#include "engine/credentials.h"
 #include "engine/host.h"
+#include "engine/limits.h"
 #include "engine/load.h"
 #include "engine/run.h"
 #include "io/fd.h"
@@ -102,6 +105,9 @@ static void collect_resources(struct state *state, const struct resources *resou
 	state->cgroup_inode = resources->cgroup_inode;
 	state->moved_down = resources->moved_down;
 	state->temporary = resources->temporary;
+	state->state_directory = resources->state_directory;
+	state->scope_of_user = resources->scope_of_user;
+	state->registered = resources->registered;
 }
 
 static struct state_blob blob_of(const struct console_flow *flow)
@@ -261,6 +267,10 @@ static void restore_resources(struct arena *arena, struct resources *resources,
 	for (size_t i = 0; i < state->temporary.count; i++)
 		text_list_add(arena, &resources->temporary,
 			      arena_text(arena, state->temporary.items[i]));
+	resources->state_directory = arena_text(arena, state->state_directory);
+	resources->state_noted = resources->state_directory != NULL;
+	resources->scope_of_user = state->scope_of_user != 0;
+	resources->registered = state->registered != 0;
 	if (cgroup_open_root(&cgroups, &resources->cgroup_mount) < 0)
 		return;
 	resources->taken.cgroup = (enum cgroup_rung)state->cgroup_rung;
@@ -360,10 +370,17 @@ int handover_regather(struct container *container)
 	container->host.uid = known.uid;
 	container->host.confined = known.confined;
 	container->host.runtime_directory = known.runtime_directory;
-	r = container_gather(container);
+	r = credentials_load(container->arena, container->spec,
+			     text_variable(container->request->environment,
+					   "CREDENTIALS_DIRECTORY"));
+	if (r >= 0)
+		r = root_regather(container->arena, &container->root, container->spec,
+				  &container->host);
+	if (r >= 0)
+		r = container_gather(container);
 	if (r < 0)
 		return r;
 	resources_fill_taken(&container->resources, container->spec);
 	container->restored = false;
-	return 0;
+	return limits_take(&container->resources, container->spec, true);
 }

@@ -229,20 +229,42 @@ static int save(struct container *container, struct holder *holder)
 	return state_save(&state);
 }
 
+static int note_holder(struct container *container, pid_t pid)
+{
+	uint64_t start;
+	int r = process_start_time(pid, &start);
+
+	if (r < 0)
+		return fail(r, "cannot ask when the holder was started");
+	return record_holder(&container->resources.record, pid, start);
+}
+
+/* It holds nothing that its record does not know of: it waits until it was noted. */
 static int fork_holder(struct container *container, struct holder *holder)
 {
-	int pidfd = -EBADF;
+	autoclose int go = -EBADF, wait = -EBADF;
+	int pair[2], r;
 	pid_t pid;
+	char byte;
 
-	pid = process_clone(0, -EBADF, &pidfd);
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return fail(-errno, "cannot make a pipe");
+	wait = pair[0];
+	go = pair[1];
+	pid = process_clone(0, -EBADF, &container->holder_fd);
 	if (pid == 0) {
+		fd_close(&go);
+		if (read(wait, &byte, 1) != 1)
+			_exit(1);
 		withdraw(holder, container->resources.host_mounts_fd);
 		hold(holder);
 	}
 	if (pid < 0)
 		return fail(pid, "cannot fork the holder of machine '%s'", holder->name);
-	container->holder_fd = pidfd;
-	return 0;
+	r = note_holder(container, pid);
+	if (r >= 0 && write(go, "g", 1) != 1)
+		r = fail(-errno, "cannot start the holder of machine '%s'", holder->name);
+	return r;
 }
 
 int keep_hold(struct container *container)

@@ -62,7 +62,8 @@ struct state {
 	const char *ids_text, *ids_lock;
 	uint64_t outer;
 	const char *cgroup, *cgroup_name;
-	uint64_t cgroup_rung, cgroup_inode, moved_down;
+	const char *state_directory;
+	uint64_t scope_of_user, registered, cgroup_rung, cgroup_inode, moved_down;
 	struct text_list temporary;
 
 	/* how it goes */

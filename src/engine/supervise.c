@@ -157,17 +157,13 @@ static enum state ask_to_reboot(struct supervise *supervise)
 	return (enum state)supervise->state;
 }
 
-#define REAPED_MS 1000
-
-/* Of somebody else's child: once its parent has reaped it. */
+/* Of somebody else's child. */
 static void learn_end(const struct supervise *supervise, siginfo_t *info)
 {
-	struct pollfd reaped = { .fd = supervise->pidfd };
 	int status;
 
-	(void)poll(&reaped, 1, REAPED_MS);
 	info->si_code = CLD_EXITED;
-	if (process_exit_status(supervise->pidfd, &status) < 0) {
+	if (process_exit_status(supervise->pidfd, supervise->pid, &status) < 0) {
 		log_notice("how container %s ended is not known: it was not started by us",
 			   supervise->name);
 		return;
@@ -294,6 +290,9 @@ static void hear_notify(struct supervise *supervise)
 
 	if (notify_receive(supervise->notify_fd, supervise->pid, &message) <= 0)
 		return;
+	if (message.ready && !supervise->was_ready && supervise->ready != NULL)
+		supervise->ready(supervise->context);
+	supervise->was_ready |= message.ready;
 	for (char *c = message.status; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';

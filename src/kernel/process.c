@@ -12,7 +12,9 @@
 #include "kernel/syscall.h"
 
 #define STAT_ROOM 1024
-#define STAT_FIELDS_TO_START_TIME 20 /* from the state, field 3, to field 22 */
+#define STAT_PATH_ROOM sizeof("/proc/-2147483648/stat")
+#define STAT_START_TIME 22
+#define STAT_EXIT_CODE 52
 
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 {
@@ -68,22 +70,12 @@ bool process_has_ended(int pidfd)
 	return poll(&ended, 1, 0) > 0;
 }
 
-int process_exit_status(int pidfd, int *ret)
+/* The FIELD, as proc(5) counts them from 3 on, of the stat file in the process's directory. */
+static int read_stat(char text[STAT_ROOM], int process_fd, const char *path, int field, char **ret)
 {
-	struct pidfd_exit info = { .mask = PIDFD_EXIT_MASK };
+	int r = file_read_line(text, STAT_ROOM, process_fd, path);
+	char *at;
 
-	if (ioctl(pidfd, PIDFD_EXIT_INFO, &info) < 0 || !(info.mask & PIDFD_EXIT_MASK))
-		return -EAGAIN;
-	*ret = info.exit_code;
-	return 0;
-}
-
-int process_start_time_at(int process_fd, uint64_t *ret)
-{
-	char text[STAT_ROOM], *at;
-	int r;
-
-	r = file_read_line(text, sizeof(text), process_fd, "stat");
 	if (r == -ENOENT)
 		return -ESRCH;
 	if (r < 0)
@@ -91,22 +83,53 @@ int process_start_time_at(int process_fd, uint64_t *ret)
 
 	/* The name in parentheses is the process's own choice, and may hold any of these. */
 	at = strrchr(text, ')');
-	for (int i = 0; at && i < STAT_FIELDS_TO_START_TIME; i++)
+	for (int i = 2; at && i < field; i++)
 		at = strchr(at + 1, ' ');
 	if (!at)
 		return -EBADMSG;
-	*ret = strtoull(at + 1, NULL, 10);
+	*ret = at + 1;
 	return 0;
+}
+
+static const char *stat_path(char room[STAT_PATH_ROOM], pid_t pid)
+{
+	snprintf(room, STAT_PATH_ROOM, "/proc/%d/stat", (int)pid);
+	return room;
+}
+
+int process_exit_status(int pidfd, pid_t pid, int *ret)
+{
+	struct pidfd_exit info = { .mask = PIDFD_EXIT_MASK };
+	char path[STAT_PATH_ROOM], text[STAT_ROOM], *status;
+
+	/* As long as nobody has reaped it, its number is its own. */
+	if (read_stat(text, AT_FDCWD, stat_path(path, pid), STAT_EXIT_CODE, &status) >= 0 &&
+	    process_signal(pidfd, 0) >= 0) {
+		*ret = atoi(status);
+		return 0;
+	}
+	if (ioctl(pidfd, PIDFD_EXIT_INFO, &info) < 0 || !(info.mask & PIDFD_EXIT_MASK))
+		return -ENODATA;
+	*ret = info.exit_code;
+	return 0;
+}
+
+int process_start_time_at(int process_fd, uint64_t *ret)
+{
+	char text[STAT_ROOM], *start;
+	int r = read_stat(text, process_fd, "stat", STAT_START_TIME, &start);
+
+	if (r >= 0)
+		*ret = strtoull(start, NULL, 10);
+	return r;
 }
 
 int process_start_time(pid_t pid, uint64_t *ret)
 {
-	autoclose int fd = -EBADF;
-	char path[sizeof("/proc/-2147483648")];
+	char path[STAT_PATH_ROOM], text[STAT_ROOM], *start;
+	int r = read_stat(text, AT_FDCWD, stat_path(path, pid), STAT_START_TIME, &start);
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	return process_start_time_at(fd, ret);
+	if (r >= 0)
+		*ret = strtoull(start, NULL, 10);
+	return r;
 }

@@ -18,9 +18,9 @@ int process_wait(int pidfd, siginfo_t *ret, int options);
 /* It runs no more, reaped or not. */
 bool process_has_ended(int pidfd);
 
-/* How a process that is not our child ended, as from wait(2). -EAGAIN: nobody has reaped it yet, or
- * this kernel (before 6.15) does not tell. */
-int process_exit_status(int pidfd, int *ret);
+/* How a process that is not our child ended, as from wait(2). -ENODATA: it was reaped, and this
+ * kernel (before 6.15) does not tell. */
+int process_exit_status(int pidfd, pid_t pid, int *ret);
 
 /* Identity that survives pid recycling: start time from /proc/PID/stat (field 22).
  * -ESRCH: there is no such process. */

@@ -19,6 +19,9 @@
 #include "kernel/cgroup.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
+#include "machine/reap.h"
+
+#define REAP_MAX 8 /* of a list: the next one takes more */
 
 char *machine_runtime_directory(struct arena *arena, unsigned int uid,
 				const char *const *environment)
@@ -167,6 +170,8 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 				  text_printable(arena, name));
 	dir = open_records(arena, runtime);
 	r = dir < 0 ? dir : read_machine(arena, &machine, dir, runtime, name);
+	if (r >= 0 && machine.state == MACHINE_DEAD)
+		(void)reap_one(runtime, name);
 	if (r == -ENOENT || r == -EBADMSG || (r >= 0 && machine.state == MACHINE_DEAD))
 		return fail_plain(-ENXIO,
 				  "cannot find machine '%s': none of this name is running (try "
@@ -238,6 +243,7 @@ struct collector {
 	const char *runtime;
 	struct machine *items;
 	size_t count;
+	struct text_list dead;
 };
 
 static int collect(int dir_fd, const char *name, unsigned char type, void *context)
@@ -252,6 +258,9 @@ static int collect(int dir_fd, const char *name, unsigned char type, void *conte
 	if (r < 0 && r != -ENOENT && r != -EBADMSG)
 		log_warning("cannot read the record of machine '%s': %s, going on without", name,
 			    strerror(-r));
+	if (r >= 0 && machine.state == MACHINE_DEAD && collector->dead.count < REAP_MAX)
+		text_list_add(collector->arena, &collector->dead,
+			      arena_text(collector->arena, name));
 	if (r < 0 || machine.state == MACHINE_DEAD)
 		return 0;
 	*(struct machine *)list_grow(collector->arena, (void **)&collector->items,
@@ -274,6 +283,8 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 	r = dir < 0 ? dir : dir_walk(dir, collect, &collector);
 	if (r < 0 && r != -ENOENT)
 		return fail(r, "cannot read the machines' records below '%s'", runtime);
+	for (size_t i = 0; i < collector.dead.count; i++)
+		(void)reap_one(runtime, collector.dead.items[i]);
 	if (collector.count > 0)
 		qsort(collector.items, collector.count, sizeof(*collector.items), by_name);
 	*ret = collector.items;

@@ -34,7 +34,7 @@
 /* ---- processes ---- */
 
 /* The pidfd of the process that was noted; -ESRCH: it is gone. */
-static int open_leader(const char *value)
+static int open_process(const char *value)
 {
 	autoclose int pidfd = -EBADF;
 	uint64_t noted, start;
@@ -53,9 +53,9 @@ static int open_leader(const char *value)
 	return take_fd(&pidfd);
 }
 
-static int kill_leader(const char *value)
+static int kill_process(const char *value)
 {
-	autoclose int pidfd = open_leader(value);
+	autoclose int pidfd = open_process(value);
 	struct pollfd gone;
 	int r;
 
@@ -82,7 +82,7 @@ static bool lives_on(const struct record_content *content)
 		keep = keep || content->notes[i].kind == RECORD_KEEP;
 	}
 	if (keep && leader != NULL) {
-		autoclose int pidfd = open_leader(leader);
+		autoclose int pidfd = open_process(leader);
 
 		return pidfd >= 0 && !process_has_ended(pidfd);
 	}
@@ -228,7 +228,8 @@ static int undo(const struct record_content *content, size_t index)
 	const struct record_note_read *note = &content->notes[index];
 
 	switch (note->kind) {
-	case RECORD_LEADER: return kill_leader(note->value);
+	case RECORD_HOLDER:
+	case RECORD_LEADER: return kill_process(note->value);
 	case RECORD_CGROUP: return remove_cgroup(note->value, identity_of(content, index));
 	case RECORD_KEEP:
 	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);
@@ -247,6 +248,7 @@ static int undo_all(const char *name, const struct record_content *content)
 	for (int processes = 1; processes >= 0; processes--)
 		for (size_t i = content->count; i-- > 0;) {
 			bool is_process = content->notes[i].kind == RECORD_LEADER ||
+					  content->notes[i].kind == RECORD_HOLDER ||
 					  content->notes[i].kind == RECORD_CGROUP;
 			int r;
 

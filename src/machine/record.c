@@ -38,8 +38,9 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_PAYLOAD] = "payload",	  [RECORD_UNIT] = "unit",
 	[RECORD_CONFINE] = "confine",	  [RECORD_INIT] = "init",
 	[RECORD_PROGRAM] = "program",	  [RECORD_READY] = "ready",
-	[RECORD_KEEP] = "keep",		  [RECORD_REEXEC] = "reexec",
-	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
+	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
+	[RECORD_REEXEC] = "reexec",	  [RECORD_STATE] = "state",
+	[RECORD_ORIGIN] = "origin",
 };
 
 int record_try_lock(int fd)
@@ -252,12 +253,23 @@ static int renew(struct record *record, off_t *at, enum record_kind kind, const 
 	return 0;
 }
 
-int record_leader(struct record *record, pid_t pid, uint64_t start)
+static int renew_process(struct record *record, off_t *at, enum record_kind kind, pid_t pid,
+			 uint64_t start)
 {
 	char value[48];
 
 	snprintf(value, sizeof(value), "%010d %020llu", (int)pid, (unsigned long long)start);
-	return renew(record, &record->leader_at, RECORD_LEADER, value);
+	return renew(record, at, kind, value);
+}
+
+int record_leader(struct record *record, pid_t pid, uint64_t start)
+{
+	return renew_process(record, &record->leader_at, RECORD_LEADER, pid, start);
+}
+
+int record_holder(struct record *record, pid_t pid, uint64_t start)
+{
+	return renew_process(record, &record->holder_at, RECORD_HOLDER, pid, start);
 }
 
 int record_reexec(struct record *record, int result)
@@ -278,6 +290,8 @@ static void find_lines(struct record *record, const char *text)
 
 		if (text_after(at, "leader=") != NULL)
 			record->leader_at = at - text;
+		if (text_after(at, "holder=") != NULL)
+			record->holder_at = at - text;
 		if (value != NULL) {
 			record->reexec_at = at - text;
 			record->reexecs = (unsigned int)strtoul(value, NULL, 10);

@@ -47,6 +47,7 @@ enum record_kind {
 	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
 	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
 	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
+	RECORD_HOLDER, /* "PID START" of engine/keep's process */
 	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
 	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
 	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
@@ -57,8 +58,8 @@ struct record {
 	int fd;	    /* holds the lock */
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
-	char tag[RECORD_TAG_ROOM];  /* 16 random hex digits */
-	off_t leader_at, reexec_at; /* where their lines are; 0: not noted yet */
+	char tag[RECORD_TAG_ROOM];	       /* 16 random hex digits */
+	off_t leader_at, holder_at, reexec_at; /* where their lines are; 0: not noted yet */
 	unsigned int reexecs;
 	size_t pending;
 	char buffer[1024]; /* of record_note_later() */
@@ -81,6 +82,9 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 
 /* The payload's identity; START from process_start_time(). */
 int record_leader(struct record *record, pid_t pid, uint64_t start);
+
+/* The holder's, as the leader's. */
+int record_holder(struct record *record, pid_t pid, uint64_t start);
 
 /* How a replacement of the supervisor's program ended: 0, or a negative errno. */
 int record_reexec(struct record *record, int result);

@@ -145,7 +145,8 @@ static void push_end(struct watch *watch, struct watched *machine)
 	int status;
 
 	event->leader = 0;
-	if (machine->leader_fd < 0 || process_exit_status(machine->leader_fd, &status) < 0)
+	if (machine->leader_fd < 0 ||
+	    process_exit_status(machine->leader_fd, machine->leader, &status) < 0)
 		return;
 	event->status_known = true;
 	if (WIFSIGNALED(status))
