@@ -34,6 +34,8 @@ struct supervise {
 	uint64_t watchdog_us; /* 0: none */
 	/* Called once when the program runs: what may wait until then. */
 	int (*started)(void *context);
+	/* The guest said that it is ready, for the first time in this start. */
+	void (*ready)(void *context);
 	/* What the init wants besides a signal: 1: no signal is needed. NULL: nothing. */
 	int (*request)(void *context, bool reboot);
 	void *context;
@@ -50,6 +52,7 @@ struct supervise {
 	void (*kill_rest)(void *context); /* besides the payload: what shares its cgroup */
 
 	/* state */
+	bool was_ready;
 	bool rested; /* idle, and what was not needed any more is given back */
 	int state, status;
 	enum outcome outcome;
