@@ -1,0 +1,142 @@
+"""machinectl events: one JSON object a line, for everything that happens to machines."""
+import json
+import os
+import select
+import signal
+import time
+
+import pytest
+
+from support import machines, runner
+
+
+class Events:
+    def __init__(self, machinectl, *names):
+        self.process = machinectl.start("events", *names)
+        self.left = b""
+
+    def next(self, timeout=10):
+        end = time.monotonic() + timeout
+        while b"\n" not in self.left:
+            assert select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0], "no event within %gs" % timeout
+            data = os.read(self.process.stdout.fileno(), 65536)
+            assert data, self.process.communicate()
+            self.left += data
+        line, self.left = self.left.split(b"\n", 1)
+        return json.loads(line)
+
+    def upto(self, kind):
+        """What happens up to the event KIND, without times."""
+        seen = []
+        while not seen or seen[-1]["event"] != kind:
+            seen.append(self.next())
+            assert abs(seen[-1].pop("time") / 1e6 - time.time()) < 60
+        return seen
+
+
+@pytest.fixture
+def watch(redd, tree):
+    """watch(NAME…): the events of these machines, once the watch has begun."""
+    started = []
+
+    def begin(*names):
+        # A machine that is there already shows when it listens.
+        mark = machines.Machine(redd, "events-mark", tree, "--ephemeral")
+        started.append(mark)
+        events = Events(machines.machinectl(redd), "events-mark", *names)
+        started.append(events)
+        assert [event["event"] for event in events.upto("running")] == ["running"]
+        mark.stop()
+        assert [event["event"] for event in events.upto("ended")] == ["ended"]
+        return events
+
+    yield begin
+    for each in started:
+        if isinstance(each, Events):
+            runner.terminate(each.process)
+        else:
+            each.stop()
+
+
+def names(events):
+    return [event["event"] for event in events]
+
+
+def test_the_life_of_a_machine(redd, tree, watch):
+    events = watch("events-a")
+    redd.run("-q", "-D", tree, "-M", "events-a", "sh", "-c", "exit 7").failed(code=7)
+    seen = events.upto("ended")
+    assert names(seen) == ["opening", "started", "ended"] and {event["machine"] for event in seen} == {"events-a"}
+    assert seen[1]["leader"] > 1 and seen[2].get("status", 7) == 7
+
+
+def test_machines_that_were_there_and_others_that_are_not_asked_for(redd, tree, watch):
+    machine = machines.Machine(redd, "events-b", tree)
+    try:
+        events = Events(machines.machinectl(redd), "events-b")
+        first = events.next()
+        assert (first["event"], first["machine"], first["leader"]) == ("running", "events-b", machine.leader)
+        redd.run("-q", "-D", tree, "--ephemeral", "-M", "events-c", "true").ok()
+        machine.stop()
+        assert names(events.upto("ended")) == ["ended"]
+    finally:
+        machine.stop()
+        runner.terminate(events.process)
+
+
+def test_pausing_and_a_supervisor_that_dies(redd, tree, watch):
+    machinectl, events = machines.machinectl(redd), watch("events-d")
+    machine = machines.Machine(redd, "events-d", tree)
+    assert names(events.upto("started")) == ["opening", "started"]
+    machinectl.run("pause", "events-d").ok()
+    machinectl.run("resume", "events-d").ok()
+    seen = names(events.upto("resumed"))
+    assert seen == ["paused", "resumed"]
+    machine.process.kill()
+    machine.process.communicate()
+    assert names(events.upto("ended"))[-1] == "ended"
+    machinectl.run("reap", "events-d")
+
+
+def test_a_reboot_keeps_the_machine(redd, tree, watch):
+    events = watch("events-e")
+    process = redd.start("-q", "-D", tree, "-M", "events-e", "--console=pipe", "sh", "-c",
+                         "test -e /etc/once && exec sleep 1000; : >/etc/once; exec reboot -f")
+    try:
+        assert names(events.upto("rebooted")) == ["opening", "started", "rebooted"]
+    finally:
+        runner.terminate(process, signal.SIGTERM)
+        os.unlink(os.path.join(tree, "etc/once"))
+    assert names(events.upto("ended")) == ["ended"]
+
+
+def test_no_machine_name(redd):
+    machines.machinectl(redd).run("events", "../x").failed("no machine name")
+
+
+def test_many_at_once_are_all_told(redd, tree, watch):
+    wanted = ["events-n%d" % i for i in range(6)]
+    events = watch(*wanted)
+    processes = [redd.start("-q", "-D", tree, "--ephemeral", "-M", name, "true") for name in wanted]
+    for process in processes:
+        process.communicate(timeout=60)
+    ended = set()
+    told = {name: [] for name in wanted}
+    while ended != set(wanted):
+        event = events.next()
+        told[event["machine"]].append(event["event"])
+        if event["event"] == "ended":
+            ended.add(event["machine"])
+    for name, seen in told.items():
+        assert seen[0] == "opening" and seen[-1] == "ended" and seen.count("ended") == 1, (name, seen)
+
+
+def test_the_guest_says_that_it_is_ready_once(redd, tree, watch):
+    events = watch("events-r")
+    process = redd.start("-q", "--pipe", "-D", tree, "-M", "events-r", "sh", "-c",
+                         "probe notify READY=1; probe notify READY=1; exec probe notify READY=1 sleep")
+    try:
+        assert names(events.upto("ready")) == ["opening", "started", "ready"]
+    finally:
+        runner.terminate(process, signal.SIGTERM)
+    assert names(events.upto("ended")) == ["ended"]
