@@ -293,9 +293,6 @@ static void hear_notify(struct supervise *supervise)
 	if (message.ready && !supervise->was_ready && supervise->ready != NULL)
 		supervise->ready(supervise->context);
 	supervise->was_ready |= message.ready;
-	if (message.ready && !supervise->was_ready && supervise->ready != NULL)
-		supervise->ready(supervise->context);
-	supervise->was_ready |= message.ready;
 	for (char *c = message.status; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
