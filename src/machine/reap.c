@@ -33,7 +33,8 @@
 
 /* ---- processes ---- */
 
-/* The pidfd of the process that was noted; -ESRCH: it is gone. */
+/* The pidfd of the process that was noted; -ESRCH: it is gone, or it is the holder that cleans up
+ * itself. */
 static int open_process(const char *value)
 {
 	autoclose int pidfd = -EBADF;
@@ -42,8 +43,8 @@ static int open_process(const char *value)
 	int r;
 
 	r = record_parse_process(&pid, &noted, value);
-	if (r < 0)
-		return r;
+	if (r < 0 || pid == getpid())
+		return r < 0 ? r : -ESRCH;
 	pidfd = sys_pidfd_open(pid, 0);
 	if (pidfd < 0)
 		return pidfd;

@@ -21,6 +21,12 @@ def control(redd):
     return machinectl(redd)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def used_before(redd, tree):
+    """What a first start writes into a tree (time zone, resolver) is there."""
+    redd.run("-q", "-D", tree, "true").ok()
+
+
 def note(name, kind):
     """The last value of KIND in the machine's record, or None."""
     try:
