@@ -24,7 +24,7 @@
 
 /* ---- asking ---- */
 
-/* "KIND STOP POWEROFF REBOOT"; KIND may have blanks in it. */
+/* "KIND STOP POWEROFF REBOOT"; KIND may have blanks in it, and 0 is no signal. */
 static int parse_init(struct arena *arena, struct guest_init *ret, const char *text)
 {
 	struct guest_init init = { .kind = GUEST_INIT_UNKNOWN };
@@ -35,7 +35,7 @@ static int parse_init(struct arena *arena, struct guest_init *ret, const char *t
 		char *blank = strrchr(copy, ' ');
 		int32_t number;
 
-		if (blank == NULL || parse_i32(&number, blank + 1) < 0 || number < 1 ||
+		if (blank == NULL || parse_i32(&number, blank + 1) < 0 || number < 0 ||
 		    number > SIGRTMAX)
 			return -EBADMSG;
 		*signals[i] = number;
@@ -56,43 +56,37 @@ static int refuse(const struct machine *machine, bool reboot)
 		return fail_plain(-EOPNOTSUPP,
 				  "cannot %s '%s': that is the host itself, not a machine", verb,
 				  machine->name);
-	if (machine->init == NULL)
-		return fail_plain(-EOPNOTSUPP,
-				  "cannot %s machine '%s': it runs a lone command, no init that "
-				  "could be asked (try 'machinectl terminate %s')",
-				  verb, machine->name, machine->name);
 	if (reboot && machine->state == MACHINE_ABANDONED)
 		return fail_plain(-EOPNOTSUPP,
 				  "cannot reboot machine '%s': it has no supervisor that would "
 				  "start it again (try 'machinectl adopt %s')",
 				  machine->name, machine->name);
-	return 0;
+	return fail_plain(-EOPNOTSUPP,
+			  "cannot %s machine '%s': it runs a lone command, no init that could be "
+			  "asked (try 'machinectl terminate %s')",
+			  verb, machine->name, machine->name);
 }
 
 int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 {
-	const char *verb = reboot ? "reboot" : "power off";
 	autoclose int pidfd = -EBADF, root = -EBADF;
 	struct guest_init init;
-	int r;
+	int signal = 0, r;
 
-	r = refuse(machine, reboot);
-	if (r < 0)
-		return r;
-	r = parse_init(arena, &init, machine->init);
-	if (r < 0)
-		return fail_plain(r, "cannot %s machine '%s': its record does not say how", verb,
-				  machine->name);
+	if (machine->init != NULL && parse_init(arena, &init, machine->init) >= 0)
+		signal = reboot ? init.reboot_signal : init.poweroff_signal;
+	if (signal == 0 || (reboot && machine->state == MACHINE_ABANDONED))
+		return refuse(machine, reboot);
 	pidfd = machine_open_leader(machine);
 	if (pidfd < 0)
 		return pidfd;
 	root = machine_open_root(machine);
 	if (root >= 0 && guest_init_request(&init, root, reboot) > 0)
 		return 0;
-	r = process_signal(pidfd, reboot ? init.reboot_signal : init.poweroff_signal);
+	r = process_signal(pidfd, signal);
 	/* It went meanwhile: what was asked for, or nearly. */
 	if (r < 0 && r != -ESRCH)
-		return fail(r, "cannot %s machine '%s'", verb, machine->name);
+		return fail(r, "cannot send a signal to machine '%s'", machine->name);
 	return 0;
 }
 
