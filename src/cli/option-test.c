@@ -62,6 +62,7 @@ static const struct option_row rows[] = {
 	{ "colour", 'c', "COLOUR", "Which", NULL, set_colour, OPTION_OPTIONAL, colours },
 	{ "color", 0, "COLOUR", NULL, NULL, set_colour, OPTION_OPTIONAL | OPTION_HIDDEN, colours },
 	{ NULL, 'X', NULL, "One more", NULL, set_all, 0 },
+	{ NULL, 'Y', "NAME", "The same", NULL, add_name, 0 },
 };
 
 static const struct option_table table = { rows, ARRAY_SIZE(rows) };
@@ -136,6 +137,8 @@ START_TEST(they_can_be_said_again_without_those_for_here)
 
 	ck_assert_int_eq(parse(&target, &result, "-l 3 --name x -aX run web -l 5"), 0);
 	ck_assert_str_eq(joined(&result.again), "--name=x|--all|-X|run|web|-l|5");
+	ck_assert_int_eq(parse(&target, &result, "-aYx list"), 0);
+	ck_assert_str_eq(joined(&result.again), "--all|-Y|x|list");
 	ck_assert_int_eq(parse(&target, &result, "list --colour -- -l"), 0);
 	ck_assert_str_eq(joined(&result.again), "list|--colour|--|-l");
 }
@@ -221,6 +224,7 @@ START_TEST(help_has_an_entry_for_each)
 	ck_assert_str_eq(help.lines.items[3], "      --names-of-all          More (not built yet)");
 	ck_assert_str_eq(help.lines.items[6], "  -c, --colour[=COLOUR]       Which");
 	ck_assert_str_eq(help.lines.items[7], "  -X                          One more");
+	ck_assert_str_eq(help.lines.items[8], "  -Y NAME                     The same");
 }
 END_TEST
 

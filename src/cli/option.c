@@ -140,18 +140,23 @@ static char *list_of(struct arena *arena, const struct option_row *row, const ch
 	return text;
 }
 
+/* A short option's value is a word of its own, since it may be empty. */
 static void say_again(struct walk *walk, const struct option_row *row, const char *value)
 {
-	char *word;
+	struct text_list *again = &walk->result->again;
+	struct arena *arena = walk->arena;
 
 	if (row->flags & OPTION_HERE)
 		return;
-	if (row->name == NULL)
-		word = arena_format(walk->arena, "-%c%s", row->letter, value ? value : "");
-	else
-		word = arena_format(walk->arena, "--%s%s%s", row->name, value ? "=" : "",
-				    value ? value : "");
-	text_list_add(walk->arena, &walk->result->again, word);
+	if (row->name != NULL) {
+		text_list_add(arena, again,
+			      arena_format(arena, "--%s%s%s", row->name, value ? "=" : "",
+					   value ? value : ""));
+		return;
+	}
+	text_list_add(arena, again, arena_format(arena, "-%c", row->letter));
+	if (value != NULL)
+		text_list_add(arena, again, arena_text(arena, value));
 }
 
 static int apply(struct walk *walk, const struct option_row *row, const char *said,
