@@ -144,8 +144,11 @@ struct bus *bus_close(struct bus *bus)
 		return NULL;
 	if (bus->jobs != NULL)
 		bus->sd.slot_unref(bus->jobs);
-	if (bus->connection != NULL)
-		bus->sd.flush_close_unref(bus->connection);
+	/* Nothing is flushed: that could wait for ever, and every answer was waited for. */
+	if (bus->connection != NULL) {
+		bus->sd.close(bus->connection);
+		bus->sd.unref(bus->connection);
+	}
 	sd_bus_library_unload(&bus->sd);
 	free(bus);
 	return NULL;

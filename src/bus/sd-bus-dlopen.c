@@ -12,7 +12,8 @@ static const struct {
 } functions[] = {
 	{ offsetof(struct sd_bus_library, open_system), "sd_bus_open_system" },
 	{ offsetof(struct sd_bus_library, open_user), "sd_bus_open_user" },
-	{ offsetof(struct sd_bus_library, flush_close_unref), "sd_bus_flush_close_unref" },
+	{ offsetof(struct sd_bus_library, close), "sd_bus_close" },
+	{ offsetof(struct sd_bus_library, unref), "sd_bus_unref" },
 	{ offsetof(struct sd_bus_library, is_ready), "sd_bus_is_ready" },
 	{ offsetof(struct sd_bus_library, process), "sd_bus_process" },
 	{ offsetof(struct sd_bus_library, wait), "sd_bus_wait" },

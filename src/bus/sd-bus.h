@@ -27,7 +27,8 @@ struct sd_bus_library {
 	void *handle;
 	int (*open_system)(struct sd_bus **ret);
 	int (*open_user)(struct sd_bus **ret);
-	struct sd_bus *(*flush_close_unref)(struct sd_bus *bus);
+	void (*close)(struct sd_bus *bus);
+	struct sd_bus *(*unref)(struct sd_bus *bus);
 	int (*is_ready)(struct sd_bus *bus);
 	int (*process)(struct sd_bus *bus, struct sd_bus_message **ret);
 	int (*wait)(struct sd_bus *bus, uint64_t timeout_us);

@@ -16,6 +16,7 @@
 #define MANAGER SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager"
 #define US_PER_MS 1000
 #define CHANGES_MAX 4096
+#define SCOPE_READY_TIMEOUT_MS 5000 /* somebody waits for his container */
 
 bool systemd_is_running(void)
 {
@@ -464,7 +465,7 @@ int systemd_request_scope(struct bus *bus, const struct systemd_scope *scope)
 	int r;
 
 	bus->answered = false;
-	r = bus_wait_ready(bus, BUS_TIMEOUT_MS);
+	r = bus_wait_ready(bus, SCOPE_READY_TIMEOUT_MS);
 	if (r >= 0)
 		r = watch_jobs(bus);
 	if (r >= 0)
@@ -503,30 +504,4 @@ int systemd_start_scope(struct bus *bus, const struct systemd_scope *scope, int 
 	int r = systemd_request_scope(bus, scope);
 
 	return r < 0 ? r : systemd_await_scope(bus, timeout_ms);
-}
-
-/* As systemd's unit_name_escape(): what a unit's name may not hold, "/" and "-" and a first ".". */
-char *systemd_escape(struct arena *arena, const char *text)
-{
-	static const char hex[] = "0123456789abcdef";
-	char *escaped = arena_take(arena, 4 * strlen(text) + 1), *at = escaped;
-
-	for (const char *from = text; *from != '\0'; from++) {
-		unsigned char byte = (unsigned char)*from;
-		bool fine = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-			    (byte >= '0' && byte <= '9') || byte == ':' || byte == '_' ||
-			    (byte == '.' && from > text);
-
-		if (fine) {
-			*at++ = *from;
-		} else if (byte == '/') {
-			*at++ = '-';
-		} else {
-			*at++ = '\\';
-			*at++ = 'x';
-			*at++ = hex[byte >> 4];
-			*at++ = hex[byte & 15];
-		}
-	}
-	return escaped;
 }

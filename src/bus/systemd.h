@@ -78,6 +78,3 @@ int systemd_stop_requested(struct bus *bus);
 
 /* Both. */
 int systemd_start_scope(struct bus *bus, const struct systemd_scope *scope, int timeout_ms);
-
-/* "a-b" in a unit's name: "a\x2db". Pure. */
-char *systemd_escape(struct arena *arena, const char *text);
