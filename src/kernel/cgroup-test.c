@@ -66,6 +66,49 @@ START_TEST(a_cgroup_is_made_and_removed)
 }
 END_TEST
 
+START_TEST(a_frozen_cgroup_stands_still_until_it_is_thawed)
+{
+	autoclose int root = -EBADF, top = -EBADF;
+	uint64_t frozen;
+	pid_t pid;
+
+	top = enter(&root);
+	if (top < 0)
+		return;
+	pid = sleeper(top);
+	ck_assert_int_eq(cgroup_freeze(top, true, 5000), 0);
+	ck_assert_int_eq(cgroup_read_key(&frozen, top, "cgroup.events", "frozen"), 0);
+	ck_assert_uint_eq(frozen, 1);
+	ck_assert_int_eq(cgroup_freeze(top, false, 5000), 0);
+	ck_assert_int_eq(cgroup_read_key(&frozen, top, "cgroup.events", "frozen"), 0);
+	ck_assert_uint_eq(frozen, 0);
+	ck_assert_int_eq(cgroup_read_key(&frozen, top, "cgroup.events", "froze"), -ENOENT);
+	ck_assert_int_eq(cgroup_kill(top), 0);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(cgroup_remove(root, name, 1000), 0);
+}
+END_TEST
+
+START_TEST(a_cgroup_is_opened_by_its_path)
+{
+	autoclose int root = -EBADF, top = -EBADF, again = -EBADF, slash = -EBADF;
+	char path[80];
+
+	top = enter(&root);
+	if (top < 0)
+		return;
+	snprintf(path, sizeof(path), "/%s", name);
+	again = cgroup_open(path);
+	ck_assert_uint_eq(cgroup_inode(again), cgroup_inode(top));
+	slash = cgroup_open("/");
+	ck_assert_uint_eq(cgroup_inode(slash), cgroup_inode(root));
+	ck_assert_int_eq(cgroup_open("/none-such"), -ENOENT);
+	ck_assert(!cgroup_has_controller(top, "none-such"));
+	ck_assert_int_lt(cgroup_enable(top, "none-such"), 0);
+	ck_assert_int_eq(cgroup_remove(root, name, 1000), 0);
+}
+END_TEST
+
 START_TEST(a_deep_tree_is_removed)
 {
 	autoclose int root = -EBADF, top = -EBADF, here = -EBADF;
@@ -177,6 +220,8 @@ int main(void)
 
 	tcase_add_test(cases, a_cgroup_is_made_and_removed);
 	tcase_add_test(cases, a_deep_tree_is_removed);
+	tcase_add_test(cases, a_frozen_cgroup_stands_still_until_it_is_thawed);
+	tcase_add_test(cases, a_cgroup_is_opened_by_its_path);
 	tcase_add_loop_test(cases, everything_below_is_killed, 0, 2);
 	tcase_add_test(cases, the_end_of_the_last_process_is_waited_for);
 	tcase_add_test(cases, the_own_path_is_absolute);

@@ -23,6 +23,7 @@
 #define QUOTA_PERIOD_MIN_US 1000
 #define US_PER_SECOND 1000000
 #define DEVICES_SIZE_MAX (64 * 1024)
+#define FOREIGN 1 /* a property that is no cgroup's */
 
 struct reader {
 	struct arena *arena;
@@ -90,7 +91,7 @@ static int read_memory(struct reader *reader, const struct property *property)
 			    property->reset ? rows[i].normal : number_text(reader->arena, number));
 			return 0;
 		}
-	return -ENOENT;
+	return FOREIGN;
 }
 
 /* What the kernel lets exist at all. */
@@ -128,7 +129,7 @@ static int read_weight(struct reader *reader, const struct property *property)
 		return 0;
 	}
 	if (!text_equal(property->name, "CPUWeight"))
-		return -ENOENT;
+		return FOREIGN;
 	/* A group that is idle has no weight. */
 	add(reader, "cpu", "cpu.idle", number == 0 ? "1" : "0")->optional = number != 0;
 	if (number != 0)
@@ -145,7 +146,7 @@ static int read_quota(struct reader *reader, const struct property *property)
 		return 0;
 	}
 	if (!text_equal(property->name, "CPUQuotaPeriodSec"))
-		return -ENOENT;
+		return FOREIGN;
 	reader->span_us = property->reset ? QUOTA_PERIOD_US : property->number;
 	if (reader->span_us < QUOTA_PERIOD_MIN_US || reader->span_us > US_PER_SECOND)
 		return refuse(reader, "a period is between 1ms and 1s");
@@ -342,7 +343,7 @@ static int read_policy(struct reader *reader, const struct property *property)
 	bool automatic = property->reset || text_equal(property->text, "auto");
 
 	if (!text_equal(property->name, "DevicePolicy"))
-		return -ENOENT;
+		return FOREIGN;
 	if (!automatic && !text_equal(property->text, "closed") &&
 	    !text_equal(property->text, "strict"))
 		return refuse(reader, "a policy is auto, closed or strict");
@@ -359,7 +360,7 @@ static int read_flag(struct reader *reader, const struct property *property)
 	if (text_equal(property->name, "Delegate") || (text_ends(property->name, "Accounting") &&
 						       !text_equal(property->name, "IPAccounting")))
 		return 0;
-	return -ENOENT;
+	return FOREIGN;
 }
 
 static int read_property(struct reader *reader, const struct property *property)
@@ -379,7 +380,7 @@ static int read_property(struct reader *reader, const struct property *property)
 	case PROPERTY_SIGNAL:
 	case PROPERTY_UNITS: break;
 	}
-	return -ENOENT;
+	return FOREIGN;
 }
 
 int limits_read(struct arena *arena, struct limits *ret, const struct text_list *properties)
@@ -400,7 +401,7 @@ int limits_read(struct arena *arena, struct limits *ret, const struct text_list 
 			return refuse(&reader, "not a value for this property (see "
 					       "systemd.resource-control(5))");
 		r = read_property(&reader, &property);
-		if (r == -ENOENT)
+		if (r == FOREIGN)
 			return refuse(&reader, "only systemd as the host's service manager could "
 					       "do this, and it does not run");
 		if (r < 0)
