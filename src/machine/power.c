@@ -13,6 +13,7 @@
 #include "io/fd.h"
 #include "kernel/cgroup.h"
 #include "kernel/process.h"
+#include "machine/detach.h"
 #include "machine/find.h"
 #include "machine/guest-init.h"
 #include "machine/processes.h"
@@ -80,6 +81,8 @@ int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 	pidfd = machine_open_leader(machine);
 	if (pidfd < 0)
 		return pidfd;
+	if (!reboot)
+		detach_let_go(machine->runtime, machine->name);
 	root = machine_open_root(machine);
 	if (root >= 0 && guest_init_request(&init, root, reboot) > 0)
 		return 0;
@@ -242,6 +245,7 @@ int power_terminate(struct arena *arena, const struct machine *machine)
 				  "cannot terminate '%s': that is the host itself, not "
 				  "a machine",
 				  machine->name);
+	detach_let_go(machine->runtime, machine->name);
 	kill_all(arena, machine);
 	r = wait_until_gone(arena, machine, CLEANUP_TIMEOUT_MS);
 	if (r == -ETIMEDOUT)

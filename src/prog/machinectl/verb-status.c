@@ -3,18 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "bus/systemd.h"
 #include "format/json-out.h"
 #include "io/clock.h"
 #include "io/fd.h"
+#include "machine/detach.h"
 #include "machine/processes.h"
 #include "machine/usage.h"
+#include "prog/machinectl/log-source.h"
 #include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
 #include "prog/machinectl/status-text.h"
@@ -28,6 +30,7 @@ struct status {
 	struct processes processes;
 	const char *leader_name, *supervisor_name;
 	uint32_t id_shift; /* 0: none */
+	bool detached;	   /* machinectl start supervises it */
 };
 
 static char *name_of(struct arena *arena, pid_t pid)
@@ -38,6 +41,24 @@ static char *name_of(struct arena *arena, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return processes_name(arena, proc);
+}
+
+static bool is_detached(const struct context *context, const char *name)
+{
+	struct text_list names = { 0 };
+
+	if (detach_list(context->arena, &names, context->runtime) < 0) {
+		fail_forget();
+		return false;
+	}
+	return text_list_has(&names, name);
+}
+
+static const char *manager_of(const struct status *status)
+{
+	if (status->machine.is_host)
+		return NULL;
+	return status->machine.unit != NULL ? "systemd" : status->detached ? "Redd" : "none";
 }
 
 static void gather(const struct context *context, struct status *ret, const struct machine *machine,
@@ -55,6 +76,7 @@ static void gather(const struct context *context, struct status *ret, const stru
 	if (machine->supervisor > 0)
 		status.supervisor_name = name_of(context->arena, machine->supervisor);
 	if (!machine->is_host) {
+		status.detached = is_detached(context, machine->name);
 		cgroup = processes_open_cgroup(machine);
 		fail_forget();
 		usage_read(context->arena, &status.usage, machine);
@@ -113,8 +135,7 @@ static void put_state(FILE *out, const struct status *status)
 			   machine->name);
 	else
 		put(out, status, "State", look_state(machine));
-	if (!machine->is_host)
-		put(out, status, "Manager", machine->unit != NULL ? "systemd" : "none");
+	put(out, status, "Manager", manager_of(status));
 }
 
 static void put_usage(FILE *out, const struct status *status)
@@ -137,16 +158,6 @@ static void put_usage(FILE *out, const struct status *status)
 		put(out, status, "Memory", table_size_text(arena, usage->memory));
 	if (usage->cpu_us != USAGE_UNKNOWN)
 		put(out, status, "CPU", status_span(arena, usage->cpu_us));
-}
-
-static size_t width_of_terminal(const struct context *context)
-{
-	struct winsize size;
-
-	if (!context->terminal || context->options.full ||
-	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-		return 0;
-	return size.ws_col;
 }
 
 static char *print_text(const struct status *status)
@@ -181,7 +192,8 @@ static char *print_text(const struct status *status)
 	put(out, status, "Unit", look->unit);
 	put_state(out, status);
 	put_usage(out, status);
-	status_tree(out, arena, &status->processes, width_of_terminal(status->context));
+	status_tree(out, arena, &status->processes,
+		    status->context->options.full ? 0 : status->context->columns);
 	fclose(out);
 	copy = arena_text(arena, text);
 	free(text);
@@ -251,6 +263,7 @@ static const char *print_json(const struct status *status)
 	json_out_text(&json, "os_name", look->os.pretty_name);
 	json_out_unsigned(&json, "id_shift", status->id_shift);
 	json_out_text(&json, "unit", look->unit);
+	json_out_text(&json, "manager", manager_of(status));
 	if (!machine->is_host) {
 		json_usage(&json, &status->usage);
 		json_out_begin_array(&json, "processes");
@@ -261,30 +274,65 @@ static const char *print_json(const struct status *status)
 	return json_out_done(&json);
 }
 
+/* Where the log is at hand: the guest's own would have to be asked for by running something in it.
+ */
+static int print_log(struct context *context, const struct status *status)
+{
+	bool in_journal = status->machine.unit != NULL && systemd_is_running();
+	const struct text_list *page = context->page;
+	int r;
+
+	if (context->options.lines == 0 || status->machine.is_host ||
+	    (!in_journal && !status->detached))
+		return 0;
+	/* What shows the log writes it itself: what is above must be there before. */
+	context->page = NULL;
+	for (size_t i = 0; page != NULL && i < page->count; i++) {
+		r = context_print(context, page->items[i]);
+		if (r < 0)
+			return r;
+	}
+	r = context_print(context, "\n");
+	if (r < 0)
+		return r;
+	return in_journal ? log_from_host(context, status->machine.unit, NULL)
+			  : log_from_detached(context, status->machine.name);
+}
+
+static int print(struct context *context, const struct status *status, bool first)
+{
+	int r = 0;
+
+	if (context->options.format != TABLE_TEXT)
+		return context_print(context, print_json(status));
+	if (!first)
+		r = context_print(context, "\n");
+	if (r >= 0)
+		r = context_print(context, print_text(status));
+	return r < 0 ? r : print_log(context, status);
+}
+
 int verb_status(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
-	bool for_people = context->options.format == TABLE_TEXT;
 	struct addresses walk;
 	int r;
 
-	r = addresses_begin(&walk);
-	if (r < 0)
-		return fail(r, "cannot look at this process's own network");
-	for (size_t i = 0; i < words->count && r >= 0; i++) {
+	for (size_t i = 0; i < words->count; i++) {
 		struct machine machine;
 		struct status status;
 
 		r = look_open(context, &machine, words->items[i]);
 		if (r < 0)
-			break;
+			return r;
+		r = addresses_begin(&walk);
+		if (r < 0)
+			return fail(r, "cannot look at this process's own network");
 		gather(context, &status, &machine, &walk);
-		if (i > 0 && for_people)
-			r = context_print(context, "\n");
-		if (r >= 0)
-			r = context_print(context,
-					  for_people ? print_text(&status) : print_json(&status));
+		addresses_end(&walk);
+		r = print(context, &status, i == 0);
+		if (r < 0)
+			return r;
 	}
-	addresses_end(&walk);
-	return r;
+	return 0;
 }
