@@ -2,7 +2,6 @@
  * failure. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,21 +155,20 @@ static bool serve_supervisor(int *ret, struct arena *arena, const char *word)
 	return version != NULL || fds != NULL || name != NULL;
 }
 
-static const char *own_path(struct arena *arena)
+/* In the arena, and FALLBACK when there is none: no buffer of a path's length stays on the stack of
+ * a supervisor. */
+static const char *take_path(struct arena *arena, char *path, const char *fallback)
 {
-	char path[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+	const char *kept = path == NULL ? fallback : arena_text(arena, path);
 
-	return length > 0 && (size_t)length < sizeof(path)
-		       ? arena_text_n(arena, path, (size_t)length)
-		       : NULL;
+	free(path);
+	return kept;
 }
 
 static int run(struct arena *arena, int argc, char **argv)
 {
-	char directory[PATH_MAX];
 	struct reader_facts facts = {
-		.working_directory = getcwd(directory, sizeof(directory)) == NULL ? "/" : directory,
+		.working_directory = take_path(arena, getcwd(NULL, 0), "/"),
 		.environment = (const char *const *)environ,
 		.uid = geteuid(),
 	};
@@ -209,7 +207,7 @@ static int run(struct arena *arena, int argc, char **argv)
 	if (spec->explain_plan)
 		return container_print_plan(arena, &request);
 	request.listen_fds = count_listen_fds();
-	request.program = own_path(arena);
+	request.program = take_path(arena, realpath("/proc/self/exe", NULL), NULL);
 	return container_run(arena, &request);
 }
 
