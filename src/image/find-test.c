@@ -1,6 +1,7 @@
 #include "image/find.h"
 
 #include "base/arena.h"
+#include "base/list.h"
 #include "io/dir.h"
 #include "kernel/fixture.h"
 
@@ -89,6 +90,25 @@ START_TEST(names_that_lead_elsewhere_are_refused)
 }
 END_TEST
 
+START_TEST(settings_are_the_systems_or_a_users)
+{
+	static const char *const environment[] = { "HOME=/home/ada", "XDG_RUNTIME_DIR=", NULL };
+	struct find_scope scope = find_scope_of(1000, environment);
+	struct text_list places = { 0 };
+
+	ck_assert_ptr_null(scope.runtime);
+	find_settings(&arena, &places, &scope);
+	ck_assert_uint_eq(places.count, 1);
+	ck_assert_str_eq(places.items[0], "/home/ada/.config/systemd/nspawn");
+	text_list_clear(&places);
+	scope = find_scope_of(0, environment);
+	find_settings(&arena, &places, &scope);
+	ck_assert_uint_eq(places.count, 2);
+	ck_assert_str_eq(places.items[0], "/etc/systemd/nspawn");
+	ck_assert_str_eq(places.items[1], "/run/systemd/nspawn");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("find");
@@ -98,5 +118,6 @@ int main(void)
 	tcase_add_test(cases, the_systems_directories_come_in_order);
 	tcase_add_test(cases, a_tree_that_cannot_be_written_says_so);
 	tcase_add_test(cases, names_that_lead_elsewhere_are_refused);
+	tcase_add_test(cases, settings_are_the_systems_or_a_users);
 	return fixture_run(cases, "image/find");
 }

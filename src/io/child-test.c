@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/unit.h"
 #include "io/child.h"
 #include "io/clock.h"
@@ -102,10 +103,34 @@ START_TEST(low_descriptors_do_not_get_mixed_up)
 }
 END_TEST
 
+START_TEST(a_program_is_found_along_absolute_directories)
+{
+	autoarena struct arena arena = {};
+
+	ck_assert_str_eq(child_find(&arena, "/nowhere:bin:/bin", "sh"), "/bin/sh");
+	ck_assert_str_eq(child_find(&arena, "/nowhere", "/any/thing"), "/any/thing");
+	ck_assert_ptr_nonnull(child_find(&arena, NULL, "sh"));
+	ck_assert_int_eq(chdir("/"), 0);
+	ck_assert_ptr_null(child_find(&arena, "bin:", "sh"));
+	ck_assert_ptr_null(child_find(&arena, "/bin", "bin/sh"));
+	ck_assert_ptr_null(child_find(&arena, "/bin", "no-such-program"));
+}
+END_TEST
+
+START_TEST(one_may_run_for_ever)
+{
+	int status = 77;
+
+	ck_assert_int_eq(run_shell(&status, "exit 4", -EBADF, CHILD_FOREVER), 0);
+	ck_assert_int_eq(status, 4);
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("io/child", the_status_is_told, a_missing_program_is_an_error,
 			one_that_hangs_is_killed,
 			it_gets_three_descriptors_our_environment_and_no_blocked_signals,
-			low_descriptors_do_not_get_mixed_up);
+			low_descriptors_do_not_get_mixed_up,
+			a_program_is_found_along_absolute_directories, one_may_run_for_ever);
 }

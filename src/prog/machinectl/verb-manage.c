@@ -30,11 +30,7 @@ static int check_name(const struct context *context, const char *name)
 
 static int check_image(const struct context *context, const char *name)
 {
-	const struct find_scope scope = {
-		.uid = geteuid(),
-		.runtime = text_variable(context->environment, "XDG_RUNTIME_DIR"),
-		.home = text_variable(context->environment, "HOME"),
-	};
+	const struct find_scope scope = find_scope_of(geteuid(), context->environment);
 	struct found found;
 	int r = check_name(context, name);
 
