@@ -1,0 +1,92 @@
+#include "machine/addresses.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/arena.h"
+#include "base/unit.h"
+#include "io/fd.h"
+#include "kernel/fixture.h"
+#include "kernel/network.h"
+
+static struct arena arena;
+
+static int own_proc(void)
+{
+	int fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+START_TEST(who_is_at_home_has_none_of_his_own)
+{
+	struct addresses walk = ADDRESSES_EMPTY;
+	autoclose int proc = own_proc();
+	struct address *found;
+	size_t count = 7;
+
+	ck_assert_int_eq(addresses_begin(&walk), 0);
+	ck_assert_int_eq(addresses_read(&arena, &walk, &found, &count, proc), 0);
+	ck_assert_uint_eq(count, 0);
+	addresses_end(&walk);
+}
+END_TEST
+
+START_TEST(the_loopback_counts_for_nothing_and_the_way_leads_home)
+{
+	struct addresses walk = ADDRESSES_EMPTY;
+	struct stat before, after;
+	struct address *found;
+	size_t count = 7;
+	int ready[2], proc;
+	char path[64], byte;
+	pid_t child;
+
+	fixture_enter(CLONE_NEWNET);
+	ck_assert_int_eq(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		if (unshare(CLONE_NEWNET) == 0 && network_loopback_up() >= 0)
+			(void)!write(ready[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d", (int)child);
+	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(stat("/proc/self/ns/net", &before), 0);
+	ck_assert_int_eq(addresses_begin(&walk), 0);
+	ck_assert_int_eq(addresses_read(&arena, &walk, &found, &count, proc), 0);
+	ck_assert_uint_eq(count, 0);
+	ck_assert(walk.away);
+	addresses_end(&walk);
+	ck_assert_int_eq(stat("/proc/self/ns/net", &after), 0);
+	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+END_TEST
+
+START_TEST(addresses_are_written_as_everybody_does)
+{
+	struct address four = { .family = AF_INET, .bytes = { 10, 0, 0, 2 } };
+	struct address six = { .family = AF_INET6, .bytes = { 0xfe, 0x80, [15] = 1 } };
+
+	ck_assert_str_eq(address_text(&arena, &four), "10.0.0.2");
+	ck_assert_str_eq(address_text(&arena, &six), "fe80::1");
+}
+END_TEST
+
+int main(void)
+{
+	int status = UNIT_RUN("machine/addresses", who_is_at_home_has_none_of_his_own,
+			      the_loopback_counts_for_nothing_and_the_way_leads_home,
+			      addresses_are_written_as_everybody_does);
+
+	arena_done(&arena);
+	return status;
+}

@@ -1,0 +1,182 @@
+#include "machine/find.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/unit.h"
+#include "io/fd.h"
+#include "kernel/fixture.h"
+#include "kernel/process.h"
+
+#define RUNTIME "/mnt/redd"
+
+static struct arena arena;
+
+static pid_t sleeper(uint64_t *ret_start)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	ck_assert_int_eq(process_start_time(pid, ret_start), 0);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void make(struct record *ret, const char *name, pid_t leader, uint64_t start)
+{
+	*ret = (struct record)RECORD_EMPTY;
+	ck_assert_int_eq(record_create(&arena, ret, RUNTIME, name), 0);
+	if (leader > 0)
+		ck_assert_int_eq(record_leader(ret, leader, start), 0);
+}
+
+START_TEST(a_held_record_is_a_running_machine)
+{
+	struct machine machine, now;
+	struct record record;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	make(&record, "web", 0, 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_OPENING);
+	ck_assert_int_eq(machine_open_leader(&machine), -ENXIO);
+	ck_assert_int_eq(record_leader(&record, pid, start), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_RUNNING);
+	ck_assert_int_eq(machine.supervisor, getpid());
+	ck_assert_int_ge(machine_open_leader(&machine), 0);
+	ck_assert_int_ge(machine_open_proc(&machine), 0);
+	ck_assert_int_ge(machine_open_supervisor(&arena, &machine), 0);
+	ck_assert(machine_is_there(&arena, &now, &machine));
+	record_remove(&record);
+	ck_assert(!machine_is_there(&arena, &now, &machine));
+	ck_assert_int_eq(machine_open_supervisor(&arena, &machine), -ENXIO);
+	end(pid);
+}
+END_TEST
+
+START_TEST(without_a_supervisor_it_is_abandoned_until_it_ends)
+{
+	struct machine machine;
+	struct record record;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	make(&record, "web", pid, start);
+	record_close(&record);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_ABANDONED);
+	ck_assert_int_eq(machine.supervisor, 0);
+	ck_assert_int_eq(machine_open_supervisor(&arena, &machine), -ENXIO);
+	end(pid);
+	ck_assert_int_eq(machine_open_leader(&machine), -ENXIO);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), -ENXIO);
+}
+END_TEST
+
+START_TEST(a_number_that_was_used_again_is_no_leader)
+{
+	struct machine machine;
+	struct record record;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	make(&record, "web", pid, start - 1);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine_open_leader(&machine), -ENXIO);
+	ck_assert_int_eq(machine_open_proc(&machine), -ENXIO);
+	ck_assert_int_eq(machine_open_root(&machine), -ENXIO);
+	record_close(&record);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), -ENXIO);
+	end(pid);
+}
+END_TEST
+
+START_TEST(another_machine_of_the_same_name_is_not_the_one)
+{
+	struct machine machine, now;
+	struct record record;
+
+	fixture_enter(0);
+	make(&record, "web", 0, 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	record_remove(&record);
+	make(&record, "web", 0, 0);
+	ck_assert(!machine_is_there(&arena, &now, &machine));
+	record_remove(&record);
+}
+END_TEST
+
+START_TEST(machines_are_listed_by_name_and_nothing_else_is)
+{
+	struct machine *machines;
+	struct record first, second, dead;
+	size_t count = 7;
+
+	fixture_enter(0);
+	ck_assert_int_eq(machine_list(&arena, &machines, &count, RUNTIME), 0);
+	ck_assert_uint_eq(count, 0);
+	make(&first, "web", 0, 0);
+	make(&second, "db", 0, 0);
+	make(&dead, "dead", 0, 0);
+	record_close(&dead);
+	fixture_write(RUNTIME "/machines/torn", "redd-rec");
+	fixture_write(RUNTIME "/machines/.hidden", "redd-record=1\ntag=0123456789abcdef\n");
+	ck_assert_int_eq(mkfifo(RUNTIME "/machines/fifo", 0600), 0);
+	ck_assert_int_eq(machine_list(&arena, &machines, &count, RUNTIME), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(machines[0].name, "db");
+	ck_assert_str_eq(machines[1].name, "web");
+}
+END_TEST
+
+START_TEST(what_is_no_name_is_no_path)
+{
+	static const char *const names[] = { "", ".", "..", "../x", "a/b", ".host", "-a", "a_b" };
+	struct machine machine;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		ck_assert_int_eq(machine_open(&arena, &machine, "/", names[i]), -EINVAL);
+}
+END_TEST
+
+START_TEST(the_host_is_process_1)
+{
+	struct machine host;
+
+	machine_host(&host);
+	ck_assert(host.is_host);
+	ck_assert_int_eq(host.leader, 1);
+	ck_assert_str_eq(host.name, ".host");
+}
+END_TEST
+
+int main(void)
+{
+	int status = UNIT_RUN("machine/find", a_held_record_is_a_running_machine,
+			      without_a_supervisor_it_is_abandoned_until_it_ends,
+			      a_number_that_was_used_again_is_no_leader,
+			      another_machine_of_the_same_name_is_not_the_one,
+			      machines_are_listed_by_name_and_nothing_else_is,
+			      what_is_no_name_is_no_path, the_host_is_process_1);
+
+	arena_done(&arena);
+	return status;
+}
