@@ -36,11 +36,12 @@ char *state_file_directory(struct arena *arena, unsigned int uid, const char *co
 /* As the shell would take it back. */
 static char *quote(struct arena *arena, const char *value)
 {
-	char *quoted = arena_take(arena, 2 * strlen(value) + 3), *at = quoted;
+	char *quoted, *at;
 
 	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 			  "@%_-+=:,./") == strlen(value))
-		return strcpy(quoted, value);
+		return arena_text(arena, value);
+	quoted = at = arena_take(arena, 2 * strlen(value) + 3);
 	*at++ = '"';
 	for (; *value != '\0'; value++) {
 		if (strchr("\"\\`$", *value) != NULL)
