@@ -190,9 +190,9 @@ static int walk_one(struct diff *diff, const struct directory *directory)
 	if (now == -ENOENT || now == -ENOTDIR || now == -ELOOP)
 		return 0;
 	if (now == -ENAMETOOLONG) {
-		log_warning("cannot look below '%.200s…' in machine '%s': it is too deep, going on "
-			    "without",
-			    path, diff->name);
+		log_warning("cannot look below a directory in machine '%s' that is too deep, going "
+			    "on without: '%.200s'",
+			    diff->name, path);
 		return 0;
 	}
 	if (now < 0)
