@@ -17,6 +17,8 @@
 #define MONTH (UINT64_C(2629800) * SECOND)
 #define YEAR (UINT64_C(31557600) * SECOND)
 
+#define BRANCH "├─"
+#define LAST "└─"
 #define INDENT "\t\t  "
 #define INDENT_WIDTH 18
 
@@ -122,14 +124,14 @@ static void put_group(const struct tree *tree, const struct process_group *group
 		if (tree->width > 0)
 			command = shorten(tree->arena, command,
 					  tree->width > used + 10 ? tree->width - used : 10);
-		fprintf(tree->out, INDENT "%s%s%*d %s\n", before, last ? "└─" : "├─", width,
+		fprintf(tree->out, INDENT "%s%s%*d %s\n", before, last ? LAST : BRANCH, width,
 			(int)process->pid, command);
 	}
 	for (size_t i = 0; i < group->group_count; i++) {
 		const struct process_group *below = &group->groups[i];
 		bool last = i + 1 == group->group_count;
 
-		fprintf(tree->out, INDENT "%s%s%s\n", before, last ? "└─" : "├─",
+		fprintf(tree->out, INDENT "%s%s%s\n", before, last ? LAST : BRANCH,
 			text_printable(tree->arena, below->name));
 		put_group(tree, below,
 			  arena_format(tree->arena, "%s%s", before, last ? "  " : "│ "), depth + 1);
