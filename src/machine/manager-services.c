@@ -14,6 +14,7 @@
 #include "io/clock.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "io/file.h"
 #include "machine/find.h"
 #include "machine/manager-kinds.h"
 #include "machine/manager.h"
@@ -22,6 +23,7 @@
 #define SCAN_US 20000000ull  /* runsvdir looks every five seconds */
 #define SCAN_POLL_US 20000u
 
+#define SCRIPT_MAX 65536
 #define BOOT_SERVICE "redd-machines"
 
 static int run(struct arena *arena, const struct manager *manager, int *ret_status,
@@ -70,6 +72,25 @@ static char *service_of(struct arena *arena, const char *name)
 
 /* ---- OpenRC: /etc/init.d/redd.NAME is a link to the one script ---- */
 
+/* A file of the same directory, and no link itself: OpenRC names a service after the link only
+ * then. */
+static int copy_once(struct arena *arena, const char *template, const char *path)
+{
+	autoclose int directory = -EBADF;
+	char *text;
+	size_t size;
+	int r;
+
+	if (access(path, F_OK) == 0)
+		return 0;
+	directory = open(path_parent(arena, path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = file_read(arena, &text, &size, AT_FDCWD, template, SCRIPT_MAX);
+	if (r < 0)
+		return fail(r, "cannot find '%s' (try installing Redd)", template);
+	r = file_replace(directory, path_name(path), text, size, 0755);
+	return r < 0 ? fail(r, "cannot make '%s'", path) : 0;
+}
+
 static char *script_of(struct arena *arena, const char *service)
 {
 	return path_join(arena, "/etc/init.d", service);
@@ -80,7 +101,9 @@ int manager_openrc_start(struct arena *arena, const struct manager *manager, con
 	const char *service = service_of(arena, name);
 	int r, status;
 
-	r = link_once(arena, template_of(arena, "openrc/redd"), script_of(arena, service), NULL);
+	r = copy_once(arena, template_of(arena, "openrc/redd"), script_of(arena, "redd"));
+	if (r >= 0)
+		r = link_once(arena, script_of(arena, "redd"), script_of(arena, service), NULL);
 	if (r < 0)
 		return r;
 	/* It counts as started although the machine ended by itself: make OpenRC forget that. */

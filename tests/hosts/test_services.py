@@ -12,7 +12,7 @@ pytestmark = pytest.mark.leaky("keeps kernels and images")
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("REDD_BUILD", os.path.join(TOP, "build"))
-KERNEL = os.environ.get("REDD_KERNEL", "uml-6.1")
+KERNEL = os.environ.get("REDD_KERNEL", "uml-sid")
 INIT = """#!/bin/sh
 trap 'exit 0' TERM INT USR1 USR2 37
 : >/up
