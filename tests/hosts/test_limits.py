@@ -1,21 +1,39 @@
-"""Limits where the kernel enforces them: a virtual machine with full cgroup v2 and no service manager."""
+"""Limits where the kernel enforces them: virtual machines with full cgroup v2, one without a service manager, one with systemd."""
 import json
 import os
 import subprocess
 
 import pytest
 
+from support import runner
 from test_hosts import HERE, PROGRAM, image, run, tree  # noqa: F401
 
 pytestmark = pytest.mark.leaky("keeps kernels and images")
 
-NAME = "redd-limits-" + os.urandom(4).hex()
+DYNAMIC = os.path.join(os.path.dirname(runner.program()), "nspawn")  # the static one has no bus
 OWN = "/sys/fs/cgroup/redd/web/"
 
 
 class Host:
+    def __init__(self, kind, program, tree):  # noqa: F811
+        self.name = "redd-limits-" + os.urandom(4).hex()
+        image(kind)
+        assert run("vm", "start", "-k", "6.1", "-i", kind, self.name).returncode == 0
+        for file in (program, os.path.join(os.path.dirname(program), "machinectl"), tree):
+            assert run("vm", "put", self.name, file, "/srv").returncode == 0
+        self.out("sh", "-c", "mkdir -p /srv/tree && tar -xpf /srv/%s -C /srv/tree" % os.path.basename(tree))
+
+    def start(self, *options):
+        """The machine 'web', until it can be entered."""
+        self.out("sh", "-c", "nspawn -q -D /srv/tree -M web %s sleep 1000 </dev/null >/srv/log 2>&1 & "
+                 "until machinectl exec web true 2>/dev/null; do kill -0 $! || { cat /srv/log; exit 1; }; done" % " ".join(options))
+
+    def stop(self):
+        run("vm", "stop", self.name)
+
     def run(self, *command, seconds=60):
-        done = subprocess.run([os.path.join(HERE, "vm"), "exec", "-t", str(seconds), NAME, *command], stdin=subprocess.DEVNULL,
+        done = subprocess.run([os.path.join(HERE, "vm"), "exec", "-t", str(seconds), self.name, "env",
+                               "PATH=/srv:/usr/sbin:/usr/bin:/sbin:/bin", *command], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=seconds + 30)
         print(command, done.returncode, done.stdout)
         return done
@@ -44,26 +62,15 @@ class Host:
 
 @pytest.fixture(scope="module")
 def vm(tree):  # noqa: F811
-    image("busybox")
-    programs = [PROGRAM, os.path.join(os.path.dirname(PROGRAM), "machinectl")]
-    assert run("vm", "start", "-k", "6.1", "-i", "busybox", NAME).returncode == 0
-    try:
-        for program in programs:
-            assert run("vm", "put", NAME, program, "/usr/local/bin").returncode == 0
-        assert run("vm", "put", NAME, tree, "/srv").returncode == 0
-        host = Host()
-        host.out("sh", "-c", "mkdir -p /srv/tree && tar -xpf /srv/%s -C /srv/tree" % os.path.basename(tree))
-        yield host
-    finally:
-        run("vm", "stop", NAME)
+    host = Host("busybox", PROGRAM, tree)
+    yield host
+    host.stop()
 
 
 @pytest.fixture
 def host(vm):
     """With the machine 'web', which has limits from its start."""
-    properties = ["--property=" + each for each in ("MemoryMax=32M", "TasksMax=20", "CPUQuota=20%", "CPUWeight=50")]
-    vm.out("sh", "-c", "nspawn -q -D /srv/tree -M web %s sleep 1000 </dev/null >/srv/log 2>&1 & "
-           "until machinectl exec web true 2>/dev/null; do kill -0 $! || { cat /srv/log; exit 1; }; done" % " ".join(properties))
+    vm.start(*("--property=" + each for each in ("MemoryMax=32M", "TasksMax=20", "CPUQuota=20%", "CPUWeight=50")))
     yield vm
     vm.out("sh", "-c", "machinectl terminate web && machinectl wait web; ! test -d " + OWN)
 
@@ -157,8 +164,33 @@ def test_a_paused_machine_does_nothing(host):
 
 
 def test_devices_may_be_closed_and_opened(vm):
-    start = "nspawn -q -D /srv/tree -M dev --private-users=no --bind=/dev/vda %s dd if=/dev/vda of=/dev/null bs=512 count=1"
+    start = "nspawn -q -D /srv/tree -M dev --private-users=no --bind=/dev/vda %s sh -c ': </dev/vda'"
     assert vm.run("sh", "-c", start % "").returncode == 0
     closed = vm.run("sh", "-c", start % "--property=DevicePolicy=strict")
     assert closed.returncode != 0 and "not permitted" in closed.stdout, closed.stdout
     assert vm.run("sh", "-c", start % "--property=DevicePolicy=strict '--property=DeviceAllow=/dev/vda r'").returncode == 0
+
+
+def test_on_a_systemd_host_the_scope_has_the_limits(tree):  # noqa: F811
+    host = Host("host", DYNAMIC, tree)
+    try:
+        host.start("--property=MemoryMax=32M", "--property=TasksMax=20")
+        hungry = "dd if=/dev/zero of=/dev/null bs=64M count=1"
+        assert host.out("systemctl", "show", "--value", "-p", "MemoryMax", "web.scope").strip() == "33554432"
+        assert host.guest(hungry).returncode == 137 and host.stats()["oom_kills"] >= 1
+        host.set("MemoryMax=256M", "TasksMax=30")
+        assert host.out("systemctl", "show", "--value", "-p", "MemoryMax", "-p", "TasksMax", "web.scope").split() == ["268435456", "30"]
+        assert host.guest(hungry).returncode == 0 and host.stats()["tasks_max"] == 30
+        done = host.run("machinectl", "set-property", "web", "MemoryMax=64M", "Foo=1")
+        assert done.returncode == 1 and "Foo=1" in done.stdout and host.stats()["memory_max"] == 268435456
+        host.out("machinectl", "pause", "web")
+        assert host.stats()["state"] == "paused"
+        host.out("machinectl", "resume", "web")
+        assert "web.scope" in host.out("machinectl", "logs", "web")
+        host.out("machinectl", "terminate", "web")
+        # a node that is not bound is closed, unless it is allowed
+        look = "nspawn -q -D /srv/tree -M dev --private-users=no --bind=/dev:/hostdev %s sh -c ': </hostdev/vda'"
+        assert "not permitted" in host.run("sh", "-c", look % "").stdout
+        assert host.run("sh", "-c", look % "'--property=DeviceAllow=/dev/vda r'").returncode == 0
+    finally:
+        host.stop()
