@@ -28,17 +28,21 @@ static bool is_read_only(int program)
 	return fstatvfs(program, &fs) == 0 && fs.f_flag & ST_RDONLY;
 }
 
-/* Our mounts once more, all read-only. What is opened already stays as it is. */
+/* Our mounts once more, all read-only but /proc, which nobody maps, and where we have to tell the
+ * kernel about ourselves. What is opened already stays as it is. */
 static int close_view(void)
 {
-	autoclose int root = -EBADF;
+	autoclose int root = -EBADF, proc = -EBADF;
+	int r;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return -errno;
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
+	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || proc < 0)
 		return -errno;
-	return mount_restrict(root, MOUNT_ATTR_RDONLY, 0, true);
+	r = mount_restrict(root, MOUNT_ATTR_RDONLY, 0, true);
+	return r < 0 ? r : mount_restrict(proc, 0, MOUNT_ATTR_RDONLY, false);
 }
 
 /* By its path: /proc/self/exe would lead to the mount that can be written. */

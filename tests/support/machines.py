@@ -13,7 +13,7 @@ def machinectl(redd):
 class Machine:
     """A machine NAME of TREE that runs until it is stopped; COMMAND must say "ready" once."""
 
-    def __init__(self, redd, name, tree, *options, command="echo ready; trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done"):
+    def __init__(self, redd, name, tree, *options, command="trap 'exit 0' TERM; sleep 100000 & echo ready; wait"):
         self.name = name
         self.process = redd.start("-q", "--pipe", "-D", tree, "-M", name, *options, "/bin/sh", "-c", command)
         line = self.process.stdout.readline()
