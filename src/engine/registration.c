@@ -41,9 +41,19 @@ static void rest_bus(struct resources *resources)
 
 /* ---- systemd-machined ---- */
 
-/* 1: it runs, and refused; that was no failure. 0: registered. */
+/* For who has no bus to ask: whether it listens beside DIRECTORY, as it does in its other ways. */
+static bool machined_is_there(const char *directory)
+{
+	autoarena struct arena scratch = { 0 };
+	const char *above = path_parent(&scratch, directory);
+
+	return access(path_join(&scratch, above, "machine/io.systemd.Machine"), F_OK) == 0 ||
+	       access(path_join(&scratch, above, "userdb/io.systemd.Machine"), F_OK) == 0;
+}
+
+/* 0: registered. 1: it runs, but that could not be done; its files are its own. */
 static int tell_machined(struct resources *resources, const struct spec *spec,
-			 const struct root *root, pid_t pid)
+			 const struct root *root, const char *directory, pid_t pid)
 {
 	struct machined_machine machine = {
 		.name = spec->machine,
@@ -56,12 +66,13 @@ static int tell_machined(struct resources *resources, const struct spec *spec,
 	int r;
 
 	r = open_bus(resources);
+	if (r < 0 && demanded)
+		return fail_plain(r,
+				  "cannot register machine '%s': there is no bus to "
+				  "systemd-machined here (try --register=no)",
+				  spec->machine);
 	if (r < 0)
-		return !demanded ? r
-				 : fail_plain(r,
-					      "cannot register machine '%s': there is no bus to "
-					      "systemd-machined here (try --register=no)",
-					      spec->machine);
+		return directory != NULL && machined_is_there(directory) ? 1 : r;
 	r = machined_register(resources->bus, &machine, REGISTER_TIMEOUT_MS);
 	resources->registered = r >= 0;
 	if (r >= 0)
@@ -115,20 +126,21 @@ int registration_enter(struct resources *resources, const struct spec *spec,
 		       const struct host *host, const struct root *root, pid_t pid, int pidfd)
 {
 	bool demanded = spec->registration == REGISTER_YES;
-	int r = -ENOENT;
+	const char *directory;
+	int r;
 
 	if (spec->registration == REGISTER_NO)
 		return 0;
+	directory = state_file_directory(resources->arena, host->uid, host->environment);
 	if (systemd_is_running()) {
-		r = tell_machined(resources, spec, root, pid);
+		r = tell_machined(resources, spec, root, directory, pid);
 		rest_bus(resources);
 		if (r >= 0 || demanded)
 			return r;
 	}
-	resources->state_directory = state_file_directory(resources->arena, host->uid,
-							  host->environment);
-	if (resources->state_directory == NULL)
+	if (directory == NULL)
 		return 0;
+	resources->state_directory = directory;
 	r = write_file(resources, spec, host, root, pid, pidfd);
 	if (r >= 0 || demanded)
 		return r;

@@ -215,6 +215,35 @@ def test_without_registration_nobody_knows_the_machine(host):
         run.wait(timeout=30)
 
 
+# ---- a user's own service manager ----
+
+USER_BUS = """
+mkdir -p /etc/systemd/user
+printf '[Socket]\\nListenStream=%%t/bus\\n' > /etc/systemd/user/dbus.socket
+printf '[Unit]\\nRequires=dbus.socket\\n[Service]\\nType=notify\\nExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only\\n' > /etc/systemd/user/dbus.service
+useradd -m tester && loginctl enable-linger tester && mkdir /home/tester/tree && tar -C /home/tester/tree -xpf /srv/busybox.tar && chown -R tester: /home/tester/tree
+"""
+AS_USER = "setpriv --reuid=tester --regid=tester --init-groups --reset-env env XDG_RUNTIME_DIR=/run/user/$(id -u tester) " \
+          "PATH=/usr/sbin:/usr/bin:/sbin:/bin "
+
+
+def test_a_users_machine_is_a_scope_of_the_users_manager(host):
+    host.run(USER_BUS).ok()
+    host.until(AS_USER + "systemctl --user is-system-running")
+    host.run(AS_USER + "systemctl --user daemon-reload && " + AS_USER + "systemctl --user start dbus.socket dbus.service").ok()
+    host.until(AS_USER + "busctl --user status org.freedesktop.systemd1")
+    run = host.start(AS_USER + NSPAWN + " -q -D /home/tester/tree -M mine --slice=web --property=CPUWeight=50 sleep 60")
+    try:
+        host.until(AS_USER + "systemctl --user is-active mine.scope")
+        shown = host.run(AS_USER + "systemctl --user show mine.scope -p ControlGroup -p CPUWeight").ok().out
+        assert "/user@1000.service/web.slice/mine.scope" in shown and "CPUWeight=50" in shown
+        host.until("test -e /run/user/1000/systemd/machines/mine")
+    finally:
+        host.run(AS_USER + "systemctl --user kill -s KILL mine.scope").ok()
+        run.wait(timeout=30)
+    host.run("test -z \"$(ls /run/user/1000/systemd/machines)\"").ok()
+
+
 # ---- without machined ----
 
 
