@@ -205,14 +205,17 @@ static int run_editor(struct context *context, const char *path)
 	return 0;
 }
 
-/* A copy beside the file, which no other program takes for settings. */
-static int make_copy(struct arena *arena, char **ret, const struct settings *settings)
+/* A copy in a place of our own: beside the file somebody else might swap it. */
+static int make_copy(const struct context *context, char **ret, const struct settings *settings)
 {
 	autoclose int fd = -EBADF;
-	char *copy = arena_format(arena, "%s/.#%s-XXXXXX.nspawn",
-				  path_parent(arena, settings->path), path_name(settings->path));
-	int r = 0;
+	char *copy = arena_format(context->arena, "%s/%s-XXXXXX.nspawn", context->runtime,
+				  path_name(settings->path));
+	int r;
 
+	r = dir_make_all(context->runtime, 0755);
+	if (r < 0)
+		return r;
 	fd = mkostemps(copy, (int)strlen(".nspawn"), O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -227,6 +230,7 @@ static int make_copy(struct arena *arena, char **ret, const struct settings *set
 
 static int take_over(struct arena *arena, const struct settings *settings, const char *copy)
 {
+	const char *parent = path_parent(arena, settings->path);
 	autoclose int directory = -EBADF;
 	struct stat before;
 	char *text;
@@ -239,9 +243,12 @@ static int take_over(struct arena *arena, const struct settings *settings, const
 	if (text[strspn(text, " \t\n")] == '\0')
 		return fail_plain(-ENODATA, "cannot use empty settings, so '%s' is not changed",
 				  settings->path);
-	directory = open(path_parent(arena, settings->path), O_DIRECTORY | O_CLOEXEC);
+	r = dir_make_all(parent, 0755);
+	if (r < 0)
+		return fail(r, "cannot make the directory '%s'", parent);
+	directory = open(parent, O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
-		return fail(-errno, "cannot open the directory of '%s'", settings->path);
+		return fail(-errno, "cannot open the directory '%s'", parent);
 	if (settings->from != NULL || stat(settings->path, &before) < 0)
 		before.st_mode = 0644;
 	r = file_replace(directory, path_name(settings->path), text, size, before.st_mode & 07777);
@@ -253,9 +260,7 @@ static int edit(struct context *context, const struct settings *settings)
 	char *copy;
 	int r;
 
-	r = dir_make_all(path_parent(context->arena, settings->path), 0755);
-	if (r >= 0)
-		r = make_copy(context->arena, &copy, settings);
+	r = make_copy(context, &copy, settings);
 	if (r < 0)
 		return fail(r, "cannot make a copy of '%s' to edit", settings->path);
 	r = run_editor(context, copy);
