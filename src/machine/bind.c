@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -84,34 +86,58 @@ static int own_mounts(const struct bind *bind)
 	return 0;
 }
 
+/* Whoever may write to a directory of the path could put a link there after it was looked at (class
+ * S12): so there may be none. */
+static int open_source(const char *path)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+	char leads[PATH_MAX];
+	int fd = sys_openat2(AT_FDCWD, path, &how);
+
+	if (fd == -ELOOP && realpath(path, leads) != NULL)
+		return fail_plain(fd,
+				  "cannot bind '%s': there is a symbolic link in this path, which "
+				  "somebody might change (now it leads to '%s'; name that)",
+				  path, leads);
+	return fd < 0 ? fail(fd, "cannot open '%s'", path) : fd;
+}
+
 /* The working directory moves along into a new mount namespace, other descriptors do not; so the
  * source is found again from there, and must be the same. */
 static int clone_source(const struct bind *bind, struct stat *ret)
 {
 	const char *path = bind->request->source, *name = ".";
-	autoclose int source = open(path, O_PATH | O_CLOEXEC), tree = -EBADF;
+	autoclose int source = open_source(path), parent = -EBADF, tree = -EBADF;
 	struct stat again;
 	int r;
 
-	if (source < 0 || fstat(source, ret) < 0)
-		return fail(-errno, "cannot open '%s'", path);
+	if (source < 0)
+		return source;
+	if (fstat(source, ret) < 0)
+		return fail(-errno, "cannot look at '%s'", path);
 	if (!S_ISDIR(ret->st_mode)) {
 		name = path_name(path);
-		path = path_parent(bind->arena, path);
+		parent = open_source(path_parent(bind->arena, path));
+		if (parent < 0)
+			return parent;
 	}
-	if (chdir(path) < 0)
+	if (fchdir(parent < 0 ? source : parent) < 0)
 		return fail(-errno, "cannot enter '%s'", path);
 	r = become_able(bind);
 	if (r >= 0)
 		r = own_mounts(bind);
 	if (r < 0)
 		return r;
-	tree = sys_open_tree(AT_FDCWD, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	tree = sys_open_tree(AT_FDCWD, name,
+			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
+				     AT_SYMLINK_NOFOLLOW);
 	if (tree < 0)
-		return fail(tree, "cannot clone '%s'", bind->request->source);
+		return fail(tree, "cannot clone '%s'", path);
 	if (fstat(tree, &again) < 0 || again.st_ino != ret->st_ino || again.st_dev != ret->st_dev)
-		return fail_plain(-ESTALE, "cannot bind '%s': it was replaced meanwhile",
-				  bind->request->source);
+		return fail_plain(-ESTALE, "cannot bind '%s': it was replaced meanwhile", path);
 	return take_fd(&tree);
 }
 

@@ -16,7 +16,7 @@ struct machine;
 
 struct bind_request {
 	const struct machine *machine;
-	const char *source; /* a host path; links are followed */
+	const char *source; /* an absolute host path without symbolic links */
 	const char *target; /* absolute, below the guest's root */
 	bool read_only, make_target;
 };

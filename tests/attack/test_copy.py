@@ -1,4 +1,4 @@
-"""S2, S6, S11, S17, S39, S47, S48: a guest that works against who copies or binds."""
+"""S2, S6, S11, S12, S17, S39, S47, S48: a guest that works against who copies or binds."""
 import os
 import shutil
 import stat
@@ -247,6 +247,35 @@ def test_s6_a_bind_whose_target_is_swapped(control, hostile, victim, place, link
         assert leaks.mounts() == before
         victim.check()
     assert 0 in codes and machine.process.poll() is None
+
+
+# --- S12
+
+def test_s12_a_bind_whose_source_is_swapped(control, hostile, victim, place, swap):
+    """The source lies in a volume in which somebody swaps a directory for a link."""
+    machine = hostile(":")
+    os.makedirs(place + "/volume/a/b")
+    open(place + "/volume/a/b/good", "w").close()
+    os.symlink("/media", place + "/volume/l")
+    open("/media/b/bad", "w").close()
+    victim.before = victim.picture()
+    swap(place + "/volume/a", place + "/volume/l")
+    seen = set()
+    for _ in range(ROUNDS):
+        done = control.run("bind", "--mkdir", "hostile", place + "/volume/a/b", "/data/bound", timeout=20)
+        seen.add(done.code)
+        if done.code == 0:
+            assert os.listdir("/proc/%d/root/data/bound" % machine.leader) == ["good"]
+            control.run("bind", "--remove", "hostile", "/data/bound").ok()
+    assert seen == {0, 1}
+
+
+def test_s12_a_link_in_the_source_is_refused_and_named(control, hostile, place):
+    hostile(":")
+    os.mkdir(place + "/real")
+    os.symlink("real", place + "/link")
+    control.run("bind", "--mkdir", "hostile", place + "/link", "/data/bound").failed("symbolic link", place + "/real")
+    control.run("bind", "--mkdir", "hostile", place + "/real", "/data/bound").ok()
 
 
 def test_s6_control_a_mount_by_name_is_led_astray(hostile, victim, place):

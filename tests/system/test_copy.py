@@ -1,5 +1,4 @@
 """machinectl copy-to and copy-from: owners, attributes, special files, depth, what is never left behind."""
-import errno
 import os
 import shutil
 import signal
@@ -10,7 +9,6 @@ import time
 import pytest
 
 from support import machines, runner, trees
-from support.console import Console
 
 MODES = {"userns": [], "host-users": ["--private-users=no"], "chown": ["--private-users=pick", "--private-users-ownership=chown"]}
 
@@ -349,6 +347,28 @@ def test_nothing_is_drawn_but_on_a_terminal(control, plain, place):
         file.truncate(2 << 30)
     done = control.run("copy-to", "copier", place + "/big", "/root/hole").ok()
     assert done.out == "" and done.err == ""
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["bar", "quiet"])
+def test_a_long_copy_is_shown_on_a_terminal(control, plain, place, quiet):
+    os.mkdir(place + "/many")
+    for n in range(40000):
+        open(place + "/many/%d" % n, "w").close()
+    master, slave = os.openpty()
+    process = control.start(*quiet, "copy-to", "copier", place + "/many", "/root/many", stderr=slave)
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(master, 4096)
+        except OSError:
+            break
+    os.close(master)
+    assert process.wait(timeout=20) == 0 and process.communicate()[0] == ""
+    if quiet:
+        assert shown == b""
+    else:
+        assert b" files, " in shown and shown.endswith(b"\r\x1b[K"), shown[-200:]
 
 
 def test_without_root_the_callers_files_are_the_machines_roots(redd, user, probe):

@@ -60,6 +60,9 @@ extern const struct verb_table machinectl_verbs;
 
 void options_init(struct options *options, const char *const *environment);
 
+/* A host path that the caller named, from "/" on; links are left as they are. */
+int host_path_absolute(struct arena *arena, const char **ret, const char *path);
+
 /* To standard output, whole; of a verb that is VERB_PAGED at the end, through a pager if it is
  * longer than the screen. Speaking. */
 int context_print(const struct context *context, const char *text);

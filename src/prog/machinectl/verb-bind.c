@@ -1,8 +1,3 @@
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/path.h"
@@ -38,7 +33,6 @@ int verb_bind(void *context_, const struct text_list *words)
 		.make_target = context->options.mkdir,
 	};
 	struct machine machine;
-	char source[PATH_MAX];
 	int r;
 
 	if (context->options.remove)
@@ -46,12 +40,11 @@ int verb_bind(void *context_, const struct text_list *words)
 	request.target = path_simplify(context->arena, words->items[words->count - 1]);
 	if (!path_is_absolute(request.target))
 		return fail_target(request.target);
-	if (realpath(words->items[1], source) == NULL)
-		return fail(-errno, "cannot open '%s'", words->items[1]);
-	r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
+	r = host_path_absolute(context->arena, &request.source, words->items[1]);
+	if (r >= 0)
+		r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
 	if (r < 0)
 		return r;
 	request.machine = &machine;
-	request.source = source;
 	return bind_add(context->arena, &request);
 }

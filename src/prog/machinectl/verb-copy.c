@@ -25,7 +25,7 @@ static void show(void *context, const struct copy_progress *now)
 	(void)fd_write_all(STDERR_FILENO, line, strlen(line));
 }
 
-static int host_path(struct arena *arena, const char **ret, const char *path)
+int host_path_absolute(struct arena *arena, const char **ret, const char *path)
 {
 	char directory[4096];
 
@@ -70,7 +70,7 @@ static int copy(struct context *context, const struct text_list *words, bool out
 	if (!path_is_absolute(request.guest))
 		return fail_input("cannot use '%s' as a path in a machine: it is not absolute",
 				  request.guest);
-	r = host_path(arena, &request.host, out ? target : source);
+	r = host_path_absolute(arena, &request.host, out ? target : source);
 	if (r >= 0)
 		r = machine_open(arena, &machine, context->runtime, words->items[0]);
 	if (r < 0)
