@@ -123,6 +123,22 @@ START_TEST(a_password_lets_somebody_log_in)
 }
 END_TEST
 
+START_TEST(a_login_has_a_shell)
+{
+	autoclose int root = tree("root:x:0:0:root:/root:/bin/bash\nada:x:1000:100::/:\n", NULL);
+	struct guest_user user;
+
+	ck_assert_int_eq(guest_users_find(&arena, &user, root, NULL), 0);
+	ck_assert_str_eq(guest_users_shell(&arena, root, &user), "/bin/bash");
+	ck_assert_int_eq(guest_users_find(&arena, &user, root, "ada"), 0);
+	ck_assert_str_eq(guest_users_shell(&arena, root, &user), "/bin/sh");
+	ck_assert_int_eq(unlink("/mnt/etc/passwd"), 0);
+	ck_assert_int_eq(mkfifo("/mnt/etc/passwd", 0644), 0);
+	ck_assert_int_eq(guest_users_find(&arena, &user, root, NULL), 0);
+	ck_assert_str_eq(guest_users_shell(&arena, root, &user), "/bin/sh");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("guest-users");
@@ -132,5 +148,6 @@ int main(void)
 	tcase_add_test(cases, root_needs_no_entry);
 	tcase_add_test(cases, strange_files_are_refused_not_read);
 	tcase_add_test(cases, a_password_lets_somebody_log_in);
+	tcase_add_test(cases, a_login_has_a_shell);
 	return fixture_run(cases, "machine/guest-users");
 }
