@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -157,17 +156,17 @@ static const char *make_table(struct top *top)
 /* As much of TEXT as the screen has room for; all of it is ASCII. */
 static int draw(struct top *top, const char *text)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	unsigned int rows = 24, columns = 80;
 	struct arena *arena = &top->now->arena;
 	const char *screen = SCREEN_TOP;
 	int r;
 
-	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	for (int line = 0; *text != '\0' && line + 1 < size.ws_row; line++) {
+	(void)terminal_size(STDOUT_FILENO, &rows, &columns);
+	for (unsigned int line = 0; *text != '\0' && line + 1 < rows; line++) {
 		size_t length = strcspn(text, "\n");
 
-		screen = arena_format(arena, "%s%.*s" LINE_END, screen,
-				      (int)MIN(length, size.ws_col), text);
+		screen = arena_format(arena, "%s%.*s" LINE_END, screen, (int)MIN(length, columns),
+				      text);
 		text += length + (text[length] == '\n');
 	}
 	screen = arena_format(arena, "%s" SCREEN_REST, screen);
