@@ -156,12 +156,12 @@ static const char *make_table(struct top *top)
 /* As much of TEXT as the screen has room for; all of it is ASCII. */
 static int draw(struct top *top, const char *text)
 {
-	unsigned int rows = 24, columns = 80;
+	unsigned int rows = 24, width = 80;
 	struct arena *arena = &top->now->arena;
 	const char *screen = SCREEN_TOP;
 	int r;
 
-	(void)terminal_size(STDOUT_FILENO, &rows, &columns);
+	(void)terminal_size(STDOUT_FILENO, &rows, &width);
 	for (unsigned int line = 0; *text != '\0' && line + 1 < rows; line++) {
 		size_t length = strcspn(text, "\n");
 
