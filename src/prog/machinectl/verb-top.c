@@ -165,7 +165,7 @@ static int draw(struct top *top, const char *text)
 	for (unsigned int line = 0; *text != '\0' && line + 1 < rows; line++) {
 		size_t length = strcspn(text, "\n");
 
-		screen = arena_format(arena, "%s%.*s" LINE_END, screen, (int)MIN(length, columns),
+		screen = arena_format(arena, "%s%.*s" LINE_END, screen, (int)MIN(length, width),
 				      text);
 		text += length + (text[length] == '\n');
 	}
