@@ -166,7 +166,8 @@ def test_what_cannot_be_is_said(control, plain, shared):
     control.run("bind", "--remove", "binder", "/a", "/b").failed("two paths")
 
 
-def test_without_root(redd, user):
+@pytest.mark.parametrize("ids", ["range", "single"])
+def test_without_root(redd, user, ids):
     tree = os.path.join(user.home, "tree")
     trees.unpack("busybox", tree)
     os.makedirs(user.home + "/data")
@@ -177,8 +178,14 @@ def test_without_root(redd, user):
         shutil.copy(os.path.join(os.path.dirname(redd.path), name), user.home)
     mine = runner.Redd(user.home + "/systemd-nspawn", redd.always, dict(redd.env, **user.environment()), user.prefix())
     control = machines.machinectl(mine)
-    made = machines.Machine(mine, "binder", tree)
+    kept = {name: open(name).read() for name in ("/etc/subuid", "/etc/subgid")}
+    for name in kept if ids == "single" else ():
+        with open(name, "w") as file:
+            file.write("")
+    made = None
     try:
+        made = machines.Machine(mine, "binder", tree)
+        assert (sum(int(line.split()[2]) for line in open("/proc/%d/uid_map" % made.leader)) == 1) == (ids == "single")
         control.run("bind", "--mkdir", "binder", user.home + "/data", "/srv/data").ok()
         assert inside(control, "stat", "-c", "%u", "/srv/data/file").ok().out.strip() == "0"
         inside(control, "sh", "-c", "echo x > /srv/data/new").ok()
@@ -188,7 +195,11 @@ def test_without_root(redd, user):
         control.run("bind", "--remove", "binder", "/srv/data").ok()
         control.run("bind", "--remove", "binder", "/srv/ro").ok()
     finally:
-        made.stop()
+        if made:
+            made.stop()
+        for name, text in kept.items():
+            with open(name, "w") as file:
+                file.write(text)
         for path in (tree, user.home + "/data"):
             shutil.rmtree(path)
         for name in ("systemd-nspawn", "machinectl"):
