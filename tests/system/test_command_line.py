@@ -224,6 +224,29 @@ def test_settings_of_a_tree_become_the_administrators_own(machinectl, settings):
     assert sorted(os.listdir("/etc/systemd/nspawn")) == ["new.nspawn", "web.nspawn"]
 
 
+def test_the_editors_copy_is_nobody_elses(machinectl, user, settings):
+    editor = script(settings, "ed", 'echo "$1" >%s/told; echo mine >"$1"\n' % user.home)
+    os.chmod(settings, 0o755)
+    one = machinectl.with_prefix(*user.prefix())
+    env = dict(user.environment(), XDG_RUNTIME_DIR="", EDITOR=editor)
+    theirs = "/tmp/redd-%d" % user.uid
+    os.mkdir(theirs)
+    try:
+        os.chmod(theirs, 0o777)
+        console = one.console("edit", "web", env=env)
+        assert console.wait() == 1 and "cannot make a copy" in console.text(), console.text()
+        console.close()
+        assert not os.path.exists(user.home + "/told")
+        os.rmdir(theirs)
+        console = one.console("edit", "web", env=env)
+        assert console.wait() == 0, console.text()
+        console.close()
+        assert open(user.home + "/.config/systemd/nspawn/web.nspawn").read() == "mine\n"
+        assert open(user.home + "/told").read().startswith(theirs + "/web.nspawn-") and os.listdir(theirs) == []
+    finally:
+        os.rmdir(theirs)
+
+
 def test_settings_cannot_move_the_cursor(machinectl, settings):
     put(settings + "/a.nspawn", "\x1b[31m[Exec]\n\tBoot=no\n")
     console = machinectl.console("cat", settings + "/a.nspawn")

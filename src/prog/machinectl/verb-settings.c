@@ -205,6 +205,15 @@ static int run_editor(struct context *context, const char *path)
 	return 0;
 }
 
+/* In /tmp anybody may have been there first. */
+static bool is_ours(const char *directory)
+{
+	struct stat st;
+
+	return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       (st.st_mode & 022) == 0;
+}
+
 /* A copy in a place of our own: beside the file somebody else might swap it. */
 static int make_copy(const struct context *context, char **ret, const struct settings *settings)
 {
@@ -216,6 +225,8 @@ static int make_copy(const struct context *context, char **ret, const struct set
 	r = dir_make_all(context->runtime, 0755);
 	if (r < 0)
 		return r;
+	if (!is_ours(context->runtime))
+		return -EPERM;
 	fd = mkostemps(copy, (int)strlen(".nspawn"), O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
