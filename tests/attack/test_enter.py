@@ -204,6 +204,35 @@ def test_s3_everything_is_closed_and_dropped_before_the_process_is_in_sight(mach
     assert between.rindex("SUID_DUMP_DISABLE") > between.rindex("setresuid(")
 
 
+# --- S9
+
+BENT = {
+    "link": "mount -t tmpfs tmpfs /dev; ln -s /proc/self/fd /dev/pts; ln -s pts/0 /dev/ptmx",
+    "directory": "mount -t tmpfs tmpfs /dev/pts; ln -s /dev/null /dev/pts/ptmx; touch /dev/pts/0 /dev/pts/1",
+    "fifo": "mount -t tmpfs tmpfs /dev/pts; mkfifo /dev/pts/ptmx",
+    "file": "mount -o bind /etc/passwd /dev/pts/ptmx",
+}
+
+
+@pytest.mark.parametrize("how", BENT)
+def test_s9_a_terminal_is_never_opened_by_a_bent_path(redd, machinectl, target, mode, how):
+    one = machines.Machine(redd, "bent", target, "-x", *mode)
+    try:
+        control = machinectl.console("exec", "bent", "tty")
+        control.expect("/dev/pts/", 10)
+        assert control.wait(10) == 0
+        machinectl.run("exec", "bent", "sh", "-c", BENT[how])
+        asked = machinectl.console("exec", "bent", "sh", "-c", "echo got-in; tty")
+        assert asked.wait(10) == 1
+        text = asked.text()
+        asked.close()
+        assert "cannot make a terminal" in text and "got-in" not in text, text
+        # without one it is entered as ever
+        assert machinectl.run("exec", "bent", "echo", "in").ok().out == "in\n"
+    finally:
+        one.stop()
+
+
 # --- S18, S19, S36
 
 def facts(text):
