@@ -171,8 +171,10 @@ static int prepare(struct container *container, bool dry)
 static int leave_private(void *context)
 {
 	struct container *container = context;
-	int r = resources_leave_private_mounts(&container->resources);
+	int r = record_runs(&container->resources.record, container->spawn.pid);
 
+	if (r >= 0)
+		r = resources_leave_private_mounts(&container->resources);
 	return r < 0 ? r
 		     : registration_enter(&container->resources, container->spec, &container->host,
 					  &container->root, container->spawn.pid,

@@ -146,6 +146,11 @@ static int note_leader(struct container *container)
 	if (container->resources.record.leader_at == 0)
 		registry_note(&container->scratch, &container->resources, container->spec,
 			      &container->root, &container->plan, container->request->program);
+	if (container->resources.record.runs_at == 0) {
+		r = record_runs(&container->resources.record, 0);
+		if (r < 0)
+			return r;
+	}
 	return record_leader(&container->resources.record, container->spawn.pid, start);
 }
 

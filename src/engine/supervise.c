@@ -157,9 +157,12 @@ static enum state ask_to_reboot(struct supervise *supervise)
 	return (enum state)supervise->state;
 }
 
-/* Of somebody else's child. */
-static void learn_end(const struct supervise *supervise, siginfo_t *info)
+/* Of somebody else's child. That the guest wants to reboot is only known until the host's init has
+ * reaped it: afterwards the kernel has forgotten that, and tells another status. So it is asked for
+ * before anything else is done. */
+static void learn_end(struct supervise *supervise)
 {
+	siginfo_t *info = &supervise->end;
 	int status;
 
 	info->si_code = CLD_EXITED;
@@ -178,7 +181,7 @@ static enum state finish(struct supervise *supervise)
 	siginfo_t info = { 0 };
 
 	if (supervise->adopted)
-		learn_end(supervise, &info);
+		info = supervise->end;
 	else if (process_wait(supervise->pidfd, &info, 0) < 0)
 		info.si_code = CLD_KILLED, info.si_status = SIGKILL;
 	supervise->status = info.si_status;
@@ -363,6 +366,8 @@ static void wait_once(struct supervise *supervise)
 		sigdelset(&open, signals[i]);
 	sigdelset(&open, SUPERVISOR_REEXEC);
 	r = ppoll(polls, OWN_POLLS + count, how_long(supervise, &patience), &open);
+	if (r > 0 && polls[0].revents != 0 && supervise->adopted)
+		learn_end(supervise);
 	if (r == 0 && !supervise->rested)
 		memory_shrink();
 	supervise->rested = r == 0;

@@ -5,6 +5,7 @@
  * Runs in: supervisor, back in the host's mount namespace.
  */
 #pragma once
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -53,7 +54,8 @@ struct supervise {
 
 	/* state */
 	bool was_ready;
-	bool rested; /* idle, and what was not needed any more is given back */
+	bool rested;   /* idle, and what was not needed any more is given back */
+	siginfo_t end; /* how the adopted one ended */
 	int state, status;
 	enum outcome outcome;
 	int64_t deadline_ms;

@@ -88,6 +88,27 @@ START_TEST(the_start_time_identifies_a_process)
 }
 END_TEST
 
+START_TEST(a_strangers_end_is_known_before_it_is_reaped)
+{
+	autoclose int pidfd = -EBADF;
+	siginfo_t info;
+	int status;
+	pid_t pid = sleeper(&pidfd);
+
+	ck_assert(!process_has_ended(pidfd));
+	process_signal(pidfd, SIGUSR1);
+	ck_assert_int_eq(process_wait(pidfd, &info, WNOWAIT), 0);
+	ck_assert(process_has_ended(pidfd));
+	ck_assert_int_eq(process_exit_status(pidfd, pid, &status), 0);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
+	ck_assert_int_eq(process_wait(pidfd, &info, 0), 0);
+	ck_assert(process_has_ended(pidfd));
+	/* Afterwards only newer kernels know, and then the same. */
+	if (process_exit_status(pidfd, pid, &status) >= 0)
+		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("process");
@@ -96,5 +117,6 @@ int main(void)
 	tcase_add_loop_test(cases, a_clone_begins_in_new_namespaces, 0, 2);
 	tcase_add_test(cases, a_missing_cgroup_clone_is_an_outcome);
 	tcase_add_test(cases, the_start_time_identifies_a_process);
+	tcase_add_test(cases, a_strangers_end_is_known_before_it_is_reaped);
 	return fixture_run(cases, "kernel/process");
 }

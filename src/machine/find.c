@@ -82,6 +82,11 @@ static bool leader_lives(const struct machine *machine)
 
 static void judge(struct machine *machine, bool held)
 {
+	const char *runs = machine_note(machine, RECORD_RUNS);
+
+	/* Until its program runs, a leader may still have the host in sight. */
+	if (held && runs != NULL && atoi(runs) != (int)machine->leader)
+		machine->leader = 0;
 	if (held)
 		machine->state = machine->leader > 0 ? MACHINE_RUNNING : MACHINE_OPENING;
 	else

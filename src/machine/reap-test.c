@@ -64,6 +64,56 @@ START_TEST(what_runs_is_left_alone)
 }
 END_TEST
 
+START_TEST(what_may_outlive_its_supervisor_is_left_alone_while_it_lives)
+{
+	struct record record;
+	const char *keep;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	leave("web", &record);
+	keep = arena_format(&arena, "/mnt/%s", record.tag);
+	ck_assert_int_eq(record_note(&record, RECORD_KEEP, keep), 0);
+	ck_assert_int_eq(mkdir(keep, 0700), 0);
+	ck_assert_int_eq(record_leader(&record, pid, start), 0);
+	record_close(&record);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), REAP_LIVES);
+	ck_assert_int_eq(reap_all(RUNTIME), 0);
+	ck_assert_int_eq(record_create(&arena, &record, RUNTIME, "web"), -EBUSY);
+	ck_assert(is_alive(pid));
+
+	/* Not reaped by its parent yet, it lives no more. */
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), 1);
+	ck_assert(!exists(keep));
+}
+END_TEST
+
+START_TEST(a_holder_ends_with_its_machine_but_not_by_its_own_hand)
+{
+	struct record record;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	leave("web", &record);
+	ck_assert_int_eq(record_holder(&record, pid, start), 0);
+	record_close(&record);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), 1);
+	ck_assert(!is_alive(pid));
+
+	leave("web", &record);
+	ck_assert_int_eq(process_start_time(getpid(), &start), 0);
+	ck_assert_int_eq(record_holder(&record, getpid(), start), 0);
+	record_close(&record);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), 1);
+}
+END_TEST
+
 START_TEST(a_leader_is_killed_by_its_identity)
 {
 	struct record record;
@@ -280,6 +330,8 @@ int main(void)
 	TCase *cases = tcase_create("reap");
 
 	tcase_add_test(cases, what_runs_is_left_alone);
+	tcase_add_test(cases, what_may_outlive_its_supervisor_is_left_alone_while_it_lives);
+	tcase_add_test(cases, a_holder_ends_with_its_machine_but_not_by_its_own_hand);
 	tcase_add_test(cases, a_leader_is_killed_by_its_identity);
 	tcase_add_test(cases, a_stranger_with_the_leaders_number_lives);
 	tcase_add_test(cases, only_what_carries_the_tag_is_removed);

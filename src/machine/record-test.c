@@ -1,10 +1,12 @@
 #include "machine/record.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/text.h"
+#include "io/file.h"
 #include "kernel/fixture.h"
 
 #define HEAD "redd-record=1\ntag=0123456789abcdef\nsupervisor=77\n"
@@ -246,6 +248,67 @@ START_TEST(who_only_holds_the_lock_is_not_running)
 }
 END_TEST
 
+static struct record_content read_web(void)
+{
+	struct record_content content;
+	char *text;
+	size_t size;
+
+	ck_assert_int_ge(file_read(&arena, &text, &size, AT_FDCWD, "/mnt/redd/machines/web",
+				   RECORD_SIZE_MAX),
+			 0);
+	ck_assert_int_eq(record_parse(&arena, &content, text, size), 0);
+	return content;
+}
+
+/* There is exactly one. */
+static const char *value_of(const struct record_content *content, enum record_kind kind)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < content->count; i++) {
+		if (content->notes[i].kind != kind)
+			continue;
+		ck_assert_ptr_null(value);
+		value = content->notes[i].value;
+	}
+	return value;
+}
+
+START_TEST(a_record_is_taken_over_by_another_supervisor)
+{
+	struct record record = RECORD_EMPTY, other = RECORD_EMPTY;
+	struct record_content content;
+	pid_t pid;
+	int status;
+
+	fixture_enter(0);
+	ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), 0);
+	ck_assert_int_eq(record_runs(&record, 0), 0);
+	ck_assert_int_eq(record_leader(&record, 77, 88), 0);
+	ck_assert_int_eq(record_reexec(&record, -EPERM), 0);
+	ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "web"), -EBUSY);
+	ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "none"), -ENXIO);
+	record_close(&record);
+
+	pid = fork();
+	if (pid == 0) {
+		ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "web"), 0);
+		ck_assert_int_eq(record_leader(&other, 99, 11), 0);
+		ck_assert_int_eq(record_runs(&other, 99), 0);
+		ck_assert_int_eq(record_reexec(&other, 0), 0);
+		_exit(strcmp(record.tag, other.tag) != 0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	content = read_web();
+	ck_assert_int_eq(content.supervisor, pid);
+	ck_assert_str_eq(value_of(&content, RECORD_LEADER), "0000000099 00000000000000000011");
+	ck_assert_str_eq(value_of(&content, RECORD_RUNS), "0000000099");
+	ck_assert_str_eq(value_of(&content, RECORD_REEXEC), "0000000002 00000");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("record");
@@ -260,5 +323,6 @@ int main(void)
 	tcase_add_test(cases, a_hostile_record_is_none);
 	tcase_add_test(cases, only_a_process_that_may_be_killed_is_a_leader);
 	tcase_add_test(cases, who_only_holds_the_lock_is_not_running);
+	tcase_add_test(cases, a_record_is_taken_over_by_another_supervisor);
 	return fixture_run(cases, "machine/record");
 }

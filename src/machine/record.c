@@ -39,8 +39,8 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_CONFINE] = "confine",	  [RECORD_INIT] = "init",
 	[RECORD_PROGRAM] = "program",	  [RECORD_READY] = "ready",
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
-	[RECORD_REEXEC] = "reexec",	  [RECORD_STATE] = "state",
-	[RECORD_ORIGIN] = "origin",
+	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
+	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
 };
 
 int record_try_lock(int fd)
@@ -267,6 +267,14 @@ int record_leader(struct record *record, pid_t pid, uint64_t start)
 	return renew_process(record, &record->leader_at, RECORD_LEADER, pid, start);
 }
 
+int record_runs(struct record *record, pid_t pid)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%010d", (int)pid);
+	return renew(record, &record->runs_at, RECORD_RUNS, value);
+}
+
 int record_holder(struct record *record, pid_t pid, uint64_t start)
 {
 	return renew_process(record, &record->holder_at, RECORD_HOLDER, pid, start);
@@ -290,6 +298,8 @@ static void find_lines(struct record *record, const char *text)
 
 		if (text_after(at, "leader=") != NULL)
 			record->leader_at = at - text;
+		if (text_after(at, "runs=") != NULL)
+			record->runs_at = at - text;
 		if (text_after(at, "holder=") != NULL)
 			record->holder_at = at - text;
 		if (value != NULL) {

@@ -47,6 +47,8 @@ enum record_kind {
 	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
 	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
 	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
+	RECORD_RUNS,   /* process number of the leader whose program runs; until then it is no
+			* place to enter. Missing: it does */
 	RECORD_HOLDER, /* "PID START" of engine/keep's process */
 	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
 	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
@@ -58,8 +60,9 @@ struct record {
 	int fd;	    /* holds the lock */
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
-	char tag[RECORD_TAG_ROOM];	       /* 16 random hex digits */
-	off_t leader_at, holder_at, reexec_at; /* where their lines are; 0: not noted yet */
+	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
+	off_t leader_at, runs_at, holder_at,
+		reexec_at; /* where their lines are; 0: not noted yet */
 	unsigned int reexecs;
 	size_t pending;
 	char buffer[1024]; /* of record_note_later() */
@@ -82,6 +85,9 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 
 /* The payload's identity; START from process_start_time(). */
 int record_leader(struct record *record, pid_t pid, uint64_t start);
+
+/* The leader PID runs its program; 0: none does yet. */
+int record_runs(struct record *record, pid_t pid);
 
 /* The holder's, as the leader's. */
 int record_holder(struct record *record, pid_t pid, uint64_t start);
