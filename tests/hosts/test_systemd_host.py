@@ -215,6 +215,22 @@ def test_without_registration_nobody_knows_the_machine(host):
         run.wait(timeout=30)
 
 
+@pytest.mark.parametrize("users", ["pick", "no"])
+def test_a_scope_that_is_refused_is_done_without(host, users):
+    host.run("systemd-run -q --unit=conflict.scope --scope sleep 60 >/dev/null 2>&1 &").ok()
+    try:
+        host.until("systemctl is-active conflict.scope")
+        script = "systemd-run -q --pipe --wait -p Delegate=yes %s" % NSPAWN
+        script += " -q -D /var/lib/machines/busybox -M conflict --private-users=" + users
+        done = host.run(script + " --pipe echo hello").ok()
+        assert done.out == "hello\n" and "cannot get a scope for machine 'conflict' from systemd" in done.err
+        assert "going on below the caller's own cgroup" in done.err
+        host.run(script + " --slice=x true").failed("cannot get a scope for machine 'conflict' from systemd",
+                                                    "conflict.scope")
+    finally:
+        host.run("systemctl kill -s KILL conflict.scope; systemctl stop conflict.scope")
+
+
 # ---- a user's own service manager ----
 
 USER_BUS = """
