@@ -11,6 +11,7 @@
 #include "kernel/fixture.h"
 #include "kernel/process.h"
 #include "machine/record.h"
+#include "machine/state-file.h"
 
 #define RUNTIME "/mnt/redd"
 
@@ -240,6 +241,29 @@ START_TEST(a_mount_is_known_by_its_source)
 }
 END_TEST
 
+START_TEST(the_state_file_goes_if_it_names_the_leader)
+{
+	struct state_file file = { .name = "web", .unit = "web.scope", .leader_fd = -EBADF };
+	struct record record;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	for (int own = 1; own >= 0; own--) {
+		pid = sleeper(&start);
+		leave("web", &record);
+		ck_assert_int_eq(record_leader(&record, pid, start), 0);
+		ck_assert_int_eq(record_note(&record, RECORD_STATE, "/mnt/state/web"), 0);
+		file.leader = own ? pid : pid + 1;
+		ck_assert_int_eq(state_file_write(&arena, "/mnt/state", &file), 0);
+		record_close(&record);
+		ck_assert_int_eq(reap_one(RUNTIME, "web"), 1);
+		ck_assert_int_eq(exists("/mnt/state/web"), !own);
+		ck_assert_int_eq(exists("/mnt/state/unit:web.scope"), !own);
+	}
+}
+END_TEST
+
 START_TEST(a_bounded_number_is_looked_at)
 {
 	struct record record;
@@ -338,6 +362,7 @@ int main(void)
 	tcase_add_test(cases, an_intent_that_came_to_nothing_is_fine);
 	tcase_add_test(cases, a_lock_file_that_is_held_stays);
 	tcase_add_test(cases, a_mount_is_known_by_its_source);
+	tcase_add_test(cases, the_state_file_goes_if_it_names_the_leader);
 	tcase_add_test(cases, a_bounded_number_is_looked_at);
 	if (geteuid() == 0) {
 		tcase_add_test(cases, a_cgroup_is_killed_and_removed_by_its_inode);
