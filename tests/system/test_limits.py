@@ -174,3 +174,29 @@ def test_logs_are_followed(machinectl, web):
     finally:
         runner.terminate(process)
         machinectl.run("exec", web.name, "--", "rm", "/var/log/messages").ok()
+
+
+def test_a_paused_machine_can_be_ended(redd, tree, machinectl):
+    machine = machines.Machine(redd, "limits-paused", tree)
+    try:
+        machinectl.run("pause", machine.name).ok()
+        machinectl.run("terminate", machine.name, timeout=20).ok()
+        assert machine.process.wait(timeout=5) is not None
+    finally:
+        machinectl.run("resume", machine.name)
+        machine.stop()
+
+
+def test_without_a_cgroup_pausing_is_refused_and_numbers_are_summed(redd, tree, machinectl):
+    # a hierarchy that cannot be written to is none
+    mount = "mount --bind -o ro /sys/fs/cgroup/unified /sys/fs/cgroup/unified 2>/dev/null || mount -o remount,bind,ro /sys/fs/cgroup; exec \"$@\""
+    alone = redd.with_prefix("unshare", "-m", "--propagation", "private", "sh", "-c", mount, "sh")
+    machine = machines.Machine(alone, "limits-none", tree)
+    try:
+        numbers = stats(machinectl, machine.name)
+        assert numbers["tasks"] >= 2 and numbers["memory"] > 0 and numbers["cpu"] is not None
+        machinectl.run("pause", machine.name).failed("it has none", "cgroup v2")
+        machinectl.run("set-property", machine.name, "TasksMax=5").failed("it has none")
+        alone.run("-D", tree, "-x", "--property=TasksMax=5", "true").failed("TasksMax=5", "no cgroup")
+    finally:
+        machine.stop()

@@ -20,11 +20,14 @@ static bool is_paused(const struct machine *machine)
 	       frozen == 1;
 }
 
+/* A service's journal has what the console showed; a scope's only that it began. */
 static int show_running(const struct context *context, const struct machine *machine)
 {
+	bool unit = machine->unit != NULL && systemd_is_running();
+	bool scope = unit && text_ends(machine->unit, ".scope");
 	int r = 0;
 
-	if (machine->unit != NULL && systemd_is_running())
+	if (unit && !scope)
 		r = log_from_host(context, machine->unit, NULL);
 	if (r == 0 && machine->leader > 0 && !is_paused(machine))
 		r = log_from_guest(context, machine);
@@ -32,6 +35,8 @@ static int show_running(const struct context *context, const struct machine *mac
 		r = log_from_detached(context, machine->name);
 	if (r == 0 && machine->leader > 0)
 		r = log_from_files(context, machine);
+	if (r == 0 && scope)
+		r = log_from_host(context, machine->unit, NULL);
 	if (r != 0)
 		return r;
 	return fail_plain(
