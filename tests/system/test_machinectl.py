@@ -25,9 +25,15 @@ def ctl(redd):
     return other
 
 
+def until_running(ctl, *names):
+    """What a program writes may arrive before its supervisor has noted that it runs."""
+    while "opening" in ctl.run("show", *names, "-P", "State").ok().lines:
+        pass
+
+
 @pytest.fixture
 def machines(redd, ctl, tree):
-    """machines("web", "sleep", "1000", options=[...]) starts one and waits until its program runs."""
+    """machines("web", "sleep", "1000", options=[...]) starts one and waits until its program runs, and is known to."""
     with contextlib.ExitStack() as stack:
         def start(name, *command, options=(), directory=None, ready=None, boot=False):
             words = ["-b"] if boot else ["sh", "-c", "echo up; exec \"$@\"", "sh", *(command or ["sleep", "1000"])]
@@ -36,6 +42,7 @@ def machines(redd, ctl, tree):
             stack.callback(runner.terminate, one, signal.SIGTERM)
             for line in one.stdout:
                 if line.strip() == (ready or "up"):
+                    until_running(ctl, name)
                     return one
             pytest.fail("machine %s did not start: %s" % (name, one.stderr.read()))
         yield start
@@ -137,8 +144,9 @@ def test_status_is_as_the_reference(ctl, tree, machines):
 
 
 def test_status_draws_the_tree_of_groups(ctl, machines):
-    machines("web", "sh", "-c", "sleep 1001 & mkdir /sys/fs/cgroup/low /sys/fs/cgroup/low/lower; sleep 1002 & "
-             "echo $! >/sys/fs/cgroup/low/lower/cgroup.procs; echo ready; wait", options=["--private-users=pick"], ready="ready")
+    asleep = "until grep -q sleep /proc/$!/comm; do :; done"
+    machines("web", "sh", "-c", "sleep 1001 & %s; mkdir /sys/fs/cgroup/low /sys/fs/cgroup/low/lower; sleep 1002 & %s; "
+             "echo $! >/sys/fs/cgroup/low/lower/cgroup.procs; echo ready; wait" % (asleep, asleep), options=["--private-users=pick"], ready="ready")
     shown = plain(ctl.run("status", "web").ok().out)
     tree = shown[shown.index("\t\t  "):]
     assert re.fullmatch("\t\t  ├─<pid> sh -c sleep 1001.*wait\n"
@@ -196,7 +204,7 @@ def test_escapes_of_a_guest_are_shown_escaped(ctl, machines, tmp_path):
         assert not bad, done
     assert "\\x1b]0;title" in ctl.run("list").ok().out
     shown = ctl.run("status", "evil").ok().out
-    assert "\t      OS: \\x1b]0;title" in shown and re.search(r"─\d+ sh -c sleep 1000; true \\x1b\]0;title", shown), shown
+    assert "\t      OS: \\x1b]0;title" in shown and re.search(r"─ *\d+ sh -c sleep 1000; true \\x1b\]0;title", shown), shown
 
 
 @pytest.mark.parametrize("kind", ["fifo", "huge", "device", "link", "loop", "directory", "nul"])
@@ -245,6 +253,7 @@ def test_poweroff_and_reboot_ask_the_init(ctl, machines):
     for line in one.stdout:
         if line.strip() == "rcS: started":
             break
+    until_running(ctl, "web")
     assert leader_of(ctl, "web") != before
     ctl.run("poweroff", "web").ok()
     ctl.run("wait", "web", timeout=20)
@@ -338,6 +347,26 @@ def test_a_supervisor_that_was_killed_leaves_nothing_after_a_terminate(ctl, mach
     assert ctl.run("list").ok().out == "No machines.\n"
 
 
+@pytest.mark.parametrize("verb", ["poweroff", "terminate", "kill"])
+def test_an_abandoned_machine_is_shown_and_can_be_ended(ctl, machines, verb):
+    one = machines("web", boot=True, ready="rcS: started", options=["--on-supervisor-death=keep"])
+    pid = leader_of(ctl, "web")
+    os.kill(one.pid, signal.SIGKILL)
+    one.wait(timeout=20)
+    assert ctl.run("show", "web", "-p", "State", "-p", "Leader", "-p", "Supervisor").ok().out == (
+        "Leader=%d\nSupervisor=0\nState=abandoned\n" % pid)
+    shown = ctl.run("status", "web").ok().out
+    assert "Superv." not in shown and "\t   State: abandoned (" in shown and "'machinectl adopt web')" in shown
+    assert [row["machine"] for row in json.loads(ctl.run("--json=short").ok().out)] == ["web"]
+    ctl.run("reboot", "web").failed("it has no supervisor", "machinectl adopt web")
+    ctl.run("kill", "--kill-whom=supervisor", "web").failed("it has none")
+    waiting = ctl.start("wait", "web")
+    ctl.run(verb, *(["-s", "KILL"] if verb == "kill" else []), "web").ok()
+    out, err = waiting.communicate(timeout=20)
+    assert waiting.returncode == 0 or "none of this name is running" in err, (out, err)
+    assert ctl.run("list").ok().out == "No machines.\n" and not os.path.exists("/run/redd/machines/web")
+
+
 @pytest.mark.parametrize("name", ["../web", "/etc/passwd", ".", "..", "", "a/b", "x" * 65, "-a", "a_b", "web\n", "\x1b[2J", "é"])
 def test_what_is_no_name_is_refused(ctl, name):
     for verb in ("status", "show", "poweroff", "reboot", "terminate", "kill", "wait"):
@@ -354,6 +383,7 @@ def test_a_hundred_machines_are_started_listed_entered_and_ended_at_once(redd, c
     try:
         assert [one.stdout.readline() for one in running] == ["up\n"] * count
         assert len(json.loads(ctl.run("list", "--json=short").ok().out)) == count
+        until_running(ctl, *["many%d" % n for n in range(count)])
         inside = [ctl.start("exec", "many%d" % n, "--", "sh", "-c", "echo $$") for n in range(count)]
         for one in inside:
             out, err = one.communicate(timeout=60)

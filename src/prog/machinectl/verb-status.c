@@ -130,7 +130,8 @@ static void put_state(FILE *out, const struct status *status)
 
 	if (machine->state == MACHINE_ABANDONED)
 		put_format(out, status, "State",
-			   "abandoned (nobody holds its console, reboots it or cleans up after it, "
+			   "abandoned (its console is only written down, nobody reboots it or "
+			   "cleans up after it, "
 			   "until 'machinectl adopt %s')",
 			   machine->name);
 	else
