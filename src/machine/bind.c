@@ -1,7 +1,6 @@
 #include "machine/bind.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +25,7 @@
 #include "kernel/syscall.h"
 #include "machine/bind-notes.h"
 #include "machine/find.h"
+#include "machine/join.h"
 
 /* What the child says when it has ended. */
 struct answer {
@@ -38,10 +37,9 @@ struct bind {
 	const struct bind_request *request;
 	const char *name; /* of the machine */
 	struct arena *arena;
-	int leader, root_fd, user_fd;
+	struct join join;
 	int channel;
-	bool join; /* the machine has a user namespace of its own */
-	bool map;  /* and we may map owners to it */
+	bool map; /* to the machine's user namespace: that takes the host's root */
 	struct bind_notes notes;
 };
 
@@ -52,19 +50,6 @@ static int fail_here(const struct bind *bind, int code, const char *what)
 	return fail(code, "cannot %s for machine '%s'", what, bind->name);
 }
 
-static int become_guest(const struct bind *bind)
-{
-	int r = namespace_join(bind->leader, CLONE_NEWUSER);
-
-	if (r < 0)
-		return fail_here(bind, r, "enter the user namespace");
-	/* With one id alone the kernel forbids it, and there are no groups to give up. */
-	(void)setgroups(0, NULL);
-	return setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0
-		       ? fail_here(bind, -errno, "become root")
-		       : 0;
-}
-
 /* Without root: to where mounts may be made, the user namespace in which the machine's own was
  * made. */
 static int become_able(const struct bind *bind)
@@ -72,9 +57,9 @@ static int become_able(const struct bind *bind)
 	autoclose int outer = -EBADF;
 	int r;
 
-	if (geteuid() == 0 || !bind->join)
+	if (geteuid() == 0 || !bind->join.user)
 		return 0;
-	outer = ioctl(bind->user_fd, NS_GET_PARENT);
+	outer = ioctl(bind->join.user_fd, NS_GET_PARENT);
 	r = outer < 0 ? -errno : namespace_join(outer, CLONE_NEWUSER);
 	return r < 0 ? fail_here(bind, r, "enter the outer user namespace") : 0;
 }
@@ -143,7 +128,7 @@ static int clone_source(const struct bind *bind, struct stat *ret)
 
 static int map_owners(const struct bind *bind, int tree)
 {
-	int r = bind->map ? mount_map_ids(tree, bind->user_fd, true) : 0;
+	int r = bind->map ? mount_map_ids(tree, bind->join.user_fd, true) : 0;
 
 	if (r == -EINVAL)
 		return fail_plain(r,
@@ -166,7 +151,7 @@ static int restrict_tree(const struct bind *bind, int tree)
 
 	if (bind->request->read_only)
 		attributes.attr_set |= MOUNT_ATTR_RDONLY;
-	if (bind->join)
+	if (bind->join.user)
 		attributes.attr_set |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	r = sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes);
 	return r < 0 ? fail(r, "cannot restrict the bind of '%s'", bind->request->source) : 0;
@@ -199,7 +184,7 @@ static int lock_tree(const struct bind *bind, int *tree, bool is_dir)
 	int r = attach_aside(bind, *tree, is_dir), locked;
 
 	if (r >= 0)
-		r = become_guest(bind);
+		r = join_become_root(&bind->join);
 	if (r >= 0 && unshare(CLONE_NEWNS) < 0)
 		r = fail_here(bind, -errno, "make a mount namespace");
 	if (r < 0)
@@ -217,13 +202,13 @@ static int attach(const struct bind *bind, int tree, bool is_dir)
 	const struct bind_request *request = bind->request;
 	autoclose int target = -EBADF;
 	struct stat st;
-	int r = namespace_join(bind->leader, CLONE_NEWNS);
+	int r = namespace_join(bind->join.leader, CLONE_NEWNS);
 
 	if (r < 0)
 		return fail_here(bind, r, "enter the mount namespace");
 	target = request->make_target
-			 ? resolve_make_target(bind->root_fd, request->target, is_dir, NULL)
-			 : resolve_open(bind->root_fd, request->target, O_PATH);
+			 ? resolve_make_target(bind->join.root_fd, request->target, is_dir, NULL)
+			 : resolve_open(bind->join.root_fd, request->target, O_PATH);
 	if (target == -ENOENT)
 		return fail_plain(
 			target,
@@ -258,7 +243,7 @@ static int add(const struct bind *bind, uint64_t *ret_mount)
 	r = map_owners(bind, tree);
 	if (r >= 0)
 		r = restrict_tree(bind, tree);
-	if (r >= 0 && bind->join)
+	if (r >= 0 && bind->join.user)
 		r = lock_tree(bind, &tree, S_ISDIR(st.st_mode));
 	if (r >= 0)
 		r = attach(bind, tree, S_ISDIR(st.st_mode));
@@ -284,16 +269,16 @@ static int take_away(const struct bind *bind, uint64_t *ret_mount)
 	const char *path = bind->request->target, *name = ".";
 	autoclose int target = -EBADF, parent = -EBADF;
 	struct stat st;
-	int r = bind->join ? become_guest(bind) : 0;
+	int r = join_become_root(&bind->join);
 
 	if (r < 0)
 		return r;
-	r = namespace_join(bind->leader, CLONE_NEWNS);
+	r = namespace_join(bind->join.leader, CLONE_NEWNS);
 	if (r < 0)
 		return fail_here(bind, r, "enter the mount namespace");
-	target = resolve_open(bind->root_fd, path, O_PATH);
+	target = resolve_open(bind->join.root_fd, path, O_PATH);
 	if (target >= 0 && fstat(target, &st) >= 0 && !S_ISDIR(st.st_mode)) {
-		parent = resolve_open_parent(bind->root_fd, path, &name);
+		parent = resolve_open_parent(bind->join.root_fd, path, &name);
 		fd_close(&target);
 		target = parent < 0 ? parent
 				    : openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -311,7 +296,8 @@ static int take_away(const struct bind *bind, uint64_t *ret_mount)
 
 static _Noreturn void run_child(const struct bind *bind, bool remove)
 {
-	const int keep[] = { bind->channel, bind->leader, bind->root_fd, bind->user_fd };
+	const int keep[] = { bind->channel, bind->join.leader, bind->join.root_fd,
+			     bind->join.user_fd };
 	struct answer answer = { 0 };
 	int r;
 
@@ -324,36 +310,6 @@ static _Noreturn void run_child(const struct bind *bind, bool remove)
 }
 
 /* ---- in the caller ---- */
-
-static int open_machine(struct bind *bind)
-{
-	const struct machine *machine = bind->request->machine;
-	autoclose int proc = -EBADF, own = -EBADF;
-	struct stat ours, theirs;
-
-	bind->name = machine->name;
-	/* Nobody looks into the child (classes S2, S3). */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return fail(-errno, "cannot protect this process");
-	bind->leader = machine_open_leader(machine);
-	if (bind->leader < 0)
-		return bind->leader;
-	bind->root_fd = machine_open_root(machine);
-	if (bind->root_fd < 0)
-		return bind->root_fd;
-	proc = machine_open_proc(machine);
-	if (proc < 0)
-		return proc;
-	own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	bind->user_fd = namespace_open(proc, "user");
-	if (own < 0 || bind->user_fd < 0 || fstat(own, &ours) < 0 ||
-	    fstat(bind->user_fd, &theirs) < 0)
-		return fail(-errno, "cannot look at the user namespace of machine '%s'",
-			    machine->name);
-	bind->join = ours.st_ino != theirs.st_ino;
-	bind->map = bind->join && geteuid() == 0;
-	return 0;
-}
 
 static int hear(const struct bind *bind, int channel, int pidfd, uint64_t *ret_mount)
 {
@@ -403,14 +359,14 @@ static int change(struct arena *arena, const struct bind_request *request, bool 
 	struct bind bind = {
 		.request = request,
 		.arena = arena,
-		.leader = -EBADF,
-		.root_fd = -EBADF,
-		.user_fd = -EBADF,
+		.name = request->machine->name,
+		.join = JOIN_EMPTY,
 		.notes = BIND_NOTES_EMPTY,
 	};
 	uint64_t mount = 0;
-	int r = open_machine(&bind);
+	int r = join_open(&bind.join, request->machine);
 
+	bind.map = bind.join.user && geteuid() == 0;
 	if (r >= 0)
 		r = bind_notes_open(arena, &bind.notes, request->machine);
 	if (r >= 0)
@@ -418,9 +374,7 @@ static int change(struct arena *arena, const struct bind_request *request, bool 
 	if (r >= 0)
 		r = bind_notes_write(arena, &bind.notes, remove ? 0 : mount, remove ? mount : 0);
 	bind_notes_done(&bind.notes);
-	fd_close(&bind.leader);
-	fd_close(&bind.root_fd);
-	fd_close(&bind.user_fd);
+	join_done(&bind.join);
 	return r;
 }
 

@@ -1,13 +1,9 @@
 #include "machine/copy.h"
 
-#include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,10 +13,10 @@
 #include "io/clock.h"
 #include "io/fd.h"
 #include "kernel/capability.h"
-#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "machine/copy-side.h"
 #include "machine/find.h"
+#include "machine/join.h"
 
 #define PROGRESS_MS 200
 #define PATIENCE_US 2000000 /* for a side that hangs in a file system of the guest's */
@@ -34,8 +30,7 @@
 struct copy {
 	const struct copy_request *request;
 	struct copy_shared *shared;
-	int leader, root_fd;
-	bool join; /* the machine has a user namespace of its own */
+	struct join join;
 	int pidfds[2], channels[2];
 	int signals;
 	sigset_t mask; /* before */
@@ -45,19 +40,11 @@ struct copy {
 
 static int become_guest(const struct copy *copy)
 {
-	const char *name = copy->request->machine->name;
 	uint64_t has;
-	int r;
+	int r = join_become_root(&copy->join);
 
-	if (copy->join) {
-		r = namespace_join(copy->leader, CLONE_NEWUSER);
-		if (r < 0)
-			return fail(r, "cannot enter the user namespace of machine '%s'", name);
-		/* With one id alone the kernel forbids it, and there are no groups to give up. */
-		(void)setgroups(0, NULL);
-		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-			return fail(-errno, "cannot become root in machine '%s'", name);
-	}
+	if (r < 0)
+		return r;
 	r = capability_get(NULL, &has, NULL);
 	if (r >= 0)
 		r = capability_set(has & CAPABILITIES, has & CAPABILITIES, 0);
@@ -66,7 +53,7 @@ static int become_guest(const struct copy *copy)
 
 static _Noreturn void run_side(const struct copy *copy, const struct copy_side *side, bool reads)
 {
-	const int keep[] = { side->channel, side->root_fd, copy->leader };
+	const int keep[] = { side->channel, side->root_fd, copy->join.leader };
 	int r = 0;
 
 	fd_close_all(3, keep, side->root_fd < 0 ? 1 : 3);
@@ -81,30 +68,6 @@ static _Noreturn void run_side(const struct copy *copy, const struct copy_side *
 }
 
 /* ---- the caller ---- */
-
-static int open_machine(struct copy *copy)
-{
-	autoclose int proc = -EBADF, own = -EBADF, theirs = -EBADF;
-	const struct machine *machine = copy->request->machine;
-	struct stat ours, other;
-
-	copy->leader = machine_open_leader(machine);
-	if (copy->leader < 0)
-		return copy->leader;
-	copy->root_fd = machine_open_root(machine);
-	if (copy->root_fd < 0)
-		return copy->root_fd;
-	proc = machine_open_proc(machine);
-	if (proc < 0)
-		return proc;
-	own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	theirs = namespace_open(proc, "user");
-	if (own < 0 || theirs < 0 || fstat(own, &ours) < 0 || fstat(theirs, &other) < 0)
-		return fail(-errno, "cannot look at the user namespace of machine '%s'",
-			    machine->name);
-	copy->join = ours.st_ino != other.st_ino;
-	return 0;
-}
 
 static int open_signals(struct copy *copy)
 {
@@ -123,10 +86,7 @@ static int prepare(struct copy *copy)
 {
 	int r;
 
-	/* Nobody looks into the sides, which hold descriptors of both (classes S2, S3). */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return fail(-errno, "cannot protect this process");
-	r = open_machine(copy);
+	r = join_open(&copy->join, copy->request->machine);
 	if (r < 0)
 		return r;
 	copy->shared = mmap(NULL, sizeof(*copy->shared), PROT_READ | PROT_WRITE,
@@ -148,7 +108,7 @@ static int start_side(struct arena *arena, struct copy *copy, bool reads)
 	struct copy_side side = {
 		.shared = copy->shared,
 		.channel = copy->channels[reads],
-		.root_fd = host ? -EBADF : copy->root_fd,
+		.root_fd = host ? -EBADF : copy->join.root_fd,
 		.caller = getpid(),
 		.path = host ? request->host : request->guest,
 		.where = host ? "on the host"
@@ -237,8 +197,7 @@ static void done(struct copy *copy)
 		fd_close(&copy->signals);
 		sigprocmask(SIG_SETMASK, &copy->mask, NULL);
 	}
-	fd_close(&copy->leader);
-	fd_close(&copy->root_fd);
+	join_done(&copy->join);
 	if (copy->shared != NULL)
 		munmap(copy->shared, sizeof(*copy->shared));
 }
@@ -247,8 +206,7 @@ int copy_run(struct arena *arena, const struct copy_request *request)
 {
 	struct copy copy = {
 		.request = request,
-		.leader = -EBADF,
-		.root_fd = -EBADF,
+		.join = JOIN_EMPTY,
 		.pidfds = { -EBADF, -EBADF },
 		.channels = { -EBADF, -EBADF },
 		.signals = -EBADF,
