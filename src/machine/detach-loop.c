@@ -160,7 +160,7 @@ static void plan_next(struct detach_loop *loop, int status)
 	}
 	if (now - loop->started_us >= STABLE_US)
 		loop->failures = 0;
-	if (++loop->failures > DETACH_TRIES) {
+	if (++loop->failures >= DETACH_TRIES) {
 		note(loop, "the machine failed %u times in a row, giving up", loop->failures);
 		loop->leaving = true;
 		return;

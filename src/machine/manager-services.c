@@ -21,6 +21,7 @@
 
 #define TOOL_US 300000000ull /* longer than any machine's own time limit */
 #define SCAN_US 20000000ull  /* runsvdir looks every five seconds */
+#define DOWN_US 5000000ull
 #define SCAN_POLL_US 20000u
 
 #define SCRIPT_MAX 65536
@@ -151,27 +152,29 @@ int manager_openrc_boot(struct arena *arena, const struct manager *manager,
 
 /* ---- runit: a directory each in /etc/sv, linked into the one that runsvdir watches ---- */
 
-static int make_service(struct arena *arena, const char *service, const char *scripts, bool log)
+/* The script SCRIPT of the templates becomes PLACE below DIRECTORY. */
+static int add_script(struct arena *arena, const char *directory, const char *place,
+		      const char *script)
 {
-	const char *directory = path_join(arena, "/etc/sv", service);
-	static const char *const names[] = { "run", "finish", "check" };
-	int r = dir_make_all(directory, 0755);
+	const char *path = path_join(arena, directory, place);
+	int r = dir_make_all(path_parent(arena, path), 0755);
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++) {
-		const char *script = arena_format(arena, "%s/%s", scripts, names[i]);
+	if (r < 0)
+		return fail(r, "cannot make '%s'", path_parent(arena, path));
+	return link_once(arena, template_of(arena, script), path, NULL);
+}
 
-		if (access(script, F_OK) < 0)
-			continue;
-		r = link_once(arena, script, path_join(arena, directory, names[i]), NULL);
-	}
-	if (r >= 0 && log) {
-		const char *below = path_join(arena, directory, "log");
+static int make_service(struct arena *arena, const char *directory)
+{
+	static const char *const scripts[][2] = {
+		{ "run", "runit/run" },	    { "finish", "runit/finish" },
+		{ "check", "runit/check" }, { "control/t", "runit/term" },
+		{ "log/run", "runit/log" },
+	};
+	int r = 0;
 
-		r = dir_make_all(below, 0755);
-		if (r >= 0)
-			r = link_once(arena, arena_format(arena, "%s/log", scripts),
-				      path_join(arena, below, "run"), NULL);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(scripts) && r >= 0; i++)
+		r = add_script(arena, directory, scripts[i][0], scripts[i][1]);
 	return r;
 }
 
@@ -204,6 +207,19 @@ static int await_supervised(struct arena *arena, const char *place)
 	}
 }
 
+/* A machine that has just ended by itself: its service is about to put itself down, and would do so
+ * to the one that we start. */
+static void await_down(struct arena *arena, const char *place)
+{
+	const char *path = arena_format(arena, "%s/supervise/stat", place);
+	const uint64_t deadline = clock_monotonic_us() + DOWN_US;
+	char state[64];
+
+	while (file_read_line(state, sizeof(state), AT_FDCWD, path) >= 0 &&
+	       text_after(state, "down") == NULL && clock_monotonic_us() < deadline)
+		usleep(SCAN_POLL_US);
+}
+
 int manager_runit_start(struct arena *arena, const struct manager *manager, const char *name)
 {
 	const char *service = service_of(arena, name);
@@ -211,13 +227,15 @@ int manager_runit_start(struct arena *arena, const struct manager *manager, cons
 	const char *directory = path_join(arena, "/etc/sv", service);
 	int r, status;
 
-	r = make_service(arena, service, template_of(arena, "runit"), true);
+	r = make_service(arena, directory);
 	if (r >= 0)
 		r = add_down(arena, service);
 	if (r >= 0)
 		r = link_once(arena, directory, place, NULL);
 	if (r >= 0)
 		r = await_supervised(arena, place);
+	if (r >= 0)
+		await_down(arena, place);
 	if (r >= 0)
 		r = run(arena, manager, &status, "sv", "-w30", "start", place);
 	if (r < 0)
@@ -252,7 +270,7 @@ int manager_runit_boot(struct arena *arena, const struct manager *manager,
 		       struct text_list *ret_lines)
 {
 	const char *place = path_join(arena, manager->scan, BOOT_SERVICE);
-	int r = make_service(arena, BOOT_SERVICE, template_of(arena, "runit/" BOOT_SERVICE), false);
+	int r = add_script(arena, "/etc/sv/" BOOT_SERVICE, "run", "runit/" BOOT_SERVICE "/run");
 
 	return r < 0 ? r : link_once(arena, "/etc/sv/" BOOT_SERVICE, place, ret_lines);
 }

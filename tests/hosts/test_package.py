@@ -1,0 +1,90 @@
+"""The Debian package, beside an installed systemd-container, on a systemd host."""
+import os
+import subprocess
+
+import pytest
+
+from test_services import TOP, Host, archive, image, run, tool
+
+pytestmark = pytest.mark.leaky("keeps kernels and images")
+
+ORIGINALS = ["/usr/bin/systemd-nspawn", "/usr/bin/machinectl", "/lib/systemd/system/systemd-nspawn@.service",
+             "/lib/systemd/system/machines.target"]
+
+
+def build(directory, version):
+    run(os.path.join(TOP, "packaging", "deb", "build"), "-o", directory, "-v", version)
+    architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return os.path.join(directory, "redd_%s_%s.deb" % (version, architecture))
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("package"))
+    name = "package-%d" % os.getpid()
+    packages = [build(directory, "0.1.0~test1"), build(directory, "0.1.0~test2")]
+    run(tool("nshost"), "start", "-i", image("systemd"), name)
+    made = Host(tool("nshost"), "exec", name)
+    try:
+        where = os.path.join(os.environ.get("VMDIR", "/var/cache/redd-tests/hosts"), "run", "ns-" + name)
+        with open(os.path.join(where, "leader")) as file:
+            root = "/proc/%s/root" % file.read().strip()
+        for number, package in enumerate(packages, 1):
+            run("cp", package, root + "/srv/%d.deb" % number)
+        os.makedirs(root + "/var/lib/machines/c1")
+        run("tar", "-C", root + "/var/lib/machines/c1", "-xf", archive("bookworm"))
+        yield made
+    finally:
+        run(tool("nshost"), "stop", name, check=False)
+
+
+def sums(host):
+    return host.text("sha256sum", *ORIGINALS)
+
+
+def test_it_installs_runs_upgrades_and_goes_beside_the_original(host):
+    before, all_before = sums(host), host.text("sh", "-c", "find /usr /etc /lib -newer /srv/1.deb -type f | sort")
+    host("dpkg", "-i", "/srv/1.deb")
+    assert sums(host) == before
+    host("nspawn", "--version")
+    assert "Started machine 'c1' by systemd." in host("nspawnctl", "start", "c1").stdout
+    pid = host.text("systemctl", "show", "-P", "MainPID", "container@c1")
+    assert host.text("readlink", "/proc/%s/exe" % pid) == "/usr/bin/nspawn"
+    assert "/usr/bin/systemd-nspawn" in host.text("systemctl", "cat", "systemd-nspawn@c1") or \
+        "systemd-nspawn --quiet" in host.text("systemctl", "cat", "systemd-nspawn@c1")
+
+    host("dpkg", "-i", "/srv/2.deb")
+    assert host.text("dpkg-query", "-W", "-f", "${Version}", "redd") == "0.1.0~test2"
+    assert host.text("systemctl", "show", "-P", "MainPID", "container@c1") == pid, "a machine runs on through an upgrade"
+    host("systemctl", "restart", "container@c1")
+    host("nspawnctl", "stop", "c1")
+    assert "multi-user.target.wants" in host("nspawnctl", "enable", "c1").stdout
+    host("nspawnctl", "disable", "c1")
+
+    host("nspawnctl", "start", "c1")
+    host("dpkg", "-r", "redd")
+    assert sums(host) == before
+    assert host("systemctl", "is-active", "container@c1", check=False).stdout.strip() != "active"
+    host("dpkg", "-P", "redd")
+    assert host.text("sh", "-c", "find /usr /etc /lib -name '*redd*' -o -name 'nspawn*' -o -name 'container@*'") == ""
+    assert host("dpkg", "--audit").stdout == ""
+    assert host.text("sh", "-c", "find /usr /etc /lib -newer /srv/1.deb -type f | sort") == all_before
+    # what it left alone still works
+    host("/usr/bin/machinectl", "list")
+
+
+def test_the_original_names_are_the_administrators_choice(host):
+    host("dpkg", "-i", "/srv/2.deb")
+    try:
+        host("sh", "-c", "ln -s /usr/lib/redd/bin/systemd-nspawn /usr/lib/redd/bin/machinectl /usr/local/bin/ && "
+             "ln -s /usr/lib/systemd/system/container@.service /etc/systemd/system/systemd-nspawn@.service && "
+             "systemctl daemon-reload")
+        assert host.text("sh", "-c", "PATH=/usr/local/bin:$PATH; readlink -f $(command -v systemd-nspawn)") == "/usr/bin/nspawn"
+        host("systemctl", "start", "systemd-nspawn@c1")
+        pid = host.text("systemctl", "show", "-P", "MainPID", "container@c1")
+        assert host.text("readlink", "/proc/%s/exe" % pid) == "/usr/bin/nspawn"
+        host("systemctl", "stop", "systemd-nspawn@c1")
+    finally:
+        host("sh", "-c", "rm -f /usr/local/bin/systemd-nspawn /usr/local/bin/machinectl "
+             "/etc/systemd/system/systemd-nspawn@.service")
+        host("dpkg", "-P", "redd")
