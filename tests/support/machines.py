@@ -20,6 +20,9 @@ class Machine:
         if "ready" not in line:
             self.process.kill()
             raise AssertionError((line, self.process.communicate()))
+        # the program may be faster than the supervisor's note of it
+        while "still starting" in machinectl(redd).run("exec", name, "true").err:
+            pass
         self.leader = runner.leader(self.process.pid)
 
     def stop(self):
