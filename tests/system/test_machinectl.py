@@ -57,6 +57,15 @@ def plain(text):
     return text
 
 
+def holds_pidfd(pid):
+    """It has found its machine, and waits for it."""
+    found = False
+    for name in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(OSError):
+            found |= "pidfd" in os.readlink("/proc/%d/fd/%s" % (pid, name))
+    return found
+
+
 def leader_of(ctl, name):
     return int(ctl.run("show", name, "-P", "Leader").ok().out)
 
@@ -330,6 +339,8 @@ def test_wait_ends_with_the_machine(ctl, machines):
     one = machines("web")
     two = machines("db")
     waiting = ctl.start("wait", "web", "db")
+    while not holds_pidfd(waiting.pid):
+        assert waiting.poll() is None
     runner.terminate(one, signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(timeout=0.3)
