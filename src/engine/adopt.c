@@ -80,8 +80,7 @@ static void show_log(const char *directory)
 	}
 }
 
-static void take_console(struct container *container, struct state *state, int master,
-			 const char *directory)
+static void take_console(struct container *container, int master, const char *directory)
 {
 	bool terminal = terminal_is(STDIN_FILENO) && terminal_is(STDOUT_FILENO);
 
@@ -90,7 +89,6 @@ static void take_console(struct container *container, struct state *state, int m
 	show_log(directory);
 	console_take(&container->console, master, terminal, true);
 	container->spec->console = terminal ? CONSOLE_INTERACTIVE : CONSOLE_READ_ONLY;
-	(void)state;
 }
 
 static int take(struct container *container, struct state *state, int fds[STATE_FDS],
@@ -108,7 +106,7 @@ static int take(struct container *container, struct state *state, int fds[STATE_
 		return r;
 	container->adopted = true;
 	container->keep_noted = true;
-	take_console(container, state, master, directory);
+	take_console(container, master, directory);
 	return keep_hold(container);
 }
 

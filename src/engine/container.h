@@ -32,12 +32,13 @@ struct container {
 	struct guest_users_bound users;
 	struct seccomp_filter filter;
 	int stub_fd;
-	int gate_fd;	 /* borrowed, for the first start only */
-	int holder_fd;	 /* --on-supervisor-death=keep: pidfd of engine/keep's process */
-	bool keep_noted; /* and the record knows of its directory */
-	bool restored;	 /* from a state: spec and facts are only what supervising needs */
-	bool adopted;	 /* the payload is not our child */
-	bool stopping;	 /* restored while it was asked to stop */
+	int gate_fd;	      /* borrowed, for the first start only */
+	int holder_fd;	      /* --on-supervisor-death=keep: pidfd of engine/keep's process */
+	unsigned int holders; /* how many were made in place of one that was killed */
+	bool keep_noted;      /* and the record knows of its directory */
+	bool restored;	      /* from a state: spec and facts are only what supervising needs */
+	bool adopted;	      /* the payload is not our child */
+	bool stopping;	      /* restored while it was asked to stop */
 
 	/* of one start */
 	struct channel channel;

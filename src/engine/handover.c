@@ -1,12 +1,10 @@
 #include "engine/handover.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fail.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/credentials.h"
@@ -68,7 +66,7 @@ static void collect_machine(struct state *state, const struct container *contain
 	state->adopted = container->adopted;
 }
 
-static void collect_tree(struct arena *arena, struct state *state, const struct root *root)
+static void collect_tree(struct state *state, const struct root *root)
 {
 	state->tree = root->facts.path;
 	state->tree_lock = root->lock.local_path;
@@ -81,7 +79,6 @@ static void collect_tree(struct arena *arena, struct state *state, const struct 
 	state->inode = root->inode;
 	state->machine_id = (struct state_blob){ root->facts.machine_id,
 						 sizeof(root->facts.machine_id) };
-	(void)arena;
 }
 
 static void collect_resources(struct state *state, const struct resources *resources)
@@ -152,7 +149,7 @@ void handover_collect(struct arena *arena, struct state *ret, int fds[STATE_FDS]
 	*ret = (struct state){ 0 };
 	collect_asked(arena, ret, container);
 	collect_machine(ret, container);
-	collect_tree(arena, ret, root);
+	collect_tree(ret, root);
 	collect_resources(ret, &container->resources);
 	collect_console(ret, &container->console);
 	memcpy(fds, held, sizeof(held));

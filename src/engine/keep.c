@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@
 
 #define SOCKET "socket"
 #define CONFIRM_MS 10000
+#define ANSWER_SECONDS 10
+#define HOLDERS_MAX 16 /* of one supervisor: something kills them */
 #define FDS_MAX (1 + STATE_FDS)
 
 /* All that the holder has. */
@@ -298,6 +301,13 @@ int keep_hold(struct container *container)
 	return r;
 }
 
+int keep_renew(struct container *container)
+{
+	if (container->holders++ >= HOLDERS_MAX)
+		return fail_plain(-EAGAIN, "its holder was killed too often");
+	return keep_hold(container);
+}
+
 void keep_end(struct container *container)
 {
 	siginfo_t info;
@@ -356,9 +366,13 @@ static int receive(int ret[FDS_MAX], int connection)
 
 static int connect_in(int directory)
 {
+	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
 	struct sockaddr_un address = address_below(directory);
 	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
+	/* A holder that is stopped holds nobody up. */
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	return take_fd(&fd);

@@ -20,6 +20,9 @@ struct container;
 /* Supervisor: fork the holder; container->holder_fd is its pidfd. */
 int keep_hold(struct container *container);
 
+/* Another one, after it was killed: a bounded number of times. */
+int keep_renew(struct container *container);
+
 /* It is not needed any more. Accepts that there is none. */
 void keep_end(struct container *container);
 

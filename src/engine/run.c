@@ -217,7 +217,12 @@ static int hold(void *context)
 	struct container *container = context;
 
 	keep_end(container);
-	(void)keep_hold(container);
+	if (keep_renew(container) < 0) {
+		log_warning(
+			"nobody holds machine '%s' if its supervisor dies: %s, going on without",
+			container->spec->machine, fail_recorded()->text);
+		fail_forget();
+	}
 	return container->holder_fd;
 }
 
@@ -225,7 +230,12 @@ static int hear_bus(void *context)
 {
 	struct container *container = context;
 
-	return systemd_stop_requested(container->resources.bus);
+	int r = systemd_stop_requested(container->resources.bus);
+
+	/* Whoever needs it next connects again. */
+	if (r < 0)
+		container->resources.bus = bus_close(container->resources.bus);
+	return r;
 }
 
 /* For who looks at machines; what it says is the guest's own claim (class S40). */

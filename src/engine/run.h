@@ -10,18 +10,17 @@
 struct arena;
 struct spec;
 
-/* For a supervisor that takes over (engine/reexec, engine/adopt): how it was asked for. */
 struct run_request {
-	const char *const *arguments; /* NULL-terminated, with argv[0]; NULL: nobody takes over */
-	const char *directory;	      /* where that was */
-	const char *program;	      /* path of ours */
-
 	struct spec *spec; /* resolved; the name may still get a suffix */
 	const char *const *environment;
 	int listen_fds; /* descriptors 3 … are passed on */
 	/* The first payload reads a byte from it before exec; -EBADF: none. Nobody who must not
 	 * open it may hold its other end: end of file gives the container up. Closed by us. */
 	int gate_fd;
+	/* How we were started, for a supervisor that takes over (engine/reexec, engine/adopt). */
+	const char *const *arguments; /* NULL-terminated, with argv[0]; NULL: nobody takes over */
+	const char *directory;	      /* where that was */
+	const char *program;	      /* path of ours */
 };
 
 /* The program's exit status, or a negative errno with a sentence recorded.
