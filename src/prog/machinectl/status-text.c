@@ -19,6 +19,7 @@
 
 #define BRANCH "├─"
 #define LAST "└─"
+#define BAR "│ "
 #define INDENT "\t\t  "
 #define INDENT_WIDTH 18
 
@@ -133,8 +134,8 @@ static void put_group(const struct tree *tree, const struct process_group *group
 
 		fprintf(tree->out, INDENT "%s%s%s\n", before, last ? LAST : BRANCH,
 			text_printable(tree->arena, below->name));
-		put_group(tree, below,
-			  arena_format(tree->arena, "%s%s", before, last ? "  " : "│ "), depth + 1);
+		put_group(tree, below, arena_format(tree->arena, "%s%s", before, last ? "  " : BAR),
+			  depth + 1);
 	}
 }
 
