@@ -25,6 +25,8 @@
 
 #define MAGIC "redd-record=1"
 #define TRIES_MAX 4096
+#define YIELDS 16
+#define PATIENCE_US 500
 #define SUPERVISOR_FORM "%010d" /* written over */
 #define SUPERVISOR_AT (sizeof(MAGIC "\ntag=\nsupervisor=") - 1 + RECORD_TAG_ROOM - 1)
 
@@ -132,7 +134,11 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		if (r == -EBUSY && is_running(fd))
 			return fail_running(name);
 		if (r == -EBUSY) {
-			sched_yield();
+			/* On a busy host who holds it may not run for some milliseconds. */
+			if (i < YIELDS)
+				sched_yield();
+			else
+				usleep(PATIENCE_US);
 			continue;
 		}
 		if (r < 0)
