@@ -105,7 +105,6 @@ static int take(struct container *container, struct state *state, int fds[STATE_
 	if (r < 0)
 		return r;
 	container->adopted = true;
-	container->keep_noted = true;
 	take_console(container, master, directory);
 	return keep_hold(container);
 }

@@ -199,6 +199,7 @@ static void restore_asked(struct container *container, const struct state *state
 	container->request = request;
 	container->spec = request->spec;
 	container->restored = true;
+	container->keep_noted = state->keep == ON_DEATH_KEEP;
 	container->host.uid = (unsigned int)state->uid;
 	container->host.confined = state->confined != 0;
 	container->host.runtime_directory = arena_text(arena, state->runtime);

@@ -177,7 +177,6 @@ int reexec_arrive(struct container *container, const char *text)
 	r = handover_restore(container, &state, fds);
 	if (r < 0)
 		return r;
-	container->keep_noted = container->holder_fd >= 0;
 	log_debug("the supervisor of machine '%s' was replaced", state.machine);
 	return record_reexec(&container->resources.record, 0);
 }
