@@ -231,7 +231,7 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 	if (r > 0) {
 		resources->taken.cgroup = CGROUP_SCOPE;
 		resources->taken.cgroup_path = arena_format(resources->arena, "%s/payload", scope);
-		return limits_take(resources, spec, dry);
+		return 0;
 	}
 	/* The host's root without systemd owns the top; everybody else has the cgroup he is in. */
 	return take(resources, spec, uid == 0 && !systemd && !spec->keep_unit, dry);

@@ -4,12 +4,13 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/macros.h"
+#include "base/text.h"
 #include "kernel/device-filter.h"
 #include "kernel/namespace.h"
 #include "kernel/probe.h"
 #include "machine/limits.h"
 #include "plan/plan.h"
+#include "spec/spec.h"
 
 /* A container without its terminals could not even start. */
 #define TERMINALS "c 5:2 rwm, c 136-143:* rw"
@@ -25,26 +26,41 @@ static const char *planned_rules(const struct plan *plan)
 	return NULL;
 }
 
-int devices_restrict(const struct plan *plan, const struct limits *limits, int cgroup_fd)
+/* Where a service manager has them as well: what it allows, our own filter must allow, too. */
+static int read_wishes(struct arena *arena, struct limits *ret, const struct spec *spec)
+{
+	struct text_list wishes = { 0 };
+
+	for (size_t i = 0; i < spec->properties.count && !spec->keep_unit; i++)
+		if (text_after(spec->properties.items[i], "Device") != NULL)
+			text_list_add(arena, &wishes, spec->properties.items[i]);
+	return limits_read(arena, ret, &wishes);
+}
+
+int devices_restrict(const struct plan *plan, const struct spec *spec, int cgroup_fd)
 {
 	const char *rules = planned_rules(plan), *cause;
 	autoarena struct arena arena = { 0 };
+	struct limits wishes;
 	int r;
 
-	if (limits->strict)
+	r = read_wishes(&arena, &wishes, spec);
+	if (r < 0)
+		return r;
+	if (wishes.strict)
 		rules = TERMINALS;
-	else if (limits->devices && rules == NULL)
+	else if (wishes.devices && rules == NULL)
 		rules = CLOSED;
-	if (limits->devices && *limits->device_rules != '\0')
-		rules = arena_format(&arena, "%s, %s", rules, limits->device_rules);
 	if (rules == NULL)
 		return 0;
+	if (*wishes.device_rules != '\0')
+		rules = arena_format(&arena, "%s, %s", rules, wishes.device_rules);
 	r = device_filter_attach(cgroup_fd, rules);
 	if (r >= 0)
 		return 0;
 	/* In a user namespace no file system of ours or of the tree has usable device nodes anyway.
 	 */
-	if (r == -EPERM && !limits->devices && !namespace_is_initial_user())
+	if (r == -EPERM && !wishes.devices && !namespace_is_initial_user())
 		return 0;
 	fail(r, "cannot restrict which devices the container may open");
 	cause = probe_cause(PROBE_DEVICE_FILTER, r);

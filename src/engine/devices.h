@@ -2,11 +2,11 @@
  * Runs in: supervisor, before the payload exists. Speaking. */
 #pragma once
 
-struct limits;
 struct plan;
+struct spec;
 
-/* Attach the filter of STEP_DEVICE_FILTER, if the plan has one, with what LIMITS (DeviceAllow=,
- * DevicePolicy=) say, to the payload's cgroup.
+/* Attach the filter of STEP_DEVICE_FILTER, if the plan has one, with what --property= says of
+ * devices, to the payload's cgroup.
  * 0, also when none is needed (no such step; inside of a user namespace of somebody else's that
  * forbids it); else a negative errno, with the sentence and its likely cause recorded. */
-int devices_restrict(const struct plan *plan, const struct limits *limits, int cgroup_fd);
+int devices_restrict(const struct plan *plan, const struct spec *spec, int cgroup_fd);

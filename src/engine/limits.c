@@ -6,7 +6,6 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/text.h"
 #include "engine/resources.h"
 #include "io/fd.h"
 #include "machine/limits.h"
@@ -27,27 +26,15 @@ static int set(struct resources *resources, const struct limits *limits)
 	return r < 0 ? r : limits_write(limits, own);
 }
 
-/* The scope has them too; but what the scope allows, our own filter below it must allow as well. */
-static int read_devices(struct resources *resources, const struct spec *spec)
-{
-	struct text_list devices = { 0 };
-
-	for (size_t i = 0; i < spec->properties.count; i++)
-		if (text_after(spec->properties.items[i], "Device") != NULL)
-			text_list_add(resources->arena, &devices, spec->properties.items[i]);
-	return limits_read(resources->arena, &resources->limits, &devices);
-}
-
 int limits_take(struct resources *resources, const struct spec *spec, bool dry)
 {
-	struct limits *limits = &resources->limits;
+	struct limits limits;
 	int r;
 
-	if (spec->properties.count == 0 || resources->taken.cgroup == CGROUP_UNIT)
+	if (spec->properties.count == 0 || resources->taken.cgroup == CGROUP_SCOPE ||
+	    resources->taken.cgroup == CGROUP_UNIT)
 		return 0;
-	if (resources->taken.cgroup == CGROUP_SCOPE)
-		return read_devices(resources, spec);
-	r = limits_read(resources->arena, limits, &spec->properties);
+	r = limits_read(resources->arena, &limits, &spec->properties);
 	if (r < 0)
 		return r;
 	if (resources->taken.cgroup == CGROUP_NONE)
@@ -55,5 +42,5 @@ int limits_take(struct resources *resources, const struct spec *spec, bool dry)
 				  "cannot set '%s': there is no cgroup for the container here (it "
 				  "needs cgroup v2, and root or a cgroup that is yours)",
 				  spec->properties.items[0]);
-	return dry || limits->count == 0 ? 0 : set(resources, limits);
+	return dry || limits.count == 0 ? 0 : set(resources, &limits);
 }

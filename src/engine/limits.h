@@ -1,5 +1,4 @@
-/* engine/limits - --property= where no service manager makes a scope with it, and what our own
- * device filter must know where one does.
+/* engine/limits - --property= where no service manager makes a scope with it.
  *
  * Set on the machine's own cgroup, above the payload's, before anything runs in it. A property that
  * cannot be honoured keeps the container from starting. Supervisor. Speaking.

@@ -7,7 +7,6 @@
 #pragma once
 #include "base/list.h"
 #include "engine/ids.h"
-#include "machine/limits.h"
 #include "machine/record.h"
 #include "plan/plan.h"
 
@@ -33,7 +32,6 @@ struct resources {
 	bool state_noted;	     /* that there is a file in: */
 	const char *state_directory; /* of machine/state-file; NULL: none was written */
 	uint64_t cgroup_inode;	     /* of the payload's */
-	struct limits limits;	     /* of --property=, without a service manager */
 	int network_fd,
 		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;	    /* mount namespace to return to */

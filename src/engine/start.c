@@ -93,7 +93,7 @@ static int start_payload(struct container *container)
 		r = container_plan(container);
 	/* Every start has a cgroup of its own. */
 	if (r >= 0 && resources->taken.cgroup != CGROUP_SCOPE)
-		r = devices_restrict(&container->plan, &resources->limits, resources->cgroup_fd);
+		r = devices_restrict(&container->plan, container->spec, resources->cgroup_fd);
 	if (r < 0)
 		return r;
 	r = resources_enter_private_mounts(resources, container->root.fd);
@@ -131,7 +131,7 @@ static int enter_scope(struct container *container)
 		return 0;
 	r = scope_enter(resources, container->spec, container->spawn.pid);
 	return r < 0 ? r
-		     : devices_restrict(&container->plan, &resources->limits, resources->cgroup_fd);
+		     : devices_restrict(&container->plan, container->spec, resources->cgroup_fd);
 }
 
 static int note_leader(struct container *container)
