@@ -216,8 +216,9 @@ def test_s11_a_copy_that_fails_leaves_nothing_on_the_host(control, hostile, vict
 # --- S2: who copies cannot be seen from inside
 
 def test_s2_who_copies_is_not_seen(control, hostile, place):
-    seen = "while :; do for p in /proc/[0-9]*; do read -r name < $p/comm && echo $name >> /data/seen; done; done 2>/dev/null &"
+    seen = "{ while [ ! -e /data/go ]; do usleep 1000; done; while :; do for p in /proc/[0-9]*; do read -r name < $p/comm && echo $name >> /data/seen; done; done; } 2>/dev/null &"
     machine = hostile(seen)
+    open(machine.tree + "/data/go", "w").close()
     for n in range(300):
         open(place + "/%d" % n, "w").close()
     for n in range(min(ROUNDS, 100)):
