@@ -25,6 +25,10 @@ def control(redd):
 def used_before(redd, tree):
     """What a first start writes into a tree (time zone, resolver) is there."""
     redd.run("-q", "-D", tree, "true").ok()
+    yield
+    for name in ("kept", "again", "shot"):
+        if os.path.exists("/var/log/redd/%s.log" % name):
+            os.unlink("/var/log/redd/%s.log" % name)
 
 
 def note(name, kind):
