@@ -26,7 +26,7 @@ def used_before(redd, tree):
     """What a first start writes into a tree (time zone, resolver) is there."""
     redd.run("-q", "-D", tree, "true").ok()
     yield
-    for name in ("kept", "again", "shot"):
+    for name in ("kept", "again", "shot", "alone"):
         if os.path.exists("/var/log/redd/%s.log" % name):
             os.unlink("/var/log/redd/%s.log" % name)
 
