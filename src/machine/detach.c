@@ -160,7 +160,7 @@ static int bind_socket(const char *path)
 		return fail(-errno, "cannot make a socket");
 	if (strlen(path) >= sizeof(address.sun_path))
 		return fail(-ENAMETOOLONG, "cannot make '%s'", path);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	unlink(path);
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)

@@ -55,15 +55,14 @@ static void describe(struct arena *arena, struct text_list *lines,
 {
 	for (size_t i = 0; i < changes->count; i++) {
 		const struct systemd_change *change = &changes->items[i];
-		const char *target = text_empty(change->target) ? "" : change->target;
+		const char *link = change->link, *target = change->target;
 
 		if (text_equal(change->type, "symlink"))
 			text_list_add(arena, lines,
-				      arena_format(arena, "Created symlink %s → %s.", change->link,
+				      arena_format(arena, "Created symlink %s → %s.", link,
 						   target));
 		else if (text_equal(change->type, "unlink"))
-			text_list_add(arena, lines,
-				      arena_format(arena, "Removed \"%s\".", change->link));
+			text_list_add(arena, lines, arena_format(arena, "Removed \"%s\".", link));
 	}
 }
 
