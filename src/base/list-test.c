@@ -32,6 +32,25 @@ START_TEST(a_text_is_found)
 }
 END_TEST
 
+START_TEST(a_text_list_is_sorted_by_bytes)
+{
+	static const char *const words[] = { "b", "a", "B", "c" };
+	autoarena struct arena arena = {};
+	struct text_list list = { 0 };
+
+	text_list_sort(&list);
+	ck_assert_uint_eq(list.count, 0);
+	for (size_t i = 0; i < 4; i++)
+		text_list_add(&arena, &list, arena_text(&arena, words[i]));
+	text_list_sort(&list);
+	ck_assert_str_eq(list.items[0], "B");
+	ck_assert_str_eq(list.items[1], "a");
+	ck_assert_str_eq(list.items[2], "b");
+	ck_assert_str_eq(list.items[3], "c");
+	ck_assert_ptr_null(list.items[4]);
+}
+END_TEST
+
 START_TEST(structs_keep_their_values_and_new_ones_are_zeroed)
 {
 	struct pair {
@@ -59,5 +78,6 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("base/list", a_text_list_ends_in_null_at_every_length, a_text_is_found,
+			a_text_list_is_sorted_by_bytes,
 			structs_keep_their_values_and_new_ones_are_zeroed);
 }

@@ -1,5 +1,6 @@
 #include "base/list.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -55,4 +56,15 @@ bool text_list_has(const struct text_list *list, const char *text)
 		if (strcmp(list->items[i], text) == 0)
 			return true;
 	return false;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void text_list_sort(struct text_list *list)
+{
+	if (list->count > 0)
+		qsort(list->items, list->count, sizeof(*list->items), by_bytes);
 }

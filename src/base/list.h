@@ -18,6 +18,7 @@ struct text_list {
 void text_list_add(struct arena *arena, struct text_list *list, char *text);
 void text_list_clear(struct text_list *list);
 bool text_list_has(const struct text_list *list, const char *text);
+void text_list_sort(struct text_list *list); /* by bytes */
 
 /* For lists of structs: make room for one more in {items,count}, return it zeroed.
  *   struct port *p = list_grow(arena, (void **)&ports->items, &ports->count, sizeof(*p)); */

@@ -390,11 +390,6 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int detach_list(struct arena *arena, struct text_list *ret, const char *runtime)
 {
 	struct listing listing = { arena, ret };
@@ -407,7 +402,6 @@ int detach_list(struct arena *arena, struct text_list *ret, const char *runtime)
 	r = dir_walk(fd, visit, &listing);
 	if (r < 0)
 		return fail(r, "cannot read '%s'", path);
-	if (ret->count > 0)
-		qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	text_list_sort(ret);
 	return 0;
 }

@@ -85,11 +85,6 @@ static int take_name(int dir_fd, const char *name, unsigned char type, void *con
 	return 0;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int read_names(struct diff *diff, struct arena *arena, struct text_list *ret, int fd)
 {
 	struct names names = { .diff = diff, .arena = arena };
@@ -97,8 +92,7 @@ static int read_names(struct diff *diff, struct arena *arena, struct text_list *
 
 	if (r < 0)
 		return r;
-	if (names.list.count > 0)
-		qsort(names.list.items, names.list.count, sizeof(char *), by_text);
+	text_list_sort(&names.list);
 	*ret = names.list;
 	return 0;
 }

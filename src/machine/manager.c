@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "machine/detach.h"
+#include "machine/find.h"
 #include "machine/manager-kinds.h"
 
 #define BUS_OPEN_MS 5000
@@ -110,11 +109,6 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int manager_list_enabled(struct arena *arena, const struct manager *manager, struct text_list *ret)
 {
 	struct listing listing = { arena, ret };
@@ -127,8 +121,7 @@ int manager_list_enabled(struct arena *arena, const struct manager *manager, str
 	r = dir_walk(fd, visit, &listing);
 	if (r < 0)
 		return fail(r, "cannot read '%s'", path);
-	if (ret->count > 0)
-		qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	text_list_sort(ret);
 	return 0;
 }
 
@@ -259,6 +252,43 @@ static const char *find_scan(const char *const *environment)
 		if (stat(places[i], &st) == 0 && S_ISDIR(st.st_mode))
 			return places[i];
 	return NULL;
+}
+
+/* runsv tells the process number of each service's program, which is the supervisor's. */
+static bool is_of_runit(struct arena *arena, const struct machine *machine,
+			const char *const *environment)
+{
+	const char *scan = find_scan(environment);
+	char number[32], *path;
+
+	if (scan == NULL || machine->supervisor <= 0)
+		return false;
+	path = arena_format(arena, "%s/redd.%s/supervise/pid", scan, machine->name);
+	return file_read_line(number, sizeof(number), AT_FDCWD, path) >= 0 &&
+	       text_equal(number, arena_format(arena, "%d", (int)machine->supervisor));
+}
+
+/* machine/detach supervises those of OpenRC too. */
+static const char *holder_of(struct arena *arena, const struct machine *machine)
+{
+	const char *path = arena_format(arena, "/run/openrc/started/redd.%s", machine->name);
+	struct text_list names = { 0 };
+
+	if (detach_list(arena, &names, machine->runtime) < 0)
+		fail_forget();
+	if (!text_list_has(&names, machine->name))
+		return "none";
+	return geteuid() == 0 && access(path, F_OK) == 0 ? kinds[MANAGER_OPENRC].name : "Redd";
+}
+
+const char *manager_of(struct arena *arena, const struct machine *machine,
+		       const char *const *environment)
+{
+	if (machine->unit != NULL)
+		return kinds[MANAGER_SYSTEMD].name;
+	if (geteuid() == 0 && is_of_runit(arena, machine, environment))
+		return kinds[MANAGER_RUNIT].name;
+	return holder_of(arena, machine);
 }
 
 static enum manager_kind detect(struct manager *manager)
