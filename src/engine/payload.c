@@ -267,7 +267,7 @@ static int exec_program(struct payload *payload, const struct step *step)
 	int r;
 
 	(void)step;
-	privilege_reset_signals();
+	process_reset_signals();
 	r = die_with_supervisor(payload);
 	if (r < 0)
 		return r;

@@ -3,7 +3,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <net/if.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
@@ -288,28 +287,6 @@ START_TEST(a_sysctl_goes_to_the_proc_that_was_kept)
 }
 END_TEST
 
-START_TEST(signals_are_as_a_program_expects_them)
-{
-	sigset_t all, now;
-
-	enter();
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGRTMIN + 3, SIG_IGN);
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	privilege_reset_signals();
-	ck_assert_int_eq(sigprocmask(SIG_BLOCK, NULL, &now), 0);
-	for (int i = 1; i < NSIG; i++) {
-		struct sigaction action;
-
-		ck_assert_int_ne(sigismember(&now, i), 1);
-		if (sigaction(i, NULL, &action) == 0)
-			ck_assert(action.sa_handler == SIG_DFL);
-	}
-}
-END_TEST
-
 START_TEST(other_steps_are_somebody_elses)
 {
 	ck_assert_int_eq(step(STEP_MOUNT, 0), -ENOTSUP);
@@ -338,7 +315,6 @@ int main(void)
 	tcase_add_test(cases, the_process_is_as_the_plan_says);
 	tcase_add_test(cases, the_namespaces_are_named_and_up);
 	tcase_add_test(cases, a_sysctl_goes_to_the_proc_that_was_kept);
-	tcase_add_test(cases, signals_are_as_a_program_expects_them);
 	tcase_add_test(cases, other_steps_are_somebody_elses);
 	return fixture_run(cases, "engine/privilege");
 }

@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -15,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/fail.h"
-#include "machine/guest-users.h"
 #include "io/file.h"
 #include "kernel/capability.h"
 #include "kernel/keyring.h"
 #include "kernel/network.h"
 #include "kernel/seccomp.h"
+#include "machine/guest-users.h"
 #include "plan/plan.h"
 
 int privilege_become_root(bool groups_denied)
@@ -30,17 +29,6 @@ int privilege_become_root(bool groups_denied)
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return fail(-errno, "cannot become root in the container");
 	return 0;
-}
-
-void privilege_reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int signal = 1; signal < NSIG; signal++)
-		sigaction(signal, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int hostname(const struct privilege *privilege, const struct step *step)

@@ -25,6 +25,3 @@ int privilege_step(const struct privilege *privilege, const struct step *step);
 /* Right after the id maps are written: become the container's root, without the caller's groups.
  * GROUPS_DENIED: the kernel forbids setgroups here (one id without root). */
 int privilege_become_root(bool groups_denied);
-
-/* Dispositions and mask as a fresh program expects them. */
-void privilege_reset_signals(void);

@@ -109,6 +109,27 @@ START_TEST(a_strangers_end_is_known_before_it_is_reaped)
 }
 END_TEST
 
+START_TEST(signals_are_as_a_program_expects_them)
+{
+	sigset_t all, now;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGRTMIN + 3, SIG_IGN);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	process_reset_signals();
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, NULL, &now), 0);
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction action;
+
+		ck_assert_int_ne(sigismember(&now, i), 1);
+		if (sigaction(i, NULL, &action) == 0)
+			ck_assert(action.sa_handler == SIG_DFL);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("process");
@@ -118,5 +139,6 @@ int main(void)
 	tcase_add_test(cases, a_missing_cgroup_clone_is_an_outcome);
 	tcase_add_test(cases, the_start_time_identifies_a_process);
 	tcase_add_test(cases, a_strangers_end_is_known_before_it_is_reaped);
+	tcase_add_test(cases, signals_are_as_a_program_expects_them);
 	return fixture_run(cases, "kernel/process");
 }

@@ -47,6 +47,17 @@ int process_signal(int pidfd, int signal)
 	return sys_pidfd_send_signal(pidfd, signal, NULL, 0);
 }
 
+void process_reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int signal = 1; signal < NSIG; signal++)
+		sigaction(signal, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int process_wait(int pidfd, siginfo_t *ret, int options)
 {
 	siginfo_t info = { 0 };

@@ -12,6 +12,9 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
 
 int process_signal(int pidfd, int signal);
 
+/* The caller's own dispositions and mask, as a fresh program expects them. */
+void process_reset_signals(void);
+
 /* Reap by pidfd; -EAGAIN with WNOHANG and nothing to reap. OPTIONS: WNOHANG, WNOWAIT. */
 int process_wait(int pidfd, siginfo_t *ret, int options);
 

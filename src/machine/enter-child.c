@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
@@ -34,17 +33,6 @@ struct child {
 };
 
 /* ---- joiner ---- */
-
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int signal = 1; signal < NSIG; signal++)
-		sigaction(signal, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* The machine's, not those of who enters. What cannot be raised stays as it is. */
 static int take_scheduling(const struct child *child)
@@ -305,7 +293,7 @@ _Noreturn void enter_child(const struct enter *enter, const struct enter_program
 	struct enter_message message = { 0 };
 	int pidfd = -EBADF, r;
 
-	reset_signals();
+	process_reset_signals();
 	r = attach ? file_write(enter->cgroup_fd, "cgroup.procs", "0") : 0;
 	if (r < 0)
 		fail(r, "cannot go to the cgroup of machine '%s'", child.name);
