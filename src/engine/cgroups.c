@@ -16,6 +16,7 @@
 #include "engine/scope.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
+#include "kernel/probe.h"
 #include "spec/spec.h"
 
 #define REMOVE_TIMEOUT_MS 5000
@@ -177,6 +178,16 @@ static int refuse_populated(struct resources *resources)
 			  resources->cgroup_mount, length, path);
 }
 
+static int refuse_unit(int code)
+{
+	const char *cause = probe_cause(PROBE_CGROUP, code);
+
+	fail(code, "cannot make 'payload' and 'supervisor' in the caller's cgroup");
+	if (cause != NULL)
+		fail_hint("%s", cause);
+	return code;
+}
+
 static void take_none(struct resources *resources, int code)
 {
 	resources->taken.cgroup = CGROUP_NONE;
@@ -207,7 +218,7 @@ static int take(struct resources *resources, const struct spec *spec, bool top, 
 	if (r == -EBUSY && resources->taken.cgroup == CGROUP_OWN)
 		return refuse_populated(resources);
 	if (spec->keep_unit && r != -ENOENT)
-		return fail(r, "cannot make 'payload' and 'supervisor' in the caller's cgroup");
+		return refuse_unit(r);
 	take_none(resources, r);
 	return limits_take(resources, spec, dry);
 }

@@ -166,20 +166,6 @@ static const struct {
 	{ PROBE_ID_MAPS, EPERM, always, "CAP_SETUID or CAP_SETGID is missing" },
 	{ PROBE_ID_MAPS, EINVAL, always, "the ranges overlap, or are too many for this kernel" },
 
-	{ PROBE_MAP_OWNERS, ENOSYS, under_filter,
-	  "a system call filter of the surrounding container hides mount_setattr(2)" },
-	{ PROBE_MAP_OWNERS, ENOSYS, always,
-	  "idmapped mounts need Linux 5.12: --private-users-ownership=chown gives the "
-	  "files to the range" },
-	{ PROBE_MAP_OWNERS, EINVAL, always,
-	  "its file system cannot map owners: --private-users-ownership=chown gives "
-	  "the files to the range, --private-users=no does without" },
-	{ PROBE_MAP_OWNERS, EPERM, in_container,
-	  "the file system belongs to the host: only its root can map owners there" },
-	{ PROBE_MAP_OWNERS, EPERM, not_root,
-	  "only root can map owners: the tree's must be subordinate ids" },
-	{ PROBE_MAP_OWNERS, EPERM, always, "it is mapped already" },
-
 	{ PROBE_MOUNT, ENOSYS, under_filter,
 	  "a system call filter of the surrounding container hides the mount calls of "
 	  "Linux 5.2" },
@@ -243,10 +229,6 @@ static const struct {
 
 	{ PROBE_DEVICE_NODE, EPERM, in_container, "a user namespace cannot make device nodes" },
 	{ PROBE_DEVICE_NODE, EPERM, always, "CAP_MKNOD is missing, or a device cgroup forbids" },
-
-	{ PROBE_NETWORK, EPERM, not_root,
-	  "without root this is possible only in a network namespace of its own" },
-	{ PROBE_NETWORK, EPERM, always, "CAP_NET_ADMIN is missing over the network namespace" },
 
 	{ PROBE_SYSTEM_CALLS, EINVAL, always, "this kernel is built without system call filters" },
 	{ PROBE_SYSTEM_CALLS, EACCES, always,

@@ -9,14 +9,12 @@
 enum probe_operation {
 	PROBE_NAMESPACES, /* clone or unshare of namespaces */
 	PROBE_ID_MAPS,	  /* writing uid_map and gid_map */
-	PROBE_MAP_OWNERS, /* an idmapped mount */
 	PROBE_MOUNT,	  /* the calls of the mount API, and mounts of a file system */
 	PROBE_MOUNT_PROC, /* a fresh procfs or sysfs */
 	PROBE_MOUNT_OVERLAY,
 	PROBE_CGROUP,	     /* making, delegating or entering a cgroup */
 	PROBE_DEVICE_FILTER, /* a BPF program at a cgroup */
 	PROBE_DEVICE_NODE,   /* mknod */
-	PROBE_NETWORK,	     /* a network namespace, its interfaces */
 	PROBE_SYSTEM_CALLS,  /* a seccomp filter */
 	PROBE_EXEC,	     /* the payload's program */
 	PROBE_OPERATIONS
