@@ -10,6 +10,7 @@
 
 struct arena;
 struct bus;
+struct machine;
 struct text_list;
 
 enum manager_kind { MANAGER_NONE, MANAGER_SYSTEMD, MANAGER_OPENRC, MANAGER_RUNIT };
@@ -31,6 +32,11 @@ void manager_done(struct manager *manager);
 
 /* Whom to name in a sentence: "systemd", "OpenRC", "runit", "Redd's own supervisor". */
 const char *manager_name(const struct manager *manager);
+
+/* Whom a machine that runs belongs to, however it was started: "systemd", "OpenRC", "runit", "Redd"
+ * (machine/detach), "none". Quiet. */
+const char *manager_of(struct arena *arena, const struct machine *machine,
+		       const char *const *environment);
 
 /* Returns when the machine is ready. One that runs under it already is fine. */
 int manager_start(struct arena *arena, const struct manager *manager, const char *name);

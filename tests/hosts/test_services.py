@@ -261,9 +261,21 @@ def test_a_service_is_made_started_and_stopped(off):
     off.until("test", "-e", "/var/lib/machines/a/up")
     assert "a" in off.text("machinectl", "list", "--no-legend").split()
     off("machinectl", "start", "a")
+    assert "\n\t Manager: %s\n" % NAMES[off.kind] in off("machinectl", "status", "a").stdout
     assert "Stopped machine 'a' by %s." % NAMES[off.kind] in off("machinectl", "stop", "a").stdout
     assert not started(off)
     assert off.text("machinectl", "list", "--no-legend") == ""
+
+
+def test_what_the_manager_does_not_hold_is_told(off):
+    off("sh", "-c", "nspawn -q -b -M b </dev/null >/dev/null 2>&1 & until machinectl exec b true 2>/dev/null; do :; done")
+    assert "\n\t Manager: none\n" in off("machinectl", "status", "b").stdout
+    assert "Asked machine 'b' itself to power off: nobody else runs it." in off("machinectl", "stop", "b").stdout
+    off.until("sh", "-c", "[ -z \"$(machinectl list --no-legend)\" ]")
+    # by the supervisor of Redd that OpenRC's service would use
+    off("env", "RC_SVCNAME=redd.b", "machinectl", "start", "b")
+    assert "\n\t Manager: Redd\n" in off("machinectl", "status", "b").stdout
+    assert "Stopped machine 'b' by Redd's own supervisor." in off("machinectl", "stop", "b").stdout
 
 
 def test_the_manager_itself_restarts_a_machine(off):

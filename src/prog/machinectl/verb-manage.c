@@ -80,18 +80,25 @@ static int start_one(const struct context *context, const struct manager *manage
 
 static int stop_one(const struct context *context, const struct manager *manager, const char *name)
 {
-	struct text_list alone = { 0 };
+	const struct manager alone = { .kind = MANAGER_NONE, .runtime = context->runtime };
+	struct text_list names = { 0 };
 	int r = check_name(context, name);
 
 	if (r < 0)
 		return r;
 	r = manager_stop(context->arena, manager, name);
-	if (r == -ENXIO)
-		r = detach_stop(context->runtime, name);
+	if (r == -ENXIO) {
+		manager = &alone;
+		r = manager_stop(context->arena, manager, name);
+	}
 	if (r == -ENXIO) {
 		/* Started by hand: nobody to ask but the machine itself. */
-		text_list_add(context->arena, &alone, arena_text(context->arena, name));
-		return verb_poweroff((void *)context, &alone);
+		text_list_add(context->arena, &names, arena_text(context->arena, name));
+		r = verb_poweroff((void *)context, &names);
+		if (r >= 0 && !context->options.quiet)
+			log_info("Asked machine '%s' itself to power off: nobody else runs it.",
+				 name);
+		return r;
 	}
 	if (r >= 0 && !context->options.quiet)
 		log_info("Stopped machine '%s' by %s.", name, manager_name(manager));

@@ -13,7 +13,7 @@
 #include "format/json-out.h"
 #include "io/clock.h"
 #include "io/fd.h"
-#include "machine/detach.h"
+#include "machine/manager.h"
 #include "machine/processes.h"
 #include "machine/usage.h"
 #include "prog/machinectl/log-source.h"
@@ -29,8 +29,8 @@ struct status {
 	struct usage usage;
 	struct processes processes;
 	const char *leader_name, *supervisor_name;
-	uint32_t id_shift; /* 0: none */
-	bool detached;	   /* machinectl start supervises it */
+	uint32_t id_shift;   /* 0: none */
+	const char *manager; /* NULL: of the host */
 };
 
 static char *name_of(struct arena *arena, pid_t pid)
@@ -41,24 +41,6 @@ static char *name_of(struct arena *arena, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return processes_name(arena, proc);
-}
-
-static bool is_detached(const struct context *context, const char *name)
-{
-	struct text_list names = { 0 };
-
-	if (detach_list(context->arena, &names, context->runtime) < 0) {
-		fail_forget();
-		return false;
-	}
-	return text_list_has(&names, name);
-}
-
-static const char *manager_of(const struct status *status)
-{
-	if (status->machine.is_host)
-		return NULL;
-	return status->machine.unit != NULL ? "systemd" : status->detached ? "Redd" : "none";
 }
 
 static void gather(const struct context *context, struct status *ret, const struct machine *machine,
@@ -76,7 +58,7 @@ static void gather(const struct context *context, struct status *ret, const stru
 	if (machine->supervisor > 0)
 		status.supervisor_name = name_of(context->arena, machine->supervisor);
 	if (!machine->is_host) {
-		status.detached = is_detached(context, machine->name);
+		status.manager = manager_of(context->arena, machine, context->environment);
 		cgroup = processes_open_cgroup(machine);
 		fail_forget();
 		usage_read(context->arena, &status.usage, machine);
@@ -136,7 +118,7 @@ static void put_state(FILE *out, const struct status *status)
 			   machine->name);
 	else
 		put(out, status, "State", look_state(machine));
-	put(out, status, "Manager", manager_of(status));
+	put(out, status, "Manager", status->manager);
 }
 
 static void put_usage(FILE *out, const struct status *status)
@@ -264,7 +246,7 @@ static const char *print_json(const struct status *status)
 	json_out_text(&json, "os_name", look->os.pretty_name);
 	json_out_unsigned(&json, "id_shift", status->id_shift);
 	json_out_text(&json, "unit", look->unit);
-	json_out_text(&json, "manager", manager_of(status));
+	json_out_text(&json, "manager", status->manager);
 	if (!machine->is_host) {
 		json_usage(&json, &status->usage);
 		json_out_begin_array(&json, "processes");
@@ -284,7 +266,7 @@ static int print_log(struct context *context, const struct status *status)
 	int r;
 
 	if (context->options.lines == 0 || status->machine.is_host ||
-	    (!in_journal && !status->detached))
+	    (!in_journal && text_equal(status->manager, "none")))
 		return 0;
 	/* What shows the log writes it itself: what is above must be there before. */
 	context->page = NULL;
