@@ -24,9 +24,9 @@
 #include "machine/reap.h"
 
 #define MAGIC "redd-record=1"
-#define TRIES_MAX 4096
+#define TRIES_MAX 1024
 #define YIELDS 16
-#define PATIENCE_US 500
+#define PATIENCE_US 1000
 #define SUPERVISOR_FORM "%010d" /* written over */
 #define SUPERVISOR_AT (sizeof(MAGIC "\ntag=\nsupervisor=") - 1 + RECORD_TAG_ROOM - 1)
 
