@@ -211,7 +211,7 @@ static const struct {
 	{ PROBE_MOUNT_OVERLAY, EXDEV, always, "upper and work directory must be on one mount" },
 
 	{ PROBE_CGROUP, 0, no_cgroup2, "this host has no cgroup v2 hierarchy mounted" },
-	{ PROBE_CGROUP, EACCES, not_root,
+	{ PROBE_CGROUP, EACCES, always,
 	  "this user's cgroup is not delegated: 'systemd-run --user --scope -p "
 	  "Delegate=yes' gives one that is" },
 	{ PROBE_CGROUP, EROFS, always, "the cgroup hierarchy is mounted read-only" },
