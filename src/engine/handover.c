@@ -12,6 +12,7 @@
 #include "engine/limits.h"
 #include "engine/load.h"
 #include "engine/run.h"
+#include "engine/scope.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
 #include "kernel/namespace.h"
@@ -129,6 +130,7 @@ void handover_collect(struct arena *arena, struct state *ret, int fds[STATE_FDS]
 {
 	const struct apply *apply = &container->apply;
 	const struct root *root = &container->root;
+	const struct resources *resources = &container->resources;
 	const int held[STATE_FDS] = {
 		[STATE_PIDFD] = container->spawn.pidfd,
 		[STATE_CONSOLE] = container->console.master,
@@ -136,21 +138,22 @@ void handover_collect(struct arena *arena, struct state *ret, int fds[STATE_FDS]
 		[STATE_NOTIFY] = apply->notify_fd,
 		[STATE_LOCK_LOCAL] = root->lock.local_fd,
 		[STATE_LOCK_GLOBAL] = root->lock.global_fd,
-		[STATE_LOCK_IDS] = container->resources.ids.lock_fd,
+		[STATE_LOCK_IDS] = resources->ids.lock_fd,
 		[STATE_SNAPSHOT] = root->snapshot.parent_fd,
-		[STATE_NETWORK] = container->resources.network_fd,
+		[STATE_NETWORK] = resources->network_fd,
 		[STATE_HELD_0] = apply->held[0],
 		[STATE_HELD_1] = apply->held[1],
 		[STATE_OUTER] = -EBADF,
-		[STATE_RECORD] = container->resources.record.fd,
+		[STATE_RECORD] = resources->record.fd,
 		[STATE_HOLDER] = container->holder_fd,
+		[STATE_SCOPE] = scope_connection(resources),
 	};
 
 	*ret = (struct state){ 0 };
 	collect_asked(arena, ret, container);
 	collect_machine(ret, container);
 	collect_tree(ret, root);
-	collect_resources(ret, &container->resources);
+	collect_resources(ret, resources);
 	collect_console(ret, &container->console);
 	memcpy(fds, held, sizeof(held));
 }
@@ -262,6 +265,7 @@ static void restore_resources(struct arena *arena, struct resources *resources,
 	ids->lock_fd = take_fd(&fds[STATE_LOCK_IDS]);
 	resources->outer = state->outer != 0;
 	resources->network_fd = take_fd(&fds[STATE_NETWORK]);
+	resources->scope_fd = take_fd(&fds[STATE_SCOPE]);
 	for (size_t i = 0; i < state->temporary.count; i++)
 		text_list_add(arena, &resources->temporary,
 			      arena_text(arena, state->temporary.items[i]));

@@ -38,6 +38,7 @@ void resources_init(struct resources *resources, struct arena *arena)
 		.network_fd = -EBADF,
 		.own_network_fd = -EBADF,
 		.host_mounts_fd = -EBADF,
+		.scope_fd = -EBADF,
 	};
 }
 
@@ -312,6 +313,7 @@ void resources_done(struct resources *resources)
 	fd_close(&resources->own_network_fd);
 	fd_close(&resources->host_mounts_fd);
 	resources->bus = bus_close(resources->bus);
+	fd_close(&resources->scope_fd);
 	ids_release(&resources->ids);
 	record_remove(&resources->record);
 }

@@ -25,11 +25,12 @@ struct resources {
 	int unit_fd;	      /* --keep-unit: the caller's */
 	bool moved_down;      /* and we moved from it to its SUPERVISOR */
 	const char *cgroup_name, *cgroup_mount;
-	struct bus *bus;	     /* to the service manager; NULL: none is needed */
-	bool scope_of_user;	     /* the caller's own service manager makes the scope */
-	int scope_result;	     /* of having asked for it */
-	bool registered;	     /* with systemd-machined */
-	bool state_noted;	     /* that there is a file in: */
+	struct bus *bus;    /* to the service manager; NULL: none is needed */
+	int scope_fd;	    /* the connection that an earlier program of this process asked with */
+	bool scope_of_user; /* the caller's own service manager makes the scope */
+	int scope_result;   /* of having asked for it */
+	bool registered;    /* with systemd-machined */
+	bool state_noted;   /* that there is a file in: */
 	const char *state_directory; /* of machine/state-file; NULL: none was written */
 	uint64_t cgroup_inode;	     /* of the payload's */
 	int network_fd,

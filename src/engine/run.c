@@ -12,8 +12,6 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "bus/client.h"
-#include "bus/systemd.h"
 #include "engine/guest-users-bind.h"
 #include "engine/cgroups.h"
 #include "engine/container.h"
@@ -29,6 +27,7 @@
 #include "engine/notify.h"
 #include "engine/resources.h"
 #include "engine/root.h"
+#include "engine/scope.h"
 #include "engine/supervise.h"
 #include "io/clock.h"
 #include "io/fd.h"
@@ -230,12 +229,7 @@ static int hear_bus(void *context)
 {
 	struct container *container = context;
 
-	int r = systemd_stop_requested(container->resources.bus);
-
-	/* Whoever needs it next connects again. */
-	if (r < 0)
-		container->resources.bus = bus_close(container->resources.bus);
-	return r;
+	return scope_hear(&container->resources, container->spec->machine);
 }
 
 /* For who looks at machines; what it says is the guest's own claim (class S40). */
@@ -273,7 +267,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.kill_rest = kill_rest,
 		.replace = replace,
 		.hold = hold,
-		.bus_fd = bus_fd(container->resources.bus),
+		.bus_fd = scope_connection(&container->resources),
 		.hear_bus = hear_bus,
 		.started = leave_private,
 		.ready = note_ready,

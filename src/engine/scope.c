@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -15,6 +16,7 @@
 #include "engine/cgroups.h"
 #include "engine/resources.h"
 #include "io/clock.h"
+#include "io/fd.h"
 #include "kernel/cgroup.h"
 #include "spec/spec.h"
 
@@ -22,6 +24,7 @@
 /* systemd takes a moment to forget the scope that a reboot of the container has left. */
 #define LEFTOVER_TIMEOUT_US 2000000
 #define LEFTOVER_PAUSE_MS 10
+#define STATE_TIMEOUT_MS 2000
 
 /* What only a scope can give. */
 static bool is_demanded(const struct spec *spec)
@@ -132,6 +135,7 @@ static int request(struct resources *resources, const struct spec *spec, pid_t p
 void scope_request(struct resources *resources, const struct spec *spec, pid_t pid)
 {
 	resources->scope_result = 0;
+	fd_close(&resources->scope_fd);
 	/* After a reboot in a supervisor that was replaced. */
 	if (resources->bus == NULL)
 		resources->scope_result = bus_open(&resources->bus,
@@ -170,4 +174,77 @@ int scope_enter(struct resources *resources, const struct spec *spec, pid_t pid)
 	r = do_without(resources, spec, r);
 	resources->bus = bus_close(resources->bus);
 	return r < 0 ? r : cgroups_enter_own(resources, spec, pid);
+}
+
+/* ---- hearing that it shall stop ---- */
+
+int scope_connection(const struct resources *resources)
+{
+	return resources->scope_fd >= 0 ? resources->scope_fd : bus_fd(resources->bus);
+}
+
+/* What has come is read away; whether WORD was in it. A connection that was set up is nothing that
+ * the library takes over, but it is all that systemd asks for. */
+static int was_said(int fd, const char *word)
+{
+	const size_t length = strlen(word);
+	char buffer[4096];
+	size_t kept = 0;
+	bool said = false;
+
+	for (;;) {
+		ssize_t size = recv(fd, buffer + kept, sizeof(buffer) - kept, MSG_DONTWAIT);
+
+		if (size == 0)
+			return -ECONNRESET;
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return errno == EAGAIN ? said : -errno;
+		kept += (size_t)size;
+		said |= memmem(buffer, kept, word, length) != NULL;
+		/* It may be cut in two. */
+		if (kept >= length) {
+			memmove(buffer, buffer + kept - (length - 1), length - 1);
+			kept = length - 1;
+		}
+	}
+}
+
+/* Anybody may have said so on the system's bus; on a user's own, only that user. Negative: nobody
+ * tells. */
+static int is_stopping(const struct resources *resources, const char *machine)
+{
+	autoarena struct arena scratch = { 0 };
+	autobus struct bus *bus = NULL;
+	char *state;
+	int r;
+
+	if (resources->scope_of_user)
+		return 1;
+	r = bus_open(&bus, BUS_SYSTEM, STATE_TIMEOUT_MS);
+	if (r >= 0)
+		r = systemd_unit_property(&scratch, &state, bus,
+					  arena_format(&scratch, "%s.scope", machine),
+					  "ActiveState");
+	return r < 0 ? r : text_equal(state, "deactivating");
+}
+
+int scope_hear(struct resources *resources, const char *machine)
+{
+	int r;
+
+	if (resources->scope_fd < 0) {
+		r = systemd_stop_requested(resources->bus);
+		/* Whoever needs it next connects again. */
+		if (r < 0)
+			resources->bus = bus_close(resources->bus);
+		return r;
+	}
+	r = was_said(resources->scope_fd, "RequestStop");
+	if (r < 0)
+		fd_close(&resources->scope_fd);
+	if (r > 0 && is_stopping(resources, machine) == 0)
+		r = 0;
+	return r;
 }

@@ -20,5 +20,13 @@ int scope_plan(struct resources *resources, const char **ret, const struct spec 
 /* Ask for it; a failure is kept for scope_enter(). */
 void scope_request(struct resources *resources, const struct spec *spec, pid_t pid);
 
+/* The connection that systemd knows as the scope's controller, to be kept open: it asks us, and not
+ * the payload, for an orderly end. -EBADF: there is none. */
+int scope_connection(const struct resources *resources);
+
+/* When that is readable. 1: the scope of MACHINE is to stop, and systemd waits for us to end it.
+ * Negative: the connection is lost. Quiet. */
+int scope_hear(struct resources *resources, const char *machine);
+
 /* Wait for it, and make the payload's cgroup in it, with PID inside. */
 int scope_enter(struct resources *resources, const struct spec *spec, pid_t pid);

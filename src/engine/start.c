@@ -220,6 +220,7 @@ static void close_foreign(struct container *container)
 		container->apply.held[1],
 		container->console.master,
 		bus_fd(resources->bus),
+		resources->scope_fd,
 	};
 
 	/* Those of socket activation are for every start. */

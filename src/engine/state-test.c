@@ -66,7 +66,7 @@ END_TEST
 
 START_TEST(another_version_is_told_apart)
 {
-	static const char newer[] = "redd-state=2\n", none[] = "something else\n";
+	static const char newer[] = "redd-state=3\n", none[] = "something else\n";
 	struct state read;
 
 	ck_assert_int_eq(state_parse(&arena, &read, newer, strlen(newer)), -EPROTONOSUPPORT);
@@ -77,7 +77,7 @@ END_TEST
 
 START_TEST(what_is_not_known_is_skipped)
 {
-	static const char text[] = "redd-state=1\nmachine 1\nm\nfuture 3\na\nb\nruntime 2\n/r\n"
+	static const char text[] = "redd-state=2\nmachine 1\nm\nfuture 3\na\nb\nruntime 2\n/r\n"
 				   "tree 2\n/t\npid 2\n12\n";
 	struct state read;
 
@@ -90,13 +90,13 @@ END_TEST
 START_TEST(lengths_that_lie_are_refused)
 {
 	static const char *const texts[] = {
-		"redd-state=1\nmachine 99\nm\n",
-		"redd-state=1\nmachine 0\nm\n",
-		"redd-state=1\nmachine -1\nm\n",
-		"redd-state=1\nmachine 18446744073709551615\nm\n",
-		"redd-state=1\nmachine 18446744073709551616\nm\n",
-		"redd-state=1\nmachine\nm\n",
-		"redd-state=1\npid 3\n1x2\n",
+		"redd-state=2\nmachine 99\nm\n",
+		"redd-state=2\nmachine 0\nm\n",
+		"redd-state=2\nmachine -1\nm\n",
+		"redd-state=2\nmachine 18446744073709551615\nm\n",
+		"redd-state=2\nmachine 18446744073709551616\nm\n",
+		"redd-state=2\nmachine\nm\n",
+		"redd-state=2\npid 3\n1x2\n",
 	};
 	struct state read;
 

@@ -13,7 +13,7 @@
 
 struct arena;
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_SIZE_MAX ((size_t)16 * 1024 * 1024)
 #define STATE_LIST_MAX 65536
 
@@ -32,6 +32,7 @@ enum state_fd {
 	STATE_OUTER,  /* without root: the supervisor's user namespace */
 	STATE_RECORD, /* in the same process: with its lock */
 	STATE_HOLDER, /* in the same process: pidfd of engine/keep's */
+	STATE_SCOPE,  /* the same: the connection that systemd knows as its scope's controller */
 	STATE_FDS
 };
 

@@ -193,6 +193,22 @@ def test_stopping_the_scope_is_an_orderly_end(host):
     assert host.run("systemctl show from-ended.service -p Result --value").ok().out.strip() == "success"
 
 
+def test_stopping_the_scope_is_an_orderly_end_after_the_supervisor_was_replaced(host):
+    start(host, "replaced")
+    host.run("%(m)s reexec replaced && %(m)s reexec replaced" % {"m": MACHINECTL}).ok()
+    # What anybody may say on the bus is no reason: systemd itself is asked.
+    told = host.run("busctl list --unique --no-legend | grep \" $(systemctl show from-replaced -P MainPID) \" | "
+                    "while read name rest; do echo $name; busctl emit --destination=$name "
+                    "/org/freedesktop/systemd1/unit/replaced_2escope org.freedesktop.systemd1.Scope RequestStop; done").ok()
+    assert told.out.startswith(":") and len(told.lines) == 1, told
+    assert host.run("systemctl -M replaced is-system-running --wait").out.strip() in ("running", "degraded")
+    host.run("systemctl stop replaced.scope").ok()
+    host.until("! systemctl is-active from-replaced.service")
+    assert host.run("systemctl show from-replaced.service -p Result --value").ok().out.strip() == "success"
+    # The guest went all the way down: it was not killed.
+    assert "Halting system" in host.run("journalctl --no-pager -o cat -u from-replaced").ok().out
+
+
 def test_a_reboot_inside_gets_a_scope_of_its_own_again(host):
     start(host, "again")
     before = host.run("machinectl show again -p Leader --value").ok().out
