@@ -142,5 +142,5 @@ int process_start_time(pid_t pid, uint64_t *ret)
 
 	if (r >= 0)
 		*ret = strtoull(start, NULL, 10);
-	return r;
+	return r == -ESRCH && access("/proc/self", F_OK) < 0 ? -ENOENT : r;
 }

@@ -26,7 +26,7 @@ bool process_has_ended(int pidfd);
 int process_exit_status(int pidfd, pid_t pid, int *ret);
 
 /* Identity that survives pid recycling: start time from /proc/PID/stat (field 22).
- * -ESRCH: there is no such process. */
+ * -ESRCH: there is no such process. -ENOENT: that cannot be told, /proc is not mounted. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
 /* As process_start_time(). PROCESS_FD: its directory in /proc, which is never another process's. */

@@ -151,16 +151,14 @@ int enter_open(struct arena *arena, struct enter *ret, const struct machine *mac
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return fail(-errno, "cannot protect this process");
 	enter.machine = machine;
-	r = prepare_confinement(arena, &enter);
-	if (r < 0)
-		return r;
 	enter.pidfd = machine_open_leader(machine);
 	if (enter.pidfd < 0)
 		return enter.pidfd;
-	enter.proc_fd = machine_open_proc(machine);
-	if (enter.proc_fd >= 0)
-		enter.root_fd = machine_open_root(machine);
-	r = enter.root_fd;
+	r = prepare_confinement(arena, &enter);
+	if (r >= 0)
+		r = enter.proc_fd = machine_open_proc(machine);
+	if (r >= 0)
+		r = enter.root_fd = machine_open_root(machine);
 	if (r >= 0) {
 		r = compare_namespaces(&enter);
 		if (r >= 0)

@@ -9,6 +9,7 @@
 #include "io/fd.h"
 #include "kernel/fixture.h"
 #include "kernel/process.h"
+#include "machine/reap.h"
 
 #define RUNTIME "/mnt/redd"
 
@@ -85,6 +86,33 @@ START_TEST(without_a_supervisor_it_is_abandoned_until_it_ends)
 	ck_assert_int_eq(machine_open_supervisor(&arena, &machine), -ENXIO);
 	end(pid);
 	ck_assert_int_eq(machine_open_leader(&machine), -ENXIO);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), -ENXIO);
+}
+END_TEST
+
+START_TEST(without_proc_nobody_is_taken_for_dead)
+{
+	struct machine machine;
+	struct record record;
+	const char *keep;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	make(&record, "web", pid, start);
+	keep = arena_format(&arena, "/mnt/%s", record.tag);
+	ck_assert_int_eq(mkdir(keep, 0700), 0);
+	ck_assert_int_eq(record_note(&record, RECORD_KEEP, keep), 0);
+	record_close(&record);
+	ck_assert_int_eq(mount("tmpfs", "/proc", "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_ABANDONED);
+	ck_assert_int_eq(machine_open_leader(&machine), -ENOENT);
+	ck_assert_int_eq(machine_open_proc(&machine), -ENOENT);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), REAP_LIVES);
+	ck_assert_int_eq(kill(pid, 0), 0);
+	end(pid);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), -ENXIO);
 }
 END_TEST
@@ -172,6 +200,7 @@ int main(void)
 {
 	int status = UNIT_RUN("machine/find", a_held_record_is_a_running_machine,
 			      without_a_supervisor_it_is_abandoned_until_it_ends,
+			      without_proc_nobody_is_taken_for_dead,
 			      a_number_that_was_used_again_is_no_leader,
 			      another_machine_of_the_same_name_is_not_the_one,
 			      machines_are_listed_by_name_and_nothing_else_is,

@@ -67,17 +67,21 @@ static void read_times(struct machine *machine)
 	machine->monotonic_us = strtoull(blank + 1, NULL, 10);
 }
 
-/* A leader that nobody has reaped yet is no machine any more. */
+/* A leader that nobody has reaped yet is no machine any more. Who cannot tell (no /proc) has to
+ * leave it alone. */
 static bool leader_lives(const struct machine *machine)
 {
 	autoclose int pidfd = -EBADF;
 	uint64_t start;
+	int r;
 
 	if (machine->leader <= 0)
 		return false;
 	pidfd = sys_pidfd_open(machine->leader, 0);
-	return pidfd >= 0 && process_start_time(machine->leader, &start) >= 0 &&
-	       start == machine->leader_start && !process_has_ended(pidfd);
+	if (pidfd < 0 || process_has_ended(pidfd))
+		return false;
+	r = process_start_time(machine->leader, &start);
+	return r == -ENOENT || (r >= 0 && start == machine->leader_start);
 }
 
 static void judge(struct machine *machine, bool held)
@@ -169,6 +173,10 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 	struct machine machine;
 	int r;
 
+	if (text_equal(name, MACHINE_HOST))
+		return fail_input("cannot look for machine '%s': that is the host itself, not a "
+				  "machine",
+				  name);
 	if (!name_is_machine(name))
 		return fail_input("cannot look for machine '%s': this is no machine name (letters, "
 				  "digits, '-' and '.', 64 at most)",
@@ -181,6 +189,10 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 		return fail_plain(-ENXIO,
 				  "cannot find machine '%s': none of this name is running (try "
 				  "'machinectl list')",
+				  name);
+	if (r == -EACCES)
+		return fail_plain(r,
+				  "cannot reach machine '%s': it is another user's (try as root)",
 				  name);
 	if (r < 0)
 		return fail(r, "cannot read the record of machine '%s'", name);
@@ -303,6 +315,9 @@ static int fail_gone(const struct machine *machine)
 		return fail_plain(-ENXIO,
 				  "cannot reach machine '%s': it is still starting (try again)",
 				  machine->name);
+	if (access("/proc/self", F_OK) < 0)
+		return fail_plain(-ENOENT, "cannot reach machine '%s': /proc is not mounted here",
+				  machine->name);
 	return fail_plain(-ENXIO, "cannot reach machine '%s': it has just ended", machine->name);
 }
 
@@ -370,6 +385,8 @@ int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool
 	const char *path = machine_cgroup(arena, machine, payload);
 	int fd;
 
+	if (path == NULL && machine->leader == 0)
+		return fail_gone(machine);
 	if (path == NULL)
 		return fail_plain(
 			-EOPNOTSUPP,

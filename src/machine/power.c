@@ -62,6 +62,9 @@ static int refuse(const struct machine *machine, bool reboot)
 				  "cannot reboot machine '%s': it has no supervisor that would "
 				  "start it again (try 'machinectl adopt %s')",
 				  machine->name, machine->name);
+	/* Which init it has is noted with its leader. */
+	if (machine->leader == 0)
+		return machine_open_leader(machine);
 	return fail_plain(-EOPNOTSUPP,
 			  "cannot %s machine '%s': it runs a lone command, no init that could be "
 			  "asked (try 'machinectl terminate %s')",

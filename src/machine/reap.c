@@ -34,7 +34,7 @@
 /* ---- processes ---- */
 
 /* The pidfd of the process that was noted; -ESRCH: it is gone, or it is the holder that cleans up
- * itself. */
+ * itself; -ENOENT: somebody has its number, but without /proc nobody knows who. */
 static int open_process(const char *value)
 {
 	autoclose int pidfd = -EBADF;
@@ -49,7 +49,10 @@ static int open_process(const char *value)
 	if (pidfd < 0)
 		return pidfd;
 	/* Asked after the pidfd was opened: if it is the one that was noted, the pidfd is too. */
-	if (process_start_time(pid, &start) < 0 || start != noted)
+	r = process_start_time(pid, &start);
+	if (r == -ENOENT)
+		return r;
+	if (r < 0 || start != noted)
 		return -ESRCH;
 	return take_fd(&pidfd);
 }
@@ -85,7 +88,7 @@ static bool lives_on(const struct record_content *content)
 	if (keep && leader != NULL) {
 		autoclose int pidfd = open_process(leader);
 
-		return pidfd >= 0 && !process_has_ended(pidfd);
+		return pidfd == -ENOENT || (pidfd >= 0 && !process_has_ended(pidfd));
 	}
 	return false;
 }

@@ -1,10 +1,12 @@
 """machinectl: what it tells about machines, and how it ends them."""
 import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -189,6 +191,58 @@ def test_show_prints_properties(ctl, tree, machines):
     assert names == ("Name Id Timestamp TimestampMonotonic Service Unit Subgroup Leader LeaderPIDFDId Supervisor SupervisorPIDFDId "
                      "Class RootDirectory NetworkInterfaces VSockCID SSHAddress SSHPrivateKeyPath State UID").split()
     assert ctl.run("show").ok().out == "PoolPath=/var/lib/machines\nPoolUsage=18446744073709551615\nPoolLimit=18446744073709551615\n"
+
+
+@pytest.fixture
+def starting(tmp_path):
+    """A machine whose supervisor has just begun: its record is held, and nothing runs yet."""
+    path = "/run/redd/machines/starting"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "x") as record:
+        record.write("redd-record=1\ntag=0123456789abcdef\nsupervisor=%010d\n" % os.getpid())
+        record.flush()
+        # F_OFD_SETLK
+        fcntl.fcntl(record, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+        yield "starting"
+    os.unlink(path)
+
+
+def test_who_comes_too_early_is_told_so(ctl, starting):
+    assert "State: opening" in ctl.run("status", starting).ok().out
+    for words in (["exec", starting, "true"], ["shell", starting, "/bin/true"], ["copy-to", starting, "/etc/hostname", "/x"],
+                  ["bind", starting, "/etc", "/x"], ["poweroff", starting], ["reboot", starting], ["kill", starting],
+                  ["pause", starting], ["resume", starting], ["set-property", starting, "TasksMax=9"], ["reexec", starting]):
+        ctl.run(*words, timeout=10).failed("it is still starting (try again)")
+
+
+def test_a_paused_machine_is_shown_as_such(ctl, machines):
+    machines("web")
+    ctl.run("pause", "web").ok()
+    assert "State: paused (until 'machinectl resume web')" in ctl.run("status", "web").ok().out
+    assert json.loads(ctl.run("status", "--json=short", "web").ok().out)["state"] == "paused"
+    ctl.run("resume", "web").ok()
+    assert "State: running" in ctl.run("status", "web").ok().out
+
+
+def test_without_proc_is_told_and_ends_nothing(ctl, machines):
+    one = machines("web", "sleep", "1000", options=["--on-supervisor-death=keep"])
+    blind = ctl.with_prefix("unshare", "-m", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh")
+    assert "web" in blind.run("list", "--max-addresses=0").ok().out
+    blind.run("list").failed("/proc")
+    for words in (["status", "web"], ["exec", "web", "true"], ["kill", "web"]):
+        blind.run(*words).failed("/proc")
+    one.kill()
+    one.wait()
+    for words in (["list", "--max-addresses=0"], ["reap"]):
+        blind.run(*words).ok()
+    assert "abandoned" in ctl.run("status", "web").ok().out
+    ctl.run("terminate", "web").ok()
+
+
+@pytest.mark.parametrize("words", [["copy-to", ".host", "/etc/hostname", "/x"], ["bind", ".host", "/etc", "/x"], ["pause", ".host"],
+                                   ["logs", ".host"], ["diff", ".host"], ["set-property", ".host", "TasksMax=9"]])
+def test_the_host_is_no_machine_for_the_rest(ctl, words):
+    ctl.run(*words).failed("that is the host itself, not a machine")
 
 
 def test_the_host_can_be_looked_at_and_not_ended(ctl):

@@ -52,10 +52,11 @@ int verb_list(void *context_, const struct text_list *words)
 
 	(void)words;
 	r = machine_list(context->arena, &machines, &count, context->runtime);
-	if (r >= 0 && with_addresses)
-		r = addresses_begin(&walk);
 	if (r < 0)
 		return r;
+	r = with_addresses ? addresses_begin(&walk) : 0;
+	if (r < 0)
+		return fail(r, "cannot look at this process's own network (is /proc mounted?)");
 	table_init(&table, context->arena, columns, ARRAY_SIZE(columns) - !with_addresses);
 	if (context->options.all) {
 		machine_host(&host);

@@ -116,6 +116,9 @@ static void put_state(FILE *out, const struct status *status)
 			   "cleans up after it, "
 			   "until 'machinectl adopt %s')",
 			   machine->name);
+	else if (status->usage.paused)
+		put_format(out, status, "State", "paused (until 'machinectl resume %s')",
+			   machine->name);
 	else
 		put(out, status, "State", look_state(machine));
 	put(out, status, "Manager", status->manager);
@@ -231,7 +234,7 @@ static const char *print_json(const struct status *status)
 	json_out_text(&json, "id", look->id);
 	json_out_text(&json, "class", look->class);
 	json_out_text(&json, "service", machine->service);
-	json_out_text(&json, "state", look_state(machine));
+	json_out_text(&json, "state", status->usage.paused ? "paused" : look_state(machine));
 	json_number(&json, "since", machine->realtime_us, 0);
 	json_number(&json, "leader", (uint64_t)machine->leader, 0);
 	json_number(&json, "supervisor", (uint64_t)machine->supervisor, 0);
@@ -310,7 +313,8 @@ int verb_status(void *context_, const struct text_list *words)
 			return r;
 		r = addresses_begin(&walk);
 		if (r < 0)
-			return fail(r, "cannot look at this process's own network");
+			return fail(r, "cannot look at this process's own network (is /proc "
+				       "mounted?)");
 		gather(context, &status, &machine, &walk);
 		addresses_end(&walk);
 		r = print(context, &status, i == 0);
