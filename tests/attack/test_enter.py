@@ -56,7 +56,8 @@ def evil(fresh):
     for name in ("/lib64/ld-linux-x86-64.so.2", "/usr/lib/ld-linux-x86-64.so.2"):
         shutil.copy(loader, tree + name)
     shutil.copy(compiled("evil-second"), tree + "/evil-second")
-    for name in ("/usr/bin/itself", "/usr/bin/getent", "/usr/sbin/agetty"):
+    os.makedirs(tree + "/var/log/journal", exist_ok=True)
+    for name in ("/usr/bin/itself", "/usr/bin/getent", "/usr/sbin/agetty", "/usr/bin/journalctl"):
         with open(tree + name, "w") as file:
             file.write("#!/proc/self/exe\n")
         os.chmod(tree + name, 0o755)
@@ -83,20 +84,37 @@ def test_s1_a_tree_that_executes_its_executor_never_gets_it_for_writing(redd, ma
     assert digest(machinectl.path) == before
 
 
-def test_s1_control_without_the_shield_the_file_could_be_written(redd, machinectl, evil, place):
-    """The same loader, let in by a program that has joined the machine but hides nothing."""
-    helper = os.path.join(place, "nsenter")
-    shutil.copy(shutil.which("nsenter"), helper)
-    one = machines.Machine(redd, "evil", evil, "--private-users=no")
+def inherited(machinectl, evil, one, argv):
+    """What a process says that got hold of the program of ARGV, once that is killed."""
+    shutil.copy(compiled("evil-heir"), evil + "/evil-second")
+    console = Console(argv, env=machinectl.env)
+    console.expect("heir waits", timeout=20)
+    os.kill(console.pid, signal.SIGKILL)
+    console.close()
+    return machines.wait_for_text(evil + "/verdict")
+
+
+@pytest.mark.parametrize("verb", ["exec", "shell", "login", "logs"])
+def test_s1_what_executed_a_tree_is_not_written_once_it_is_gone(redd, machinectl, evil, mode, place, verb):
+    helper = shutil.copy(machinectl.path, place + "/machinectl")
+    one = machines.Machine(redd, "evil", evil, *mode)
     try:
-        process = subprocess.Popen([helper, "-t", str(one.leader), "-m", "-p", "/usr/bin/itself"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=machinectl.env)
-        assert "loader reached" in process.stdout.readline()
-        # nobody runs the copy any more
-        process.kill()
-        out, _ = process.communicate(timeout=20)
+        words = machinectl.argv(verb, "evil", *(["itself"] if verb == "exec" else []))
+        text = inherited(machinectl, evil, one, [helper if word == machinectl.path else word for word in words])
     finally:
         one.stop()
-    assert "FAIL exe-for-writing opened" in out, out
+    assert text.startswith("ok exe-for-writing"), text
+
+
+def test_s1_control_without_the_shield_the_file_could_be_written(redd, machinectl, evil, place):
+    """The same loader, let in by a program that has joined the machine but hides nothing."""
+    helper = shutil.copy(shutil.which("nsenter"), place + "/nsenter")
+    one = machines.Machine(redd, "evil", evil, "--private-users=no")
+    try:
+        text = inherited(machinectl, evil, one, [helper, "-t", str(one.leader), "-m", "-p", "/usr/bin/itself"])
+    finally:
+        one.stop()
+    assert "FAIL exe-for-writing opened" in text, text
 
 
 # --- S2

@@ -1,6 +1,7 @@
 """Running machines, and the machinectl that enters them."""
 import os
 import subprocess
+import time
 
 from . import runner
 
@@ -8,6 +9,17 @@ from . import runner
 def machinectl(redd):
     """machinectl of the same build, called by who calls REDD."""
     return runner.Redd(os.path.join(os.path.dirname(redd.path), "machinectl"), env=redd.env, prefix=redd.prefix)
+
+
+def wait_for_text(path, timeout=20):
+    """The first text in a file that a machine writes."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if os.path.exists(path) and os.path.getsize(path) > 0:
+            with open(path) as file:
+                return file.read()
+        time.sleep(0.01)
+    raise AssertionError("nothing in " + path)
 
 
 class Machine:

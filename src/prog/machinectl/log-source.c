@@ -18,6 +18,7 @@
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "machine/detach.h"
+#include "machine/enter-shield.h"
 #include "machine/enter.h"
 #include "machine/find.h"
 #include "prog/machinectl/machinectl.h"
@@ -193,6 +194,8 @@ int log_from_guest(const struct context *context, const struct machine *machine)
 	if (r < 0)
 		return r;
 	r = has_journal(enter.root_fd) ? 1 : 0;
+	if (r > 0 && enter_shield(&enter, context->arguments) < 0)
+		r = fail_recorded()->code;
 	if (r > 0)
 		r = guest_users_find(context->arena, &program.user, enter.root_fd, NULL) < 0
 			    ? fail_recorded()->code
