@@ -115,11 +115,6 @@ int systemd_stop_unit(struct bus *bus, const char *unit, int timeout_ms)
 	return run_job(bus, "StopUnit", unit, timeout_ms);
 }
 
-int systemd_restart_unit(struct bus *bus, const char *unit, int timeout_ms)
-{
-	return run_job(bus, "RestartUnit", unit, timeout_ms);
-}
-
 /* ---- unit files ---- */
 
 static int append_texts(struct bus *bus, struct sd_bus_message *message, const char *const *texts,
@@ -208,26 +203,6 @@ int systemd_reload(struct bus *bus)
 	int r = new_call(bus, &message, "Reload");
 
 	return r < 0 ? r : bus_call(bus, &message, BUS_TIMEOUT_MS, NULL);
-}
-
-int systemd_unit_file_state(struct arena *arena, char **ret, struct bus *bus, const char *unit)
-{
-	struct sd_bus_message *message = NULL, *reply = NULL;
-	const char *state;
-	int r;
-
-	r = new_call(bus, &message, "GetUnitFileState");
-	if (r >= 0)
-		r = bus->sd.append(message, "s", unit);
-	if (r >= 0)
-		r = bus_call(bus, &message, BUS_TIMEOUT_MS, &reply);
-	if (r >= 0)
-		r = bus->sd.read(reply, "s", &state);
-	if (r >= 0)
-		*ret = arena_text(arena, state);
-	bus->sd.message_unref(message);
-	bus->sd.message_unref(reply);
-	return r < 0 ? r : 0;
 }
 
 /* ---- properties ---- */
@@ -497,11 +472,4 @@ int systemd_await_scope(struct bus *bus, int timeout_ms)
 	if (r >= 0)
 		r = bus->answer;
 	return r < 0 ? r : await_job(bus, deadline);
-}
-
-int systemd_start_scope(struct bus *bus, const struct systemd_scope *scope, int timeout_ms)
-{
-	int r = systemd_request_scope(bus, scope);
-
-	return r < 0 ? r : systemd_await_scope(bus, timeout_ms);
 }

@@ -19,7 +19,6 @@ bool systemd_is_running(void);
 
 int systemd_start_unit(struct bus *bus, const char *unit, int timeout_ms);
 int systemd_stop_unit(struct bus *bus, const char *unit, int timeout_ms);
-int systemd_restart_unit(struct bus *bus, const char *unit, int timeout_ms);
 
 /* What enabling changed on disk: LINK was made to point to TARGET, or was removed (TARGET ""). */
 struct systemd_change {
@@ -39,9 +38,6 @@ int systemd_enable_units(struct arena *arena, struct systemd_changes *ret, struc
 int systemd_disable_units(struct arena *arena, struct systemd_changes *ret, struct bus *bus,
 			  const char *const *units, size_t count, bool runtime);
 int systemd_reload(struct bus *bus);
-
-/* "enabled", "disabled", "static", … -ENOENT: no such unit file. */
-int systemd_unit_file_state(struct arena *arena, char **ret, struct bus *bus, const char *unit);
 
 /* PROPERTIES are texts for property_parse(). -EINVAL: one is not; bus_error() names it. RUNTIME:
  * until the next boot only. */
@@ -75,6 +71,3 @@ int systemd_await_scope(struct bus *bus, int timeout_ms);
 /* For who asked for a scope, when bus_fd() is readable: 1: systemd wants it to stop, and waits for
  * us to end it. Never waits. Negative: the connection is lost. */
 int systemd_stop_requested(struct bus *bus);
-
-/* Both. */
-int systemd_start_scope(struct bus *bus, const struct systemd_scope *scope, int timeout_ms);
