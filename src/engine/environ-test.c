@@ -4,8 +4,8 @@
 
 #include "base/arena.h"
 #include "base/unit.h"
-#include "machine/guest-users.h"
 #include "engine/host.h"
+#include "machine/guest-users.h"
 
 static struct arena arena;
 static struct spec spec;

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/text.h"
 #include "base/id128.h"
 #include "base/list.h"
-#include "machine/guest-users.h"
+#include "base/text.h"
 #include "engine/host.h"
+#include "machine/guest-users.h"
 #include "plan/plan.h"
 
 /* Later wins: an assignment replaces an earlier one of the same name. */

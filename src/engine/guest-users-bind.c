@@ -11,9 +11,9 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "machine/guest-users.h"
 #include "format/passwd.h"
 #include "io/file.h"
+#include "machine/guest-users.h"
 #include "spec/spec.h"
 
 #define FIRST_ID 60514u

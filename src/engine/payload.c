@@ -19,12 +19,12 @@
 #include "base/text.h"
 #include "engine/apply.h"
 #include "engine/channel.h"
-#include "machine/guest-users.h"
 #include "io/fd.h"
 #include "kernel/mount.h"
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
+#include "machine/guest-users.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
 

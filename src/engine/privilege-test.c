@@ -12,11 +12,11 @@
 #include <sys/xattr.h>
 
 #include "base/fail.h"
-#include "machine/guest-users.h"
 #include "io/fd.h"
 #include "kernel/capability.h"
 #include "kernel/fixture.h"
 #include "kernel/namespace.h"
+#include "machine/guest-users.h"
 #include "plan/plan.h"
 
 static struct spec spec;

@@ -13,13 +13,14 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
-#include "machine/guest-users.h"
 #include "engine/root-facts.h"
 #include "io/fd.h"
 #include "kernel/resolve.h"
+#include "machine/guest-users.h"
 #include "machine/record.h"
 
-bool root_is_read_only(const struct spec *spec)
+/* Nothing of the tree will be written: a shared lock is enough. */
+static bool is_read_only(const struct spec *spec)
 {
 	if (spec->read_only == TRISTATE_YES || spec->volatile_mode != VOLATILE_NO)
 		return true;
@@ -185,7 +186,7 @@ static int lock_tree(struct arena *arena, struct root *root, const struct spec *
 {
 	if (spec->no_lock || !record || root->locked)
 		return 0;
-	return take_lock(arena, root, host, record, !root_is_read_only(spec));
+	return take_lock(arena, root, host, record, !is_read_only(spec));
 }
 
 static int gather(struct arena *arena, struct root *root, const struct spec *spec,

@@ -8,9 +8,9 @@
 #pragma once
 #include <sys/types.h>
 
-#include "machine/guest-init.h"
 #include "image/lock.h"
 #include "image/snapshot.h"
+#include "machine/guest-init.h"
 #include "plan/plan.h"
 
 struct arena;
@@ -48,9 +48,6 @@ int root_regather(struct arena *arena, struct root *root, const struct spec *spe
 
 /* Unlocks; removes an ephemeral snapshot. Accepts the empty root. */
 void root_done(struct root *root);
-
-/* True when nothing of the tree will be written (lock shared). */
-bool root_is_read_only(const struct spec *spec);
 
 /* --boot: one notice when no account of the tree can log in and no credential gives a way. */
 void root_warn_no_login(struct arena *arena, const struct root *root, const struct spec *spec);

@@ -12,19 +12,18 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "engine/guest-users-bind.h"
+#include "engine/adopt.h"
 #include "engine/cgroups.h"
 #include "engine/container.h"
 #include "engine/credentials.h"
+#include "engine/guest-users-bind.h"
 #include "engine/handover.h"
-#include "engine/keep.h"
-#include "engine/reexec.h"
-#include "engine/registration.h"
-#include "engine/adopt.h"
-#include "machine/guest-users.h"
 #include "engine/host.h"
 #include "engine/journal.h"
+#include "engine/keep.h"
 #include "engine/notify.h"
+#include "engine/reexec.h"
+#include "engine/registration.h"
 #include "engine/resources.h"
 #include "engine/root.h"
 #include "engine/scope.h"
@@ -35,6 +34,7 @@
 #include "kernel/process.h"
 #include "kernel/seccomp.h"
 #include "machine/console.h"
+#include "machine/guest-users.h"
 #include "machine/reap.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
@@ -232,15 +232,24 @@ static int hear_bus(void *context)
 	return scope_hear(&container->resources, container->spec->machine);
 }
 
-/* For who looks at machines; what it says is the guest's own claim (class S40). */
-static void note_ready(void *context)
+static void note_time(struct container *container, enum record_kind kind)
 {
-	struct container *container = context;
 	char times[48];
 
 	snprintf(times, sizeof(times), "%llu %llu", (unsigned long long)clock_realtime_us(),
 		 (unsigned long long)clock_monotonic_us());
-	record_note(&container->resources.record, RECORD_READY, times);
+	record_note(&container->resources.record, kind, times);
+}
+
+/* For who looks at machines; what it says is the guest's own claim (class S40). */
+static void note_ready(void *context)
+{
+	note_time(context, RECORD_READY);
+}
+
+static void note_stopping(void *context)
+{
+	note_time(context, RECORD_STOPPING);
 }
 
 static enum outcome watch(struct container *container, int *ret_status)
@@ -271,6 +280,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.hear_bus = hear_bus,
 		.started = leave_private,
 		.ready = note_ready,
+		.ends = note_stopping,
 		.context = container,
 	};
 
