@@ -12,8 +12,6 @@ import pytest
 
 from support import leaks, runner, sandbox, trees
 
-HIDDEN = ("/tmp/", "/run/", "/var/tmp/")
-
 
 def pytest_addoption(parser):
     parser.addoption("--no-sandbox", action="store_true", help="run right here; leaks are then not looked for")
@@ -28,16 +26,11 @@ def pytest_configure(config):
     # trees need the package source, so they are made before anything is hidden
     for name in ("busybox", "bookworm", "trixie", "openrc"):
         trees.tree(name)
-    program, keep = os.path.realpath(runner.program()), None
-    if program.startswith(HIDDEN):
-        keep = os.path.dirname(program)
-        os.environ["REDD_PROGRAM"] = os.path.join("/mnt", os.path.basename(program))
-    else:
-        os.environ["REDD_PROGRAM"] = program
+    os.environ["REDD_PROGRAM"] = program = os.path.realpath(runner.program())
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture:
         capture.suspend_global_capture(in_=True)
-    sandbox.enter([sys.executable, "-m", "pytest", *config.invocation_params.args], keep)
+    sandbox.enter([sys.executable, "-m", "pytest", *config.invocation_params.args], program)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -21,14 +21,10 @@ def enter():
     if os.geteuid() != 0:
         sys.exit("benchmarks need root")
     os.environ["REDD_TEST_CGROUP"] = "pure"
-    program, keep = os.path.realpath(runner.program()), None
+    os.environ["REDD_PROGRAM"] = program = os.path.realpath(runner.program())
     if not os.access(program, os.X_OK):
         sys.exit("no program to measure at %s (set REDD_BUILD)" % program)
-    if program.startswith(("/tmp/", "/run/", "/var/tmp/")) and not os.environ.get(sandbox.MARK):
-        keep = os.path.dirname(program)
-        program = os.path.join("/mnt", os.path.basename(program))
-    os.environ["REDD_PROGRAM"] = program
-    sandbox.enter([sys.executable, *sys.argv], keep)
+    sandbox.enter([sys.executable, *sys.argv], program)
 
 
 def need(*names):

@@ -90,10 +90,20 @@ def _reaper(argv, environment):
             os._exit(os.waitstatus_to_exitcode(status) & 0xff)
 
 
-def enter(argv, keep=None):
+def hide(place, mode, shown):
+    """A fresh PLACE; those directories of SHOWN that lie in it stay where they are."""
+    kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in shown if path.startswith(place + "/")]
+    mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV if place == "/run" else 0, "mode=" + mode)
+    for path, fd in kept:
+        os.makedirs(path, exist_ok=True)
+        mount("/proc/self/fd/%d" % fd, path, None, MS_BIND)
+        os.close(fd)
+
+
+def enter(argv, program):
     """Run ARGV in the small world and exit with its status. Returns at once when already inside.
 
-    KEEP, a directory, is shown at /mnt there when it lies in a place that the small world hides."""
+    The repository and PROGRAM's directory can be seen there, wherever they are."""
     if os.environ.get(MARK) or os.geteuid() != 0:
         return
     root, group = cgroup_root(), None
@@ -127,10 +137,9 @@ def enter(argv, keep=None):
                 os.mkdir(os.path.join(root, LEAF))
                 with open(os.path.join(root, LEAF, "cgroup.procs"), "w") as file:
                     file.write("0")
-            if keep:
-                mount(keep, "/mnt", None, MS_BIND)
+            repository = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
             for place, mode in (("/run", "0755"), ("/tmp", "1777"), ("/var/tmp", "1777")):
-                mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV if place == "/run" else 0, "mode=" + mode)
+                hide(place, mode, (repository, os.path.dirname(program)))
             os.mkdir("/run/lock", 0o1777)
             mount(None, "/", None, MS_REC | MS_SHARED)
             first = os.fork()
