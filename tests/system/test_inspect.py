@@ -142,7 +142,7 @@ def test_no_bus_and_no_other_socket_is_connected_to(redd, tree, place):
     assert not [line for line in lines if re.search(r"socket\(AF_INET", line)], lines
 
 
-READ_ALLOWED = [r"/etc/ld\.so\.(cache|preload)", r"/(usr/)?lib(64)?/.*\.so[.0-9]*", r"/etc/systemd/nspawn/.*", r"/run/systemd/nspawn/.*", r"/run/systemd/nspawn-uid.*", r"/run/redd.*",
+READ_ALLOWED = [r"/etc/ld\.so\.(cache|preload)", r"/(usr/)?lib(64)?/.*\.so[.0-9]*", r"/etc/systemd/nspawn/.*", r"/run/systemd/nspawn/.*", r"/run/systemd/nspawn-uid.*", r"/run/systemd/machines", r"/run/redd.*",
                 r"/proc/.*", r"/sys/fs/cgroup.*", r"/sys/fs/selinux.*", r"/dev/(null|zero|full|random|urandom|tty|fuse|net/tun|pts/ptmx|console).*", r"/etc/os-release", r"/usr/lib/os-release",
                 r"/etc/localtime", r"/usr/share/zoneinfo/.*", r"/etc/resolv\.conf", r"/run/systemd/resolve/.*", r"/etc/passwd", r"/etc/group", r"/etc/\.pwd\.lock", r"/etc/login\.defs",
                 r"/", r"/run", r"/run/systemd", r"/tmp/redd-work(/.*)?", r"/var/tmp.*", r"/tmp", r"/etc/subuid", r"/etc/subgid"]
