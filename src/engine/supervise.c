@@ -129,6 +129,8 @@ static enum state send_stop(struct supervise *supervise, int signal)
 {
 	if (signal == 0)
 		return kill_all(supervise);
+	if (supervise->ends != NULL)
+		supervise->ends(supervise->context);
 	notify_send(supervise->notify_socket, "STOPPING=1\nSTATUS=Container stopping.");
 	if (supervise->request != NULL && supervise->request(supervise->context, false) > 0)
 		return STOPPING;

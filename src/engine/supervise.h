@@ -37,6 +37,8 @@ struct supervise {
 	int (*started)(void *context);
 	/* The guest said that it is ready, for the first time in this start. */
 	void (*ready)(void *context);
+	/* We were asked to end it. */
+	void (*ends)(void *context);
 	/* What the init wants besides a signal: 1: no signal is needed. NULL: nothing. */
 	int (*request)(void *context, bool reboot);
 	void *context;

@@ -43,6 +43,7 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
 	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
+	[RECORD_STOPPING] = "stopping",
 };
 
 int record_try_lock(int fd)
@@ -54,30 +55,46 @@ int record_try_lock(int fd)
 	return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
+int record_open_runtime(const char *runtime, const char *below)
+{
+	const int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	autoclose int top = open(runtime, O_PATH | flags);
+	struct stat st;
+	int fd;
+
+	if (top < 0)
+		return errno == ENOTDIR ? -EPERM : -errno;
+	if (fstat(top, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & 022))
+		return -EPERM;
+	fd = openat(top, below, O_RDONLY | flags);
+	return fd < 0 ? -errno : fd;
+}
+
+int record_fail_foreign(const char *runtime)
+{
+	return fail_plain(-EPERM,
+			  "cannot use '%s': it belongs to somebody else, or others may write to it "
+			  "(set $XDG_RUNTIME_DIR to a directory of yours)",
+			  runtime);
+}
+
 static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
 {
 	const char *path = arena_format(arena, "%s/machines", runtime);
-	struct stat st;
-	int fd, r;
+	int fd = record_open_runtime(runtime, "machines"), r;
 
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
+	if (fd == -ENOENT) {
 		r = dir_make_all(path, 0755);
 		if (r < 0)
 			return fail(r, "cannot make '%s'", path);
-		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd = record_open_runtime(runtime, "machines");
 	}
+	if (fd == -EPERM)
+		return record_fail_foreign(runtime);
 	if (fd < 0)
-		return fail(-errno, "cannot open '%s'", path);
-	/* In /tmp anybody may have been here first. */
-	if (lstat(runtime, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 022)) {
-		fd_close(&fd);
-		return fail_plain(-EPERM,
-				  "cannot use '%s': it belongs to somebody else, or others may "
-				  "write to it (set $XDG_RUNTIME_DIR to a directory of yours)",
-				  runtime);
-	}
+		return fail(fd, "cannot open '%s'", path);
 	*ret_fd = fd;
 	return 0;
 }

@@ -46,13 +46,14 @@ enum record_kind {
 	RECORD_INIT,	  /* "KIND STOP POWEROFF REBOOT": the init, and its signals */
 	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
 	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
-	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
-	RECORD_RUNS,   /* process number of the leader whose program runs; until then it is no
-			* place to enter. Missing: it does */
-	RECORD_HOLDER, /* "PID START" of engine/keep's process */
-	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
-	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
-	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
+	RECORD_KEEP,	 /* it may outlive its supervisor: directory of engine/keep, with the tag */
+	RECORD_RUNS,	 /* process number of the leader whose program runs; until then it is no
+			  * place to enter. Missing: it does */
+	RECORD_HOLDER,	 /* "PID START" of engine/keep's process */
+	RECORD_REEXEC,	 /* "TRIES ERROR": how often the program was replaced, or could not be */
+	RECORD_STATE,	 /* file of machine/state-file: removed if it names our leader */
+	RECORD_ORIGIN,	 /* "RUNG PATH": the tree that the root began as, and leaves alone */
+	RECORD_STOPPING, /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
 	RECORD_KINDS
 };
 
@@ -136,3 +137,13 @@ int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value)
 
 /* -EBUSY: its supervisor lives. FD must be open for writing. Quiet. */
 int record_try_lock(int fd);
+
+/* ---- where they are ---- */
+
+/* The directory BELOW in RUNTIME, to be read. -ENOENT: not made yet. -EPERM: RUNTIME belongs to
+ * somebody else, or others may write to it; in /tmp anybody may have been first, and whoever
+ * believes what is there does what he wants. Quiet. */
+int record_open_runtime(const char *runtime, const char *below);
+
+/* The sentence for that. */
+int record_fail_foreign(const char *runtime);

@@ -42,6 +42,8 @@ START_TEST(a_machine_opens_starts_is_ready_and_ends)
 	ck_assert_str_eq(next(&watch), "started web");
 	ck_assert_int_eq(record_note(&record, RECORD_READY, "5 6"), 0);
 	ck_assert_str_eq(next(&watch), "ready web");
+	ck_assert_int_eq(record_note(&record, RECORD_STOPPING, "7 8"), 0);
+	ck_assert_str_eq(next(&watch), "stopping web");
 	ck_assert_int_eq(record_note(&record, RECORD_UNIT, "x.service"), 0);
 	ck_assert_str_eq(next(&watch), "");
 	record_remove(&record);

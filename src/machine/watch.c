@@ -34,7 +34,7 @@ struct watched {
 	char tag[RECORD_TAG_ROOM];
 	enum machine_state state;
 	pid_t supervisor, leader;
-	uint64_t leader_start, ready_us, oom_kills;
+	uint64_t leader_start, ready_us, stopping_us, oom_kills;
 	bool paused;
 	int supervisor_fd, leader_fd; /* pidfds */
 	int events, memory;	      /* watches of cgroup.events and memory.events */
@@ -44,7 +44,7 @@ static const char *const kind_names[WATCH_KINDS] = {
 	[WATCH_RUNNING] = "running", [WATCH_OPENING] = "opening",   [WATCH_STARTED] = "started",
 	[WATCH_READY] = "ready",     [WATCH_REBOOTED] = "rebooted", [WATCH_PAUSED] = "paused",
 	[WATCH_RESUMED] = "resumed", [WATCH_OOM] = "oom",	    [WATCH_ABANDONED] = "abandoned",
-	[WATCH_ADOPTED] = "adopted", [WATCH_ENDED] = "ended",
+	[WATCH_ADOPTED] = "adopted", [WATCH_ENDED] = "ended",	    [WATCH_STOPPING] = "stopping",
 };
 
 const char *watch_kind_name(enum watch_kind kind)
@@ -212,15 +212,16 @@ static void compare_supervisor(struct watch *watch, struct watched *machine, str
 		push(watch, machine, is ? WATCH_ABANDONED : WATCH_ADOPTED);
 }
 
-static void compare_ready(struct watch *watch, struct watched *machine, const struct machine *now)
+/* What is noted with its time: LAST is that of the last one. */
+static void compare_time(struct watch *watch, struct watched *machine, uint64_t *last,
+			 const char *value, enum watch_kind kind)
 {
-	const char *value = machine_note(now, RECORD_READY);
 	const char *blank = value == NULL ? NULL : strchr(value, ' ');
-	uint64_t ready = blank == NULL ? 0 : strtoull(blank + 1, NULL, 10);
+	uint64_t time = blank == NULL ? 0 : strtoull(blank + 1, NULL, 10);
 
-	if (ready != 0 && ready != machine->ready_us && !watch->beginning)
-		push(watch, machine, WATCH_READY);
-	machine->ready_us = ready;
+	if (time != 0 && time != *last && !watch->beginning)
+		push(watch, machine, kind);
+	*last = time;
 }
 
 static void compare_cgroup(struct watch *watch, struct watched *machine, struct arena *scratch,
@@ -287,7 +288,10 @@ static void look(struct watch *watch, struct watched *machine)
 	}
 	compare_leader(watch, machine, &scratch, &now);
 	compare_supervisor(watch, machine, &scratch, &now);
-	compare_ready(watch, machine, &now);
+	compare_time(watch, machine, &machine->ready_us, machine_note(&now, RECORD_READY),
+		     WATCH_READY);
+	compare_time(watch, machine, &machine->stopping_us, machine_note(&now, RECORD_STOPPING),
+		     WATCH_STOPPING);
 	compare_cgroup(watch, machine, &scratch, &now);
 }
 
@@ -313,15 +317,15 @@ static int mark_record(int dir_fd, const char *name, unsigned char type, void *c
 
 static int mark_all(struct watch *watch)
 {
-	autoarena struct arena scratch = { 0 };
 	autoclose int dir = -EBADF;
 	int r;
 
 	for (struct watched *machine = watch->first; machine != NULL; machine = machine->next)
 		machine->stale = true;
-	dir = open(arena_format(&scratch, "%s/machines", watch->runtime),
-		   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = dir < 0 ? -errno : dir_walk(dir, mark_record, watch);
+	dir = record_open_runtime(watch->runtime, "machines");
+	if (dir == -EPERM)
+		return record_fail_foreign(watch->runtime);
+	r = dir < 0 ? dir : dir_walk(dir, mark_record, watch);
 	return r < 0 ? fail(r, "cannot read the machines' records below '%s'", watch->runtime) : 0;
 }
 

@@ -22,6 +22,7 @@ enum watch_kind {
 	WATCH_REBOOTED,
 	WATCH_PAUSED,
 	WATCH_RESUMED,
+	WATCH_STOPPING,	 /* its supervisor was asked to end it */
 	WATCH_OOM,	 /* a process of it was killed for want of memory */
 	WATCH_ABANDONED, /* its supervisor is gone */
 	WATCH_ADOPTED,	 /* and here is another */

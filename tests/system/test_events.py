@@ -1,4 +1,5 @@
 """machinectl events: one JSON object a line, for everything that happens to machines."""
+import contextlib
 import json
 import os
 import select
@@ -58,6 +59,12 @@ def watch(redd, tree):
             each.stop()
 
 
+def holds_pidfd(pid):
+    """It has found its machine, and waits for it."""
+    with contextlib.suppress(FileNotFoundError):
+        return any("pidfd" in os.readlink("/proc/%d/fd/%s" % (pid, name)) for name in os.listdir("/proc/%d/fd" % pid))
+
+
 def names(events):
     return [event["event"] for event in events]
 
@@ -108,6 +115,24 @@ def test_a_reboot_keeps_the_machine(redd, tree, watch):
         runner.terminate(process, signal.SIGTERM)
         os.unlink(os.path.join(tree, "etc/once"))
     assert names(events.upto("ended")) == ["ended"]
+
+
+def test_a_supervisor_that_is_asked_to_end_it(redd, tree, watch):
+    events = watch("events-s")
+    process = redd.start("-q", "-D", tree, "-M", "events-s", "--kill-signal=SIGUSR1", "sh", "-c",
+                         "trap 'exit 5' USR1; echo up; while :; do sleep 1000 & wait $!; done")
+    try:
+        assert process.stdout.readline().strip() == "up"
+        waiting = machines.machinectl(redd).start("wait", "events-s")
+        while not holds_pidfd(waiting.pid):
+            assert waiting.poll() is None, waiting.communicate()
+        process.send_signal(signal.SIGTERM)
+        seen = events.upto("ended")
+        assert names(seen) == ["opening", "started", "stopping", "ended"] and seen[2]["leader"] == seen[1]["leader"]
+        out, err = waiting.communicate(timeout=20)
+        assert (waiting.returncode, out, err) == (0, "", "")
+    finally:
+        runner.terminate(process)
 
 
 def test_no_machine_name(redd):
