@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -15,10 +16,10 @@ OWN = "/sys/fs/cgroup/redd/web/"
 
 
 class Host:
-    def __init__(self, kind, program, tree):  # noqa: F811
+    def __init__(self, kind, program, tree, kernel="6.1"):  # noqa: F811
         self.name = "redd-limits-" + os.urandom(4).hex()
         image(kind)
-        assert run("vm", "start", "-k", "6.1", "-i", kind, self.name).returncode == 0
+        assert run("vm", "start", "-k", kernel, "-i", kind, self.name).returncode == 0
         for file in (program, os.path.join(os.path.dirname(program), "machinectl"), tree):
             assert run("vm", "put", self.name, file, "/srv").returncode == 0
         self.out("sh", "-c", "mkdir -p /srv/tree && tar -xpf /srv/%s -C /srv/tree" % os.path.basename(tree))
@@ -169,6 +170,39 @@ def test_devices_may_be_closed_and_opened(vm):
     closed = vm.run("sh", "-c", start % "--property=DevicePolicy=strict")
     assert closed.returncode != 0 and "not permitted" in closed.stdout, closed.stdout
     assert vm.run("sh", "-c", start % "--property=DevicePolicy=strict '--property=DeviceAllow=/dev/vda r'").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def bookworm():
+    script = os.path.join(os.path.dirname(HERE), "support", "trees.py")
+    return subprocess.run([sys.executable, script, "bookworm"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip() + ".tar"
+
+
+@pytest.mark.parametrize("kind,program", [("busybox", PROGRAM), ("host", DYNAMIC)])
+def test_who_enters_a_guest_with_cgroups_of_its_own_is_held_and_ended_with_it(kind, program, bookworm):
+    """systemd in the machine has no process in the cgroup that it was given, and controllers below: nobody can go there."""
+    host = Host(kind, program, bookworm, "uml-sid")
+    try:
+        done = host.run("sh", "-c", "mkfifo /srv/events; machinectl events web >/srv/events 2>/dev/null & nspawn -q -D /srv/tree -M web -b "
+                        "--notify-ready=yes --property=MemoryMax=256M --property=MemorySwapMax=0 </dev/null >/srv/log 2>&1 & "
+                        "grep -Em1 'ready|ended' /srv/events; tail /srv/log", seconds=200)
+        assert '"ready"' in done.stdout
+        assert {"memory", "pids"} <= set(host.guest("cat /sys/fs/cgroup/cgroup.subtree_control").stdout.split())
+        for verb in ("exec web --", "shell -q web"):
+            host.out("sh", "-c", "machinectl %s /bin/sleep 1234 </dev/null >/dev/null 2>&1 & "
+                     "until pgrep -f '^/bin/sleep 1234' >/srv/entered; do kill -0 $! || exit; done" % verb)
+            top = host.out("sh", "-c", "cat /proc/$(cat /srv/entered)/cgroup").strip()[len("0::"):]
+            assert "/web" in top and "/payload/" in top, top
+            host.out("sh", "-c", "kill $(cat /srv/entered); while kill -0 $(cat /srv/entered) 2>/dev/null; do :; done")
+        done = host.guest("dd if=/dev/zero of=/dev/null bs=400M count=1")
+        assert done.returncode == 137 and host.stats()["oom_kills"] >= 1
+        # until the machine ends
+        host.out("sh", "-c", "machinectl exec web -- /bin/sleep 1234 </dev/null >/dev/null 2>&1 & w=$!; "
+                 "until pgrep -f '^/bin/sleep 1234' >/srv/entered; do kill -0 $w || exit; done; machinectl terminate web; wait $w; "
+                 "test $? = 137 && ! kill -0 $(cat /srv/entered)")
+        assert host.out("machinectl", "list", "--no-legend") == ""
+    finally:
+        host.stop()
 
 
 def test_on_a_systemd_host_the_scope_has_the_limits(tree):  # noqa: F811
