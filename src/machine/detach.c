@@ -28,9 +28,11 @@
 #include "kernel/syscall.h"
 #include "machine/detach-loop.h"
 #include "machine/find.h"
+#include "machine/record.h"
 
 #define LAST_LINE_ROOM 4096
 #define LOCK_TRIES 10
+#define DIRECTORY "detached"
 
 char *detach_log_path(struct arena *arena, unsigned int uid, const char *const *environment,
 		      const char *name)
@@ -51,25 +53,21 @@ char *detach_log_path(struct arena *arena, unsigned int uid, const char *const *
 
 static char *directory_of(struct arena *arena, const char *runtime)
 {
-	return arena_format(arena, "%s/detached", runtime);
+	return path_join(arena, runtime, DIRECTORY);
 }
 
-/* Below a directory that nobody else writes to: /tmp/redd-UID may be somebody's trap. */
 static int make_directory(struct arena *arena, const char *runtime)
 {
 	const char *path = directory_of(arena, runtime);
-	struct stat st;
 	int r = dir_make_all(path, 0755);
+	autoclose int fd = -EBADF;
 
 	if (r < 0)
 		return fail(r, "cannot make '%s'", path);
-	if (lstat(runtime, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 022))
-		return fail_plain(-EPERM,
-				  "cannot use '%s': it belongs to somebody else, or others may "
-				  "write to it (set $XDG_RUNTIME_DIR to a directory of yours)",
-				  runtime);
-	return 0;
+	fd = record_open_runtime(runtime, DIRECTORY);
+	if (fd == -EPERM)
+		return record_fail_foreign(runtime);
+	return fd < 0 ? fail(fd, "cannot open '%s'", path) : 0;
 }
 
 static bool is_locked(int fd)
@@ -104,15 +102,13 @@ static int take_lock(int *ret, const char *path, const char *name)
  * the process. */
 static int open_supervisor(const char *runtime, const char *name)
 {
-	autoarena struct arena arena = { 0 };
-	autoclose int fd = -EBADF, pidfd = -EBADF;
+	autoclose int dir = record_open_runtime(runtime, DIRECTORY), fd = -EBADF, pidfd = -EBADF;
 	char text[32] = "";
 	uint32_t pid;
 
-	if (!name_is_machine(name))
+	if (dir < 0 || !name_is_machine(name))
 		return -ENXIO;
-	fd = open(path_join(&arena, directory_of(&arena, runtime), name),
-		  O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || !is_locked(fd) || pread(fd, text, sizeof(text) - 1, 0) <= 0)
 		return -ENXIO;
 	text[strcspn(text, "\n")] = '\0';
@@ -394,11 +390,13 @@ int detach_list(struct arena *arena, struct text_list *ret, const char *runtime)
 {
 	struct listing listing = { arena, ret };
 	const char *path = directory_of(arena, runtime);
-	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int fd = record_open_runtime(runtime, DIRECTORY);
 	int r;
 
+	if (fd == -EPERM)
+		return record_fail_foreign(runtime);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : fail(-errno, "cannot open '%s'", path);
+		return fd == -ENOENT ? 0 : fail(fd, "cannot open '%s'", path);
 	r = dir_walk(fd, visit, &listing);
 	if (r < 0)
 		return fail(r, "cannot read '%s'", path);

@@ -159,14 +159,6 @@ static int read_machine(struct arena *arena, struct machine *ret, int dir_fd, co
 	return 0;
 }
 
-static int open_records(struct arena *arena, const char *runtime)
-{
-	const char *path = arena_format(arena, "%s/machines", runtime);
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int machine_open(struct arena *arena, struct machine *ret, const char *runtime, const char *name)
 {
 	autoclose int dir = -EBADF;
@@ -181,7 +173,9 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 		return fail_input("cannot look for machine '%s': this is no machine name (letters, "
 				  "digits, '-' and '.', 64 at most)",
 				  text_printable(arena, name));
-	dir = open_records(arena, runtime);
+	dir = record_open_runtime(runtime, "machines");
+	if (dir == -EPERM)
+		return record_fail_foreign(runtime);
 	r = dir < 0 ? dir : read_machine(arena, &machine, dir, runtime, name);
 	if (r >= 0 && machine.state == MACHINE_DEAD)
 		(void)reap_one(runtime, name);
@@ -220,7 +214,7 @@ static int read_again(struct arena *arena, struct machine *ret, const struct mac
 	autoclose int dir = -EBADF;
 	int r;
 
-	dir = open_records(arena, machine->runtime);
+	dir = record_open_runtime(machine->runtime, "machines");
 	if (dir < 0)
 		return dir;
 	r = read_machine(arena, ret, dir, machine->runtime, machine->name);
@@ -296,7 +290,9 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 	autoclose int dir = -EBADF;
 	int r;
 
-	dir = open_records(arena, runtime);
+	dir = record_open_runtime(runtime, "machines");
+	if (dir == -EPERM)
+		return record_fail_foreign(runtime);
 	r = dir < 0 ? dir : dir_walk(dir, collect, &collector);
 	if (r < 0 && r != -ENOENT)
 		return fail(r, "cannot read the machines' records below '%s'", runtime);

@@ -324,18 +324,8 @@ static int reap_at(int dir_fd, const char *name)
 
 static int open_records(const char *runtime)
 {
-	struct arena scratch = { 0 };
-	const char *path;
-	int fd;
-
-	if (!runtime)
-		return -ENOENT; /* nothing can have been recorded */
-	path = path_join(&scratch, runtime, "machines");
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		fd = -errno;
-	arena_done(&scratch);
-	return fd;
+	/* Without any, nothing can have been recorded. */
+	return runtime == NULL ? -ENOENT : record_open_runtime(runtime, "machines");
 }
 
 int reap_one(const char *runtime, const char *name)
