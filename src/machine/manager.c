@@ -26,11 +26,13 @@
 
 static int detached_start(struct arena *arena, const struct manager *manager, const char *name)
 {
-	/* As in the units. Reboots are the runner's own affair: no unit is kept. */
+	/* As in the units. Reboots are the runner's own affair: no unit is kept. The host's journal
+	 * is root's. */
 	const char *const arguments[] = { manager->runner,
 					  "--quiet",
 					  "--boot",
-					  "--link-journal=try-guest",
+					  geteuid() == 0 ? "--link-journal=try-guest"
+							 : "--link-journal=no",
 					  "--settings=override",
 					  "--on-supervisor-death=keep",
 					  arena_format(arena, "--machine=%s", name),

@@ -66,7 +66,8 @@ int record_open_runtime(const char *runtime, const char *below)
 		return errno == ENOTDIR ? -EPERM : -errno;
 	if (fstat(top, &st) < 0)
 		return -errno;
-	if (st.st_uid != geteuid() || (st.st_mode & 022))
+	/* Root's, looked at by somebody else: root is trusted by all. */
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022))
 		return -EPERM;
 	fd = openat(top, below, O_RDONLY | flags);
 	return fd < 0 ? -errno : fd;

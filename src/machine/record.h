@@ -141,8 +141,8 @@ int record_try_lock(int fd);
 /* ---- where they are ---- */
 
 /* The directory BELOW in RUNTIME, to be read. -ENOENT: not made yet. -EPERM: RUNTIME belongs to
- * somebody else, or others may write to it; in /tmp anybody may have been first, and whoever
- * believes what is there does what he wants. Quiet. */
+ * somebody else but root, or others may write to it; in /tmp anybody may have been first, and
+ * whoever believes what is there does what he wants. Quiet. */
 int record_open_runtime(const char *runtime, const char *below);
 
 /* The sentence for that. */

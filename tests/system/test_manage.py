@@ -287,6 +287,14 @@ def test_enable_and_disable_now(machinectl, machine):
     assert gone("web") and os.listdir(LIST) == []
 
 
+def test_what_is_neither_enabled_nor_there_cannot_be_disabled(machinectl):
+    machinectl.run("disable", "absent").failed("Machine image 'absent' does not exist.")
+    os.makedirs(LIST, exist_ok=True)
+    open(LIST + "/left", "w").close()
+    assert LIST + "/left" in machinectl.run("disable", "left").ok().err
+    assert not os.path.exists(LIST + "/left")
+
+
 def test_all_and_names_exclude_each_other(machinectl, machine):
     machine("web")
     for words in (("start",), ("stop",), ("start", "--all", "web"), ("stop", "-a", "web")):

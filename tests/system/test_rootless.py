@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support import runner, trees
+from support import machines, runner, trees
 from support.console import Console
 
 
@@ -160,3 +160,57 @@ def test_without_a_runtime_directory_of_the_session(mine):
         assert done.returncode == 1 and "belongs to somebody else" in done.stderr, done
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+INIT = "#!/bin/sh\ntrap 'exit 0' TERM INT USR1 USR2 37\nwhile :; do sleep 1000 & wait $!; done\n"
+
+
+def test_machinectl_starts_enters_and_stops_what_is_the_users(mine, user):
+    home, tree = user.home, os.path.join(user.home, ".local/state/machines/own")
+    os.makedirs(os.path.dirname(tree))
+    os.rename(mine.tree, tree)
+    if os.path.lexists(tree + "/sbin/init"):
+        os.unlink(tree + "/sbin/init")
+    for path, text in ((tree + "/sbin/init", INIT), (home + "/note", "hello\n")):
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+    os.link(mine.path, home + "/nspawn")
+    shutil.copy(os.path.join(os.path.dirname(runner.program()), "machinectl"), home)
+    subprocess.run(["chown", "-Rh", "%d:%d" % (user.uid, user.gid), home], check=True)
+    control = machines.machinectl(mine)
+    control.always = []
+    try:
+        control.run("start", "own").ok()
+        assert control.run("list", "--no-legend").ok().out.startswith("own ")
+        assert "UID: %d\n" % user.uid in control.run("status", "own").ok().out
+        assert control.run("exec", "own", "id", "-u").ok().out == "0\n"
+        assert control.run("shell", "own", input="echo $HOME\n").ok().out == "/root\n"
+        control.run("copy-to", "own", home + "/note", "/root/").ok()
+        control.run("copy-from", "own", "/root/note", home + "/back").ok()
+        assert open(home + "/back").read() == "hello\n" and os.stat(home + "/back").st_uid == user.uid
+        control.run("bind", "--mkdir", "own", home + "/note", "/mnt/note").ok()
+        assert control.run("exec", "own", "cat", "/mnt/note").ok().out == "hello\n"
+        control.run("bind", "--remove", "own", "/mnt/note").ok()
+        assert control.run("exec", "own", "cat", "/mnt/note").ok().out == ""
+        control.run("enable", "own").ok()
+        control.run("disable", "own").ok()
+        # the host's journal is root's: nothing is tried that cannot work
+        assert "journal" not in control.run("logs", "own").out
+        control.run("--system", "status", "own").failed("cannot find machine 'own'")
+        control.run("stop", "own").ok()
+        assert control.run("list").ok().out == "No machines.\n"
+    finally:
+        control.run("-q", "terminate", "own")
+
+
+def test_machines_of_root_are_said_to_be_anothers(mine, user, tree):
+    control = machines.machinectl(runner.Redd(runner.program()))
+    theirs = machines.Machine(runner.Redd(runner.program()), "roots", tree)
+    try:
+        asked = control.with_prefix(*user.prefix())
+        for words in (["status", "roots"], ["exec", "roots", "true"], ["terminate", "roots"]):
+            asked.run("--system", *words).failed("cannot reach machine 'roots': it is another user's (try as root)")
+        asked.run("status", "roots").failed("cannot find machine 'roots'")
+    finally:
+        theirs.stop()

@@ -23,7 +23,8 @@
 static int check_name(const struct context *context, const char *name)
 {
 	if (!name_is_machine(name))
-		return fail_input("cannot use '%s' as a machine's name",
+		return fail_input("cannot use '%s' as a machine's name (try letters, digits, '-' "
+				  "and '.', 64 at most)",
 				  text_printable(context->arena, name));
 	return 0;
 }
@@ -117,7 +118,8 @@ static int enable_one(const struct context *context, const struct manager *manag
 		   : manager_disable(context->arena, manager, name, &lines);
 	for (size_t i = 0; i < lines.count && !context->options.quiet; i++)
 		log_info("%s", lines.items[i]);
-	return r;
+	/* What is there no more can be disabled; what never was is a slip of the pen. */
+	return r >= 0 && !enable && lines.count == 0 ? check_image(context, name) : r;
 }
 
 /* ---- many, a bounded number at a time, each after those that it names ---- */
