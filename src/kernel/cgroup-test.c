@@ -182,7 +182,8 @@ END_TEST
 
 START_TEST(the_own_path_is_absolute)
 {
-	char path[4096], small[1];
+	autoclose int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[4096], again[4096], small[1];
 	int r = cgroup_process_path(path, sizeof(path), 0);
 
 	if (r == -ENOENT)
@@ -190,6 +191,8 @@ START_TEST(the_own_path_is_absolute)
 	ck_assert_int_eq(r, 0);
 	ck_assert_int_eq(path[0], '/');
 	ck_assert_int_eq(cgroup_process_path(small, sizeof(small), 0), -ENAMETOOLONG);
+	ck_assert_int_eq(cgroup_process_path_at(again, sizeof(again), self), 0);
+	ck_assert_str_eq(again, path);
 }
 END_TEST
 

@@ -45,14 +45,12 @@ int cgroup_open_root(int *ret_fd, const char **ret_path)
 	return -ENOENT;
 }
 
-int cgroup_process_path(char *buffer, size_t room, pid_t pid)
+static int read_process_path(char *buffer, size_t room, int dir_fd, const char *file)
 {
-	char text[PATH_MAX + 1024], *at, *end; /* v1 hierarchies have their lines first */
-	char file[32];
+	char text[PATH_MAX + 1024], *at; /* v1 hierarchies have their lines first */
 	int r;
 
-	snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
-	r = file_read_line(text, sizeof(text), AT_FDCWD, pid == 0 ? "/proc/self/cgroup" : file);
+	r = file_read_line(text, sizeof(text), dir_fd, file);
 	if (r < 0)
 		return r;
 	at = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
@@ -61,12 +59,24 @@ int cgroup_process_path(char *buffer, size_t room, pid_t pid)
 	at = strchr(at, '/');
 	if (!at)
 		return -EBADMSG;
-	end = strchrnul(at, '\n');
-	*end = '\0';
+	*strchrnul(at, '\n') = '\0';
 	if (strlen(at) >= room)
 		return -ENAMETOOLONG;
 	memcpy(buffer, at, strlen(at) + 1);
 	return 0;
+}
+
+int cgroup_process_path(char *buffer, size_t room, pid_t pid)
+{
+	char file[32];
+
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
+	return read_process_path(buffer, room, AT_FDCWD, pid == 0 ? "/proc/self/cgroup" : file);
+}
+
+int cgroup_process_path_at(char *buffer, size_t room, int process_fd)
+{
+	return read_process_path(buffer, room, process_fd, "cgroup");
 }
 
 static int open_directory(int dir_fd, const char *name)

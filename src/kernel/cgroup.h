@@ -16,6 +16,9 @@ int cgroup_open_root(int *ret_fd, const char **ret_path);
  * -ENAMETOOLONG: no room. PID 0: the caller's. */
 int cgroup_process_path(char *buffer, size_t room, pid_t pid);
 
+/* The same of the process whose directory in /proc is PROCESS_FD, which is never another's. */
+int cgroup_process_path_at(char *buffer, size_t room, int process_fd);
+
 /* Directory descriptor of the cgroup at PATH ("/a/b") below that mount. -ENOENT: no such one. */
 int cgroup_open(const char *path);
 

@@ -1,6 +1,7 @@
 #include "machine/enter.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -106,20 +107,15 @@ static int read_limits(struct enter *enter)
 static const char *find_cgroup(const struct enter *enter, char *room, size_t size)
 {
 	const char *payload = enter->machine->payload;
-	char *path = NULL;
 
-	if (payload != NULL && file_read_line(room, size, enter->proc_fd, "cgroup") >= 0)
-		path = strstr(room, "0::/");
-	if (path == NULL)
+	if (payload == NULL || cgroup_process_path_at(room, size, enter->proc_fd) < 0)
 		return payload;
-	path += strlen("0::");
-	path[strcspn(path, "\n")] = '\0';
-	return path_is_below(path, payload) ? path : payload;
+	return path_is_below(room, payload) ? room : payload;
 }
 
 static int open_cgroup(const struct enter *enter)
 {
-	char room[8192];
+	char room[PATH_MAX];
 	const char *path = find_cgroup(enter, room, sizeof(room));
 
 	return path == NULL ? -ENOENT : cgroup_open(path);

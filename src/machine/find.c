@@ -1,6 +1,7 @@
 #include "machine/find.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,22 +335,33 @@ int machine_open_leader(const struct machine *machine)
 	return take_fd(&pidfd);
 }
 
-int machine_open_proc(const struct machine *machine)
+/* -ESRCH: it is gone, or not there yet. */
+static int open_own_proc(const struct machine *machine)
 {
 	char path[sizeof("/proc/-2147483648")];
 	autoclose int fd = -EBADF;
 	uint64_t start;
 
 	if (machine->leader == 0)
-		return fail_gone(machine);
+		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/%d", (int)machine->leader);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno != ENOENT)
-		return fail(-errno, "cannot open '%s' of machine '%s'", path, machine->name);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
 	/* The directory stays that of one process, and is empty when that has ended. */
-	if (fd < 0 || process_start_time_at(fd, &start) < 0 || start != machine->leader_start)
-		return fail_gone(machine);
+	if (process_start_time_at(fd, &start) < 0 || start != machine->leader_start)
+		return -ESRCH;
 	return take_fd(&fd);
+}
+
+int machine_open_proc(const struct machine *machine)
+{
+	int fd = open_own_proc(machine);
+
+	if (fd == -ESRCH)
+		return fail_gone(machine);
+	return fd < 0 ? fail(fd, "cannot open the leader of machine '%s' in /proc", machine->name)
+		      : fd;
 }
 
 int machine_open_root(const struct machine *machine)
@@ -379,17 +391,19 @@ const char *machine_cgroup(struct arena *arena, const struct machine *machine, b
 int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool payload)
 {
 	const char *path = machine_cgroup(arena, machine, payload);
-	int fd;
+	autoclose int proc = -EBADF;
+	char own[PATH_MAX];
+	int r;
 
-	if (path == NULL && machine->leader == 0)
-		return fail_gone(machine);
-	if (path == NULL)
-		return fail_plain(
-			-EOPNOTSUPP,
-			"cannot reach the cgroup of machine '%s': it has none (start it as "
-			"root, or below a cgroup that is yours, on a host with cgroup v2)",
-			machine->name);
-	fd = cgroup_open(path);
-	return fd < 0 ? fail(fd, "cannot open the cgroup '%s' of machine '%s'", path, machine->name)
-		      : fd;
+	if (path == NULL || !path_is_absolute(path))
+		return -ENOENT;
+	proc = open_own_proc(machine);
+	if (proc < 0)
+		return -ENOENT;
+	/* What was noted may be gone and made again by others; where the leader is cannot. A path
+	 * that is longer than the kernel tells is one of the guest's own digging. */
+	r = cgroup_process_path_at(own, sizeof(own), proc);
+	if (r != -ENAMETOOLONG && (r < 0 || !path_is_below(own, path)))
+		return -ENOENT;
+	return cgroup_open(path);
 }

@@ -78,5 +78,5 @@ const char *machine_note(const struct machine *machine, enum record_kind kind);
  * PAYLOAD, of that one. NULL: it has none. Quiet. */
 const char *machine_cgroup(struct arena *arena, const struct machine *machine, bool payload);
 
-/* Its directory. */
+/* Its directory; certainly its own: its leader is in it. -ENOENT: it has none. Quiet. */
 int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool payload);

@@ -100,7 +100,7 @@ int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 
 static int signal_all(struct arena *arena, const struct machine *machine, int signal)
 {
-	autoclose int group = processes_open_cgroup(machine);
+	autoclose int group = machine_open_cgroup(arena, machine, true);
 	int r;
 
 	if (group >= 0 && signal == SIGKILL)
@@ -231,7 +231,7 @@ static void kill_all(struct arena *arena, const struct machine *machine)
 	/* First, so that it starts no further leader if this one is about to reboot. */
 	if (supervisor >= 0)
 		(void)process_signal(supervisor, SIGTERM);
-	group = processes_open_cgroup(machine);
+	group = machine_open_cgroup(arena, machine, true);
 	if (group >= 0)
 		(void)cgroup_kill(group);
 	if (machine->leader > 0)

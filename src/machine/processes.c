@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -21,53 +23,6 @@
 
 #define DEPTH_MAX 24
 #define NUMBERS_ROOM (PROCESSES_MAX * 11)
-#define CGROUP_ROOM 4352
-
-/* ---- the cgroup ---- */
-
-/* The v2 path of the process at PROC_FD, in BUFFER. */
-static char *own_group(int proc_fd, char *buffer, size_t room)
-{
-	char *path;
-
-	if (file_read_line(buffer, room, proc_fd, "cgroup") < 0)
-		return NULL;
-	path = strncmp(buffer, "0::/", 4) == 0 ? buffer + 3 : strstr(buffer, "\n0::/");
-	if (path == NULL)
-		return NULL;
-	path = strchr(path, '/');
-	path[strcspn(path, "\n")] = '\0';
-	return path;
-}
-
-static bool is_inside(const char *path, const char *group)
-{
-	const char *rest = path == NULL ? NULL : text_after(path, group);
-
-	return rest != NULL && (*rest == '\0' || *rest == '/');
-}
-
-int processes_open_cgroup(const struct machine *machine)
-{
-	autoclose int proc = -EBADF, root = -EBADF;
-	char buffer[CGROUP_ROOM];
-	const char *ignored;
-	int fd, r;
-
-	if (machine->payload == NULL || machine->payload[0] != '/' || machine->payload[1] == '\0')
-		return -ENOENT;
-	proc = machine_open_proc(machine);
-	if (proc < 0)
-		return proc;
-	/* The noted group may be gone and made again by others; that of the leader cannot. */
-	if (!is_inside(own_group(proc, buffer, sizeof(buffer)), machine->payload))
-		return -ENOENT;
-	r = cgroup_open_root(&root, &ignored);
-	if (r < 0)
-		return r;
-	fd = openat(root, machine->payload + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
 
 /* ---- one process ---- */
 
@@ -255,13 +210,12 @@ static void describe(struct arena *arena, struct process_group *group)
 		describe(arena, &group->groups[i]);
 }
 
-int processes_read(struct arena *arena, struct processes *ret, const struct machine *machine,
-		   int cgroup_fd)
+void processes_read(struct arena *arena, struct processes *ret, const struct machine *machine,
+		    int cgroup_fd)
 {
 	*ret = (struct processes){ .top = { .name = "" } };
 	collect(arena, ret, machine, cgroup_fd);
 	describe(arena, &ret->top);
-	return 0;
 }
 
 /* ---- signals ---- */
@@ -284,11 +238,11 @@ static void read_namespace(char *buffer, size_t room, int proc_fd)
  * its pid namespace. */
 static bool is_member(const struct target *target, int proc_fd)
 {
-	char buffer[CGROUP_ROOM];
+	char buffer[PATH_MAX];
 
 	if (target->has_cgroup)
-		return is_inside(own_group(proc_fd, buffer, sizeof(buffer)),
-				 target->machine->payload);
+		return cgroup_process_path_at(buffer, sizeof(buffer), proc_fd) >= 0 &&
+		       path_is_below(buffer, target->machine->payload);
 	read_namespace(buffer, sizeof(target->pid_namespace), proc_fd);
 	return buffer[0] != '\0' && text_equal(buffer, target->pid_namespace);
 }

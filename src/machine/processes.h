@@ -1,7 +1,7 @@
 /* machine/processes - the processes of a running machine, as the tree of its cgroups.
  *
- * The cgroup is certainly the machine's own: its leader is in it. Without one (not every host
- * and user has it) the leader and its descendants are all that is known. Command lines are the
+ * Without a cgroup (not every host and user has one) the leader and its descendants are all that
+ * is known. Command lines are the
  * guest's own choice: printed only escaped. Quiet. Any process.
  */
 #pragma once
@@ -35,12 +35,9 @@ struct processes {
 	bool more;
 };
 
-/* Directory descriptor of the machine's cgroup. -ENOENT: it has none. */
-int processes_open_cgroup(const struct machine *machine);
-
-/* CGROUP_FD: processes_open_cgroup(), or negative. */
-int processes_read(struct arena *arena, struct processes *ret, const struct machine *machine,
-		   int cgroup_fd);
+/* CGROUP_FD: machine_open_cgroup() of the payload, or negative. */
+void processes_read(struct arena *arena, struct processes *ret, const struct machine *machine,
+		    int cgroup_fd);
 
 /* Send SIGNAL to each process of the machine, by pidfd and only while it certainly is one. Returns
  * how many got it. */

@@ -232,8 +232,7 @@ static void sum_processes(struct arena *arena, struct usage *usage, const struct
 	autoclose int payload = -EBADF;
 	struct sums sums = { 0 };
 
-	if (machine->payload != NULL)
-		payload = cgroup_open(machine->payload);
+	payload = machine_open_cgroup(arena, machine, true);
 	if (payload >= 0) {
 		add_from_file(&pids, payload, "cgroup.procs", "\n");
 		dir_walk(payload, add_cgroup, &pids);
@@ -273,10 +272,8 @@ void usage_read(struct arena *arena, struct usage *ret, const struct machine *ma
 
 	memset(&usage, 0xff, sizeof(usage)); /* all unknown */
 	usage.paused = false;
-	if (machine->payload != NULL) {
-		own = cgroup_open(machine_cgroup(arena, machine, false));
-		payload = cgroup_open(machine->payload);
-	}
+	own = machine_open_cgroup(arena, machine, false);
+	payload = machine_open_cgroup(arena, machine, true);
 	if (own >= 0)
 		read_cgroup(&usage, own);
 	if (payload >= 0)

@@ -13,6 +13,21 @@
 
 #define FREEZE_TIMEOUT_MS 10000
 
+static int open_cgroup(struct arena *arena, const struct machine *machine, bool payload)
+{
+	int fd = machine_open_cgroup(arena, machine, payload);
+
+	if (fd == -ENOENT && machine->leader == 0)
+		return machine_open_leader(machine);
+	if (fd == -ENOENT)
+		return fail_plain(
+			-EOPNOTSUPP,
+			"cannot reach the cgroup of machine '%s': it has none (start it as "
+			"root, or below a cgroup that is yours, on a host with cgroup v2)",
+			machine->name);
+	return fd < 0 ? fail(fd, "cannot open the cgroup of machine '%s'", machine->name) : fd;
+}
+
 /* ---- set-property ---- */
 
 static int set_by_systemd(const struct machine *machine, const struct text_list *properties)
@@ -46,7 +61,7 @@ static int set_by_hand(struct arena *arena, const struct machine *machine,
 			"cannot change the devices of machine '%s' while it runs (start it "
 			"again with '--property=DeviceAllow=')",
 			machine->name);
-	cgroup = machine_open_cgroup(arena, machine, false);
+	cgroup = open_cgroup(arena, machine, false);
 	if (cgroup < 0)
 		return cgroup;
 	r = limits_check(&limits, cgroup, machine_cgroup(arena, machine, false));
@@ -81,7 +96,7 @@ static int freeze(struct context *context, const char *name, bool frozen)
 	if (r < 0)
 		return r;
 	/* The guest's own: the supervisor may be in the one above. */
-	cgroup = machine_open_cgroup(context->arena, &machine, true);
+	cgroup = open_cgroup(context->arena, &machine, true);
 	if (cgroup < 0)
 		return cgroup;
 	r = cgroup_freeze(cgroup, frozen, FREEZE_TIMEOUT_MS);

@@ -11,9 +11,9 @@
 #include "prog/machinectl/machinectl.h"
 
 /* Who enters a paused machine is paused with it. */
-static bool is_paused(const struct machine *machine)
+static bool is_paused(const struct context *context, const struct machine *machine)
 {
-	autoclose int cgroup = machine->payload == NULL ? -EBADF : cgroup_open(machine->payload);
+	autoclose int cgroup = machine_open_cgroup(context->arena, machine, true);
 	uint64_t frozen;
 
 	return cgroup >= 0 && cgroup_read_key(&frozen, cgroup, "cgroup.events", "frozen") >= 0 &&
@@ -29,7 +29,7 @@ static int show_running(const struct context *context, const struct machine *mac
 
 	if (unit && !scope)
 		r = log_from_host(context, machine->unit, NULL);
-	if (r == 0 && machine->leader > 0 && !is_paused(machine))
+	if (r == 0 && machine->leader > 0 && !is_paused(context, machine))
 		r = log_from_guest(context, machine);
 	if (r == 0)
 		r = log_from_detached(context, machine->name);

@@ -59,7 +59,7 @@ static void gather(const struct context *context, struct status *ret, const stru
 		status.supervisor_name = name_of(context->arena, machine->supervisor);
 	if (!machine->is_host) {
 		status.manager = manager_of(context->arena, machine, context->environment);
-		cgroup = processes_open_cgroup(machine);
+		cgroup = machine_open_cgroup(context->arena, machine, true);
 		fail_forget();
 		usage_read(context->arena, &status.usage, machine);
 		processes_read(context->arena, &status.processes, machine, cgroup);
