@@ -232,6 +232,7 @@ static void compare_cgroup(struct watch *watch, struct watched *machine, struct 
 
 	if (now->payload == NULL)
 		return;
+	/* By name, and only to be read: a leader that was killed for want of memory is gone. */
 	payload = cgroup_open(now->payload);
 	if (payload >= 0 && cgroup_read_key(&number, payload, "cgroup.events", "frozen") >= 0 &&
 	    (number == 1) != machine->paused) {
