@@ -114,6 +114,7 @@ START_TEST(without_proc_nobody_is_taken_for_dead)
 	ck_assert_int_eq(kill(pid, 0), 0);
 	end(pid);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), -ENXIO);
+	ck_assert_int_eq(umount2("/proc", MNT_DETACH), 0); /* for the leak checker */
 }
 END_TEST
 
