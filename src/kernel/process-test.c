@@ -1,6 +1,7 @@
 #include "kernel/process.h"
 
 #include <stdlib.h>
+#include <sys/ptrace.h>
 
 #include "io/fd.h"
 #include "kernel/fixture.h"
@@ -109,6 +110,34 @@ START_TEST(a_strangers_end_is_known_before_it_is_reaped)
 }
 END_TEST
 
+START_TEST(a_tracer_that_keeps_what_has_ended_is_not_waited_for)
+{
+	autoclose int pidfd = -EBADF, tracer_fd = -EBADF;
+	siginfo_t info;
+	int pair[2];
+	char byte;
+	pid_t pid = sleeper(&pidfd), tracer;
+
+	ck_assert_int_eq(pipe(pair), 0);
+	tracer = process_clone(0, -1, &tracer_fd);
+	if (tracer == 0) {
+		(void)!write(pair[1], ptrace(PTRACE_SEIZE, pid, 0, 0) == 0 ? "y" : "n", 1);
+		pause();
+		_exit(1);
+	}
+	ck_assert_int_eq(read(pair[0], &byte, 1), 1);
+	ck_assert_int_eq(byte, 'y');
+	process_signal(pidfd, SIGKILL);
+	while (!process_has_ended(pidfd))
+		;
+	ck_assert_int_eq(process_reap(pidfd, &info, 20), -EBUSY);
+	process_signal(tracer_fd, SIGKILL);
+	ck_assert_int_eq(process_reap(tracer_fd, &info, 5000), 0);
+	ck_assert_int_eq(process_reap(pidfd, &info, 5000), 0);
+	ck_assert_int_eq(info.si_status, SIGKILL);
+}
+END_TEST
+
 START_TEST(signals_are_as_a_program_expects_them)
 {
 	sigset_t all, now;
@@ -139,6 +168,7 @@ int main(void)
 	tcase_add_test(cases, a_missing_cgroup_clone_is_an_outcome);
 	tcase_add_test(cases, the_start_time_identifies_a_process);
 	tcase_add_test(cases, a_strangers_end_is_known_before_it_is_reaped);
+	tcase_add_test(cases, a_tracer_that_keeps_what_has_ended_is_not_waited_for);
 	tcase_add_test(cases, signals_are_as_a_program_expects_them);
 	return fixture_run(cases, "kernel/process");
 }

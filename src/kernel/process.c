@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "kernel/syscall.h"
 
+#define REAP_PAUSE_MS 10
 #define STAT_ROOM 1024
 #define STAT_PATH_ROOM sizeof("/proc/-2147483648/stat")
 #define STAT_START_TIME 22
@@ -72,6 +73,18 @@ int process_wait(int pidfd, siginfo_t *ret, int options)
 		return -EAGAIN;
 	*ret = info;
 	return 0;
+}
+
+/* Nothing tells when the tracer lets go, but a signal that the caller may need. */
+int process_reap(int pidfd, siginfo_t *ret, int timeout_ms)
+{
+	int r = process_wait(pidfd, ret, WNOHANG);
+
+	for (; r == -EAGAIN && timeout_ms > 0; timeout_ms -= REAP_PAUSE_MS) {
+		poll(NULL, 0, REAP_PAUSE_MS);
+		r = process_wait(pidfd, ret, WNOHANG);
+	}
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 bool process_has_ended(int pidfd)

@@ -18,6 +18,10 @@ void process_reset_signals(void);
 /* Reap by pidfd; -EAGAIN with WNOHANG and nothing to reap. OPTIONS: WNOHANG, WNOWAIT. */
 int process_wait(int pidfd, siginfo_t *ret, int options);
 
+/* Reap what has ended. But whoever traces it hears of that first, and may keep it for ever: -EBUSY,
+ * so it is after TIMEOUT_MS. */
+int process_reap(int pidfd, siginfo_t *ret, int timeout_ms);
+
 /* It runs no more, reaped or not. */
 bool process_has_ended(int pidfd);
 

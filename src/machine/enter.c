@@ -269,6 +269,16 @@ static int open_child(pid_t pid)
 	return sys_pidfd_open(pid, 0);
 }
 
+/* It said why it ends. Somebody in there may trace it already, and keep it. */
+static void drop_child(pid_t pid)
+{
+	autoclose int pidfd = pid > 0 ? sys_pidfd_open(pid, 0) : -EBADF;
+	siginfo_t info;
+
+	if (pidfd >= 0)
+		(void)process_reap(pidfd, &info, START_MS);
+}
+
 int enter_start(const struct enter *enter, const struct enter_program *program, pid_t *ret_pid,
 		int *ret_pidfd)
 {
@@ -297,7 +307,7 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 			fail(r, "cannot follow the program in machine '%s'", enter->machine->name);
 	}
 	if (r < 0) {
-		wait_for(pid);
+		drop_child(pid);
 		return r;
 	}
 	*ret_pid = pid;

@@ -20,6 +20,7 @@
 #define SIGNAL_GROUP (1U << 2) /* linux/pidfd.h PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
 #define DRAIN_US UINT64_C(1000000)
 #define LEAVE_US UINT64_C(1000000) /* what a program that we leave has to end by itself */
+#define KEEP_MS 2000		   /* what a debugger in there has to let go of it */
 
 static const char *const names[] = { "standard input", "standard output", "standard error" };
 
@@ -314,11 +315,17 @@ int session_run(struct session *session, int pidfd, siginfo_t *ret)
 			until = clock_monotonic_us() + LEAVE_US;
 		if (until != 0 && clock_monotonic_us() > until)
 			(void)process_signal(pidfd, SIGKILL);
+		if (until != 0 && clock_monotonic_us() > until + LEAVE_US)
+			return fail_plain(-EBUSY, "cannot end the program: something in the "
+						  "machine keeps it (it was left behind)");
 	}
 	if (r < 0)
 		return r;
-	r = process_wait(pidfd, ret, 0);
 	drain(session);
+	r = process_reap(pidfd, ret, KEEP_MS);
+	if (r == -EBUSY)
+		return fail_plain(r, "cannot tell how the program ended: something in the machine "
+				     "traces it, and does not let go");
 	return r < 0 ? fail(r, "cannot wait for the program") : 0;
 }
 

@@ -603,3 +603,17 @@ def test_s26_a_machine_that_was_replaced_is_not_entered(redd, machinectl, target
         for bystander in bystanders:
             bystander.kill()
             bystander.wait()
+
+
+@pytest.mark.parametrize("words", [("sleep", "1"), ("no-such-program",)], ids=["ends", "never-runs"])
+def test_s25_a_tracer_that_never_lets_go_holds_nobody_up(redd, machinectl, fresh, mode, words):
+    tree = fresh()
+    shutil.copy(compiled("tracer"), tree + "/tracer")
+    one = machines.Machine(redd, "snare", tree, *mode, command="exec /tracer")
+    try:
+        done = machinectl.run("exec", "snare", *words, timeout=20)
+        assert "cannot" in done.err, done
+        # it really was caught
+        assert "sleep" not in words or "traces it" in done.err, done
+    finally:
+        one.stop()
