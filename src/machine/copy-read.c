@@ -26,7 +26,8 @@
 #define ATTRIBUTE_LIST_MAX ((size_t)64 * 1024) /* the kernel's XATTR_LIST_MAX */
 
 struct waiting {
-	char name[COPY_NAME_ROOM]; /* "": the directory is to be left, for this one: */
+	char name[COPY_NAME_ROOM];
+	bool entered; /* the directory is to be left, for this one: */
 	dev_t device;
 	ino_t inode;
 };
@@ -63,9 +64,23 @@ static struct waiting *push(struct reader *reader)
 	return &reader->stack[reader->depth++];
 }
 
+/* As the user would write NAME, which is in the directory that we are in. */
+static const char *path_of(const struct reader *reader, struct copy_path *path, const char *name)
+{
+	if (reader->depth == 0)
+		return reader->side->path;
+	copy_path_begin(path, reader->side);
+	for (size_t i = 1; i < reader->depth; i++)
+		if (reader->stack[i].entered)
+			copy_path_enter(path, reader->stack[i].name);
+	return copy_path_end(path, name);
+}
+
 static int fail_read(const struct reader *reader, int code, const char *name)
 {
-	return fail(code, "cannot read '%s' %s", name, reader->side->where);
+	struct copy_path path;
+
+	return fail(code, "cannot read '%s' %s", path_of(reader, &path, name), reader->side->where);
 }
 
 /* ---- attributes ---- */
@@ -186,10 +201,15 @@ static int send_node(struct reader *reader, const char *name, const struct stat 
 
 static int send_inode(struct reader *reader, int fd, const char *name, const struct stat *st)
 {
+	struct copy_path path;
+
 	switch (st->st_mode & S_IFMT) {
 	case S_IFREG: return send_file(reader, fd, name, st);
 	case S_IFLNK: return send_symlink(reader, fd, name, st);
-	case S_IFSOCK: log_warning("cannot copy the socket '%s', going on without", name); return 0;
+	case S_IFSOCK:
+		log_warning("cannot copy the socket '%s', going on without",
+			    path_of(reader, &path, name));
+		return 0;
 	default: return send_node(reader, name, st);
 	}
 }
@@ -214,6 +234,7 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 			return send_inode(reader, fd, name, &st);
 	}
 	waiting = push(reader);
+	*waiting = (struct waiting){ .entered = false };
 	snprintf(waiting->name, sizeof(waiting->name), "%s", name);
 	return 0;
 }
@@ -267,7 +288,8 @@ static int enter(struct reader *reader, int *fd, const char *name, const struct 
 	if (r < 0)
 		return r;
 	waiting = push(reader);
-	*waiting = (struct waiting){ .name = "" };
+	*waiting = (struct waiting){ .entered = true };
+	snprintf(waiting->name, sizeof(waiting->name), "%s", name);
 	if (above != NULL) {
 		waiting->device = above->st_dev;
 		waiting->inode = above->st_ino;
@@ -278,7 +300,7 @@ static int enter(struct reader *reader, int *fd, const char *name, const struct 
 		return 0;
 	r = dir_walk(reader->fd, visit, reader);
 	return r < 0 && fail_recorded()->code == 0 && r != COPY_OTHER_FAILED
-		       ? fail_read(reader, r, name)
+		       ? fail_read(reader, r, ".")
 		       : r;
 }
 
@@ -303,7 +325,7 @@ static int leave(struct reader *reader, const struct waiting *above)
 	int r;
 
 	if (fstat(reader->fd, &st) < 0)
-		return fail_read(reader, -errno, "a directory");
+		return fail_read(reader, -errno, above->name);
 	describe(reader, &item, COPY_LEAVE, "", &st);
 	collect_attributes(reader, reader->fd, &item);
 	r = copy_send(reader->side, &item, reader->data, -EBADF);
@@ -311,7 +333,7 @@ static int leave(struct reader *reader, const struct waiting *above)
 		return r;
 	fd = openat(reader->fd, "..", OPEN_DIRECTORY);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_read(reader, -errno, "..");
+		return fail_read(reader, -errno, above->name);
 	if (st.st_dev != above->device || st.st_ino != above->inode)
 		return fail_plain(-ESTALE,
 				  "cannot go on reading %s: a directory was moved while it was "
@@ -369,7 +391,7 @@ int copy_read(const struct copy_side *side)
 	while (r >= 0 && reader.depth > 0) {
 		struct waiting next = reader.stack[--reader.depth];
 
-		r = next.name[0] == '\0' ? leave(&reader, &next) : enter_next(&reader, next.name);
+		r = next.entered ? leave(&reader, &next) : enter_next(&reader, next.name);
 	}
 	if (r >= 0)
 		r = copy_send(side, &end, NULL, -EBADF);

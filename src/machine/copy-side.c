@@ -1,9 +1,12 @@
 #include "machine/copy-side.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "base/text.h"
 
 union control {
 	struct cmsghdr header; /* for its alignment */
@@ -79,4 +82,36 @@ int copy_receive(const struct copy_side *side, struct copy_item *ret, void *data
 	*ret_fd = take_descriptor(&message);
 	ret->name[COPY_NAME_ROOM - 1] = '\0';
 	return 0;
+}
+
+/* ---- where we are ---- */
+
+#define MORE "/…"
+
+static void append(struct copy_path *path, const char *name)
+{
+	size_t used = strlen(path->text);
+	bool slash = used > 0 && path->text[used - 1] == '/';
+
+	snprintf(path->text + used, sizeof(path->text) - used, "%s%s", slash ? "" : "/", name);
+}
+
+void copy_path_begin(struct copy_path *path, const struct copy_side *side)
+{
+	snprintf(path->text, sizeof(path->text) - COPY_NAME_ROOM - sizeof(MORE), "%s", side->path);
+}
+
+void copy_path_enter(struct copy_path *path, const char *name)
+{
+	const size_t room = sizeof(path->text) - COPY_NAME_ROOM - sizeof(MORE);
+
+	if (text_ends(path->text, MORE))
+		return;
+	append(path, strlen(path->text) + strlen(name) + 1 < room ? name : "…");
+}
+
+const char *copy_path_end(struct copy_path *path, const char *name)
+{
+	append(path, name);
+	return path->text;
 }

@@ -53,6 +53,15 @@ struct copy_side {
 int copy_read(const struct copy_side *side);
 int copy_write(const struct copy_side *side);
 
+/* For a message: where we are, below the path that the user named. Directories that do not fit are
+ * "…"; the last component always is there. NAME: one component. */
+struct copy_path {
+	char text[768];
+};
+void copy_path_begin(struct copy_path *path, const struct copy_side *side);
+void copy_path_enter(struct copy_path *path, const char *name);
+const char *copy_path_end(struct copy_path *path, const char *name);
+
 /* -EINTR with a sentence once the caller wants no more, or is gone. */
 int copy_stopped(const struct copy_side *side);
 

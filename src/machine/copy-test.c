@@ -2,6 +2,7 @@
 #include "machine/copy-side.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <sys/xattr.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "io/scratch.h"
 
 struct ends {
@@ -156,9 +158,31 @@ START_TEST(what_is_not_there_is_the_readers_failure)
 }
 END_TEST
 
+START_TEST(a_path_in_a_message_is_bounded)
+{
+	const struct copy_side top = { .path = "/" }, place = { .path = "/a" };
+	struct copy_path path;
+	char name[COPY_NAME_ROOM];
+
+	copy_path_begin(&path, &top);
+	ck_assert_str_eq(copy_path_end(&path, "x"), "/x");
+	copy_path_begin(&path, &place);
+	copy_path_enter(&path, "b");
+	ck_assert_str_eq(copy_path_end(&path, "x"), "/a/b/x");
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	copy_path_begin(&path, &place);
+	for (int i = 0; i < 5000; i++)
+		copy_path_enter(&path, i % 2 ? name : "d");
+	ck_assert(strstr(copy_path_end(&path, name), "/…/n") != NULL);
+	ck_assert(text_ends(path.text, name));
+}
+END_TEST
+
 int main(void)
 {
 	return SCRATCH_RUN("machine/copy", a_tree_is_copied_with_its_links_and_modes,
 			   what_is_there_is_only_replaced_by_force, what_gives_rights_is_stripped,
-			   attributes_come_along, what_is_not_there_is_the_readers_failure);
+			   attributes_come_along, what_is_not_there_is_the_readers_failure,
+			   a_path_in_a_message_is_bounded);
 }

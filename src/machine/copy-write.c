@@ -61,14 +61,31 @@ static const char *name_of(const struct writer *writer, const struct copy_item *
 	return writer->depth == 0 ? writer->name : item->name;
 }
 
+/* As the user would write NAME, which is in the directory that we are in. */
+static const char *path_of(const struct writer *writer, struct copy_path *path, const char *name)
+{
+	if (writer->depth == 0)
+		return writer->side->path;
+	copy_path_begin(path, writer->side);
+	for (size_t i = 1; i < writer->depth; i++)
+		copy_path_enter(path, writer->levels[i].name);
+	return copy_path_end(path, name);
+}
+
 static int fail_write(const struct writer *writer, int code, const char *name)
 {
-	return fail(code, "cannot write '%s' %s", name, writer->side->where);
+	struct copy_path path;
+
+	return fail(code, "cannot write '%s' %s", path_of(writer, &path, name),
+		    writer->side->where);
 }
 
 static int fail_exists(const struct writer *writer, const char *name, const char *what)
 {
-	return fail_plain(-EEXIST, "cannot write '%s' %s: %s", name, writer->side->where, what);
+	struct copy_path path;
+
+	return fail_plain(-EEXIST, "cannot write '%s' %s: %s", path_of(writer, &path, name),
+			  writer->side->where, what);
 }
 
 /* ---- attributes ---- */

@@ -239,7 +239,7 @@ def test_a_directory_with_many_files(control, plain, place):
 
 def test_what_is_there_is_kept_unless_forced(control, machine, place):
     put(place + "/f", "new\n")
-    control.run("copy-to", "copier", place + "/f", "/etc/passwd").failed("/etc/passwd".rsplit("/", 1)[1], "there already", "--force")
+    control.run("copy-to", "copier", place + "/f", "/etc/passwd").failed("'/etc/passwd'", "there already", "--force")
     assert "root:" in inside(control, "cat", "/etc/passwd")
     control.run("copy-to", "--force", "copier", place + "/f", "/etc/passwd").ok()
     assert inside(control, "cat", "/etc/passwd") == "new\n"
@@ -258,7 +258,7 @@ def test_directories_are_merged_and_keep_what_they_are(control, plain, place):
     control.run("copy-to", "copier", place + "/t", "/root/t").ok()
     assert inside(control, "ls", "/root/t/both").split() == ["mine", "theirs"]
     assert inside(control, "stat", "-c", "%a", "/root/t/both").strip() == "711"
-    control.run("copy-to", "copier", place + "/t", "/root/t").failed("there already")
+    control.run("copy-to", "copier", place + "/t", "/root/t").failed("'/root/t/both/mine' in machine 'copier': something is there already")
     control.run("copy-to", "--force", "copier", place + "/t", "/root/t").ok()
     control.run("copy-to", "copier", place + "/t", "/etc/passwd").failed("no directory")
     control.run("copy-to", "--force", "copier", place + "/t/both/mine", "/root/t").failed("a directory is there")
