@@ -283,10 +283,12 @@ int manager_init_boot(struct arena *arena, const struct manager *manager,
 	const char *template = template_of(arena, "init.d/" BOOT_SERVICE);
 	int r, status;
 
+	/* Debian has update-rc.d everywhere, but what it makes is only run by "rc". */
 	if (geteuid() != 0 || access(template, F_OK) < 0 ||
+	    access(script_of(arena, "rc"), X_OK) < 0 ||
 	    manager_find_program(arena, manager->environment, "update-rc.d") == NULL) {
 		log_notice("Nothing here runs services at boot: have 'machinectl start --all' run "
-			   "then.");
+			   "then (see redd-units(7)).");
 		return 0;
 	}
 	r = link_once(arena, template, script_of(arena, BOOT_SERVICE), ret_lines);

@@ -1,4 +1,5 @@
 """Machines as services of other hosts: systemd (in a container here), OpenRC and runit (user mode Linux)."""
+import contextlib
 import os
 import re
 import subprocess
@@ -215,13 +216,13 @@ def test_one_machine_is_run_by_one_program_at_a_time(stopped):
 
 # ---- OpenRC and runit ----
 
-@pytest.fixture(scope="module", params=["openrc", "runit"])
-def other(request, tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp(request.param))
-    name = "%s-%d" % (request.param, os.getpid())
-    run(tool("vm"), "start", "-c", "-k", KERNEL, "-i", image(request.param), name, seconds=600)
+@contextlib.contextmanager
+def virtual(kind, directory):
+    """A virtual machine with that init, Redd and the machines a and b."""
+    name = "%s-%d" % (kind, os.getpid())
+    run(tool("vm"), "start", "-c", "-k", KERNEL, "-i", image(kind), name, seconds=600)
     host = Host(tool("vm"), "exec", "-t", "100", name)
-    host.kind = request.param
+    host.kind = kind
     try:
         tree = archive("busybox")
         init = os.path.join(directory, "init")
@@ -237,6 +238,12 @@ def other(request, tmp_path_factory):
         yield host
     finally:
         run(tool("vm"), "stop", name, check=False)
+
+
+@pytest.fixture(scope="module", params=["openrc", "runit"])
+def other(request, tmp_path_factory):
+    with virtual(request.param, str(tmp_path_factory.mktemp(request.param))) as host:
+        yield host
 
 
 NAMES = {"openrc": "OpenRC", "runit": "runit"}
@@ -314,3 +321,40 @@ def test_a_failing_machine_is_told(off):
         assert done.returncode == 1 and "cannot start machine 'b'" in done.stdout
     finally:
         off("mv", "/var/lib/machines/b/sbin/away", "/var/lib/machines/b/sbin/init")
+
+
+# ---- inits that are no service managers ----
+
+INITTAB = """::once:/usr/local/bin/machinectl -q start --all
+::shutdown:/usr/local/bin/machinectl -q stop --all
+"""
+TELLS = "trap ': >/down; exit 0' USR2 37\n"
+
+
+@pytest.mark.parametrize("kind", ["sysvinit", "busybox"])
+def test_what_is_enabled_is_there_after_a_boot_and_stopped_before(kind, tmp_path):
+    with virtual(kind, str(tmp_path)) as host:
+        host("sh", "-c", "printf '%s' >/srv/tells; sed -i '2r /srv/tells' /var/lib/machines/[ab]/sbin/init" % TELLS.replace("'", "'\\''"))
+        done = host("machinectl", "enable", "--now", "a")
+        if kind == "sysvinit":
+            assert "Created symlink /etc/init.d/redd-machines" in done.stdout
+        else:
+            # As the manual tells, and the notice tells to read it.
+            assert "Nothing here runs services at boot" in done.stdout and "redd-units(7)" in done.stdout
+            host("sh", "-c", "printf '%s' >/srv/lines; sed -i '1r /srv/lines' /etc/inittab" % INITTAB)
+        host("machinectl", "start", "b")
+        for name in "ab":
+            host.until("test", "-e", "/var/lib/machines/%s/up" % name)
+        assert "Manager: Redd\n" in host("machinectl", "status", "a").stdout
+        before = host.text("cat", "/proc/sys/kernel/random/boot_id")
+        host("rm", "/var/lib/machines/a/up", "/var/lib/machines/b/up")
+        # The agent that answers goes down as well.
+        run(tool("vm"), "exec", "-t", "10", host.command[-1], *(["shutdown", "-r", "now"] if kind == "sysvinit" else ["busybox", "reboot"]),
+            check=False)
+        host.until("sh", "-c", "[ $(cat /proc/sys/kernel/random/boot_id) != %s ]" % before)
+        host.until("test", "-e", "/var/lib/machines/a/up")
+        assert host.text("machinectl", "list", "--no-legend").split()[0] == "a"
+        assert len(host.text("machinectl", "list", "--no-legend").splitlines()) == 1
+        # Both were asked to, and neither just killed; what had not been enabled was left alone.
+        host("test", "-e", "/var/lib/machines/a/down", "-a", "-e", "/var/lib/machines/b/down", "-a", "!", "-e", "/var/lib/machines/b/up")
+        host("machinectl", "disable", "--now", "a")
