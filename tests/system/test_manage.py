@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -80,17 +79,6 @@ def log(name, suffix=".log"):
         return ""
 
 
-def until(what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.01)
-    assert what(), "it did not happen in time"
-    return what()
-
-
 def private_memory(pid):
     """KiB. Clean pages are the program's file in the cache, which goes whenever somebody needs the room."""
     with open("/proc/%d/smaps_rollup" % pid) as file:
@@ -110,7 +98,7 @@ def test_start_returns_when_it_is_ready_and_says_who_runs_it(machinectl, machine
     done = machinectl.run("start", "web").ok()
     assert "Started machine 'web' by Redd's own supervisor." in done.err
     assert os.path.exists("/run/redd/machines/web")
-    until(lambda: "hello from 1" in log("web"))
+    runner.until(lambda: "hello from 1" in log("web"))
     done = machinectl.run("stop", "web").ok()
     assert "Stopped machine 'web' by Redd's own supervisor." in done.err
     assert gone("web")
@@ -165,17 +153,17 @@ def test_the_supervisor_is_a_process_of_its_own_and_small(machinectl, machine):
         ["/dev/null", "/run/redd/detached/web", "/var/log/redd/web.log"]
     # it gives back what only the start needed once it has told that the machine is ready
     if "libasan" not in open("/proc/%d/maps" % pid).read():
-        until(lambda: private_memory(pid) < 150)
+        runner.until(lambda: private_memory(pid) < 150)
         print("private memory: %d KiB" % private_memory(pid))
 
 
 def test_a_failed_machine_is_started_again_after_a_pause(machinectl, machine):
-    machine("web", init="#!/bin/sh\nn=$(cat /count 2>/dev/null || echo 0)\nn=$((n + 1)); echo $n >/count\n"
-            "[ $n -ge 3 ] && exec sleep 1000\nsleep 0.2\nexit 7\n")
+    machine("web", "n=$(cat /count 2>/dev/null || echo 0)\nn=$((n + 1)); echo $n >/count\n"
+            "[ $n -ge 3 ] || { sleep 0.2; exit 7; }")
     machinectl.run("start", "web").ok()
-    until(lambda: "status 7" in log("web") and log("web").count("starting it again in") == 2)
+    runner.until(lambda: "status 7" in log("web") and log("web").count("starting it again in") == 2)
     assert re.findall(r"again in (\d+) ms", log("web")) == ["100", "200"]
-    until(lambda: running("web"))
+    runner.until(lambda: running("web"))
     machinectl.run("stop", "web").ok()
     assert gone("web")
 
@@ -183,7 +171,7 @@ def test_a_failed_machine_is_started_again_after_a_pause(machinectl, machine):
 def test_a_powered_off_machine_stays_off(machinectl, machine):
     machine("web", init="#!/bin/sh\nsleep 0.3\nexit 0\n")
     machinectl.run("start", "web").ok()
-    until(lambda: gone("web"))
+    runner.until(lambda: gone("web"))
     assert "again" not in log("web")
 
 
@@ -191,12 +179,12 @@ def test_a_machine_whose_runner_was_killed_lives_on_and_can_be_stopped(machinect
     machine("web")
     machinectl.run("start", "web").ok()
     pid = supervisor("web")
-    until(lambda: running("web"))
+    runner.until(lambda: running("web"))
     os.kill(running("web")[0], signal.SIGKILL)
-    until(lambda: "lives on" in log("web") and not os.path.exists("/proc/%d" % pid))
+    runner.until(lambda: "lives on" in log("web") and not os.path.exists("/proc/%d" % pid))
     assert "web" in machinectl.run("list").ok().out
     machinectl.run("stop", "web").ok()
-    until(lambda: "web" not in machinectl.run("list").ok().out)
+    runner.until(lambda: "web" not in machinectl.run("list").ok().out)
     machinectl.run("reap").ok()
     assert gone("web")
 
@@ -204,16 +192,16 @@ def test_a_machine_whose_runner_was_killed_lives_on_and_can_be_stopped(machinect
 def test_a_stop_while_it_waits_to_start_again_is_a_stop(machinectl, machine):
     machine("web", init="#!/bin/sh\nsleep 0.1\nexit 7\n")
     machinectl.run("start", "web").ok()
-    until(lambda: "in 1600 ms" in log("web"))
+    runner.until(lambda: "in 1600 ms" in log("web"))
     machinectl.run("stop", "web").ok()
-    until(lambda: gone("web"))
+    runner.until(lambda: gone("web"))
 
 
 def test_a_machine_of_nobody_is_asked_itself(machinectl, machine, redd):
     """Started by hand, in a terminal: there is no supervisor of ours to tell."""
     path = machine("web")
     process = redd.start("-q", "-b", "-D", path, "-M", "web")
-    until(lambda: os.path.exists(os.path.join(path, "up")))
+    runner.until(lambda: os.path.exists(os.path.join(path, "up")))
     done = machinectl.run("stop", "web")
     assert done.code == 0, done
     process.communicate(timeout=30)
@@ -223,7 +211,7 @@ def test_the_log_is_bounded(machinectl, machine):
     line = "0123456789" * 10
     machine("web", "i=0; while [ $i -lt 30000 ]; do echo %s; i=$((i + 1)); done; echo the-end" % line)
     machinectl.run("start", "web").ok()
-    until(lambda: "the-end" in log("web") or "the-end" in log("web", ".log.1"), seconds=60)
+    runner.until(lambda: "the-end" in log("web") or "the-end" in log("web", ".log.1"), seconds=60)
     # what came between a look at the size and the cut is the slack
     assert os.stat(os.path.join(LOGS, "web.log")).st_size < 2 * 1024 * 1024
     assert 1024 * 1024 <= os.stat(os.path.join(LOGS, "web.log.1")).st_size < 2 * 1024 * 1024
@@ -323,5 +311,5 @@ def test_the_supervisor_ends_with_nothing_left_when_everybody_is_told_to_end(mac
     pid = supervisor("web")
     for one in [pid, *running("web")]:
         os.kill(one, signal.SIGTERM)
-    until(lambda: gone("web"))
+    runner.until(lambda: gone("web"))
     assert "again" not in log("web")
