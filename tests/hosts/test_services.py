@@ -194,6 +194,23 @@ def test_a_machine_that_does_not_stop_is_killed_in_time(stopped):
         stopped("sh", "-c", "rm -r /run/systemd/system/container@c1.service.d; systemctl daemon-reload")
 
 
+def test_the_last_lines_of_its_log_are_shown(stopped):
+    start_c1(stopped)
+    own = "/usr/local/bin/machinectl"
+    # What a program of the machine says on the console goes to the journal of the unit.
+    stopped(own, "exec", "c1", "--", "sh", "-c", "for i in 1 2 3; do echo said-$i >/dev/console; done")
+    stopped.until("sh", "-c", "journalctl -u container@c1 -o cat | grep -q said-3")
+    status = stopped.text(own, "status", "-n", "2", "c1")
+    assert "\t    Unit: container@c1.service\n\t   State: running\n\t Manager: systemd\n" in status
+    tree, log = status.split("\n\n", 1)
+    assert "payload" not in log and [line.split(": ", 1)[1] for line in log.splitlines()] == ["said-2", "said-3"]
+    assert "said" not in tree and "said" not in stopped.text(own, "status", "-n", "0", "c1")
+    assert [line.split(": ", 1)[1] for line in stopped.text(own, "logs", "-n", "1", "c1").splitlines()] == ["said-3"]
+    assert stopped.text(own, "logs", "-o", "cat", "-n", "2", "c1") == "said-2\nsaid-3"
+    stopped(own, "stop", "c1")
+    assert "said-3" in stopped.text(own, "logs", "-n", "100", "c1"), "the journal of a machine that has ended"
+
+
 def test_a_machine_without_an_image_is_refused(systemd):
     done = systemd("/usr/local/bin/machinectl", "start", "nosuch", check=False)
     assert done.returncode == 1 and "Machine image 'nosuch' does not exist." in done.stdout
