@@ -174,6 +174,37 @@ def user(work_root):
     shutil.rmtree("/run/user/%d" % made.uid, ignore_errors=True)
 
 
+@pytest.fixture(params=["range", "single"])
+def ids(request, user):
+    """What user ids the user has: a subordinate range too, or only the one."""
+    kept = {}
+    for name in ("/etc/subuid", "/etc/subgid") if request.param == "single" else ():
+        with open(name) as file:
+            kept[name] = file.read()
+        with open(name, "w") as file:
+            file.write("".join(line for line in kept[name].splitlines(True) if user.name not in line))
+    yield request.param
+    for name, text in kept.items():
+        with open(name, "w") as file:
+            file.write(text)
+
+
+@pytest.fixture
+def mine(redd, user):
+    """The programs as the user calls them, and a busybox tree of the user's: mine.tree."""
+    tree, programs = os.path.join(user.home, "tree"), os.path.join(user.home, "bin")
+    trees.unpack("busybox", tree)
+    subprocess.run(["chown", "-Rh", "%d:%d" % (user.uid, user.gid), tree], check=True)
+    os.makedirs(programs)
+    for name in ("systemd-nspawn", "machinectl"):
+        shutil.copy(os.path.join(os.path.dirname(redd.path), name), programs)
+    one = runner.Redd(programs + "/systemd-nspawn", redd.always, dict(redd.env, **user.environment()), user.prefix())
+    one.tree = tree
+    yield one
+    shutil.rmtree(tree)
+    shutil.rmtree(programs)
+
+
 @pytest.fixture(scope="session")
 def probe():
     """tests/system/probe.c: small questions that a tree without tools cannot answer."""

@@ -1,7 +1,6 @@
 """Running machines, and the machinectl that enters them."""
 import os
 import subprocess
-import time
 
 from . import runner
 
@@ -11,15 +10,11 @@ def machinectl(redd):
     return runner.Redd(os.path.join(os.path.dirname(redd.path), "machinectl"), env=redd.env, prefix=redd.prefix)
 
 
-def wait_for_text(path, timeout=20):
+def wait_for_text(path):
     """The first text in a file that a machine writes."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if os.path.exists(path) and os.path.getsize(path) > 0:
-            with open(path) as file:
-                return file.read()
-        time.sleep(0.01)
-    raise AssertionError("nothing in " + path)
+    runner.until(lambda: os.path.exists(path) and os.path.getsize(path) > 0)
+    with open(path) as file:
+        return file.read()
 
 
 class Machine:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from .console import Console
 
@@ -125,6 +126,17 @@ def leader(pid):
         if deeper:
             return deeper
     return None
+
+
+def until(question, seconds=30):
+    """What QUESTION answers once that is something. For what cannot be waited for otherwise."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        assert time.monotonic() < end, "nothing came of it in %gs" % seconds
+        time.sleep(0.01)
 
 
 def host_view(pid, path):

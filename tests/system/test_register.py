@@ -4,7 +4,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
 
 import pytest
 
@@ -22,14 +21,6 @@ def no_systemd():
     assert not os.path.exists(PLACE) or os.listdir(PLACE) == []
 
 
-def until(question, seconds=20):
-    """The file is written once the program runs, so that no start waits for it."""
-    end = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < end, question
-        time.sleep(0.01)
-
-
 def fields(path):
     with open(path) as file:
         lines = file.read().splitlines()
@@ -42,7 +33,7 @@ def test_the_file_says_who_the_machine_is(redd, tree, options):
     path = os.path.join(PLACE, "known")
     machine = Machine(redd, "known", tree, *options)
     try:
-        until(lambda: os.path.exists(path))
+        runner.until(lambda: os.path.exists(path))
         found = fields(path)
         assert found["NAME"] == "known" and found["CLASS"] == "container" and found["SERVICE"] == "systemd-nspawn"
         assert found["LEADER"] == str(machine.leader) and found["SUPERVISOR"] == str(machine.process.pid)
@@ -61,7 +52,7 @@ def test_with_no_there_is_no_file(redd, tree):
     try:
         assert "unknown" in machinectl(redd).run("list", "--no-legend").ok().out
         # It has begun to run, as far as its supervisor knows.
-        until(lambda: machinectl(redd).run("exec", "unknown", "--", "true").code == 0)
+        runner.until(lambda: machinectl(redd).run("exec", "unknown", "--", "true").code == 0)
         assert not os.path.exists(os.path.join(PLACE, "unknown"))
     finally:
         machine.stop()
@@ -72,13 +63,13 @@ def test_clients_of_systemd_find_the_machine_by_it(redd, fresh):
     tree = fresh("bookworm")
     process = redd.start("-q", "-b", "-D", tree, "-M", "found", "--notify-ready=yes", stdout=subprocess.DEVNULL)
     try:
-        until(lambda: os.path.exists(os.path.join(PLACE, "found")))
+        runner.until(lambda: os.path.exists(os.path.join(PLACE, "found")))
 
         def running():
             done = subprocess.run(["systemctl", "-M", "found", "is-system-running"], capture_output=True, text=True)
             return done.stdout.strip() in ("running", "degraded")
 
-        until(running, 60)
+        runner.until(running, 60)
         done = subprocess.run(["busctl", "--machine=found", "--no-pager"], capture_output=True, text=True)
         assert done.returncode == 0 and "org.freedesktop.systemd1" in done.stdout, done
         done = subprocess.run(["systemd-run", "-q", "-M", "found", "--pipe", "--wait", "cat", "/run/host/container-manager"],
@@ -93,10 +84,10 @@ def test_a_reboot_inside_changes_the_leader(redd, tree):
     machine = Machine(redd, "again", tree, "--as-pid2")
     path = os.path.join(PLACE, "again")
     try:
-        until(lambda: os.path.exists(path))
+        runner.until(lambda: os.path.exists(path))
         before = fields(path)["LEADER"]
         os.kill(machine.leader, signal.SIGINT)
-        until(lambda: os.path.exists(path) and fields(path)["LEADER"] != before)
+        runner.until(lambda: os.path.exists(path) and fields(path)["LEADER"] != before)
         with open("/proc/%s/status" % fields(path)["LEADER"]) as file:
             assert "PPid:\t%d\n" % machine.process.pid in file.read()
     finally:
@@ -106,7 +97,7 @@ def test_a_reboot_inside_changes_the_leader(redd, tree):
 def test_what_a_killed_supervisor_left_is_removed(redd, tree):
     machine = Machine(redd, "left", tree)
     path = os.path.join(PLACE, "left")
-    until(lambda: os.path.exists(path))
+    runner.until(lambda: os.path.exists(path))
     machine.process.kill()
     machine.process.communicate()
     assert os.path.exists(path)
@@ -117,7 +108,7 @@ def test_what_a_killed_supervisor_left_is_removed(redd, tree):
 def test_a_file_of_somebody_else_stays(redd, tree):
     machine = Machine(redd, "taken", tree)
     path = os.path.join(PLACE, "taken")
-    until(lambda: os.path.exists(path))
+    runner.until(lambda: os.path.exists(path))
     os.unlink(path)
     with open(path, "w") as file:
         file.write("NAME=taken\nCLASS=container\nLEADER=1\n")
@@ -149,7 +140,7 @@ def test_a_users_machine_is_in_the_users_directory(redd, user):
     path = "/run/user/%d/systemd/machines/mine" % user.uid
     machine = Machine(mine, "mine", tree)
     try:
-        until(lambda: os.path.exists(path))
+        runner.until(lambda: os.path.exists(path))
         found = fields(path)
         assert (found["NAME"], found["UID"], found["LEADER"]) == ("mine", str(user.uid), str(machine.leader))
         assert os.lstat(path).st_uid == user.uid

@@ -41,13 +41,6 @@ def note(name, kind):
     return found[-1] if found else None
 
 
-def wait_for(question, seconds=20):
-    end = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < end, "nothing came of it in %gs" % seconds
-        time.sleep(0.005)
-
-
 def runs(leader):
     """Neither gone nor a zombie."""
     try:
@@ -66,7 +59,7 @@ class Machine:
             self.process = redd.start("-q", "-D", tree, "-M", name, *options, "/bin/sh", "-c", script, stdout=out, stderr=out, **more)
 
     def ready(self, text="line 3"):
-        wait_for(lambda: text in self.output() or self.process.poll() is not None)
+        runner.until(lambda: text in self.output() or self.process.poll() is not None)
         assert self.process.poll() is None, self.output()
         return self
 
@@ -106,7 +99,7 @@ def test_a_machine_ends_with_its_supervisor_and_any_next_command_cleans_up(redd,
         machine = Machine(redd, "gone", tree, place=place).ready()
         leader = machine.leader
         machine.kill()
-        wait_for(lambda: not runs(leader))
+        runner.until(lambda: not runs(leader))
         control.run("list" if i % 2 else "reap").ok()
         assert not os.path.exists(os.path.join(RECORDS, "gone"))
         clean(before, place, tree)
@@ -121,7 +114,7 @@ def test_a_kill_at_any_moment_of_a_start_leaves_nothing_or_an_abandoned_machine(
         time.sleep(0.06 * i / (COUNT * 2))
         machine.kill()
         # a payload that was not yet let go takes a moment to see that it is alone
-        wait_for(lambda: "it is running" not in control.run("reap", "early").err)
+        runner.until(lambda: "it is running" not in control.run("reap", "early").err)
         done = control.run("reap", "early")
         if done.code != 0:
             assert mode == "keep", done
@@ -146,7 +139,7 @@ def test_an_abandoned_machine_lives_and_is_adopted(redd, control, tree, place):
         redd.run("-D", tree, "-M", "kept", "true").failed("machinectl adopt kept", "machinectl terminate kept")
         last = int(re.findall(r"line (\d+)\r?\n", machine.output())[-1])
         # what it says goes on where it stopped: no line is lost, and it is not hung up
-        wait_for(lambda: os.path.exists(directory + "/console") and "line %d" % (last + 10) in open(directory + "/console").read())
+        runner.until(lambda: os.path.exists(directory + "/console") and "line %d" % (last + 10) in open(directory + "/console").read())
         said = machine.output() + open(directory + "/console").read()
         numbers = [int(n) for n in re.findall(r"line (\d+)\r?\n", said)]
         assert numbers == list(range(len(numbers))), numbers
@@ -157,7 +150,7 @@ def test_an_abandoned_machine_lives_and_is_adopted(redd, control, tree, place):
         if i % 2:
             # once more, with the new supervisor
             os.kill(machine.supervisor, signal.SIGKILL)
-            wait_for(lambda: control.run("adopt", "kept").code == 0)
+            runner.until(lambda: control.run("adopt", "kept").code == 0)
         control.run("terminate", "kept").ok()
         clean(before, place, tree)
 
@@ -182,7 +175,7 @@ def test_without_its_holder_an_abandoned_machine_can_be_ended(redd, control, tre
     first = holder()
     os.kill(first, signal.SIGKILL)
     # the supervisor makes another one
-    wait_for(lambda: holder() not in (None, first))
+    runner.until(lambda: holder() not in (None, first))
     second = holder()
     machine.process.send_signal(signal.SIGSTOP)
     os.kill(second, signal.SIGKILL)
@@ -203,7 +196,7 @@ def test_a_reboot_after_an_adoption_starts_the_machine_again_or_ends_it(redd, co
     leader = machine.leader
     control.run("exec", "again", "--", "reboot", "-f")
     # whoever inherited the leader may reap it before its supervisor has looked: then a reboot is an end
-    wait_for(lambda: note("again", "runs") is None or int(note("again", "runs") or 0) not in (0, leader))
+    runner.until(lambda: note("again", "runs") is None or int(note("again", "runs") or 0) not in (0, leader))
     if note("again", "runs"):
         assert control.run("exec", "again", "--", "true").code == 0
         with open("/proc/%d/environ" % machine.leader, "rb") as file:
@@ -211,7 +204,7 @@ def test_a_reboot_after_an_adoption_starts_the_machine_again_or_ends_it(redd, co
         # from here on it is the supervisor's child
         leader = machine.leader
         control.run("exec", "again", "--", "reboot", "-f")
-        wait_for(lambda: int(note("again", "runs") or 0) not in (0, leader))
+        runner.until(lambda: int(note("again", "runs") or 0) not in (0, leader))
         control.run("terminate", "again").ok()
     clean(before, place, tree)
 
@@ -223,7 +216,7 @@ def test_the_supervisor_is_replaced_again_and_again(redd, control, tree, place):
     before = leaks.Picture(directories=[os.path.dirname(tree)])
     console = redd.console("-q", "-D", tree, "-M", "twin", "/bin/sh", "-c", "echo re''ady; while read x; do echo got $x; done")
     console.expect("ready")
-    wait_for(lambda: note("twin", "leader"))
+    runner.until(lambda: note("twin", "leader"))
     pid = console.pid
     for i in range(COUNT):
         console.line("word%d" % i)
@@ -245,7 +238,7 @@ def test_the_supervisor_is_replaced_again_and_again(redd, control, tree, place):
 def test_input_typed_during_a_replacement_is_not_lost(redd, control, tree, place):
     console = redd.console("-q", "-D", tree, "-M", "typed", "/bin/sh", "-c", "stty -echo; echo re''ady; while read x; do echo got $x; done")
     console.expect("ready")
-    wait_for(lambda: note("typed", "leader"))
+    runner.until(lambda: note("typed", "leader"))
     for i in range(COUNT):
         replacing = control.start("reexec", "typed")
         for j in range(20):
@@ -277,8 +270,8 @@ def test_a_reboot_after_a_replacement_starts_the_same_machine(redd, control, tre
     for _ in range(2):
         leader = machine.leader
         control.run("exec", "same", "--", "reboot", "-f")
-        wait_for(lambda: machine.leader != leader)
-        wait_for(lambda: control.run("exec", "same", "--", "true").code == 0)
+        runner.until(lambda: machine.leader != leader)
+        runner.until(lambda: control.run("exec", "same", "--", "true").code == 0)
         assert open("/proc/%d/uid_map" % machine.leader).read() == uid_map
         assert b"GREETING=hello" in open("/proc/%d/environ" % machine.leader, "rb").read().split(b"\0") or "--as-pid2" in options
         assert control.run("exec", "same", "--", "cat", "/mnt/x/kept").ok().out == "stays\n"
@@ -306,7 +299,7 @@ def test_a_replacement_during_start_and_stop(redd, control, tree, place):
         machine = Machine(redd, "edge", tree, "--kill-signal=SIGUSR1", script="trap 'sleep 0.05; exit 7' USR1; echo ready; while :; do sleep 0.01; done",
                           place=place)
         # at any moment from its record on; a refusal is one that says to try again
-        wait_for(lambda: note("edge", "supervisor"))
+        runner.until(lambda: note("edge", "supervisor"))
         done = control.run("reexec", "edge")
         assert done.code == 0 or "still starting" in done.err or "cannot find" in done.err, done
         machine.ready("ready")
@@ -333,7 +326,7 @@ def test_a_kill_during_a_replacement(redd, control, tree, place):
             assert control.run("exec", "shot", "--", "echo", "inside").ok().out == "inside\n"
             control.run("terminate", "shot").ok()
         else:
-            wait_for(lambda: not runs(leader))
+            runner.until(lambda: not runs(leader))
             control.run("reap").ok()
         clean(before, place, tree)
 
@@ -360,7 +353,7 @@ def test_a_program_that_cannot_take_over_does_not_get_the_machine(redd, control,
     subprocess.run(["cp", redd.path, copy], check=True)
     control.run("reexec", "stay").ok()
     last = machine.output()
-    wait_for(lambda: len(machine.output()) > len(last))
+    runner.until(lambda: len(machine.output()) > len(last))
     machine.stop()
 
 
@@ -371,7 +364,7 @@ def test_readiness_reaches_the_service_manager_after_a_replacement(redd, control
     manager.bind(address)
     manager.settimeout(60)
     process = redd.start("-q", "-b", "--notify-ready=yes", "-D", tree, "-M", "tells", env={"NOTIFY_SOCKET": address}, stdout=subprocess.DEVNULL)
-    wait_for(lambda: int(note("tells", "runs") or 0) > 0)
+    runner.until(lambda: int(note("tells", "runs") or 0) > 0)
     control.run("reexec", "tells").ok()
     said = ""
     while "READY=1" not in said.split("\n"):
@@ -394,7 +387,7 @@ def test_a_machine_without_root_is_adopted_and_its_supervisor_replaced(redd, tre
     subprocess.run(["chown", "-R", "%d:%d" % (user.uid, user.gid), home], check=True)
     out = open(os.path.join(place, "out"), "wb")
     process = other.start("-q", "--on-supervisor-death=keep", "-D", home, "-M", "mine", "/bin/sh", "-c", COUNTER, stdout=out, stderr=out)
-    wait_for(lambda: b"line 3" in open(os.path.join(place, "out"), "rb").read() or process.poll() is not None)
+    runner.until(lambda: b"line 3" in open(os.path.join(place, "out"), "rb").read() or process.poll() is not None)
     control.run("reexec", "mine").ok()
     process.kill()
     process.wait()
