@@ -1,7 +1,7 @@
 """Machines as services of other hosts: systemd (in a container here), OpenRC and runit (user mode Linux)."""
 import contextlib
 import os
-import re
+import shutil
 import subprocess
 import sys
 import time
@@ -95,6 +95,9 @@ def systemd(tmp_path_factory):
         os.makedirs(root + "/var/lib/machines/c1")
         os.chmod(root + "/var/lib/machines", 0o700)
         run("tar", "-C", root + "/var/lib/machines/c1", "-xf", archive("bookworm"))
+        shutil.copy(archive("busybox"), root + "/srv/busybox.tar")
+        with open(root + "/srv/init", "w") as file:
+            file.write(INIT)
         host("systemctl", "daemon-reload")
         yield host
     finally:
@@ -209,6 +212,59 @@ def test_the_last_lines_of_its_log_are_shown(stopped):
     assert stopped.text(own, "logs", "-o", "cat", "-n", "2", "c1") == "said-2\nsaid-3"
     stopped(own, "stop", "c1")
     assert "said-3" in stopped.text(own, "logs", "-n", "100", "c1"), "the journal of a machine that has ended"
+
+
+USER = """
+mkdir -p /etc/systemd/user
+printf '[Socket]\\nListenStream=%%t/bus\\n' >/etc/systemd/user/dbus.socket
+printf '[Unit]\\nRequires=dbus.socket\\n[Service]\\nType=notify\\nExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only\\n' >/etc/systemd/user/dbus.service
+useradd -m tester && loginctl enable-linger tester && d=/home/tester/.local/state/machines/mine && mkdir -p $d && tar -C $d -xpf /srv/busybox.tar &&
+rm -f $d/sbin/init && install -m 755 /srv/init $d/sbin/init && chown -R tester: /home/tester
+"""
+
+
+@pytest.fixture
+def tester(systemd):
+    """A normal user with a service manager, who has the machine 'mine'."""
+    systemd("sh", "-c", USER)
+    uid = systemd.text("id", "-u", "tester")
+    user = Host(*systemd.command, "setpriv", "--reuid=tester", "--regid=tester", "--init-groups", "--reset-env", "env",
+                "XDG_RUNTIME_DIR=/run/user/" + uid, "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    try:
+        systemd.until("test", "-S", "/run/user/%s/systemd/private" % uid)
+        user("sh", "-c", "systemctl --user daemon-reload && systemctl --user start dbus.socket dbus.service")
+        user.until("busctl", "--user", "status", "org.freedesktop.systemd1")
+        yield user
+    finally:
+        systemd("sh", "-c", "loginctl disable-linger tester; loginctl terminate-user tester; systemctl stop user@%s; userdel -rf tester" % uid,
+                check=False)
+
+
+def test_a_users_machines_are_services_of_the_users_manager(tester):
+    assert "Started machine 'mine' by systemd." in tester("machinectl", "start", "mine").stdout
+    tester.until("test", "-e", "/home/tester/.local/state/machines/mine/up")
+    assert "active (running)" in tester("systemctl", "--user", "status", "container@mine").stdout
+    status = tester.text("machinectl", "status", "mine")
+    assert "Unit: container@mine.service\n" in status and "Manager: systemd\n" in status
+    assert tester.text("machinectl", "exec", "mine", "id", "-u") == "0"
+    # as any unit
+    before = tester.text("systemctl", "--user", "show", "-P", "MainPID", "container@mine")
+    tester("systemctl", "--user", "restart", "container@mine")
+    assert tester.text("systemctl", "--user", "show", "-P", "MainPID", "container@mine") not in ("0", before)
+    assert "Stopped machine 'mine' by systemd." in tester("machinectl", "stop", "mine").stdout
+    assert tester.text("systemctl", "--user", "show", "-P", "Result", "container@mine") == "success"
+    assert tester.text("machinectl", "list") == "No machines."
+    assert "default.target.wants/container@mine.service" in tester("machinectl", "enable", "mine").stdout
+    assert tester.text("systemctl", "--user", "is-enabled", "container@mine") == "enabled"
+    assert "Removed" in tester("machinectl", "disable", "mine").stdout
+    assert tester("systemctl", "--user", "is-enabled", "container@mine", check=False).stdout.strip() == "disabled"
+
+
+def test_a_user_whose_manager_does_not_know_the_unit_has_redds_own_supervisor(tester):
+    tester("systemctl", "--user", "mask", "--runtime", "container@.service", "container@any.service")
+    assert "Started machine 'mine' by Redd's own supervisor." in tester("machinectl", "start", "mine").stdout
+    assert "Manager: Redd\n" in tester.text("machinectl", "status", "mine")
+    assert "Stopped machine 'mine' by Redd's own supervisor." in tester("machinectl", "stop", "mine").stdout
 
 
 def test_a_machine_without_an_image_is_refused(systemd):

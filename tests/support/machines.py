@@ -28,8 +28,7 @@ class Machine:
             self.process.kill()
             raise AssertionError((line, self.process.communicate()))
         # the program may be faster than the supervisor's note of it
-        while "still starting" in machinectl(redd).run("exec", name, "true").err:
-            pass
+        runner.until(lambda: "still starting" not in machinectl(redd).run("exec", name, "true").err)
         self.leader = runner.leader(self.process.pid)
 
     def stop(self):

@@ -1,12 +1,10 @@
 """machinectl diff: what a machine changed in its root."""
 import json
 import os
-import shutil
-import subprocess
 
 import pytest
 
-from support import machines, sandbox, trees
+from support import machines
 
 CHANGE = r"""
 echo x > /etc/new; rm /etc/rcS; echo y >> /etc/passwd; mkdir -p /srv/a/b; touch /srv/a/b/c; chmod 600 /etc/group; chmod 711 /root

@@ -8,7 +8,6 @@ import signal
 import stat
 import struct
 import subprocess
-import threading
 import time
 
 import pytest
@@ -29,8 +28,7 @@ def ctl(redd):
 
 def until_running(ctl, *names):
     """What a program writes may arrive before its supervisor has noted that it runs."""
-    while "opening" in ctl.run("show", *names, "-P", "State").ok().lines:
-        pass
+    runner.until(lambda: "opening" not in ctl.run("show", *names, "-P", "State").ok().lines)
 
 
 @pytest.fixture
