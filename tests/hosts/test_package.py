@@ -47,6 +47,11 @@ def test_it_installs_runs_upgrades_and_goes_beside_the_original(host):
     host("dpkg", "-i", "/srv/1.deb")
     assert sums(host) == before
     host("nspawn", "--version")
+    # the image leaves manuals out
+    files = host.text("dpkg", "-L", "redd").splitlines()
+    for path in ("man/man1/nspawn.1", "man/man1/nspawnctl.1", "man/man5/nspawn.5", "man/man7/redd-units.7",
+                 "bash-completion/completions/nspawn", "bash-completion/completions/nspawnctl"):
+        assert "/usr/share/" + path in files, path
     assert "Started machine 'c1' by systemd." in host("nspawnctl", "start", "c1").stdout
     pid = host.text("systemctl", "show", "-P", "MainPID", "container@c1")
     assert host.text("readlink", "/proc/%s/exe" % pid) == "/usr/bin/nspawn"
