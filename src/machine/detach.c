@@ -95,7 +95,10 @@ static int take_lock(int *ret, const char *path, const char *name)
 			return 0;
 		}
 	}
-	return fail_plain(-EBUSY, "cannot start machine '%s': it has a supervisor already", name);
+	return fail_plain(-EBUSY,
+			  "cannot start machine '%s': it has a supervisor already, which starts or "
+			  "stops it just now (try again, or 'machinectl stop %s')",
+			  name, name);
 }
 
 /* A pidfd that certainly is the supervisor's: it still holds the lock after we have got hold of
