@@ -125,6 +125,13 @@ static enum state failed(struct supervise *supervise)
 	return kill_all(supervise);
 }
 
+/* One that has just begun does not catch it yet, and the kernel throws it away. */
+static int signal_init(struct supervise *supervise, int signal)
+{
+	supervise->unheard = process_hears(supervise->pid, signal) ? 0 : signal;
+	return process_signal(supervise->pidfd, signal);
+}
+
 static enum state send_stop(struct supervise *supervise, int signal)
 {
 	if (signal == 0)
@@ -134,7 +141,7 @@ static enum state send_stop(struct supervise *supervise, int signal)
 	notify_send(supervise->notify_socket, "STOPPING=1\nSTATUS=Container stopping.");
 	if (supervise->request != NULL && supervise->request(supervise->context, false) > 0)
 		return STOPPING;
-	if (process_signal(supervise->pidfd, signal) < 0)
+	if (signal_init(supervise, signal) < 0)
 		return kill_all(supervise);
 	log_info("Trying to halt container. Send SIGTERM again to trigger immediate termination.");
 	return STOPPING;
@@ -148,14 +155,14 @@ static enum state ask_to_stop(struct supervise *supervise)
 static enum state ask_to_power_off(struct supervise *supervise)
 {
 	if (supervise->request == NULL || supervise->request(supervise->context, false) <= 0)
-		process_signal(supervise->pidfd, supervise->poweroff_signal);
+		signal_init(supervise, supervise->poweroff_signal);
 	return (enum state)supervise->state;
 }
 
 static enum state ask_to_reboot(struct supervise *supervise)
 {
 	if (supervise->request == NULL || supervise->request(supervise->context, true) <= 0)
-		process_signal(supervise->pidfd, supervise->reboot_signal);
+		signal_init(supervise, supervise->reboot_signal);
 	return (enum state)supervise->state;
 }
 
@@ -334,11 +341,15 @@ static void press(struct supervise *supervise, enum console_key key)
 
 #define OWN_POLLS 5
 #define IDLE_SECONDS 1
+#define UNHEARD_NS 50000000
 
 /* Until the next sign of life for the service manager, or until it is clear that nothing goes on
  * and the memory of the last burst can be given back; then for ever. */
 static const struct timespec *how_long(const struct supervise *supervise, struct timespec *room)
 {
+	*room = (struct timespec){ .tv_nsec = UNHEARD_NS };
+	if (supervise->unheard != 0)
+		return room;
 	if (supervise->watchdog_us == 0 && supervise->rested)
 		return NULL;
 	*room = (struct timespec){ .tv_sec = IDLE_SECONDS };
@@ -378,6 +389,8 @@ static void wait_once(struct supervise *supervise)
 	if (r > 0 && polls[1].revents != 0)
 		hear_channel(supervise);
 	hear_signals(supervise);
+	if (supervise->unheard != 0 && process_hears(supervise->pid, supervise->unheard))
+		signal_init(supervise, supervise->unheard);
 	if (r <= 0)
 		return;
 	if (polls[2].revents != 0)

@@ -59,6 +59,7 @@ struct supervise {
 	bool rested;   /* idle, and what was not needed any more is given back */
 	siginfo_t end; /* how the adopted one ended */
 	int state, status;
+	int unheard; /* the signal that PID 1 is sent once it hears it; 0: none */
 	enum outcome outcome;
 	int64_t deadline_ms;
 };

@@ -159,6 +159,29 @@ START_TEST(signals_are_as_a_program_expects_them)
 }
 END_TEST
 
+static void nothing(int number)
+{
+	(void)number;
+}
+
+START_TEST(what_is_caught_or_blocked_is_heard)
+{
+	sigset_t set;
+
+	ck_assert(!process_hears(getpid(), SIGUSR1));
+	ck_assert(!process_hears(getpid(), SIGRTMIN + 3));
+	signal(SIGUSR1, SIG_IGN);
+	ck_assert(!process_hears(getpid(), SIGUSR1));
+	signal(SIGUSR1, nothing);
+	ck_assert(process_hears(getpid(), SIGUSR1));
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 3);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ck_assert(process_hears(getpid(), SIGRTMIN + 3));
+	ck_assert(!process_hears(getpid(), SIGRTMIN + 4));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("process");
@@ -170,5 +193,6 @@ int main(void)
 	tcase_add_test(cases, a_strangers_end_is_known_before_it_is_reaped);
 	tcase_add_test(cases, a_tracer_that_keeps_what_has_ended_is_not_waited_for);
 	tcase_add_test(cases, signals_are_as_a_program_expects_them);
+	tcase_add_test(cases, what_is_caught_or_blocked_is_heard);
 	return fixture_run(cases, "kernel/process");
 }

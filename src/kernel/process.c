@@ -157,3 +157,27 @@ int process_start_time(pid_t pid, uint64_t *ret)
 		*ret = strtoull(start, NULL, 10);
 	return r == -ESRCH && access("/proc/self", F_OK) < 0 ? -ENOENT : r;
 }
+
+static uint64_t status_mask(const char *text, const char *field)
+{
+	const char *at = strstr(text, field);
+
+	return at == NULL ? UINT64_MAX : strtoull(at + strlen(field), NULL, 16);
+}
+
+bool process_hears(pid_t pid, int signal)
+{
+	autoclose int fd = -EBADF;
+	char path[STAT_PATH_ROOM + 2], text[4096];
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (size <= 0)
+		return true;
+	text[size] = '\0';
+	return ((status_mask(text, "\nSigBlk:\t") | status_mask(text, "\nSigCgt:\t")) >>
+		(signal - 1)) &
+	       1;
+}

@@ -22,6 +22,8 @@
 #define CLEANUP_TIMEOUT_MS 90000 /* as long as service managers usually wait for one to stop */
 #define FOREVER (-1)
 #define RECHECK_MS 10
+#define EARS_TRIES 60
+#define EARS_PAUSE_MS 50
 
 /* ---- asking ---- */
 
@@ -71,6 +73,16 @@ static int refuse(const struct machine *machine, bool reboot)
 			  verb, machine->name, machine->name);
 }
 
+/* An init that has just begun would ignore it. One that never listens is not waited for long. */
+static void await_ears(const struct machine *machine, int pidfd, int signal)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	for (int i = 0; i < EARS_TRIES && !process_hears(machine->leader, signal); i++)
+		if (poll(&ended, 1, EARS_PAUSE_MS) > 0)
+			return;
+}
+
 int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 {
 	autoclose int pidfd = -EBADF, root = -EBADF;
@@ -89,6 +101,7 @@ int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 	root = machine_open_root(machine);
 	if (root >= 0 && guest_init_request(&init, root, reboot) > 0)
 		return 0;
+	await_ears(machine, pidfd, signal);
 	r = process_signal(pidfd, signal);
 	/* It went meanwhile: what was asked for, or nearly. */
 	if (r < 0 && r != -ESRCH)
