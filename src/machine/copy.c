@@ -137,13 +137,20 @@ static void report(const struct copy *copy)
 		request->progress(request->context, &progress);
 }
 
-/* Until both have ended. One that does not stop when it is told to is killed. */
+static bool both_have_ended(const struct copy *copy)
+{
+	return copy->pidfds[0] < 0 && copy->pidfds[1] < 0;
+}
+
+/* Until both have ended. One that does not stop when it is told to is killed; one that not even
+ * this ends, because it waits for a file system that the guest serves, is left behind. */
 static void wait_for_sides(struct copy *copy)
 {
 	const int timeout = copy->request->progress != NULL ? PROGRESS_MS : -1;
 	uint64_t deadline = 0;
 
-	while (copy->pidfds[0] >= 0 || copy->pidfds[1] >= 0) {
+	while (!both_have_ended(copy) &&
+	       (deadline == 0 || clock_monotonic_us() < deadline + PATIENCE_US)) {
 		struct pollfd watched[] = {
 			{ .fd = copy->pidfds[0], .events = POLLIN },
 			{ .fd = copy->pidfds[1], .events = POLLIN },
@@ -182,6 +189,11 @@ static int judge(const struct copy *copy)
 		}
 	if (copy->shared->finished)
 		return 0;
+	if (!both_have_ended(copy))
+		return fail_plain(-EINTR,
+				  "stopped, but a process of it hangs in a file system of "
+				  "machine '%s' until that is gone",
+				  copy->request->machine->name);
 	if (copy->shared->stop)
 		return fail_plain(-EINTR, "stopped; what was complete until then is there");
 	return fail_plain(-EIO, "cannot copy: a process of it was killed");
