@@ -205,6 +205,21 @@ int systemd_reload(struct bus *bus)
 	return r < 0 ? r : bus_call(bus, &message, BUS_TIMEOUT_MS, NULL);
 }
 
+int systemd_attach(struct bus *bus, const char *unit, const char *subgroup, pid_t pid)
+{
+	struct sd_bus_message *message = NULL;
+	int r = new_call(bus, &message, "AttachProcessesToUnit");
+
+	if (r < 0)
+		return r;
+	r = bus->sd.append(message, "ssau", unit, subgroup, 1, (unsigned int)pid);
+	if (r < 0) {
+		bus->sd.message_unref(message);
+		return bus_say(bus, r, "cannot make a message: %s", strerror(-r));
+	}
+	return bus_call(bus, &message, BUS_TIMEOUT_MS, NULL);
+}
+
 /* ---- properties ---- */
 
 static int append_properties(struct bus *bus, struct sd_bus_message *message,

@@ -50,6 +50,10 @@ int systemd_set_properties(struct bus *bus, const char *unit, bool runtime,
 int systemd_unit_property(struct arena *arena, char **ret, struct bus *bus, const char *unit,
 			  const char *name);
 
+/* Move a process of the caller's into SUBGROUP ("/payload") of the unit's delegated cgroup: a user
+ * cannot do that from without the user's own part of the tree. */
+int systemd_attach(struct bus *bus, const char *unit, const char *subgroup, pid_t pid);
+
 struct systemd_scope {
 	const char *name;	 /* "web.scope" */
 	const char *slice;	 /* NULL: machine.slice */

@@ -286,15 +286,24 @@ static _Noreturn void give_up(const struct child *child)
 	_exit(1);
 }
 
+static int come_to_cgroup(const struct child *child, enum enter_way way)
+{
+	char told;
+
+	if (way == ENTER_GOES)
+		return file_write(child->enter->cgroup_fd, "cgroup.procs", "0");
+	return way == ENTER_MADE || recv(child->channel, &told, 1, 0) == 1 ? 0 : -ECONNRESET;
+}
+
 _Noreturn void enter_child(const struct enter *enter, const struct enter_program *program,
-			   int channel, bool attach)
+			   int channel, enum enter_way way)
 {
 	struct child child = { enter, program, enter->machine->name, channel };
 	struct enter_message message = { 0 };
 	int pidfd = -EBADF, r;
 
 	process_reset_signals();
-	r = attach ? file_write(enter->cgroup_fd, "cgroup.procs", "0") : 0;
+	r = come_to_cgroup(&child, way);
 	if (r < 0)
 		fail(r, "cannot go to the cgroup of machine '%s'", child.name);
 	else

@@ -1,7 +1,6 @@
 /* machine/enter-child - what the two processes of machine/enter do. Runs in: the joiner, then the
  * program's process. */
 #pragma once
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/fail.h"
@@ -14,6 +13,9 @@ struct enter_message {
 	struct failure failure;
 };
 
-/* ATTACH: we have still to go to the machine's cgroup. */
+/* How the joiner comes to the machine's cgroup: it is made there; it goes there; or it is moved by
+ * somebody who may, and told so through the channel. */
+enum enter_way { ENTER_MADE, ENTER_GOES, ENTER_MOVED };
+
 _Noreturn void enter_child(const struct enter *enter, const struct enter_program *program,
-			   int channel, bool attach);
+			   int channel, enum enter_way way);

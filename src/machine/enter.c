@@ -19,6 +19,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "bus/client.h"
+#include "bus/systemd.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
@@ -30,6 +32,7 @@
 #include "machine/find.h"
 
 #define START_MS 1000
+#define BUS_MS 5000
 #define DEVPTS_MAGIC 0x1cd1 /* linux/magic.h DEVPTS_SUPER_MAGIC */
 
 static const struct {
@@ -196,12 +199,39 @@ void enter_done(struct enter *enter)
 	fd_close(&enter->cgroup_fd);
 }
 
-static pid_t clone_joiner(const struct enter *enter, int *ret_pidfd, bool *ret_attach)
+static pid_t clone_joiner(const struct enter *enter, int *ret_pidfd, enum enter_way *ret_way)
 {
 	pid_t pid = process_clone(0, enter->cgroup_fd, ret_pidfd);
+	bool moved = pid == -EACCES && geteuid() != 0 && enter->machine->unit != NULL;
 
-	*ret_attach = pid == -EOPNOTSUPP;
-	return *ret_attach ? process_clone(0, -EBADF, ret_pidfd) : pid;
+	*ret_way = moved ? ENTER_MOVED : pid == -EOPNOTSUPP ? ENTER_GOES : ENTER_MADE;
+	return *ret_way == ENTER_MADE ? pid : process_clone(0, -EBADF, ret_pidfd);
+}
+
+/* Who is logged in is not in the part of the tree that is the user's own: systemd moves it. */
+static int move_joiner(const struct enter *enter, pid_t joiner, int channel)
+{
+	autoarena struct arena scratch = { 0 };
+	autobus struct bus *bus = NULL;
+	const char *name = enter->machine->name, *unit = enter->machine->unit, *subgroup;
+	char room[PATH_MAX];
+	int r;
+
+	subgroup = strstr(find_cgroup(enter, room, sizeof(room)),
+			  arena_format(&scratch, "/%s/", unit));
+	if (subgroup == NULL)
+		return fail(-EACCES, "cannot go to the cgroup of machine '%s'", name);
+	r = bus_open(&bus, BUS_USER, BUS_MS);
+	if (r < 0)
+		return fail(r,
+			    "cannot go to the cgroup of machine '%s': that is for the user's "
+			    "systemd to do, which cannot be reached",
+			    name);
+	r = systemd_attach(bus, unit, subgroup + 1 + strlen(unit), joiner);
+	if (r < 0)
+		return fail_plain(r, "cannot go to the cgroup of machine '%s': %s", name,
+				  bus_error(bus));
+	return send(channel, "", 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* A caller that passes signals on has them blocked by now: they are the program's. But where no
@@ -284,7 +314,7 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 {
 	autoclose int ours = -EBADF, theirs = -EBADF, joiner_fd = -EBADF;
 	pid_t joiner, pid = 0;
-	bool attach;
+	enum enter_way way;
 	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -292,14 +322,18 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 			    enter->machine->name);
 	ours = pair[0];
 	theirs = pair[1];
-	joiner = clone_joiner(enter, &joiner_fd, &attach);
+	joiner = clone_joiner(enter, &joiner_fd, &way);
 	if (joiner == 0)
-		enter_child(enter, program, theirs, attach);
+		enter_child(enter, program, theirs, way);
 	if (joiner < 0)
 		return fail(joiner, "cannot make a process in the cgroup of machine '%s'",
 			    enter->machine->name);
 	fd_close(&theirs);
-	r = listen_to(enter, ours, &pid);
+	r = way == ENTER_MOVED ? move_joiner(enter, joiner, ours) : 0;
+	if (r < 0)
+		(void)process_signal(joiner_fd, SIGKILL);
+	else
+		r = listen_to(enter, ours, &pid);
 	wait_for(joiner);
 	if (r >= 0) {
 		r = open_child(pid);
