@@ -9,6 +9,9 @@ struct text_list;
 extern const char manager_data_directory[];
 extern const char manager_program_directory[];
 
+#define MANAGER_UNIT "container@.service"
+#define MANAGER_UNIT_ANY "container@any.service"
+
 int manager_systemd_start(struct arena *arena, const struct manager *manager, const char *name);
 int manager_systemd_stop(struct arena *arena, const struct manager *manager, const char *name);
 int manager_systemd_enable(struct arena *arena, const struct manager *manager, const char *name,

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -25,10 +26,10 @@ static int refuse(struct arena *arena, const struct manager *manager, int code, 
 		return fail_plain(
 			code,
 			"cannot %s machine '%s': the host's systemd does not know the unit "
-			"'container@.service' (try installing Redd)",
+			"'" MANAGER_UNIT "' (try installing Redd)",
 			verb, name);
-	return fail_plain(code, "cannot %s machine '%s': %s (see systemctl status %s)", verb, name,
-			  bus_error(manager->bus), unit);
+	return fail_plain(code, "cannot %s machine '%s': %s (see systemctl %sstatus %s)", verb,
+			  name, bus_error(manager->bus), geteuid() == 0 ? "" : "--user ", unit);
 }
 
 int manager_systemd_start(struct arena *arena, const struct manager *manager, const char *name)

@@ -279,26 +279,42 @@ static const char *holder_of(struct arena *arena, const struct machine *machine)
 	if (detach_list(arena, &names, machine->runtime) < 0)
 		fail_forget();
 	if (!text_list_has(&names, machine->name))
-		return "none";
+		return machine->unit != NULL ? kinds[MANAGER_SYSTEMD].name : "none";
 	return geteuid() == 0 && access(path, F_OK) == 0 ? kinds[MANAGER_OPENRC].name : "Redd";
 }
 
 const char *manager_of(struct arena *arena, const struct machine *machine,
 		       const char *const *environment)
 {
-	if (machine->unit != NULL)
+	if (machine->unit != NULL && text_ends(machine->unit, ".service"))
 		return kinds[MANAGER_SYSTEMD].name;
 	if (geteuid() == 0 && is_of_runit(arena, machine, environment))
 		return kinds[MANAGER_RUNIT].name;
 	return holder_of(arena, machine);
 }
 
-static enum manager_kind detect(struct manager *manager)
+/* A user's own systemd, if it is there to be asked and knows of machines. */
+static enum manager_kind detect_of_user(struct arena *arena, struct manager *manager)
+{
+	char *state;
+
+	if (systemd_is_running() && bus_open(&manager->bus, BUS_USER, BUS_OPEN_MS) >= 0 &&
+	    systemd_unit_property(arena, &state, manager->bus, MANAGER_UNIT_ANY, "LoadState") >=
+		    0 &&
+	    text_equal(state, "loaded"))
+		return MANAGER_SYSTEMD;
+	manager->bus = bus_close(manager->bus);
+	return MANAGER_NONE;
+}
+
+static enum manager_kind detect(struct arena *arena, struct manager *manager)
 {
 	const char *service = text_variable(manager->environment, "RC_SVCNAME");
 	char init[64] = "";
 
-	if (geteuid() != 0 || (service != NULL && text_after(service, "redd.") != NULL))
+	if (geteuid() != 0)
+		return detect_of_user(arena, manager);
+	if (service != NULL && text_after(service, "redd.") != NULL)
 		return MANAGER_NONE;
 	if (systemd_is_running())
 		return MANAGER_SYSTEMD;
@@ -318,8 +334,8 @@ int manager_open(struct arena *arena, struct manager *ret, const char *runtime,
 	struct manager manager = { .runtime = runtime, .environment = environment };
 	int r;
 
-	manager.kind = detect(&manager);
-	if (manager.kind == MANAGER_SYSTEMD) {
+	manager.kind = detect(arena, &manager);
+	if (manager.kind == MANAGER_SYSTEMD && manager.bus == NULL) {
 		r = bus_open(&manager.bus, BUS_SYSTEM, BUS_OPEN_MS);
 		if (r < 0)
 			return fail(r, "cannot reach the host's service manager");

@@ -1,7 +1,8 @@
 /* machine/manager - the service manager of this host, and machines as its services.
  *
- * systemd runs container@NAME.service, OpenRC and runit a service redd.NAME each that is made when
- * it is first needed; where there is none of them, or for a normal user, machine/detach supervises.
+ * systemd runs container@NAME.service, that of a normal user too where it has the unit; OpenRC and
+ * runit a service redd.NAME each that is made when it is first needed. Where there is none of them
+ * machine/detach supervises.
  * Outside of systemd, what shall run at boot is a list of files, /etc/redd/enabled/NAME (or below
  * $XDG_CONFIG_HOME), which one boot service starts. Speaking. Any process of the host.
  */

@@ -246,7 +246,10 @@ def test_a_users_machines_are_services_of_the_users_manager(tester):
     assert "active (running)" in tester("systemctl", "--user", "status", "container@mine").stdout
     status = tester.text("machinectl", "status", "mine")
     assert "Unit: container@mine.service\n" in status and "Manager: systemd\n" in status
+    # Who enters comes from a part of the tree that is not the user's, and is held by the machine's part all the same.
     assert tester.text("machinectl", "exec", "mine", "id", "-u") == "0"
+    tester("sh", "-c", "machinectl exec mine -- sleep 1234 </dev/null >/dev/null 2>&1 & until p=$(pgrep -xf 'sleep 1234'); do "
+           "kill -0 $! || exit; done; grep -x '0::.*/user@.*/container@mine.service/payload' /proc/$p/cgroup; r=$?; kill $p; exit $r")
     # as any unit
     before = tester.text("systemctl", "--user", "show", "-P", "MainPID", "container@mine")
     tester("systemctl", "--user", "restart", "container@mine")
@@ -264,6 +267,7 @@ def test_a_user_whose_manager_does_not_know_the_unit_has_redds_own_supervisor(te
     tester("systemctl", "--user", "mask", "--runtime", "container@.service", "container@any.service")
     assert "Started machine 'mine' by Redd's own supervisor." in tester("machinectl", "start", "mine").stdout
     assert "Manager: Redd\n" in tester.text("machinectl", "status", "mine")
+    assert tester.text("machinectl", "exec", "mine", "id", "-u") == "0"
     assert "Stopped machine 'mine' by Redd's own supervisor." in tester("machinectl", "stop", "mine").stdout
 
 

@@ -88,6 +88,7 @@ static int fail_show(int r)
 
 static char **journal_arguments(const struct context *context, const char *unit, const char *name)
 {
+	const char *option = geteuid() == 0 ? "--unit" : "--user-unit";
 	struct arena *arena = context->arena;
 	struct text_list list = { 0 };
 
@@ -99,14 +100,12 @@ static char **journal_arguments(const struct context *context, const char *unit,
 	if (context->options.follow)
 		text_list_add(arena, &list, arena_text(arena, "--follow"));
 	if (unit != NULL)
-		text_list_add(arena, &list,
-			      arena_format(arena, "%s=%s",
-					   geteuid() == 0 ? "--unit" : "--user-unit", unit));
+		text_list_add(arena, &list, arena_format(arena, "%s=%s", option, unit));
 	if (name != NULL) {
 		text_list_add(arena, &list,
-			      arena_format(arena, "--unit=container@%s.service", name));
+			      arena_format(arena, "%s=container@%s.service", option, name));
 		text_list_add(arena, &list,
-			      arena_format(arena, "--unit=systemd-nspawn@%s.service", name));
+			      arena_format(arena, "%s=systemd-nspawn@%s.service", option, name));
 	}
 	return list.items;
 }
