@@ -92,7 +92,7 @@ def test_values_list_themselves(machinectl):
     assert "json-pretty" in machinectl.run("-o", "help").ok().lines
     names = machinectl.run("--signal=help").ok().lines
     assert names[:2] == ["HUP", "INT"] and "RTMIN+1" in names
-    assert machinectl.run("--signal=list").ok().lines[1].split() == ["1", "HUP"]
+    assert machinectl.run("--signal=list").ok().lines[1].split() == ["1", "SIGHUP"]
 
 
 def test_options_of_what_is_run_are_its_own(machinectl, machine):

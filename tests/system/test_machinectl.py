@@ -385,7 +385,7 @@ def test_kill_reaches_who_was_named(ctl, machines):
     assert {one.stdout.readline().strip() for _ in range(2)} == {"got leader", "got child"}
     ctl.run("kill", "--kill-whom=supervisor", "web").ok()
     one.communicate(timeout=20)
-    assert "TERM" in ctl.run("kill", "--signal=list").ok().out.split()
+    assert "15     SIGTERM" in ctl.run("kill", "--signal=list").ok().lines
     ctl.run("kill", "--signal=NOSUCH", "web").failed("--signal")
     ctl.run("kill", "--kill-whom=nobody", "web").failed("--kill-whom")
 

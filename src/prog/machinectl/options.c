@@ -119,7 +119,7 @@ static char *list_signals(struct arena *arena, const char *value)
 			continue;
 		if (text_after(name, "SIG") != NULL)
 			name = text_after(name, "SIG");
-		text = numbers ? arena_format(arena, "%s%6d %s\n", text, i, name)
+		text = numbers ? arena_format(arena, "%s%-6d SIG%s\n", text, i, name)
 			       : arena_format(arena, "%s%s\n", text, name);
 	}
 	return text;
