@@ -12,8 +12,9 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
 
 int process_signal(int pidfd, int signal);
 
-/* SIGNAL would reach it: it is caught or blocked. An init that has not come that far ignores it
- * instead (pid_namespaces(7)). Also true when that cannot be told. */
+/* SIGNAL reaches it: it is caught or blocked. An init that has not come that far ignores it instead
+ * (pid_namespaces(7)), and one that waits in sigwait(3) seems to. Also true when that cannot be
+ * told. */
 bool process_hears(pid_t pid, int signal);
 
 /* The caller's own dispositions and mask, as a fresh program expects them. */

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "io/clock.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
 #include "kernel/process.h"
@@ -22,8 +23,9 @@
 #define CLEANUP_TIMEOUT_MS 90000 /* as long as service managers usually wait for one to stop */
 #define FOREVER (-1)
 #define RECHECK_MS 10
-#define EARS_TRIES 60
-#define EARS_PAUSE_MS 50
+#define YOUNG_US 5000000
+#define INSIST_TRIES 40
+#define INSIST_PAUSE_MS 25
 
 /* ---- asking ---- */
 
@@ -73,14 +75,22 @@ static int refuse(const struct machine *machine, bool reboot)
 			  verb, machine->name, machine->name);
 }
 
-/* An init that has just begun would ignore it. One that never listens is not waited for long. */
-static void await_ears(const struct machine *machine, int pidfd, int signal)
+/* An init that has just begun may have ignored it: once more when it listens. One that waits in
+ * sigwait(3) never seems to, so this is soon given up. */
+static void insist(const struct machine *machine, int pidfd, int signal)
 {
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
-	for (int i = 0; i < EARS_TRIES && !process_hears(machine->leader, signal); i++)
-		if (poll(&ended, 1, EARS_PAUSE_MS) > 0)
+	if (clock_monotonic_us() - machine->monotonic_us > YOUNG_US)
+		return;
+	for (int i = 0; i < INSIST_TRIES; i++) {
+		if (process_hears(machine->leader, signal)) {
+			(void)process_signal(pidfd, signal);
 			return;
+		}
+		if (poll(&ended, 1, INSIST_PAUSE_MS) > 0)
+			return;
+	}
 }
 
 int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
@@ -88,6 +98,7 @@ int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 	autoclose int pidfd = -EBADF, root = -EBADF;
 	struct guest_init init;
 	int signal = 0, r;
+	bool heard;
 
 	if (machine->init != NULL && parse_init(arena, &init, machine->init) >= 0)
 		signal = reboot ? init.reboot_signal : init.poweroff_signal;
@@ -101,8 +112,10 @@ int power_ask(struct arena *arena, const struct machine *machine, bool reboot)
 	root = machine_open_root(machine);
 	if (root >= 0 && guest_init_request(&init, root, reboot) > 0)
 		return 0;
-	await_ears(machine, pidfd, signal);
+	heard = process_hears(machine->leader, signal);
 	r = process_signal(pidfd, signal);
+	if (r >= 0 && !heard)
+		insist(machine, pidfd, signal);
 	/* It went meanwhile: what was asked for, or nearly. */
 	if (r < 0 && r != -ESRCH)
 		return fail(r, "cannot send a signal to machine '%s'", machine->name);

@@ -339,7 +339,7 @@ def test_a_lone_command_is_not_asked(ctl, machines):
 
 @pytest.mark.parametrize("who", ["machinectl", "supervisor"])
 def test_an_init_that_does_not_listen_yet_is_asked_once_it_does(ctl, machines, who):
-    one = machines("slow", "sh", "-c", "echo early; sleep 0.7; trap 'exit 7' USR1; while :; do sleep 0.1; done", options=["--kill-signal=USR1"],
+    one = machines("slow", "sh", "-c", "echo early; sleep 0.4; trap 'exit 7' USR1; while :; do sleep 0.1; done", options=["--kill-signal=USR1"],
                    ready="early")
     if who == "machinectl":
         ctl.run("poweroff", "slow").ok()
