@@ -1,7 +1,6 @@
 #include "engine/channel.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "io/fd.h"
@@ -23,60 +22,18 @@ void channel_done(struct channel *channel)
 	fd_close(&channel->payload);
 }
 
-union fd_message {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int))];
-};
-
 int channel_go(struct channel *channel, const int *fds, size_t count)
 {
-	char go = 'g';
-	struct iovec part = { .iov_base = &go, .iov_len = 1 };
-	union fd_message control = { 0 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (count > CHANNEL_FDS_MAX)
-		return -EINVAL;
-	if (count > 0) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	}
-	if (sendmsg(channel->supervisor, &message, MSG_NOSIGNAL) < 0)
-		return -errno;
-	return 0;
+	return count > CHANNEL_FDS_MAX ? -EINVAL : fd_send(channel->supervisor, fds, count);
 }
 
 int channel_wait(struct channel *channel, int *ret_fds, size_t count)
 {
-	char go;
-	struct iovec part = { .iov_base = &go, .iov_len = 1 };
-	union fd_message control = { 0 };
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n;
+	int r = fd_receive(channel->payload, ret_fds, count);
 
-	do
-		n = recvmsg(channel->payload, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return -EPIPE;
-	if (count == 0)
-		return 0;
-	if (message.msg_controllen < CMSG_LEN(0) ||
-	    control.header.cmsg_len != CMSG_LEN(count * sizeof(int)))
-		return -EBADMSG;
-	memcpy(ret_fds, CMSG_DATA(&control.header), count * sizeof(int));
-	return 0;
+	if (r < 0)
+		return r;
+	return r == (int)count ? 0 : -EBADMSG;
 }
 
 bool channel_is_dead(const struct channel *channel)

@@ -64,13 +64,6 @@ static void log_console(struct holder *holder)
 
 static int send_all(int connection, const struct holder *holder)
 {
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = { 0 };
-	char byte = 'k';
-	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control };
 	int fds[FDS_MAX];
 	size_t count = 0;
 
@@ -78,12 +71,7 @@ static int send_all(int connection, const struct holder *holder)
 	for (int i = 0; i < STATE_FDS; i++)
 		if (holder->fds[i] >= 0)
 			fds[count++] = holder->fds[i];
-	message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	return sendmsg(connection, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return fd_send(connection, fds, count);
 }
 
 /* Nothing is read from the guest meanwhile, or two would read it. */
@@ -335,35 +323,6 @@ void keep_remove(struct container *container)
 
 /* ---- the new supervisor's side ---- */
 
-static int receive(int ret[FDS_MAX], int connection)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control;
-	char byte;
-	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n;
-	size_t size;
-
-	n = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return -errno;
-	if (n == 0 || (message.msg_flags & MSG_CTRUNC) ||
-	    message.msg_controllen < CMSG_LEN(sizeof(int)) ||
-	    control.header.cmsg_type != SCM_RIGHTS)
-		return -EBADMSG;
-	size = control.header.cmsg_len - CMSG_LEN(0);
-	memcpy(ret, CMSG_DATA(&control.header), size);
-	return (int)(size / sizeof(int));
-}
-
 static int connect_in(int directory)
 {
 	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
@@ -392,9 +351,10 @@ int keep_take(struct arena *arena, struct state *ret, int fds[STATE_FDS], const 
 				  "any more (end it with 'machinectl poweroff %s' or 'machinectl "
 				  "terminate %s')",
 				  name, name, name);
-	count = receive(came, connection);
-	if (count < 0)
-		return fail(count, "cannot get what the holder of machine '%s' has", name);
+	count = fd_receive(connection, came, FDS_MAX);
+	if (count <= 0)
+		return fail(count < 0 ? count : -EBADMSG,
+			    "cannot get what the holder of machine '%s' has", name);
 	r = state_load(arena, ret, came[0]);
 	if (r >= 0)
 		r = state_spread(fds, ret, came + 1, (size_t)count - 1);

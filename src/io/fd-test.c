@@ -3,6 +3,7 @@
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -99,9 +100,31 @@ START_TEST(whole_messages_cross_a_pipe)
 }
 END_TEST
 
+START_TEST(descriptors_cross_a_socket_but_no_more_than_are_expected)
+{
+	int ends[2], sent[FD_SEND_MAX + 1] = { STDERR_FILENO, STDERR_FILENO }, got[2], next;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	ck_assert_int_eq(fd_send(ends[0], sent, 2), 0);
+	ck_assert_int_eq(fd_receive(ends[1], got, 2), 2);
+	ck_assert_int_eq(fcntl(got[1], F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fd_send(ends[0], NULL, 0), 0);
+	ck_assert_int_eq(fd_receive(ends[1], NULL, 0), 0);
+	next = fd_duplicate(STDERR_FILENO);
+	close(next);
+	ck_assert_int_eq(fd_send(ends[0], sent, 2), 0);
+	ck_assert_int_eq(fd_receive(ends[1], got, 1), -EBADMSG);
+	ck_assert(!is_open(next));
+	ck_assert_int_eq(fd_send(ends[0], sent, FD_SEND_MAX + 1), -EINVAL);
+	close(ends[0]);
+	ck_assert_int_eq(fd_receive(ends[1], got, 1), -EPIPE);
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("io/fd", closing_keeps_errno_and_forgets_the_number,
 			duplicates_stay_out_of_stdio, all_but_the_kept_are_closed,
-			an_older_kernel_closes_them_too, whole_messages_cross_a_pipe);
+			an_older_kernel_closes_them_too, whole_messages_cross_a_pipe,
+			descriptors_cross_a_socket_but_no_more_than_are_expected);
 }

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 void fd_close(int *fd)
@@ -122,4 +124,66 @@ int fd_write_all(int fd, const void *data, size_t size)
 		size -= (size_t)n;
 	}
 	return 0;
+}
+
+union fd_message {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(FD_SEND_MAX * sizeof(int))];
+};
+
+int fd_send(int socket, const int *fds, size_t count)
+{
+	char byte = 0;
+	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	union fd_message control = { 0 };
+
+	if (count > FD_SEND_MAX)
+		return -EINVAL;
+	if (count > 0) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+	}
+	return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int fd_receive(int socket, int *ret_fds, size_t count)
+{
+	char byte;
+	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+	union fd_message control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fds[FD_SEND_MAX];
+	size_t came;
+	ssize_t n;
+
+	do
+		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -EPIPE;
+	if (message.msg_controllen < CMSG_LEN(0))
+		return 0;
+	if (control.header.cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	came = (control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(fds, CMSG_DATA(&control.header), came * sizeof(int));
+	if (came <= count && !(message.msg_flags & MSG_CTRUNC)) {
+		memcpy(ret_fds, fds, came * sizeof(int));
+		return (int)came;
+	}
+	for (size_t i = 0; i < came; i++)
+		close(fds[i]);
+	return -EBADMSG;
 }

@@ -29,3 +29,12 @@ int fd_close_all(int first, const int *keep, size_t count);
 /* All of the bytes or a negative errno; -EIO: the other side closed early. Retries EINTR. */
 int fd_read_all(int fd, void *data, size_t size);
 int fd_write_all(int fd, const void *data, size_t size);
+
+#define FD_SEND_MAX 32
+
+/* One byte with COUNT descriptors over a socket that keeps messages apart. -EINVAL: too many. */
+int fd_send(int socket, const int *fds, size_t count);
+
+/* The descriptors that come with the next one, O_CLOEXEC, in the order sent; returns how many.
+ * -EPIPE: the other side is gone. -EBADMSG: more than COUNT, or something else. Retries EINTR. */
+int fd_receive(int socket, int *ret_fds, size_t count);
