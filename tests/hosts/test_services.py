@@ -405,7 +405,7 @@ def test_a_failing_machine_is_told(off):
 INITTAB = """::once:/usr/local/bin/machinectl -q start --all
 ::shutdown:/usr/local/bin/machinectl -q stop --all
 """
-TELLS = "trap ': >/down; exit 0' USR2 37\n"
+TELLS = "trap 'sleep 3; : >/down; exit 0' USR2 37\n"  # longer than busybox waits when it ends everybody
 
 
 @pytest.mark.parametrize("kind", ["sysvinit", "busybox"])
@@ -418,7 +418,7 @@ def test_what_is_enabled_is_there_after_a_boot_and_stopped_before(kind, tmp_path
         else:
             # As the manual tells, and the notice tells to read it.
             assert "Nothing here runs services at boot" in done.stdout and "redd-units(7)" in done.stdout
-            host("sh", "-c", "printf '%s' >/srv/lines; sed -i '1r /srv/lines' /etc/inittab" % INITTAB)
+            host("sh", "-c", "printf '%s' >/srv/lines; sed -i '1r /srv/lines' /etc/inittab; kill -HUP 1" % INITTAB)
         host("machinectl", "start", "b")
         for name in "ab":
             host.until("test", "-e", "/var/lib/machines/%s/up" % name)
