@@ -76,8 +76,8 @@ START_TEST(addresses_are_written_as_everybody_does)
 	struct address four = { .family = AF_INET, .bytes = { 10, 0, 0, 2 } };
 	struct address six = { .family = AF_INET6, .bytes = { 0xfe, 0x80, [15] = 1 } };
 
-	ck_assert_str_eq(address_text(&arena, &four), "10.0.0.2");
-	ck_assert_str_eq(address_text(&arena, &six), "fe80::1");
+	ck_assert_str_eq(addresses_text(&arena, &four), "10.0.0.2");
+	ck_assert_str_eq(addresses_text(&arena, &six), "fe80::1");
 }
 END_TEST
 

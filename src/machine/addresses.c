@@ -253,7 +253,7 @@ int addresses_read_home(struct arena *arena, struct addresses *addresses, struct
 	return r < 0 ? r : hand_over(arena, ret, ret_count, &found);
 }
 
-char *address_text(struct arena *arena, const struct address *address)
+char *addresses_text(struct arena *arena, const struct address *address)
 {
 	char text[INET6_ADDRSTRLEN];
 

@@ -49,4 +49,4 @@ int addresses_read_home(struct arena *arena, struct addresses *addresses, struct
 void addresses_end(struct addresses *addresses);
 
 /* "10.0.0.2", "fe80::1" */
-char *address_text(struct arena *arena, const struct address *address);
+char *addresses_text(struct arena *arena, const struct address *address);

@@ -5,7 +5,7 @@
  * nobody in there can see or trace it. It joins the namespaces, closes all that is ours, takes
  * over identity, limits, filter and capabilities of the machine (classes S2, S3, S18 to S20, S36),
  * and only then makes the program's process, as a child of the caller, which execs at once.
- * Quiet; the sentence of a failure in there arrives whole. Runs in: who enters, and the two.
+ * Speaking; the sentence of a failure in there arrives whole. Runs in: who enters, and the two.
  */
 #pragma once
 #include <errno.h>

@@ -3,8 +3,8 @@
  * A machine is what its record says it is, as long as the record's lock is held (its supervisor
  * lives) or its leader is the process that was noted (then it was abandoned). Every use of the
  * leader goes through a pidfd that was checked against its start time, so a number that was used
- * again is never taken for a machine (class S26). What is
- * dead is cleaned up after, if it is met. Any process, as the records' owner. Speaking.
+ * again is never taken for a machine (class S26). What is dead is cleaned up after, if it is met.
+ * Any process, as the records' owner. Speaking.
  */
 #pragma once
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct arena;
 
 enum machine_state {
 	MACHINE_OPENING,   /* its supervisor lives, the program does not run yet */
-	MACHINE_RUNNING,   /* */
+	MACHINE_RUNNING,   /* and has a supervisor */
 	MACHINE_ABANDONED, /* it runs, its supervisor is gone */
 	MACHINE_DEAD,	   /* nothing is left but what must be cleaned up */
 };

@@ -1,4 +1,5 @@
-/* prog/machinectl/status-text - times and process trees as the original prints them. Pure. */
+/* prog/machinectl/status-text - times and process trees as the original prints them. Pure, but for
+ * the tree, which is written to OUT. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -37,7 +37,7 @@ int usages_read(struct arena *arena, struct usages *ret, const char *runtime,
 	return 0;
 }
 
-const char *usage_state(const struct machine *machine, const struct usage *usage)
+const char *usages_state(const struct machine *machine, const struct usage *usage)
 {
 	if (usage->paused)
 		return "paused";

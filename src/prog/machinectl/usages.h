@@ -19,7 +19,7 @@ int usages_read(struct arena *arena, struct usages *ret, const char *runtime,
 		const struct text_list *names);
 
 /* "running", "paused", … */
-const char *usage_state(const struct machine *machine, const struct usage *usage);
+const char *usages_state(const struct machine *machine, const struct usage *usage);
 
 /* For a monitoring system. */
 const char *usages_openmetrics(struct arena *arena, const struct usages *usages);

@@ -20,7 +20,7 @@ static const char *address_lines(const struct context *context, const struct loo
 		shown = look->address_count;
 	for (size_t i = 0; i < shown; i++)
 		text = arena_format(context->arena, "%s%s%s", text, i > 0 ? "\n" : "",
-				    address_text(context->arena, &look->addresses[i]));
+				    addresses_text(context->arena, &look->addresses[i]));
 	if (shown > 0 && shown < look->address_count && options->format == TABLE_TEXT)
 		text = arena_format(context->arena, "%s…", text);
 	return text;

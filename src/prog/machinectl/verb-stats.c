@@ -39,7 +39,7 @@ static void add_row(struct table *table, const struct machine *machine, const st
 	};
 
 	table_text(table, machine->name);
-	table_text(table, usage_state(machine, usage));
+	table_text(table, usages_state(machine, usage));
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		if (numbers[i] == USAGE_UNKNOWN)
 			table_empty(table);

@@ -103,7 +103,7 @@ static void put_addresses(FILE *out, const struct status *status)
 
 	for (size_t i = 0; i < look->address_count; i++)
 		fprintf(out, "\t%8s%s %s\n", i == 0 ? "Address" : "", i == 0 ? ":" : " ",
-			address_text(status->context->arena, &look->addresses[i]));
+			addresses_text(status->context->arena, &look->addresses[i]));
 }
 
 static void put_state(FILE *out, const struct status *status)
@@ -242,7 +242,7 @@ static const char *print_json(const struct status *status)
 	json_out_text(&json, "root", text_empty(machine->root) ? NULL : machine->root);
 	json_out_begin_array(&json, "addresses");
 	for (size_t i = 0; i < look->address_count; i++)
-		json_out_text(&json, NULL, address_text(arena, &look->addresses[i]));
+		json_out_text(&json, NULL, addresses_text(arena, &look->addresses[i]));
 	json_out_end_array(&json);
 	json_out_text(&json, "os", look->os.id);
 	json_out_text(&json, "version", look->os.version_id);

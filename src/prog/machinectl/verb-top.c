@@ -119,7 +119,7 @@ static void add_number(struct table *table, uint64_t number)
 static void add_row(const struct top *top, struct table *table, const struct row *row)
 {
 	table_text(table, row->machine->name);
-	table_text(table, usage_state(row->machine, row->now));
+	table_text(table, usages_state(row->machine, row->now));
 	if (row->cpu == USAGE_UNKNOWN)
 		table_empty(table);
 	else
