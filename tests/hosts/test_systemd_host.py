@@ -259,11 +259,18 @@ AS_USER = "setpriv --reuid=tester --regid=tester --init-groups --reset-env env X
           "PATH=/usr/sbin:/usr/bin:/sbin:/bin "
 
 
-def test_a_users_machine_is_a_scope_of_the_users_manager(host):
+@pytest.fixture(scope="module")
+def tester(host):
+    """The host, with the user of AS_USER and a service manager and bus of theirs."""
     host.run(USER_BUS).ok()
     host.until(AS_USER + "systemctl --user is-system-running")
     host.run(AS_USER + "systemctl --user daemon-reload && " + AS_USER + "systemctl --user start dbus.socket dbus.service").ok()
     host.until(AS_USER + "busctl --user status org.freedesktop.systemd1")
+    return host
+
+
+def test_a_users_machine_is_a_scope_of_the_users_manager(tester):
+    host = tester
     run = host.start(AS_USER + NSPAWN + " -q -D /home/tester/tree -M mine --slice=web --property=CPUWeight=50 sleep 60")
     try:
         host.until(AS_USER + "systemctl --user is-active mine.scope")
@@ -274,6 +281,20 @@ def test_a_users_machine_is_a_scope_of_the_users_manager(host):
         host.run(AS_USER + "systemctl --user kill -s KILL mine.scope").ok()
         run.wait(timeout=30)
     host.run("test -z \"$(ls /run/user/1000/systemd/machines)\"").ok()
+
+
+def test_stopping_a_users_scope_is_an_orderly_end_after_the_supervisor_was_replaced(tester):
+    host, script = tester, "trap 'echo down; exit 0' USR1; echo up; while :; do sleep 1000 & wait $!; done"
+    run = host.start(AS_USER + NSPAWN + " -q --pipe -D /home/tester/tree -M mine --kill-signal=SIGUSR1 sh -c "
+                     '"%s"' % script.replace("$", "\\$"))
+    try:
+        assert run.stdout.readline() == "up\n"
+        host.run(AS_USER + MACHINECTL + " reexec mine").ok()
+        host.run(AS_USER + "systemctl --user stop mine.scope").ok()
+        assert run.communicate(timeout=30)[0].endswith("down\n") and run.returncode == 0
+    finally:
+        host.run(AS_USER + "systemctl --user kill -s KILL mine.scope")
+        run.wait(timeout=30)
 
 
 # ---- without machined ----
