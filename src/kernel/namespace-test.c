@@ -6,6 +6,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/fixture.h"
+#include "kernel/process.h"
 
 START_TEST(namespaces_are_opened_and_joined)
 {
@@ -24,6 +25,28 @@ START_TEST(namespaces_are_opened_and_joined)
 	ck_assert_int_eq(namespace_join(before, CLONE_NEWUTS), 0);
 	ck_assert_int_gt(readlink("/proc/self/ns/uts", now, sizeof(now) - 1), 0);
 	ck_assert_str_eq(ours, now);
+}
+END_TEST
+
+START_TEST(a_process_shares_what_it_did_not_leave)
+{
+	autoclose int self = namespace_open_process(getpid()), child = -EBADF, pidfd = -EBADF;
+	siginfo_t info;
+	pid_t pid;
+
+	ck_assert_int_eq(namespace_is_shared(self, "user"), 1);
+	pid = process_clone(CLONE_NEWUSER, -1, &pidfd);
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	ck_assert_int_gt(pid, 0);
+	child = namespace_open_process(pid);
+	ck_assert_int_eq(namespace_is_shared(child, "user"), 0);
+	ck_assert_int_eq(namespace_is_shared(child, "net"), 1);
+	process_signal(pidfd, SIGKILL);
+	process_wait(pidfd, &info, 0);
+	ck_assert_int_lt(namespace_is_shared(child, "user"), 0);
 }
 END_TEST
 
@@ -83,6 +106,7 @@ int main(void)
 	TCase *cases = tcase_create("namespace");
 
 	tcase_add_test(cases, namespaces_are_opened_and_joined);
+	tcase_add_test(cases, a_process_shares_what_it_did_not_leave);
 	tcase_add_test(cases, a_new_user_namespace_is_not_the_first);
 	tcase_add_test(cases, processes_that_are_gone_have_none);
 	tcase_add_test(cases, a_user_namespace_is_made_with_its_maps);

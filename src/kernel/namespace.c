@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "io/file.h"
 #include "kernel/process.h"
 
+#define PATH_ROOM (sizeof("ns/") + 32)
 #define INITIAL_USER_INODE 0xEFFFFFFDu /* linux/proc_ns.h: PROC_USER_INIT_INO */
 
 int namespace_open_process(pid_t pid)
@@ -28,12 +30,24 @@ int namespace_open_process(pid_t pid)
 
 int namespace_open(int process_fd, const char *kind)
 {
-	char path[sizeof("ns/") + 32];
+	char path[PATH_ROOM];
 	int fd;
 
 	snprintf(path, sizeof(path), "ns/%s", kind);
 	fd = openat(process_fd, path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int namespace_is_shared(int process_fd, const char *kind)
+{
+	char path[sizeof("/proc/self/") + PATH_ROOM];
+	struct stat ours, theirs;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	if (stat(path, &ours) < 0 ||
+	    fstatat(process_fd, path + strlen("/proc/self/"), &theirs, 0) < 0)
+		return -errno;
+	return ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }
 
 int namespace_join(int fd, uint64_t types)

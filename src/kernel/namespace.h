@@ -10,6 +10,9 @@ int namespace_open_process(pid_t pid);
 /* KIND: "user", "mnt", "pid", "ipc", "uts", "net", "cgroup", as in /proc/PID/ns. */
 int namespace_open(int process_fd, const char *kind);
 
+/* 1: the caller is in the same namespace of KIND as the process; 0: in another. */
+int namespace_is_shared(int process_fd, const char *kind);
+
 /* FD: a namespace, or a pidfd (then TYPES may be several CLONE_NEW*). */
 int namespace_join(int fd, uint64_t types);
 

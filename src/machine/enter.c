@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
@@ -36,29 +36,24 @@
 #define DEVPTS_MAGIC 0x1cd1 /* linux/magic.h DEVPTS_SUPER_MAGIC */
 
 static const struct {
-	const char *path;
+	const char *name;
 	uint64_t flag;
 } kinds[] = {
-	{ "ns/user", CLONE_NEWUSER },	  { "ns/mnt", CLONE_NEWNS },  { "ns/pid", CLONE_NEWPID },
-	{ "ns/ipc", CLONE_NEWIPC },	  { "ns/uts", CLONE_NEWUTS }, { "ns/net", CLONE_NEWNET },
-	{ "ns/cgroup", CLONE_NEWCGROUP },
+	{ "user", CLONE_NEWUSER },     { "mnt", CLONE_NEWNS },	{ "pid", CLONE_NEWPID },
+	{ "ipc", CLONE_NEWIPC },       { "uts", CLONE_NEWUTS }, { "net", CLONE_NEWNET },
+	{ "cgroup", CLONE_NEWCGROUP },
 };
 
 /* Joining a namespace in which we are already is refused, or asks for rights that we need not have.
  */
 static int compare_namespaces(struct enter *enter)
 {
-	autoclose int own = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (own < 0)
-		return -errno;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct stat theirs, ours;
+		int r = namespace_is_shared(enter->proc_fd, kinds[i].name);
 
-		if (fstatat(enter->proc_fd, kinds[i].path, &theirs, 0) < 0 ||
-		    fstatat(own, kinds[i].path, &ours, 0) < 0)
-			return -errno;
-		if (theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev)
+		if (r < 0)
+			return r;
+		if (r == 0)
 			enter->namespaces |= kinds[i].flag;
 	}
 	return 0;

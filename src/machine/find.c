@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
+#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 #include "machine/reap.h"
@@ -338,16 +338,14 @@ int machine_open_leader(const struct machine *machine)
 /* -ESRCH: it is gone, or not there yet. */
 static int open_own_proc(const struct machine *machine)
 {
-	char path[sizeof("/proc/-2147483648")];
 	autoclose int fd = -EBADF;
 	uint64_t start;
 
 	if (machine->leader == 0)
 		return -ESRCH;
-	snprintf(path, sizeof(path), "/proc/%d", (int)machine->leader);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = namespace_open_process(machine->leader);
 	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
+		return take_fd(&fd);
 	/* The directory stays that of one process, and is empty when that has ended. */
 	if (process_start_time_at(fd, &start) < 0 || start != machine->leader_start)
 		return -ESRCH;

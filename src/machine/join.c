@@ -1,10 +1,8 @@
 #include "machine/join.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -14,18 +12,18 @@
 
 static int open_user(struct join *join)
 {
-	autoclose int proc = machine_open_proc(join->machine), own = -EBADF;
-	struct stat ours, theirs;
+	autoclose int proc = machine_open_proc(join->machine);
+	int r;
 
 	if (proc < 0)
 		return proc;
-	own = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	join->user_fd = namespace_open(proc, "user");
-	if (own < 0 || join->user_fd < 0 || fstat(own, &ours) < 0 ||
-	    fstat(join->user_fd, &theirs) < 0)
-		return fail(-errno, "cannot look at the user namespace of machine '%s'",
+	r = join->user_fd = namespace_open(proc, "user");
+	if (r >= 0)
+		r = namespace_is_shared(proc, "user");
+	if (r < 0)
+		return fail(r, "cannot look at the user namespace of machine '%s'",
 			    join->machine->name);
-	join->user = ours.st_ino != theirs.st_ino;
+	join->user = r == 0;
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 #include "machine/find.h"
@@ -25,15 +26,6 @@
 #define NUMBERS_ROOM (PROCESSES_MAX * 11)
 
 /* ---- one process ---- */
-
-static bool open_process(pid_t pid, int *ret)
-{
-	char path[sizeof("/proc/-2147483648")];
-
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	*ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *ret >= 0;
-}
 
 char *processes_name(struct arena *arena, int proc_fd)
 {
@@ -47,10 +39,10 @@ char *processes_name(struct arena *arena, int proc_fd)
 static const char *command_of(struct arena *arena, pid_t pid)
 {
 	char text[PROCESSES_COMMAND_MAX + 1];
-	autoclose int proc = -EBADF, fd = -EBADF;
+	autoclose int proc = namespace_open_process(pid), fd = -EBADF;
 	ssize_t size = 0;
 
-	if (!open_process(pid, &proc))
+	if (proc < 0)
 		return "";
 	fd = openat(proc, "cmdline", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
@@ -249,9 +241,9 @@ static bool is_member(const struct target *target, int proc_fd)
 
 static void signal_one(struct target *target, pid_t pid)
 {
-	autoclose int pidfd = sys_pidfd_open(pid, 0), proc = -EBADF;
+	autoclose int pidfd = sys_pidfd_open(pid, 0), proc = namespace_open_process(pid);
 
-	if (pidfd >= 0 && open_process(pid, &proc) && is_member(target, proc) &&
+	if (pidfd >= 0 && proc >= 0 && is_member(target, proc) &&
 	    process_signal(pidfd, target->signal) >= 0)
 		target->sent++;
 }
@@ -273,17 +265,13 @@ int processes_signal(struct arena *arena, const struct machine *machine, int cgr
 	autoclose int proc = -EBADF;
 
 	if (cgroup_fd < 0) {
-		char own[sizeof(target.pid_namespace)];
-		autoclose int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
 		proc = machine_open_proc(machine);
-		if (proc < 0 || self < 0)
+		if (proc < 0)
 			return -ENXIO;
-		read_namespace(target.pid_namespace, sizeof(target.pid_namespace), proc);
-		read_namespace(own, sizeof(own), self);
-		/* It shares ours: then nothing tells its processes from others. */
-		if (text_equal(own, target.pid_namespace))
+		/* Then nothing tells its processes from others. */
+		if (namespace_is_shared(proc, "pid") != 0)
 			return -EOPNOTSUPP;
+		read_namespace(target.pid_namespace, sizeof(target.pid_namespace), proc);
 	}
 	collect(arena, &processes, machine, cgroup_fd);
 	signal_group(&target, &processes.top);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -17,6 +16,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/namespace.h"
 #include "machine/find.h"
 
 #define TEXT_ROOM 8192
@@ -255,11 +255,9 @@ static void sum_processes(struct arena *arena, struct usage *usage, const struct
 
 static void read_network(struct usage *usage, int proc_fd)
 {
-	struct stat ours, theirs;
 	char text[TEXT_ROOM];
 
-	if (stat("/proc/self/ns/net", &ours) < 0 || fstatat(proc_fd, "ns/net", &theirs, 0) < 0 ||
-	    ours.st_ino == theirs.st_ino)
+	if (namespace_is_shared(proc_fd, "net") != 0)
 		return;
 	if (file_read_line(text, sizeof(text), proc_fd, "net/dev") >= 0)
 		usage_sum_network(&usage->received, &usage->sent, text);
