@@ -178,6 +178,24 @@ START_TEST(runit_is_told_by_a_files_mode)
 }
 END_TEST
 
+START_TEST(files_of_the_host_are_no_message)
+{
+	const struct guest_init init = { .kind = GUEST_INIT_RUNIT };
+	autoclose int root = -EBADF;
+	struct stat st;
+
+	fixture_enter(0);
+	root = fixture_open("/mnt");
+	ck_assert_int_ge(dir_make_all("/mnt/etc/runit", 0755), 0);
+	fixture_write("/mnt/etc/runit/reboot", "");
+	fixture_write("/mnt/bound", "");
+	ck_assert_int_eq(mount("/mnt/bound", "/mnt/etc/runit/reboot", NULL, MS_BIND, NULL), 0);
+	ck_assert_int_lt(guest_init_request(&init, root, false), 0);
+	ck_assert_int_eq(stat("/mnt/bound", &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0644);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("guest-init");
@@ -189,5 +207,6 @@ int main(void)
 	tcase_add_test(cases, sysvinit_gets_a_request_in_its_fifo);
 	tcase_add_test(cases, a_fifo_that_is_none_is_not_written);
 	tcase_add_test(cases, runit_is_told_by_a_files_mode);
+	tcase_add_test(cases, files_of_the_host_are_no_message);
 	return fixture_run(cases, "machine/guest-init");
 }

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "kernel/resolve.h"
+#include "kernel/syscall.h"
 
 /* What each init answers to; sources: their manuals (container-interface, section 1.5 and 6).
  * systemd counts from SIGRTMIN, which is no constant: added when asked. */
@@ -178,18 +179,19 @@ static int request_sysvinit(int root_fd, bool reboot)
 	return -ENOENT;
 }
 
-/* Mode 0100 of a file that exists is the message. */
+/* Mode 0100 of a file that exists is the message. A file of the host, which the guest has bound
+ * there, is none. */
 static int mark(int directory, const char *name, bool on)
 {
-	autoclose int fd = -EBADF;
+	const struct open_how how = {
+		.flags = O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+	autoclose int fd = sys_openat2(directory, name, &how);
 	struct stat st;
 
-	fd = openat(directory, name,
-		    O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
-	if (fd < 0 && errno == EACCES)
-		fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
@@ -200,6 +202,7 @@ static int mark(int directory, const char *name, bool on)
 static int request_runit(int root_fd, bool reboot)
 {
 	autoclose int directory = -EBADF;
+	struct stat root, st;
 	int r;
 
 	directory = resolve_open(root_fd, "/run/runit", O_RDONLY | O_DIRECTORY);
@@ -207,6 +210,11 @@ static int request_runit(int root_fd, bool reboot)
 		directory = resolve_open(root_fd, "/etc/runit", O_RDONLY | O_DIRECTORY);
 	if (directory < 0)
 		return directory;
+	/* Nor is a directory of the host, in which the guest could make nothing itself. */
+	if (fstat(root_fd, &root) < 0 || fstat(directory, &st) < 0)
+		return -errno;
+	if (st.st_uid != root.st_uid)
+		return -EPERM;
 	r = mark(directory, "reboot", reboot);
 	return r < 0 ? r : mark(directory, "stopit", true);
 }
