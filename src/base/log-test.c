@@ -52,8 +52,18 @@ START_TEST(control_characters_of_guests_are_shown)
 	int fd = capture();
 
 	log_info("a\x1b]0;x\ab\rc\x7f\xc2\x9b"
-		 "d\te");
-	ck_assert_str_eq(captured(fd), "a\\x1b]0;x\\x07b\\x0dc\\x7f\\x9bd\te\n");
+		 "d\te \xc3\xa9");
+	ck_assert_str_eq(captured(fd), "a\\x1b]0;x\\x07b\\x0dc\\x7f\\xc2\\x9bd\te \xc3\xa9\n");
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_text_are_shown_and_so_is_a_turn)
+{
+	int fd = capture();
+
+	log_info("a\x9b"
+		 "2J \xe2\x80\xae \xc3");
+	ck_assert_str_eq(captured(fd), "a\\x9b2J \\xe2\\x80\\xae \\xc3\n");
 }
 END_TEST
 
@@ -84,6 +94,7 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("base/log", a_line_is_one_write, what_is_above_the_level_is_not_said,
-			control_characters_of_guests_are_shown, colours_only_when_asked,
+			control_characters_of_guests_are_shown,
+			bytes_that_are_no_text_are_shown_and_so_is_a_turn, colours_only_when_asked,
 			long_lines_are_cut);
 }

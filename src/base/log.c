@@ -5,7 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/macros.h"
+#include "base/text.h"
+
 #define LINE_ROOM 2048
+#define BYTES_MAX 4 /* of a character */
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool use_colour;
@@ -25,21 +29,27 @@ void log_set_colour(bool colour)
 	use_colour = colour;
 }
 
-/* C0, DEL and the two-byte UTF-8 forms of C1 (0xC2 0x80..0x9F) move cursors and rename windows. */
+/* What moves cursors, renames windows or turns the direction around, whole characters or not, is
+ * shown as its bytes. */
 static size_t escape(char *to, size_t room, const char *from)
 {
-	const unsigned char *in = (const unsigned char *)from;
-	size_t used = 0;
+	size_t size = strlen(from), used = 0;
 
-	for (; *in != '\0' && used + 9 < room; in++) {
-		if (in[0] == 0xc2 && in[1] >= 0x80 && in[1] <= 0x9f) {
-			used += (size_t)snprintf(to + used, room - used, "\\x%02x", in[1]);
-			in++;
-		} else if ((*in < 0x20 && *in != '\n' && *in != '\t') || *in == 0x7f) {
-			used += (size_t)snprintf(to + used, room - used, "\\x%02x", *in);
+	while (size > 0 && used + 4 * BYTES_MAX + 1 < room) {
+		uint32_t code;
+		size_t length = text_utf8_decode(&code, from, size), taken = MAX(length, 1u);
+		bool blank = *from == '\n' || *from == '\t';
+
+		if (blank || (length > 0 && !text_is_unsafe(code))) {
+			memcpy(to + used, from, taken);
+			used += taken;
 		} else {
-			to[used++] = (char)*in;
+			for (size_t i = 0; i < taken; i++)
+				used += (size_t)snprintf(to + used, room - used, "\\x%02x",
+							 (unsigned char)from[i]);
 		}
+		from += taken;
+		size -= taken;
 	}
 	to[used] = '\0';
 	return used;
