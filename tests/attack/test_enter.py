@@ -412,8 +412,8 @@ def test_s21_hostile_account_files(redd, machinectl, fresh, victim, make, name):
         # root needs none of it
         assert machinectl.run("exec", "hostile", "echo", "in").ok().out == "in\n"
         process = machinectl.start("shell", "hostile")
-        time.sleep(0.2)
-        assert process.poll() is not None or runner.children(process.pid), "it waits before the shell runs"
+        # it does not wait before the shell runs
+        runner.until(lambda: process.poll() is not None or runner.children(process.pid), seconds=3)
         process.kill()
         process.communicate(timeout=20)
     finally:
