@@ -278,7 +278,7 @@ int parse_mode(uint32_t *ret, const char *text)
 	return 0;
 }
 
-static int hex_value(char c)
+int parse_hex_digit(char c)
 {
 	if (is_digit(c))
 		return c - '0';
@@ -301,8 +301,8 @@ int parse_id128(uint8_t ret[16], const char *text)
 
 		if (dashed && (i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
 			return -EINVAL;
-		high = hex_value(text[0]);
-		low = high < 0 ? -EINVAL : hex_value(text[1]);
+		high = parse_hex_digit(text[0]);
+		low = high < 0 ? -EINVAL : parse_hex_digit(text[1]);
 		if (low < 0)
 			return -EINVAL;
 		id[i] = (uint8_t)(high << 4 | low);

@@ -16,6 +16,7 @@ int parse_size(uint64_t *ret, const char *text); /* bytes; K M G T P E, base 102
 int parse_seconds_us(uint64_t *ret, const char *text,
 		     uint64_t default_unit_us);	    /* "5min 20s", "3", "infinity" */
 int parse_mode(uint32_t *ret, const char *text);    /* octal, <= 07777 */
+int parse_hex_digit(char c);			    /* its value */
 int parse_id128(uint8_t ret[16], const char *text); /* 32 hex digits, or dashed UUID; not null */
 int parse_signal(int *ret, const char *text);	    /* TERM, SIGTERM, 15, RTMIN+n, RTMAX-n */
 int parse_port(uint16_t *ret, const char *text);    /* 1..65535 */

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/parse.h"
 
 #define BLANKS " \t\n\r"
 
@@ -86,23 +87,12 @@ int text_split_escaped(struct arena *arena, struct text_list *ret, const char *t
 	return 0;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -EINVAL;
-}
-
 static int read_digits(uint32_t *ret, const char *text, int digits, int base)
 {
 	uint32_t value = 0;
 
 	for (int i = 0; i < digits; i++) {
-		int digit = hex_value(text[i]);
+		int digit = parse_hex_digit(text[i]);
 
 		if (digit < 0 || digit >= base)
 			return -EINVAL;
