@@ -8,6 +8,8 @@ int main(void)
 {
 	int fd = -1;
 
+	/* the terminal goes with who entered */
+	signal(SIGHUP, SIG_IGN);
 	if (fork() > 0) {
 		report(true, "heir", "waits");
 		for (;;)
