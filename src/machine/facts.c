@@ -14,13 +14,24 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/resolve.h"
+#include "kernel/syscall.h"
 
 #define IDS_OF_A_USER 65534 /* what the original calls a shift must have at least */
+
+static int find_file(int root_fd, const char *path, bool one_mount)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	};
+
+	return one_mount ? sys_openat2(root_fd, path, &how) : resolve_open(root_fd, path, O_PATH);
+}
 
 /* Looked at before it is opened: a device node does things when it is, and the guest's filter does
  * not hold us back. One read: a file that changes meanwhile may be cut. */
 static int read_regular(struct arena *arena, char **ret, size_t *ret_size, int root_fd,
-			const char *path)
+			const char *path, bool one_mount)
 {
 	autoclose int found = -EBADF, fd = -EBADF;
 	char link[sizeof("/proc/self/fd/-2147483648")];
@@ -28,7 +39,7 @@ static int read_regular(struct arena *arena, char **ret, size_t *ret_size, int r
 	ssize_t size;
 	char *text;
 
-	found = resolve_open(root_fd, path, O_PATH);
+	found = find_file(root_fd, path, one_mount);
 	if (found < 0)
 		return found;
 	if (fstat(found, &st) < 0)
@@ -77,7 +88,7 @@ static void parse_os_release(struct arena *arena, struct os_release *ret, const 
 	*ret = found;
 }
 
-int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd)
+int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd, bool one_mount)
 {
 	static const char *const places[] = { "etc/os-release", "usr/lib/os-release" };
 	int r = -ENOENT;
@@ -86,7 +97,7 @@ int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd)
 		char *text;
 		size_t size;
 
-		r = read_regular(arena, &text, &size, root_fd, places[i]);
+		r = read_regular(arena, &text, &size, root_fd, places[i], one_mount);
 		if (r >= 0)
 			parse_os_release(arena, ret, text, size);
 	}

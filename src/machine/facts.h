@@ -4,6 +4,7 @@
  * (class S21). All texts are the guest's own choice: printed only escaped. Quiet. Any process.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 struct arena;
@@ -16,8 +17,10 @@ struct os_release {
 	const char *id, *version_id, *pretty_name;
 };
 
-/* -ENOENT: the tree has none. -EBADFD, -EFBIG: not one that is read. */
-int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd);
+/* -ENOENT: the tree has none. -EBADFD, -EFBIG: not one that is read. ONE_MOUNT: what is on a mount
+ * of its own is not looked at (-EXDEV). Root in there who is root out here too may have put a file
+ * system of his own there, and whoever asks that one waits until it answers. */
+int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd, bool one_mount);
 
 /* The host's user id that is root in there, where its ids are one range of at least a user's
  * (reference 7.4). -ENXIO: they are not. PROC_FD: the leader's directory in /proc. */

@@ -21,10 +21,10 @@ def stalled(redd, fresh):
     """stalled(place): a machine whose guest has mounted something there that never answers."""
     made = []
 
-    def start(place):
+    def start(place, *options):
         tree = fresh()
         shutil.copy(compiled("stall"), tree + "/stall-server")
-        one = machines.Machine(redd, "stalled", tree, command="exec /stall-server " + place)
+        one = machines.Machine(redd, "stalled", tree, *options, command="exec /stall-server " + place)
         made.append(one)
         return one
     yield start
@@ -65,3 +65,19 @@ def test_s25_nobody_who_looks_waits_for_it(control, stalled, place):
     for words in ("list",), ("status", "stalled"), ("show", "stalled"), ("stats",), ("kill", "--signal=CONT", "stalled"), ("logs", "stalled"), ("terminate", "stalled"):
         done = control.run(*words, timeout=10)
         assert done.code == 0 or words[0] == "logs", done
+
+
+def test_s25_nobody_who_looks_at_a_guest_of_the_hosts_root_waits_for_it(control, stalled):
+    """Without ids of its own the kernel would let us be caught: it is a mount, so nobody goes there."""
+    one = stalled("/etc", "--private-users=no")
+    caught = subprocess.Popen(["ls", "/proc/%d/root/etc" % one.leader], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while "asked" not in one.process.stdout.readline():
+            pass
+        for words in ("list",), ("status", "stalled"), ("show", "stalled"), ("stats",):
+            assert control.run(*words, timeout=10).code == 0, words
+        assert caught.poll() is None
+        control.run("terminate", "stalled", timeout=10).ok()
+    finally:
+        os.kill(one.leader, signal.SIGKILL) if one.process.poll() is None else None
+        caught.wait(timeout=10)

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/namespace.h"
 #include "prog/machinectl/machinectl.h"
 
 #define ID_LENGTH 32
@@ -32,7 +33,7 @@ static void look_at_host(const struct context *context, struct look *look, struc
 	    strlen(id) == ID_LENGTH)
 		look->id = arena_text(context->arena, id);
 	if (root >= 0)
-		(void)facts_os_release(context->arena, &look->os, root);
+		(void)facts_os_release(context->arena, &look->os, root, false);
 	if (walk != NULL)
 		(void)addresses_read_home(context->arena, walk, &look->addresses,
 					  &look->address_count);
@@ -53,7 +54,8 @@ static void look_at_machine(const struct context *context, struct look *look,
 	}
 	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root >= 0)
-		(void)facts_os_release(context->arena, &look->os, root);
+		(void)facts_os_release(context->arena, &look->os, root,
+				       namespace_is_shared(proc, "user") != 0);
 	if (walk != NULL)
 		(void)addresses_read(context->arena, walk, &look->addresses, &look->address_count,
 				     proc);
