@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/pager.h"
@@ -78,16 +79,18 @@ int verb_help_text(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
 	struct arena *arena = context->arena;
+	const char *name = path_name(context->program); /* a package may call it nspawnctl */
 	struct help help;
 
 	(void)words;
-	help_init(&help, arena, context->colour, "machinectl", "[OPTIONS…] [COMMAND [NAME…]]",
+	help_init(&help, arena, context->colour, name, "[OPTIONS…] [COMMAND [NAME…]]",
 		  "Look at running machines, enter, limit, start and stop them.");
 	verb_help(&help, &machinectl_verbs);
 	help_heading(&help, "Options");
 	option_help(&help, &machinectl_options);
 	return context_print(context,
-			     arena_format(arena, "%s\n", help_done(&help, "man machinectl")));
+			     arena_format(arena, "%s\n",
+					  help_done(&help, arena_format(arena, "man %s", name))));
 }
 
 /* What is run in a machine has options of its own. */

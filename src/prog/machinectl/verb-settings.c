@@ -137,7 +137,8 @@ int verb_cat(void *context_, const struct text_list *words)
 		if (r < 0)
 			return r;
 		if (settings.text == NULL) {
-			log_error("No settings file found for machine '%s'.", words->items[i]);
+			log_error("No settings file found for machine '%s'.",
+				  text_printable(context->arena, words->items[i]));
 			status = EXIT_FAILURE;
 			continue;
 		}
