@@ -378,15 +378,10 @@ def test_readiness_reaches_the_service_manager_after_a_replacement(redd, control
     manager.close()
 
 
-def test_a_machine_without_root_is_adopted_and_its_supervisor_replaced(redd, tree, user, place):
-    other = redd.with_prefix(*user.prefix())
-    other.env = dict(redd.env, **user.environment())
-    control = machinectl(other)
-    home = os.path.join(user.home, "tree")
-    subprocess.run(["cp", "-a", tree, home], check=True)
-    subprocess.run(["chown", "-R", "%d:%d" % (user.uid, user.gid), home], check=True)
+def test_a_machine_without_root_is_adopted_and_its_supervisor_replaced(mine, place):
+    control = machinectl(mine)
     out = open(os.path.join(place, "out"), "wb")
-    process = other.start("-q", "--on-supervisor-death=keep", "-D", home, "-M", "mine", "/bin/sh", "-c", COUNTER, stdout=out, stderr=out)
+    process = mine.start("-q", "--on-supervisor-death=keep", "-D", mine.tree, "-M", "mine", "/bin/sh", "-c", COUNTER, stdout=out, stderr=out)
     runner.until(lambda: b"line 3" in open(os.path.join(place, "out"), "rb").read() or process.poll() is not None)
     control.run("reexec", "mine").ok()
     process.kill()
@@ -395,4 +390,3 @@ def test_a_machine_without_root_is_adopted_and_its_supervisor_replaced(redd, tre
     control.run("reexec", "mine").ok()
     assert control.run("exec", "mine", "--", "echo", "inside").ok().out == "inside\n"
     control.run("terminate", "mine").ok()
-    subprocess.run(["rm", "-rf", home])
