@@ -152,7 +152,7 @@ int enter_open(struct arena *arena, struct enter *ret, const struct machine *mac
 	if (r >= 0)
 		r = enter.proc_fd = machine_open_proc(machine);
 	if (r >= 0)
-		r = enter.root_fd = machine_open_root(machine);
+		r = enter.root_fd = machine_open_root_at(machine, enter.proc_fd);
 	if (r >= 0) {
 		r = compare_namespaces(&enter);
 		if (r >= 0)

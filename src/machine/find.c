@@ -362,17 +362,20 @@ int machine_open_proc(const struct machine *machine)
 		      : fd;
 }
 
-int machine_open_root(const struct machine *machine)
+int machine_open_root_at(const struct machine *machine, int proc_fd)
 {
-	autoclose int proc = machine_open_proc(machine);
-	int fd;
+	int fd = openat(proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (proc < 0)
-		return proc;
-	fd = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno != ENOENT && errno != ESRCH)
 		return fail(-errno, "cannot open the root of machine '%s'", machine->name);
 	return fd < 0 ? fail_gone(machine) : fd;
+}
+
+int machine_open_root(const struct machine *machine)
+{
+	autoclose int proc = machine_open_proc(machine);
+
+	return proc < 0 ? proc : machine_open_root_at(machine, proc);
 }
 
 const char *machine_cgroup(struct arena *arena, const struct machine *machine, bool payload)

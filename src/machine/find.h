@@ -68,6 +68,9 @@ int machine_open_leader(const struct machine *machine);
 /* O_PATH descriptor of what the leader has as "/". Below it only kernel/resolve may walk. */
 int machine_open_root(const struct machine *machine);
 
+/* The same, of who has the leader's directory in /proc already. */
+int machine_open_root_at(const struct machine *machine, int proc_fd);
+
 /* O_PATH descriptor of the leader's directory in /proc; certainly its own. */
 int machine_open_proc(const struct machine *machine);
 
