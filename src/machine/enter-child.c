@@ -260,7 +260,7 @@ static int change_directory(const struct child *child)
 	return chdir("/") < 0 ? fail(-errno, "cannot change to '/'") : 0;
 }
 
-static int exec_program(struct child *child)
+static int run(struct child *child)
 {
 	const struct enter_program *program = child->program;
 	const char *path = program->path == NULL ? program->arguments[0] : program->path;
@@ -295,18 +295,12 @@ static int come_to_cgroup(const struct child *child, enum enter_way way)
 	return way == ENTER_MADE || recv(child->channel, &told, 1, 0) == 1 ? 0 : -ECONNRESET;
 }
 
-static int run(void *child)
-{
-	(void)exec_program(child);
-	give_up(child);
-}
-
 _Noreturn void enter_child(const struct enter *enter, const struct enter_program *program,
 			   int channel, enum enter_way way)
 {
 	struct child child = { enter, program, enter->machine->name, channel };
 	struct enter_message message = { 0 };
-	int r;
+	int pidfd = -EBADF, r;
 
 	process_reset_signals();
 	r = come_to_cgroup(&child, way);
@@ -316,8 +310,9 @@ _Noreturn void enter_child(const struct enter *enter, const struct enter_program
 		r = enter->local ? become_local(&child) : become_guest(&child);
 	if (r < 0)
 		give_up(&child);
-	/* Its memory is ours, which is confined as it is, and copying it would take a while. */
-	message.pid = process_spawn(run, &child, CLONE_PARENT);
+	message.pid = process_clone(CLONE_PARENT, -EBADF, &pidfd);
+	if (message.pid == 0 && run(&child) < 0)
+		give_up(&child);
 	if (message.pid < 0) {
 		fail(message.pid, "cannot make a process in machine '%s'", child.name);
 		give_up(&child);
