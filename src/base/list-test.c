@@ -51,6 +51,21 @@ START_TEST(a_text_list_is_sorted_by_bytes)
 }
 END_TEST
 
+START_TEST(an_assignment_replaces_the_one_of_its_name)
+{
+	char first[] = "A=1", longer[] = "AB=2", again[] = "A=3";
+	autoarena struct arena arena = {};
+	struct text_list list = {};
+
+	text_list_assign(&arena, &list, first);
+	text_list_assign(&arena, &list, longer);
+	text_list_assign(&arena, &list, again);
+	ck_assert_uint_eq(list.count, 2);
+	ck_assert_str_eq(list.items[0], "A=3");
+	ck_assert_str_eq(list.items[1], "AB=2");
+}
+END_TEST
+
 START_TEST(structs_keep_their_values_and_new_ones_are_zeroed)
 {
 	struct pair {
@@ -78,6 +93,6 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("base/list", a_text_list_ends_in_null_at_every_length, a_text_is_found,
-			a_text_list_is_sorted_by_bytes,
+			a_text_list_is_sorted_by_bytes, an_assignment_replaces_the_one_of_its_name,
 			structs_keep_their_values_and_new_ones_are_zeroed);
 }

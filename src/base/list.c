@@ -44,6 +44,18 @@ void text_list_add(struct arena *arena, struct text_list *list, char *text)
 	list->items[list->count] = NULL;
 }
 
+void text_list_assign(struct arena *arena, struct text_list *list, char *assignment)
+{
+	size_t length = strcspn(assignment, "=");
+
+	for (size_t i = 0; i < list->count; i++)
+		if (strncmp(list->items[i], assignment, length + 1) == 0) {
+			list->items[i] = assignment;
+			return;
+		}
+	text_list_add(arena, list, assignment);
+}
+
 void text_list_clear(struct text_list *list)
 {
 	list->items = NULL;

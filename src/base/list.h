@@ -16,6 +16,8 @@ struct text_list {
 
 /* Keeps TEXT as it is (it must live as long as the arena). */
 void text_list_add(struct arena *arena, struct text_list *list, char *text);
+/* As text_list_add() of "NAME=VALUE"; but it takes the place of an earlier one of the same name. */
+void text_list_assign(struct arena *arena, struct text_list *list, char *assignment);
 void text_list_clear(struct text_list *list);
 bool text_list_has(const struct text_list *list, const char *text);
 void text_list_sort(struct text_list *list); /* by bytes */

@@ -37,13 +37,20 @@ bool text_ends(const char *text, const char *suffix)
 	return length >= tail && memcmp(text + length - tail, suffix, tail) == 0;
 }
 
+const char *text_assigned(const char *assignment, const char *name)
+{
+	const char *rest = text_after(assignment, name);
+
+	return rest != NULL && *rest == '=' ? rest + 1 : NULL;
+}
+
 const char *text_variable(const char *const *environment, const char *name)
 {
 	for (; environment != NULL && *environment != NULL; environment++) {
-		const char *rest = text_after(*environment, name);
+		const char *value = text_assigned(*environment, name);
 
-		if (rest != NULL && *rest == '=')
-			return rest + 1;
+		if (value != NULL)
+			return value;
 	}
 	return NULL;
 }

@@ -12,6 +12,9 @@ bool text_empty(const char *text);			      /* NULL or "" */
 const char *text_after(const char *text, const char *prefix); /* the rest, or NULL */
 bool text_ends(const char *text, const char *suffix);
 
+/* The value, where ASSIGNMENT is "NAME=VALUE"; else NULL. */
+const char *text_assigned(const char *assignment, const char *name);
+
 /* What NAME is set to in ENVIRONMENT ("NAME=VALUE", NULL-terminated; may be NULL); NULL: not set.
  */
 const char *text_variable(const char *const *environment, const char *name);

@@ -31,12 +31,8 @@ static void mix_environment(struct arena *arena, struct state *state,
 	for (size_t i = 0; i < state->environment.count; i++) {
 		bool own = false;
 
-		for (size_t j = 0; j < ARRAY_SIZE(own_variables) && !own; j++) {
-			const char *rest = text_after(state->environment.items[i],
-						      own_variables[j]);
-
-			own = rest != NULL && *rest == '=';
-		}
+		for (size_t j = 0; j < ARRAY_SIZE(own_variables) && !own; j++)
+			own = text_assigned(state->environment.items[i], own_variables[j]) != NULL;
 		if (!own)
 			text_list_add(arena, &mixed, state->environment.items[i]);
 	}

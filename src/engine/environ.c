@@ -11,20 +11,6 @@
 #include "machine/guest-users.h"
 #include "plan/plan.h"
 
-/* Later wins: an assignment replaces an earlier one of the same name. */
-static void assign(struct arena *arena, struct text_list *list, char *assignment)
-{
-	size_t length = strcspn(assignment, "=");
-
-	for (size_t i = 0; i < list->count; i++) {
-		if (strncmp(list->items[i], assignment, length + 1) == 0) {
-			list->items[i] = assignment;
-			return;
-		}
-	}
-	text_list_add(arena, list, assignment);
-}
-
 static void terminal(struct arena *arena, struct text_list *list, const struct environ_facts *facts)
 {
 	static const char *const names[] = { "TERM", "COLORTERM", "NO_COLOR" };
@@ -77,6 +63,6 @@ char **environ_build(struct arena *arena, const struct environ_facts *facts)
 	for (size_t i = 0; i < facts->host->os_release_fields.count; i++)
 		text_list_add(arena, &list, facts->host->os_release_fields.items[i]);
 	for (size_t i = 0; i < spec->environment.count; i++)
-		assign(arena, &list, spec->environment.items[i]);
+		text_list_assign(arena, &list, spec->environment.items[i]);
 	return list.items;
 }

@@ -137,11 +137,8 @@ static char *const *environment_of(struct arena *arena, const struct detach *det
 	for (const char *const *at = detach->environment; *at != NULL; at++) {
 		bool keep = true;
 
-		for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
-			const char *rest = text_after(*at, ours[i]);
-
-			keep = keep && (rest == NULL || *rest != '=');
-		}
+		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+			keep = keep && text_assigned(*at, ours[i]) == NULL;
 		if (keep)
 			text_list_add(arena, &list, arena_text(arena, *at));
 	}

@@ -344,35 +344,25 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 	return 0;
 }
 
-static void assign(struct arena *arena, struct text_list *list, char *assignment)
-{
-	size_t length = strcspn(assignment, "=");
-
-	for (size_t i = 0; i < list->count; i++)
-		if (strncmp(list->items[i], assignment, length + 1) == 0) {
-			list->items[i] = assignment;
-			return;
-		}
-	text_list_add(arena, list, assignment);
-}
-
 char **enter_environment(struct arena *arena, const struct enter *enter,
 			 const struct guest_user *user, const struct text_list *extra)
 {
 	struct text_list list = { 0 };
 
-	assign(arena, &list,
-	       arena_text(arena,
-			  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	text_list_assign(
+		arena, &list,
+		arena_text(arena,
+			   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
 	if (!enter->local)
-		assign(arena, &list, arena_text(arena, "container=systemd-nspawn"));
-	assign(arena, &list, arena_format(arena, "HOME=%s", user->home));
-	assign(arena, &list, arena_format(arena, "USER=%s", user->name));
-	assign(arena, &list, arena_format(arena, "LOGNAME=%s", user->name));
-	assign(arena, &list,
-	       arena_format(arena, "SHELL=%s", user->shell == NULL ? "/bin/sh" : user->shell));
+		text_list_assign(arena, &list, arena_text(arena, "container=systemd-nspawn"));
+	text_list_assign(arena, &list, arena_format(arena, "HOME=%s", user->home));
+	text_list_assign(arena, &list, arena_format(arena, "USER=%s", user->name));
+	text_list_assign(arena, &list, arena_format(arena, "LOGNAME=%s", user->name));
+	text_list_assign(arena, &list,
+			 arena_format(arena, "SHELL=%s",
+				      user->shell == NULL ? "/bin/sh" : user->shell));
 	for (size_t i = 0; extra != NULL && i < extra->count; i++)
-		assign(arena, &list, extra->items[i]);
+		text_list_assign(arena, &list, extra->items[i]);
 	return list.items;
 }
 

@@ -27,12 +27,10 @@
 char *machine_runtime_directory(struct arena *arena, unsigned int uid,
 				const char *const *environment)
 {
-	const char *directory = NULL;
+	const char *directory = text_variable(environment, "XDG_RUNTIME_DIR");
 
 	if (uid == 0)
 		return arena_text(arena, "/run/redd");
-	for (; environment != NULL && *environment != NULL && directory == NULL; environment++)
-		directory = text_after(*environment, "XDG_RUNTIME_DIR=");
 	/* From cron, su or a container: a place of the user's own, which machine/record checks. */
 	if (text_empty(directory) || !path_is_absolute(directory))
 		return arena_format(arena, "/tmp/redd-%u", uid);
