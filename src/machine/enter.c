@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@
 
 #define START_MS 1000
 #define BUS_MS 5000
+#define GROUP ".redd"	    /* below the payload's, where the guest sees it */
 #define DEVPTS_MAGIC 0x1cd1 /* linux/magic.h DEVPTS_SUPER_MAGIC */
 
 static const struct {
@@ -100,23 +102,43 @@ static int read_limits(struct enter *enter)
 	return 0;
 }
 
-/* An init that manages cgroups leaves its own top empty, and counts on that: the group that it has
- * put itself into takes us. Never one that is not below the machine's. */
-static const char *find_cgroup(const struct enter *enter, char *room, size_t size)
+/* It belongs to who has the payload's: what runs there may be a container manager itself. */
+static int open_group_beside(const char *payload)
 {
-	const char *payload = enter->machine->payload;
+	autoclose int top = cgroup_open(payload), fd = -EBADF;
+	struct stat owner;
 
-	if (payload == NULL || cgroup_process_path_at(room, size, enter->proc_fd) < 0)
-		return payload;
-	return path_is_below(room, payload) ? room : payload;
+	if (top < 0)
+		return take_fd(&top);
+	fd = cgroup_make(top, GROUP, true);
+	if (fd == -EEXIST)
+		return cgroup_make(top, GROUP, false);
+	if (fd >= 0 && fstat(top, &owner) == 0)
+		(void)cgroup_delegate(fd, owner.st_uid, owner.st_gid);
+	return take_fd(&fd);
 }
 
-static int open_cgroup(const struct enter *enter)
+/* An init that manages cgroups leaves its own top empty, and answers for what happens in the group
+ * that it has put itself into: when a program there runs out of memory, systemd ends all that is in
+ * it. So what enters has a group beside that, if one can be made. Never one that is not below the
+ * machine's. */
+static void find_cgroup(struct arena *arena, struct enter *enter)
 {
-	char room[PATH_MAX];
-	const char *path = find_cgroup(enter, room, sizeof(room));
+	const char *payload = enter->machine->payload;
+	char own[PATH_MAX];
 
-	return path == NULL ? -ENOENT : cgroup_open(path);
+	enter->cgroup = payload;
+	if (payload == NULL)
+		return;
+	if (cgroup_process_path_at(own, sizeof(own), enter->proc_fd) >= 0 &&
+	    path_is_below(own, payload) && !text_equal(own, payload)) {
+		enter->cgroup = path_join(arena, payload, GROUP);
+		enter->cgroup_fd = open_group_beside(payload);
+		if (enter->cgroup_fd >= 0)
+			return;
+		enter->cgroup = arena_text(arena, own);
+	}
+	enter->cgroup_fd = cgroup_open(enter->cgroup);
 }
 
 static int prepare_confinement(struct arena *arena, struct enter *enter)
@@ -166,7 +188,7 @@ int enter_open(struct arena *arena, struct enter *ret, const struct machine *mac
 		enter_done(&enter);
 		return r;
 	}
-	enter.cgroup_fd = open_cgroup(&enter);
+	find_cgroup(arena, &enter);
 	*ret = enter;
 	return 0;
 }
@@ -209,11 +231,9 @@ static int move_joiner(const struct enter *enter, pid_t joiner, int channel)
 	autoarena struct arena scratch = { 0 };
 	autobus struct bus *bus = NULL;
 	const char *name = enter->machine->name, *unit = enter->machine->unit, *subgroup;
-	char room[PATH_MAX];
 	int r;
 
-	subgroup = strstr(find_cgroup(enter, room, sizeof(room)),
-			  arena_format(&scratch, "/%s/", unit));
+	subgroup = strstr(enter->cgroup, arena_format(&scratch, "/%s/", unit));
 	if (subgroup == NULL)
 		return fail(-EACCES, "cannot go to the cgroup of machine '%s'", name);
 	r = bus_open(&bus, BUS_USER, BUS_MS);

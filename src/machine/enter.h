@@ -28,6 +28,7 @@ struct enter {
 	int proc_fd;	     /* O_PATH, its directory in /proc */
 	int root_fd;	     /* O_PATH, its "/" */
 	int cgroup_fd;	     /* the payload's; -EBADF: none */
+	const char *cgroup;  /* its path below the v2 root */
 	uint64_t namespaces; /* CLONE_NEW* that are not ours already */
 	bool local;	     /* the host itself: nothing to join, nothing to confine */
 	uid_t root_uid;	     /* who the guest's root is outside */
