@@ -53,9 +53,6 @@ int link_make_macvlan(struct netlink *netlink, int *ret_index, int parent,
 int link_make_ipvlan(struct netlink *netlink, int *ret_index, int parent,
 		     const struct link_want *want);
 
-/* One that swallows everything. */
-int link_make_dummy(struct netlink *netlink, int *ret_index, const struct link_want *want);
-
 /* ---- looking ---- */
 
 struct link_facts {
