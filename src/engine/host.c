@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "format/envfile.h"
@@ -187,6 +188,34 @@ static bool is_confined(void)
 	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
 }
 
+/* Its files stay when it is stopped, its cgroup does not. */
+static bool networkd_runs(void)
+{
+	static const char *const places[] = {
+		"/sys/fs/cgroup/system.slice/systemd-networkd.service/cgroup.events",
+		"/sys/fs/cgroup/unified/system.slice/systemd-networkd.service/cgroup.events",
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (file_read_line(text, sizeof(text), AT_FDCWD, places[i]) >= 0 &&
+		    strstr(text, "populated 1") != NULL)
+			return true;
+	return false;
+}
+
+static void gather_network(struct host *host, const struct spec *spec)
+{
+	char text[64];
+
+	if (!spec_has_private_network(spec))
+		return;
+	/* Without one, names are the same on all such hosts, which is no harm. */
+	if (file_read_line(text, sizeof(text), AT_FDCWD, "/etc/machine-id") >= 0)
+		(void)parse_id128(host->machine_id, text);
+	host->networkd = networkd_runs();
+}
+
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 		const char *const *environment)
 {
@@ -216,6 +245,7 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 	gather_limit(&host.sigpending, RLIMIT_SIGPENDING);
 	gather_cgroup(&host, spec);
 	gather_bound_devices(arena, &host, spec);
+	gather_network(&host, spec);
 	*ret = host;
 	return 0;
 }

@@ -72,9 +72,9 @@ int field_gateway(struct setting_reader *reader, const char *value)
 
 int field_route(struct setting_reader *reader, const char *value)
 {
-	struct route_list *list = &reader->spec->addressing.routes;
+	struct network_route_list *list = &reader->spec->addressing.routes;
 	const char *comma = strchr(value, ',');
-	struct route route = { 0 }, *added;
+	struct network_route route = { 0 }, *added;
 	char *to = arena_text_n(reader->arena, value,
 				comma ? (size_t)(comma - value) : strlen(value));
 
@@ -196,7 +196,7 @@ char *field_print_routes(struct arena *arena, const struct setting *row, const s
 
 	(void)row;
 	for (size_t i = 0; i < spec->addressing.routes.count; i++) {
-		const struct route *route = &spec->addressing.routes.items[i];
+		const struct network_route *route = &spec->addressing.routes.items[i];
 		bool has_gateway = route->via.family != 0;
 
 		text_list_add(arena, &words,

@@ -167,7 +167,7 @@ enum address_mode {
 	ADDRESSES_GIVEN, /* as listed */
 };
 
-struct route {
+struct network_route {
 	struct ip_prefix to;
 	struct ip via; /* none: on the link */
 };
@@ -182,8 +182,8 @@ struct addressing {
 	} addresses, host_addresses;
 	bool no_gateway;
 	struct ip gateway[2]; /* of IPv4 and of IPv6; none: the host's end, if it has an address */
-	struct route_list {
-		struct route *items;
+	struct network_route_list {
+		struct network_route *items;
 		size_t count;
 	} routes;
 	const char *interface_name; /* in the container; NULL: host0 */

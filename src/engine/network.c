@@ -1,0 +1,480 @@
+#include "engine/network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/container.h"
+#include "net/zone.h"
+#include "io/fd.h"
+#include "kernel/link.h"
+#include "kernel/namespace.h"
+#include "kernel/netlink.h"
+#include "kernel/route.h"
+#include "plan/plan.h"
+
+#define REQUEST_ROOM 4096
+
+struct moved {
+	int index; /* in the container */
+	char name[LINK_NAME_SIZE]; /* on the host */
+};
+
+struct network {
+	int netns_fd; /* only while something is to come home */
+	char tags[NETWORK_LINKS_MAX][RECORD_TAG_ROOM + 16]; /* alternative names of our own links */
+	size_t links;
+	struct moved moved[NETWORK_LINKS_MAX];
+	size_t moved_count;
+	char zone[LINK_NAME_SIZE]; /* "": none */
+	int interfaces[NETWORK_LINKS_MAX];
+	size_t interface_count;
+};
+
+/* What one round of making needs. */
+struct making {
+	struct container *container;
+	struct network *network;
+	struct netlink host, guest;
+	int netns_fd, zone_lock;
+	/* by the order of STEP_LINK: indexes of both ends */
+	struct made {
+		const struct link_plan *link;
+		int here, there;
+	} made[NETWORK_LINKS_MAX];
+	size_t count;
+};
+
+/* ---- links ---- */
+
+static int fail_link(struct making *m, const struct link_plan *link, int r, int socket_reason)
+{
+	const char *reason = socket_reason == 0 ? m->host.reason : m->guest.reason;
+
+	if (r == -EEXIST)
+		return fail_plain(r,
+				  "cannot make the interface '%s' for '%s': one of these names is "
+				  "there already",
+				  link->kind == LINK_VETH ? link->host : link->name, link->name);
+	if (r == -EOPNOTSUPP)
+		return fail_plain(r, "cannot make the interface '%s': this kernel has none of its "
+				     "kind",
+				  link->name);
+	fail(r, "cannot make the interface '%s'", link->name);
+	if (*reason)
+		fail_hint("%s", reason);
+	return r;
+}
+
+static int find_master(struct making *m, const struct link_plan *link, int *ret)
+{
+	struct link_facts facts;
+	int r;
+
+	*ret = 0;
+	if (link->master == NULL)
+		return 0;
+	r = link_find(&m->host, &facts, link->master);
+	if (r < 0)
+		return fail(r, "cannot use the bridge '%s' (is there one of this name?)",
+			    link->master);
+	if (!text_equal(facts.kind, "bridge"))
+		return fail_input("cannot use '%s' as a bridge: it is none", link->master);
+	*ret = facts.index;
+	return 0;
+}
+
+/* Noted first. The tag is an alternative name: what carries it is ours, whatever it is called. */
+static int note_link(struct making *m, char **ret_tag)
+{
+	struct network *network = m->network;
+	char *tag = network->tags[network->links];
+	int r;
+
+	snprintf(tag, sizeof(network->tags[0]), "redd-%s-%zu", m->container->resources.record.tag,
+		 network->links);
+	r = record_note(&m->container->resources.record, RECORD_LINK, tag);
+	if (r < 0)
+		return r;
+	network->links++;
+	*ret_tag = tag;
+	return 0;
+}
+
+static int make_veth(struct making *m, const struct link_plan *link, struct made *made)
+{
+	struct network *network = m->network;
+	struct link_want here = { .name = link->host, .mac = link->host_mac,
+				  .altname = link->host_alternative,
+				  .up = link->up ? LINK_ON : LINK_KEEP };
+	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd,
+				   .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	char *tag;
+	int r;
+
+	r = find_master(m, link, &here.master);
+	if (r >= 0)
+		r = note_link(m, &tag);
+	if (r < 0)
+		return r;
+	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
+	if (r < 0)
+		return fail_link(m, link, r, 0);
+	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
+	(void)link_add_altname(&m->host, made->here, tag);
+	network->interfaces[network->interface_count++] = here.master != 0 ? here.master
+									    : made->here;
+	return 0;
+}
+
+static int find_parent(struct making *m, const char *name, int *ret)
+{
+	struct link_facts facts;
+	int r = link_find(&m->host, &facts, name);
+
+	if (r < 0)
+		return fail(r, "cannot find the interface '%s' of the host", name);
+	*ret = facts.index;
+	return 0;
+}
+
+static int make_virtual(struct making *m, const struct link_plan *link, struct made *made)
+{
+	struct link_want want = { .name = link->name, .netns_fd = m->netns_fd,
+				  .mac = link->has_mac ? link->mac : NULL,
+				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	struct link_facts facts;
+	int parent, r;
+
+	r = find_parent(m, link->host, &parent);
+	if (r < 0)
+		return r;
+	r = link->kind == LINK_MACVLAN ? link_make_macvlan(&m->host, NULL, parent, &want)
+				       : link_make_ipvlan(&m->host, NULL, parent, &want);
+	if (r < 0)
+		return fail_link(m, link, r, 0);
+	r = link_find(&m->guest, &facts, link->name);
+	if (r < 0)
+		return fail_link(m, link, r, 1);
+	made->there = facts.index;
+	if (link->alternative != NULL)
+		(void)link_add_altname(&m->guest, facts.index, link->alternative);
+	m->network->interfaces[m->network->interface_count++] = parent;
+	return 0;
+}
+
+/* It comes home under the name that the kernel knows it by, whatever it was asked for as. */
+static int move_interface(struct making *m, const struct link_plan *link, struct made *made)
+{
+	struct link_want want = { .name = link->name, .netns_fd = m->netns_fd,
+				  .mac = link->has_mac ? link->mac : NULL,
+				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	struct moved *moved = &m->network->moved[m->network->moved_count];
+	struct link_facts facts;
+	int r;
+
+	r = link_find(&m->host, &facts, link->host);
+	if (r < 0)
+		return fail(r, "cannot find the interface '%s' of the host", link->host);
+	r = record_note(&m->container->resources.record, RECORD_INTERFACE, facts.name);
+	if (r < 0)
+		return r;
+	memcpy(moved->name, facts.name, sizeof(moved->name));
+	r = link_set(&m->host, facts.index, &want);
+	if (r == -EINVAL)
+		return fail_plain(r, "cannot move the interface '%s': it can only be where it is",
+				  link->host);
+	if (r < 0)
+		return fail_link(m, link, r, 0);
+	r = link_find(&m->guest, &facts, link->name);
+	if (r < 0)
+		return fail_link(m, link, r, 1);
+	made->there = moved->index = facts.index;
+	m->network->moved_count++;
+	return 0;
+}
+
+static int make_link(struct making *m, const struct step *step)
+{
+	struct made *made = &m->made[m->count];
+	int r;
+
+	if (m->count == NETWORK_LINKS_MAX)
+		return fail_plain(-E2BIG, "cannot make more than %d interfaces", NETWORK_LINKS_MAX);
+	*made = (struct made){ .link = step->link };
+	if (step->link->kind == LINK_VETH)
+		r = make_veth(m, step->link, made);
+	else if (step->link->kind == LINK_INTERFACE)
+		r = move_interface(m, step->link, made);
+	else
+		r = make_virtual(m, step->link, made);
+	m->count += r >= 0;
+	return r;
+}
+
+static int make_zone(struct making *m, const struct step *step)
+{
+	int r = record_note(&m->container->resources.record, RECORD_ZONE, step->target);
+
+	if (r < 0)
+		return r;
+	m->zone_lock = zone_make(&m->host, step->target);
+	if (m->zone_lock < 0)
+		return m->zone_lock;
+	snprintf(m->network->zone, sizeof(m->network->zone), "%s", step->target);
+	return 0;
+}
+
+static int make_links(struct making *m)
+{
+	const struct plan *plan = &m->container->plan;
+	int r = 0;
+
+	for (size_t i = 0; i < plan->count && r >= 0; i++) {
+		if (plan->steps[i].kind == STEP_ZONE)
+			r = make_zone(m, &plan->steps[i]);
+		else if (plan->steps[i].kind == STEP_LINK)
+			r = make_link(m, &plan->steps[i]);
+	}
+	/* Not empty any more. */
+	fd_close(&m->zone_lock);
+	return r;
+}
+
+/* ---- addresses ---- */
+
+static struct route_prefix prefix_of(const struct ip *ip, unsigned int length)
+{
+	struct route_prefix prefix = { .family = ip->family, .length = length };
+
+	memcpy(prefix.bytes, ip->bytes, sizeof(prefix.bytes));
+	return prefix;
+}
+
+/* The interface of a step: a bridge, or an end of a link that was just made. */
+static int interface_of(struct making *m, const struct step *step, int *ret)
+{
+	struct link_facts facts;
+	int r;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct link_plan *link = m->made[i].link;
+		bool inside = step->number == LINK_OF_CONTAINER;
+
+		if (text_equal(inside ? link->name : link->host, step->target)) {
+			*ret = inside ? m->made[i].there : m->made[i].here;
+			return 0;
+		}
+	}
+	r = link_find(&m->host, &facts, step->target);
+	if (r < 0)
+		return fail(r, "cannot find the interface '%s'", step->target);
+	*ret = facts.index;
+	return 0;
+}
+
+static int put_address(struct making *m, struct netlink_request *request, const struct step *step)
+{
+	struct route_address address = {
+		.local = prefix_of(&step->address.ip, step->address.length),
+		/* Nobody else has it: it can be used at once. */
+		.flags = step->address.ip.family == AF_INET6 ? IFA_F_NODAD : 0,
+	};
+	int r = interface_of(m, step, &address.link);
+
+	if (r >= 0)
+		route_put_address(request, &address);
+	return r;
+}
+
+static int put_route(struct making *m, struct netlink_request *request, const struct step *step)
+{
+	struct route route = {
+		.to = prefix_of(&step->route.to.ip, step->route.to.length),
+		.gateway = prefix_of(&step->route.via, (unsigned)ip_length(step->route.via.family)),
+	};
+	int r = interface_of(m, step, &route.link);
+
+	if (r >= 0)
+		route_put(request, &route);
+	return r;
+}
+
+static int family_of(const struct step *step)
+{
+	return step->kind == STEP_ADDRESS ? step->address.ip.family : step->route.to.ip.family;
+}
+
+/* Without IPv6 on the host or in the kernel, what comes from the pool is of IPv4 alone. */
+static bool may_lack(struct making *m, int family, int r)
+{
+	return family == AF_INET6 && m->container->spec->addressing.mode != ADDRESSES_GIVEN &&
+	       (r == -EACCES || r == -EPERM || r == -EOPNOTSUPP || r == -EAFNOSUPPORT);
+}
+
+static int send_one(struct making *m, enum link_end end, const struct step *step)
+{
+	struct netlink *netlink = end == LINK_OF_HOST ? &m->host : &m->guest;
+	unsigned char room[REQUEST_ROOM];
+	struct netlink_request request = netlink_request(room, sizeof(room));
+	int r;
+
+	r = step->kind == STEP_ADDRESS ? put_address(m, &request, step)
+				       : put_route(m, &request, step);
+	if (r < 0)
+		return r;
+	r = netlink_call(netlink, &request, NULL, NULL);
+	/* Another machine of the zone has set it. */
+	if (r == -EEXIST && end == LINK_OF_HOST)
+		return 0;
+	if (r < 0 && may_lack(m, family_of(step), r)) {
+		log_debug("cannot set '%s' of '%s': %s, going on without", step->data, step->target,
+			  strerror(-r));
+		return 0;
+	}
+	if (r < 0) {
+		fail(r, "cannot set '%s' of the interface '%s'", step->data, step->target);
+		if (*netlink->reason)
+			fail_hint("%s", netlink->reason);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int set_addresses(struct making *m)
+{
+	const struct plan *plan = &m->container->plan;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct step *step = &plan->steps[i];
+		int r;
+
+		if (step->kind != STEP_ADDRESS && step->kind != STEP_ROUTE)
+			continue;
+		r = send_one(m, step->number, step);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- all together ---- */
+
+static int open_sockets(struct making *m)
+{
+	autoclose int process = namespace_open_process(m->container->spawn.pid);
+	int r;
+
+	m->netns_fd = process < 0 ? process : namespace_open(process, "net");
+	if (m->netns_fd < 0)
+		return fail(m->netns_fd, "cannot open the container's network namespace");
+	r = netlink_open(&m->host, NETLINK_ROUTE);
+	if (r >= 0)
+		r = netlink_open_in(&m->guest, NETLINK_ROUTE, m->netns_fd);
+	return r < 0 ? fail(r, "cannot ask the kernel for interfaces") : 0;
+}
+
+int network_make(struct container *container)
+{
+	struct making m = {
+		.container = container,
+		.host = NETLINK_EMPTY,
+		.guest = NETLINK_EMPTY,
+		.netns_fd = -EBADF,
+		.zone_lock = -EBADF,
+	};
+	int r;
+
+	if (!plan_has(&container->plan, STEP_LINK, STEP_LINK))
+		return 0;
+	r = channel_await(&container->channel);
+	if (r < 0)
+		return r;
+	container->network = m.network = arena_new(container->arena, struct network);
+	m.network->netns_fd = -EBADF;
+	r = open_sockets(&m);
+	if (r >= 0)
+		r = make_links(&m);
+	if (r >= 0)
+		r = set_addresses(&m);
+	/* A namespace that somebody holds outlives its last process: until all is home again. */
+	if (m.network->moved_count > 0)
+		m.network->netns_fd = take_fd(&m.netns_fd);
+	fd_close(&m.netns_fd);
+	netlink_close(&m.host);
+	netlink_close(&m.guest);
+	return r;
+}
+
+static void bring_home(struct network *network)
+{
+	autoclose int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	autonetlink struct netlink guest = NETLINK_EMPTY;
+	int r = home < 0 ? -errno : netlink_open_in(&guest, NETLINK_ROUTE, network->netns_fd);
+
+	for (size_t i = 0; i < network->moved_count; i++) {
+		const struct moved *moved = &network->moved[i];
+		struct link_want want = { .netns_fd = home, .name = moved->name };
+
+		if (r >= 0)
+			r = link_set(&guest, moved->index, &want);
+		if (r == -EEXIST) {
+			/* Then under the name that it has. */
+			want.name = NULL;
+			r = link_set(&guest, moved->index, &want);
+			log_warning("the interface '%s' comes back under another name: somebody "
+				    "else has that one",
+				    moved->name);
+		}
+		if (r < 0 && r != -ENODEV)
+			log_warning("cannot bring the interface '%s' back: %s, going on without",
+				    moved->name, strerror(-r));
+		r = MIN(r, 0) == -ENODEV ? 0 : MIN(r, 0);
+	}
+	network->moved_count = 0;
+	fd_close(&network->netns_fd);
+}
+
+static void delete_links(struct network *network)
+{
+	autonetlink struct netlink host = NETLINK_EMPTY;
+	int r = netlink_open(&host, NETLINK_ROUTE);
+
+	for (size_t i = 0; r >= 0 && i < network->links; i++) {
+		struct link_facts facts;
+
+		/* Who is not found went with its other end. */
+		if (link_find(&host, &facts, network->tags[i]) >= 0)
+			(void)link_delete(&host, facts.index);
+	}
+	network->links = 0;
+	if (r >= 0 && network->zone[0] != '\0')
+		zone_leave(&host, network->zone);
+	network->zone[0] = '\0';
+}
+
+void network_end(struct network **network)
+{
+	if (*network == NULL)
+		return;
+	if ((*network)->moved_count > 0)
+		bring_home(*network);
+	if ((*network)->links > 0)
+		delete_links(*network);
+	*network = NULL;
+}
+
+size_t network_interfaces(const struct network *network, const int **ret)
+{
+	*ret = network == NULL ? NULL : network->interfaces;
+	return network == NULL ? 0 : network->interface_count;
+}

@@ -1,0 +1,71 @@
+#include "net/zone.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "io/fd.h"
+#include "kernel/link.h"
+
+#define LOCK "/run/systemd/nspawn-network-zone" /* reference, 7.2 */
+
+/* Held only while a bridge is made or removed: waiting is short. */
+static int lock(void)
+{
+	autoclose int fd = -EBADF;
+
+	(void)mkdir("/run/systemd", 0755);
+	fd = open(LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return take_fd(&fd);
+}
+
+int zone_make(struct netlink *netlink, const char *name)
+{
+	struct link_want want = { .name = name, .up = LINK_ON };
+	autoclose int held = lock();
+	struct link_facts facts;
+	int index, r;
+
+	if (held < 0)
+		return fail(held, "cannot lock '%s'", LOCK);
+	r = link_find(netlink, &facts, name);
+	if (r == -ENODEV) {
+		r = link_make_bridge(netlink, &index, &want);
+		return r < 0 ? fail(r, "cannot make the bridge '%s'", name) : take_fd(&held);
+	}
+	if (r < 0)
+		return fail(r, "cannot look for the bridge '%s'", name);
+	if (!text_equal(facts.kind, "bridge"))
+		return fail_input("cannot use the zone of '%s': there is an interface of this "
+				  "name, which is no bridge",
+				  name);
+	want.name = NULL;
+	r = link_set(netlink, facts.index, &want);
+	return r < 0 ? fail(r, "cannot bring the bridge '%s' up", name) : take_fd(&held);
+}
+
+void zone_leave(struct netlink *netlink, const char *name)
+{
+	autoclose int held = lock();
+	struct link_facts facts;
+	int r = held;
+
+	if (r >= 0)
+		r = link_find(netlink, &facts, name);
+	if (r >= 0 && text_equal(facts.kind, "bridge") &&
+	    link_is_empty_bridge(netlink, facts.index) > 0)
+		r = link_delete(netlink, facts.index);
+	if (r < 0 && r != -ENODEV)
+		log_warning("cannot remove the bridge '%s': %s, going on without", name,
+			    strerror(-r));
+}
