@@ -45,6 +45,7 @@ struct container {
 	struct spawn spawn;
 	struct apply apply;
 	struct console console;
+	struct network *network; /* NULL: no links */
 };
 
 /* The plan of the next start, unless there is one. */

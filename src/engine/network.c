@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -26,7 +27,7 @@
 #define REQUEST_ROOM 4096
 
 struct moved {
-	int index; /* in the container */
+	int index;		   /* in the container */
 	char name[LINK_NAME_SIZE]; /* on the host */
 };
 
@@ -67,8 +68,9 @@ static int fail_link(struct making *m, const struct link_plan *link, int r, int 
 				  "there already",
 				  link->kind == LINK_VETH ? link->host : link->name, link->name);
 	if (r == -EOPNOTSUPP)
-		return fail_plain(r, "cannot make the interface '%s': this kernel has none of its "
-				     "kind",
+		return fail_plain(r,
+				  "cannot make the interface '%s': this kernel has none of its "
+				  "kind",
 				  link->name);
 	fail(r, "cannot make the interface '%s'", link->name);
 	if (*reason)
@@ -114,10 +116,13 @@ static int note_link(struct making *m, char **ret_tag)
 static int make_veth(struct making *m, const struct link_plan *link, struct made *made)
 {
 	struct network *network = m->network;
-	struct link_want here = { .name = link->host, .mac = link->host_mac,
+	struct link_want here = { .name = link->host,
+				  .mac = link->host_mac,
 				  .altname = link->host_alternative,
 				  .up = link->up ? LINK_ON : LINK_KEEP };
-	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd,
+	struct link_want there = { .name = link->name,
+				   .mac = link->mac,
+				   .netns_fd = m->netns_fd,
 				   .up = link->up_inside ? LINK_ON : LINK_KEEP };
 	char *tag;
 	int r;
@@ -133,7 +138,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
 	(void)link_add_altname(&m->host, made->here, tag);
 	network->interfaces[network->interface_count++] = here.master != 0 ? here.master
-									    : made->here;
+									   : made->here;
 	return 0;
 }
 
@@ -150,7 +155,8 @@ static int find_parent(struct making *m, const char *name, int *ret)
 
 static int make_virtual(struct making *m, const struct link_plan *link, struct made *made)
 {
-	struct link_want want = { .name = link->name, .netns_fd = m->netns_fd,
+	struct link_want want = { .name = link->name,
+				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
 	struct link_facts facts;
@@ -176,7 +182,8 @@ static int make_virtual(struct making *m, const struct link_plan *link, struct m
 /* It comes home under the name that the kernel knows it by, whatever it was asked for as. */
 static int move_interface(struct making *m, const struct link_plan *link, struct made *made)
 {
-	struct link_want want = { .name = link->name, .netns_fd = m->netns_fd,
+	struct link_want want = { .name = link->name,
+				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
 	struct moved *moved = &m->network->moved[m->network->moved_count];

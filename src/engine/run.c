@@ -21,6 +21,7 @@
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/keep.h"
+#include "engine/network.h"
 #include "engine/notify.h"
 #include "engine/reexec.h"
 #include "engine/registration.h"
@@ -315,6 +316,7 @@ static void end_start(struct container *container)
 	console_done(&container->console);
 	apply_done(&container->apply);
 	apply_init(&container->apply);
+	network_end(&container->network);
 	channel_done(&container->channel);
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);

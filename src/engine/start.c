@@ -10,6 +10,7 @@
 #include "engine/devices.h"
 #include "engine/environ.h"
 #include "engine/keep.h"
+#include "engine/network.h"
 #include "engine/payload.h"
 #include "engine/registry.h"
 #include "engine/run.h"
@@ -277,6 +278,8 @@ int container_start(struct container *container)
 	if (r < 0)
 		return r;
 	r = let_go(container);
+	if (r >= 0)
+		r = network_make(container);
 	if (r < 0)
 		return r;
 	/* While the payload enters the tree; it waits once more before it runs its program. */

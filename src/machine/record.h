@@ -46,14 +46,17 @@ enum record_kind {
 	RECORD_INIT,	  /* "KIND STOP POWEROFF REBOOT": the init, and its signals */
 	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
 	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
-	RECORD_KEEP,	 /* it may outlive its supervisor: directory of engine/keep, with the tag */
-	RECORD_RUNS,	 /* process number of the leader whose program runs; until then it is no
-			  * place to enter. Missing: it does */
-	RECORD_HOLDER,	 /* "PID START" of engine/keep's process */
-	RECORD_REEXEC,	 /* "TRIES ERROR": how often the program was replaced, or could not be */
-	RECORD_STATE,	 /* file of machine/state-file: removed if it names our leader */
-	RECORD_ORIGIN,	 /* "RUNG PATH": the tree that the root began as, and leaves alone */
-	RECORD_STOPPING, /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
+	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
+	RECORD_RUNS,   /* process number of the leader whose program runs; until then it is no
+			* place to enter. Missing: it does */
+	RECORD_HOLDER, /* "PID START" of engine/keep's process */
+	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
+	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
+	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
+	RECORD_LINK,   /* alternative name, with the tag, of an interface on the host */
+	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */
+	RECORD_INTERFACE, /* the host's name of one that was moved into the machine */
+	RECORD_STOPPING,  /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
 	RECORD_KINDS
 };
 

@@ -56,10 +56,10 @@ static struct link_plan *add_link(struct planner *p, enum link_kind kind, const 
 static const char *shorten(struct planner *p, const char *prefix, const char *name,
 			   const char **ret_alternative)
 {
-	char *text = arena_take(p->arena, LINK_NAME_ROOM);
+	char *text = arena_take(p->arena, LINK_NAMES_ROOM);
 
 	*ret_alternative = NULL;
-	if (link_name(text, prefix, name))
+	if (link_names_shorten(text, prefix, name))
 		*ret_alternative = arena_format(p->arena, "%s%s", prefix, name);
 	return text;
 }
@@ -67,8 +67,8 @@ static const char *shorten(struct planner *p, const char *prefix, const char *na
 static void derive_macs(struct planner *p, struct link_plan *link, enum link_mac host,
 			enum link_mac guest, uint64_t index)
 {
-	link_mac(link->host_mac, host, p->host->machine_id, p->spec->machine, index);
-	link_mac(link->mac, guest, p->host->machine_id, p->spec->machine, index);
+	link_names_mac(link->host_mac, host, p->host->machine_id, p->spec->machine, index);
+	link_names_mac(link->mac, guest, p->host->machine_id, p->spec->machine, index);
 	link->has_mac = true;
 }
 
@@ -110,9 +110,8 @@ static void add_extras(struct planner *p)
 	p->reason = step_said(p, GROUP_NETWORK, "--network-veth-extra=");
 	for (size_t i = 0; i < list->count; i++) {
 		const struct interface_pair *pair = &list->items[i];
-		struct link_plan *link =
-			add_link(p, LINK_VETH, pair->host,
-				 pair->container ? pair->container : pair->host);
+		struct link_plan *link = add_link(p, LINK_VETH, pair->host,
+						  pair->container ? pair->container : pair->host);
 
 		derive_macs(p, link, LINK_MAC_EXTRA_HOST, LINK_MAC_EXTRA_CONTAINER, i);
 		p->plan->steps[p->plan->count - 1].data = "veth";
@@ -133,8 +132,8 @@ static void add_virtual(struct planner *p, enum link_kind kind, const struct int
 		link = add_link(p, kind, pair->host, name);
 		link->alternative = alternative;
 		if (kind == LINK_MACVLAN) {
-			link_mac(link->mac, LINK_MAC_MACVLAN, p->host->machine_id, p->spec->machine,
-				 i);
+			link_names_mac(link->mac, LINK_MAC_MACVLAN, p->host->machine_id,
+				       p->spec->machine, i);
 			link->has_mac = true;
 		}
 		p->plan->steps[p->plan->count - 1].data = kind == LINK_MACVLAN	? "macvlan"
@@ -196,7 +195,8 @@ static void add_route(struct planner *p, enum link_end end, const char *interfac
 	bool has_gateway = route->via.family != 0;
 
 	step->data = arena_format(p->arena, "%s%s%s",
-				  route->to.length == 0 ? "default" : ip_text_prefix(to, &route->to),
+				  route->to.length == 0 ? "default"
+							: ip_text_prefix(to, &route->to),
 				  has_gateway ? " via " : "",
 				  has_gateway ? ip_text(via, &route->via) : "");
 	step->route = *route;
@@ -390,6 +390,7 @@ int network_links(struct planner *p)
 	}
 	p->reason = step_said(p, GROUP_ADDRESSES, "--network-address=");
 	if (collect(p, &given, primary)) {
+		primary->up_inside = true;
 		add_given(p, &given);
 		add_services(p, &given);
 	}

@@ -67,11 +67,11 @@ enum step_kind {
 	STEP_BIND_USER,	       /* data: user; records and home below target /run/host */
 
 	/* The network: engine/network does these, in this order. */
-	STEP_ZONE,	 /* target: the bridge that comes and goes with its machines */
-	STEP_LINK,	 /* source -> target: interface of the host, and of the container; link */
-	STEP_ADDRESS,	 /* target: interface; data: "10.0.0.2/24"; address; number: enum link_end */
-	STEP_ROUTE,	 /* target: interface; data: "default via 10.0.0.1"; route; number: likewise */
-	STEP_ANSWER,	 /* data: "DHCP", "DNS": what the supervisor answers; target: where */
+	STEP_ZONE,    /* target: the bridge that comes and goes with its machines */
+	STEP_LINK,    /* source -> target: interface of the host, and of the container; link */
+	STEP_ADDRESS, /* target: interface; data: "10.0.0.2/24"; address; number: enum link_end */
+	STEP_ROUTE,   /* target: interface; data: "default via 10.0.0.1"; route; number: likewise */
+	STEP_ANSWER,  /* data: "DHCP", "DNS": what the supervisor answers; target: where */
 	STEP_MASQUERADE, /* data: whose addresses are hidden behind the host's */
 	STEP_EGRESS,	 /* data: all that may be reached */
 	STEP_PORT,	 /* data: "tcp:8080:80"; number: index in spec->ports */
@@ -136,8 +136,8 @@ struct link_plan {
 	const char *host;	      /* LINK_VETH: the other end; else what it is made of */
 	const char *host_alternative; /* the whole name, where it is too long; or NULL */
 	const char *name, *alternative;
-	const char *master; /* LINK_VETH: bridge that takes the other end; or NULL */
-	bool has_mac, up;   /* up: the host's end */
+	const char *master;	     /* LINK_VETH: bridge that takes the other end; or NULL */
+	bool has_mac, up, up_inside; /* up: the host's end */
 	uint8_t host_mac[6], mac[6];
 };
 
@@ -157,7 +157,7 @@ struct step {
 	const struct link_plan *link;
 	struct ip_prefix address;
 	struct network_route route;
-	const char *reason;		  /* "--bind=", "API file systems", "web.nspawn line 12" */
+	const char *reason; /* "--bind=", "API file systems", "web.nspawn line 12" */
 };
 
 /* ---- facts ---- */

@@ -100,7 +100,7 @@ static int check_addressing(const struct spec *spec)
 		   spec->ipvlans.count > 0 || spec->interfaces.count > 0;
 	bool addresses = addressing->mode == ADDRESSES_GIVEN;
 
-	if ((addresses || addressing->host_addresses.count > 0 || addressing->mac_set) && !any)
+	if ((addresses || addressing->host_addresses.count > 0 || spec_names_mac(spec)) && !any)
 		return fail_input("cannot use '--network-address=', '--network-host-address=' or "
 				  "'--network-mac=' without a link (try --network-veth)");
 	if (addressing->mode == ADDRESSES_AUTO && !(ours && !spec->network_bridge))

@@ -148,7 +148,7 @@ static void resolve_network(struct spec *spec)
 {
 	const struct addressing *addressing = &spec->addressing;
 	bool wanted = addressing->mode == ADDRESSES_AUTO || addressing->mode == ADDRESSES_GIVEN ||
-		      addressing->host_addresses.count > 0 || addressing->mac_set;
+		      addressing->host_addresses.count > 0 || spec_names_mac(spec);
 	bool links = spec->network_bridge || spec->network_zone || spec->interfaces.count > 0 ||
 		     spec->macvlans.count > 0 || spec->ipvlans.count > 0;
 

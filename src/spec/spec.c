@@ -125,6 +125,11 @@ bool spec_has_private_network(const struct spec *spec)
 	       spec->macvlans.count > 0 || spec->ipvlans.count > 0 || spec->veth_extras.count > 0;
 }
 
+bool spec_names_mac(const struct spec *spec)
+{
+	return spec->addressing.mac_set && spec->group_origin[GROUP_LINK] != BY_DEFAULT;
+}
+
 uint64_t spec_capabilities(const struct spec *spec)
 {
 	uint64_t kept = CAPABILITIES_KEPT | spec->capability_plus;

@@ -328,6 +328,9 @@ uint64_t spec_capabilities(const struct spec *spec);
  * --network-namespace-path=. */
 bool spec_has_private_network(const struct spec *spec);
 
+/* Somebody asked for a link with a certain hardware address; not only the environment. */
+bool spec_names_mac(const struct spec *spec);
+
 /* Nothing will write to the tree: --read-only, --volatile=, or a mount that hides the tree's
  * root. (It tells which lock to take; whether the container's "/" is writable depends on the
  * volatile mode.) */
