@@ -300,7 +300,7 @@ static int put_address(struct making *m, struct netlink_request *request, const 
 	int r = interface_of(m, step, &address.link);
 
 	if (r >= 0)
-		route_put_address(request, &address);
+		route_put_address(request, &address, NLM_F_ACK);
 	return r;
 }
 
@@ -313,7 +313,7 @@ static int put_route(struct making *m, struct netlink_request *request, const st
 	int r = interface_of(m, step, &route.link);
 
 	if (r >= 0)
-		route_put(request, &route);
+		route_put(request, &route, NLM_F_ACK);
 	return r;
 }
 

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/macros.h"
 #include "base/text.h"
-#include "format/link-names.h"
+#include "net/names.h"
 #include "plan/step.h"
 #include "spec/field.h"
 
@@ -53,22 +53,23 @@ static struct link_plan *add_link(struct planner *p, enum link_kind kind, const 
 	return link;
 }
 
-static const char *shorten(struct planner *p, const char *prefix, const char *name,
-			   const char **ret_alternative)
+/* NULL: no interface can be called after it. */
+static const char *derive_name(struct planner *p, enum names_kind kind, const char *of,
+			       const char **ret_alternative)
 {
-	char *text = arena_take(p->arena, LINK_NAMES_ROOM);
+	struct names_link *link = arena_new(p->arena, struct names_link);
 
-	*ret_alternative = NULL;
-	if (link_names_shorten(text, prefix, name))
-		*ret_alternative = arena_format(p->arena, "%s%s", prefix, name);
-	return text;
+	if (names_link(link, kind, of) < 0)
+		return NULL;
+	*ret_alternative = *link->alternative ? link->alternative : NULL;
+	return link->name;
 }
 
-static void derive_macs(struct planner *p, struct link_plan *link, enum link_mac host,
-			enum link_mac guest, uint64_t index)
+static void derive_macs(struct planner *p, struct link_plan *link, enum names_mac_kind host,
+			enum names_mac_kind guest, uint64_t index)
 {
-	link_names_mac(link->host_mac, host, p->host->machine_id, p->spec->machine, index);
-	link_names_mac(link->mac, guest, p->host->machine_id, p->spec->machine, index);
+	names_mac(link->host_mac, host, p->host->machine_id, p->spec->machine, index);
+	names_mac(link->mac, guest, p->host->machine_id, p->spec->machine, index);
 	link->has_mac = true;
 }
 
@@ -80,8 +81,9 @@ static void add_veth(struct planner *p)
 
 	if (!has_veth(spec))
 		return;
-	host = shorten(p, spec->network_bridge || spec->network_zone ? "vb-" : "ve-", spec->machine,
-		       &alternative);
+	host = derive_name(p,
+			   spec->network_bridge || spec->network_zone ? NAMES_BRIDGED : NAMES_VETH,
+			   spec->machine, &alternative);
 	if (spec->network_zone) {
 		p->reason = step_said(p, GROUP_NETWORK, "--network-zone=");
 		step_add(p, STEP_ZONE, arena_format(p->arena, "vz-%s", spec->network_zone));
@@ -98,7 +100,7 @@ static void add_veth(struct planner *p)
 					  : spec->network_bridge;
 	link->up = link->master != NULL ||
 		   network_address_mode(spec, p->host->networkd) != ADDRESSES_OFF;
-	derive_macs(p, link, LINK_MAC_VETH_HOST, LINK_MAC_VETH_CONTAINER, 0);
+	derive_macs(p, link, NAMES_MAC_HOST, NAMES_MAC_GUEST, 0);
 	p->plan->steps[p->plan->count - 1].data =
 		link->master ? arena_format(p->arena, "veth in %s", link->master) : "veth";
 }
@@ -113,14 +115,16 @@ static void add_extras(struct planner *p)
 		struct link_plan *link = add_link(p, LINK_VETH, pair->host,
 						  pair->container ? pair->container : pair->host);
 
-		derive_macs(p, link, LINK_MAC_EXTRA_HOST, LINK_MAC_EXTRA_CONTAINER, i);
+		derive_macs(p, link, NAMES_MAC_EXTRA_HOST, NAMES_MAC_EXTRA_GUEST, i);
 		p->plan->steps[p->plan->count - 1].data = "veth";
 	}
 }
 
 static void add_virtual(struct planner *p, enum link_kind kind, const struct interface_list *list,
-			const char *prefix, const char *option)
+			const char *option)
 {
+	enum names_kind derived = kind == LINK_MACVLAN ? NAMES_MACVLAN : NAMES_IPVLAN;
+
 	p->reason = step_said(p, GROUP_NETWORK, option);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct interface_pair *pair = &list->items[i];
@@ -128,12 +132,14 @@ static void add_virtual(struct planner *p, enum link_kind kind, const struct int
 		struct link_plan *link;
 
 		if (!name)
-			name = *prefix ? shorten(p, prefix, pair->host, &alternative) : pair->host;
+			name = kind == LINK_INTERFACE
+				       ? pair->host
+				       : derive_name(p, derived, pair->host, &alternative);
 		link = add_link(p, kind, pair->host, name);
 		link->alternative = alternative;
 		if (kind == LINK_MACVLAN) {
-			link_names_mac(link->mac, LINK_MAC_MACVLAN, p->host->machine_id,
-				       p->spec->machine, i);
+			names_mac(link->mac, NAMES_MAC_MACVLAN, p->host->machine_id,
+				  p->spec->machine, i);
 			link->has_mac = true;
 		}
 		p->plan->steps[p->plan->count - 1].data = kind == LINK_MACVLAN	? "macvlan"
@@ -376,10 +382,10 @@ int network_links(struct planner *p)
 	if (!p->own_network)
 		return 0;
 	add_veth(p);
-	add_virtual(p, LINK_INTERFACE, &spec->interfaces, "", "--network-interface=");
+	add_virtual(p, LINK_INTERFACE, &spec->interfaces, "--network-interface=");
 	add_extras(p);
-	add_virtual(p, LINK_MACVLAN, &spec->macvlans, "mv-", "--network-macvlan=");
-	add_virtual(p, LINK_IPVLAN, &spec->ipvlans, "iv-", "--network-ipvlan=");
+	add_virtual(p, LINK_MACVLAN, &spec->macvlans, "--network-macvlan=");
+	add_virtual(p, LINK_IPVLAN, &spec->ipvlans, "--network-ipvlan=");
 	r = refuse_twins(p, first);
 	if (r < 0)
 		return r;
