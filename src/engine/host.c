@@ -108,7 +108,7 @@ static void gather_resolver(struct host *host, const struct spec *spec)
 {
 	struct arena scratch = { 0 };
 
-	if (spec->resolv_conf != RESOLV_AUTO || spec->private_network == TRISTATE_YES)
+	if (spec->resolv_conf != RESOLV_AUTO || spec_has_private_network(spec))
 		return;
 	if (access(STUB_RESOLV_CONF, F_OK) == 0)
 		host->resolved_stub = stub_listens(&scratch);

@@ -120,10 +120,8 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 				  .mac = link->host_mac,
 				  .altname = link->host_alternative,
 				  .up = link->up ? LINK_ON : LINK_KEEP };
-	struct link_want there = { .name = link->name,
-				   .mac = link->mac,
-				   .netns_fd = m->netns_fd,
-				   .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd };
+	const struct link_want up = { .up = LINK_ON };
 	char *tag;
 	int r;
 
@@ -135,6 +133,10 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
+	/* The kernel cannot bring this end up before it knows the other. */
+	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
+	if (r < 0)
+		return fail_link(m, link, r, 1);
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
 	(void)link_add_altname(&m->host, made->here, tag);
 	network->interfaces[network->interface_count++] = here.master != 0 ? here.master
@@ -484,4 +486,14 @@ size_t network_interfaces(const struct network *network, const int **ret)
 {
 	*ret = network == NULL ? NULL : network->interfaces;
 	return network == NULL ? 0 : network->interface_count;
+}
+
+int network_fd(const struct network *network, enum network_fd which)
+{
+	if (network == NULL)
+		return -EBADF;
+	switch (which) {
+	case NETWORK_FD_NAMESPACE: return network->netns_fd;
+	default: return -EBADF;
+	}
 }

@@ -23,6 +23,10 @@ int network_make(struct container *container);
 /* Of one start: interfaces go home, links and rules away. Accepts NULL, which it leaves. */
 void network_end(struct network **network);
 
+/* What it holds while the container runs; -EBADF: nothing. */
+enum network_fd { NETWORK_FD_NAMESPACE, NETWORK_FDS };
+int network_fd(const struct network *network, enum network_fd which);
+
 /* The indexes of the host's interfaces that lead to the container, as systemd-machined wants to
  * know them: for a link in a bridge the bridge's. */
 size_t network_interfaces(const struct network *network, const int **ret);

@@ -96,7 +96,7 @@ void resources_fill_taken(struct resources *resources, const struct spec *spec)
 	for (size_t i = 0; i < ids->gid_count; i++)
 		if (ids->gids[i].inside <= 5 && ids->gids[i].inside + ids->gids[i].count > 5)
 			taken->subordinate_gid5 = true;
-	taken->network_shared = !(spec->private_network > 0) ||
+	taken->network_shared = !spec_has_private_network(spec) ||
 				spec->network_namespace_path != NULL;
 }
 

@@ -222,6 +222,7 @@ static void close_foreign(struct container *container)
 		container->console.master,
 		bus_fd(resources->bus),
 		resources->scope_fd,
+		network_fd(container->network, NETWORK_FD_NAMESPACE),
 	};
 
 	/* Those of socket activation are for every start. */
