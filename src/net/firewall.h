@@ -1,34 +1,34 @@
-/* net/firewall - what the host's packet filter does for machines. Supervisor, and commands.
- *Speaking.
+/* net/firewall - what the host's packet filter does for machines. Speaking.
  *
  * Two tables of our own, `inet redd` and `bridge redd`. Their rules never change while machines
- *come and go; what belongs to a machine are elements of sets and maps, and for a machine whose
- *egress is restricted one small chain. The tables are made with the first machine and removed with
- *the last. Beside them stand a few routing rules ("ip rule") that refuse what did not pass the
- *tables, so that who flushes the host's ruleset isolates machines instead of opening them.
+ * come and go; what belongs to a machine are elements of sets and maps, and for a machine whose
+ * egress is restricted one small chain. The tables are made with the first machine and removed
+ * with the last. Beside them stand a few routing rules ("ip rule") that refuse what did not pass
+ * the tables, so that who flushes the host's ruleset isolates machines instead of opening them.
  *
- *	who			to whom				answer
- *	machine			other networks			yes, by NAT if it has NAT
- *	machine			host, any address of it		yes, as to every neighbour: its
- *services are open to who reaches the host
- *	machine			its gateway, port 53		its own supervisor's DNS responder
- *	machine			DNS ports of responders		no: only by way of port 53, by
- *source address machine			sibling in its zone		yes machine
- *machine elsewhere		no, but by the host's published ports
- *	machine			cloud metadata, 169.254/16	no, unless it is in its targets
- *	machine, restricted	its targets, learnt addresses	yes; port 53 and 853 only where the
- *port is named machine, restricted	gateway: ping, DHCP, DNS	yes machine, restricted
- *sibling in its zone		yes machine, restricted	all else, host included		no: refused,
- *and logged to its group machine			with an address not its own	no (of a
- *bridge's port: nor MAC, ARP, ND; no router advertisements, redirects, DHCP offers) other hosts
- *published port			yes; the machine sees who calls other hosts
- *machine's own address		no if it has NAT; else yes (it is routed) host
- *machine's own address		yes
- *	host			published port, own address	yes; by way of 127.0.0.1 and ::1:
- *net/forward sibling, itself		published port			yes; the machine sees the
- *gateway
+ *	who		to whom			answer
+ *	machine		other networks		yes, by NAT if it has NAT
+ *	machine		host, any address	yes, as to every neighbour of the host
+ *	machine		gateway, port 53	its own supervisor's DNS responder
+ *	machine		responders' own ports	no: only by way of port 53
+ *	machine		sibling in its zone	yes
+ *	machine		machine elsewhere	no, but by ports that the host publishes
+ *	machine		cloud metadata		no, unless it is in its targets
+ *	machine		from a foreign address	no; from a bridge's port neither with foreign MAC,
+ *						ARP and ND, nor router advertisements, redirects
+ *						and DHCP offers
+ *	restricted	targets, and addresses	yes; port 53 and 853 only where they are named
+ *			  learnt from DNS
+ *	restricted	gateway			ping, DHCP, DNS
+ *	restricted	sibling in its zone	yes
+ *	restricted	all else, the host too	no: refused, and logged to its group
+ *	other hosts	published port		yes; the machine sees who calls
+ *	other hosts	machine's own address	no if it has NAT, else yes: it is routed
+ *	host		machine's own address	yes
+ *	host		published port		yes; through 127.0.0.1 and ::1 by net/forward
+ *	sibling, itself	published port		yes; the machine sees the gateway
  *
- * Another table that drops still drops: firewall_conflicts().
+ * Another table that drops still drops: firewall_conflicts(). Runs in: supervisor, commands.
  */
 #pragma once
 #include <stdbool.h>
