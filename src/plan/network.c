@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "net/names.h"
 #include "plan/step.h"
-#include "spec/field.h"
 
 /* What the first link is given. */
 struct given {
@@ -366,7 +365,8 @@ static void add_ports(struct planner *p)
 	for (size_t i = 0; i < p->spec->ports.count; i++) {
 		struct step *step = step_add(p, STEP_PORT, NULL);
 
-		step->data = field_port_text(p->arena, &p->spec->ports.items[i]);
+		step->data = port_text(arena_take(p->arena, PORT_TEXT_ROOM),
+				       &p->spec->ports.items[i]);
 		step->number = i;
 	}
 }

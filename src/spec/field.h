@@ -56,9 +56,6 @@ setting_parse_fn field_address, field_prefix, field_gateway, field_route, field_
 setting_print_fn field_print_address, field_print_prefixes, field_print_gateway, field_print_routes,
 	field_print_mac, field_print_dns, field_print_egress;
 
-/* As a user would write it: "tcp:127.0.0.1:8080:80". */
-char *field_port_text(struct arena *arena, const struct port *port);
-
 /* field-security.c */
 setting_parse_fn field_capabilities, field_ambient, field_system_calls, field_address_families;
 setting_parse_fn field_label, field_oom_score, field_cpu_affinity, field_personality;

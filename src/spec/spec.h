@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "format/ip.h"
+#include "format/port.h"
 
 /* Who has spoken about a group of settings. A higher rank replaces the whole group, a lower one
  * is ignored; so there is no merge function. (`--settings=override` lets BY_FILE win: the reader
@@ -150,13 +151,6 @@ struct credential {
 
 struct interface_pair {
 	const char *host, *container; /* container NULL: derived by the network module */
-};
-
-struct port {
-	int protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	uint16_t host, container;
-	uint16_t count;	   /* a range: this many from these on */
-	struct ip address; /* of the host; none: all */
 };
 
 /* [X-Network]: the addresses of the container's first link, without help from inside. */
