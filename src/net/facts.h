@@ -4,34 +4,46 @@
  * host's rules, changes ports, or cleans up after a killed supervisor reads it. Pure, quiet.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "net/firewall.h"
+#include "format/ip.h"
+#include "format/port.h"
 
 struct arena;
+struct firewall_machine;
 
 #define FACTS_SIZE_MAX (64 * 1024)
-#define FACTS_LINKS_MAX 64
+#define FACTS_LIST_MAX 64 /* of links, of addresses of a kind */
+#define FACTS_PORTS_MAX 256
 
 struct facts {
 	const char *tag;    /* of the machine's record */
 	const char *zone;   /* its bridge, "vz-…"; NULL: none */
 	const char *egress; /* for format/egress; NULL: everything may be reached */
-	uint32_t interfaces[FACTS_LINKS_MAX]; /* of the host, that lead to it */
+	uint32_t link;	    /* index of the host's end of its first veth; 0: none */
+	uint32_t bridge;    /* that it is a port of; 0: none */
+	uint8_t mac[6];	    /* of the machine's end */
+	bool fixed, nat;    /* as net/firewall has them */
+	uint16_t dns_port, log_group;
+	struct ip_prefix *addresses, *gateways, *pools;
+	struct port *ports;
+	size_t address_count, gateway_count, pool_count, port_count;
+	uint32_t *interfaces; /* indexes of the host's, that lead to it */
 	size_t interface_count;
-	struct firewall_machine machine; /* its lists live in the arena, and may grow */
 };
-
-/* A new list with one more. -E2BIG: that is too many. */
-int facts_add_port(struct arena *arena, struct facts *facts, const struct firewall_port *port);
-int facts_add_address(struct arena *arena, const struct firewall_address **list, size_t *count,
-		      const struct firewall_address *address);
 
 char *facts_print(struct arena *arena, const struct facts *facts);
 
 /* Unknown keys are skipped. -EBADMSG: it cannot be understood. */
 int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t size);
 
-/* "tcp:127.0.0.1:8080:80", "udp:[::1]:8000-8010:9000", as --port= has it. */
-char *facts_port_text(struct arena *arena, const struct firewall_port *port);
+/* One more at the end of a list; -E2BIG: that is too many. */
+int facts_add_prefix(struct arena *arena, struct ip_prefix **list, size_t *count,
+		     const struct ip_prefix *prefix);
+int facts_add_port(struct arena *arena, struct facts *facts, const struct port *port);
+int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index);
+
+/* What net/firewall makes of it. -EINVAL: the list of what may be reached is wrong. */
+int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *facts);
