@@ -1,18 +1,16 @@
-/* format/dns - DNS messages (RFC 1035, 2181, 6891): queries read, replies looked at, both written.
+/* format/dns - DNS messages (RFC 1035, 2181, 6891): queries read, replies looked at.
  *
- * Names are texts in one form: lower case, no dot at the end ("." is the root), and whatever is
- * not a visible character, a dot or a backslash in a label as \DDD. So every dot of such a text
- * separates two labels. Nothing is allocated, and no loop is longer than the message allows.
- * Pure, quiet.
+ * Names are texts as in format/dns-name; format/dns-write is the other direction. Nothing is
+ * allocated, and no loop is longer than the message allows. Pure, quiet.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/dns-name.h"
+
 #define DNS_HEADER_SIZE 12
-#define DNS_NAME_WIRE_MAX 255
-#define DNS_NAME_ROOM 1024 /* as text, with the NUL */
 #define DNS_QUESTION_MAX (DNS_NAME_WIRE_MAX + 4)
 #define DNS_OPT_SIZE 11
 #define DNS_QUERY_MAX (DNS_HEADER_SIZE + DNS_QUESTION_MAX + DNS_OPT_SIZE) /* that we write */
@@ -69,13 +67,6 @@ bool dns_query_equal(const struct dns_query *a, const struct dns_query *b);
 /* The same name, type and class. */
 bool dns_query_same_question(const struct dns_query *a, const struct dns_query *b);
 
-/* The address of a whole "4.3.2.1.in-addr.arpa" or "….ip6.arpa"; -ENOENT: another name. */
-int dns_reverse_address(int *ret_family, uint8_t ret[16], const char *name);
-
-/* As a query of ours: with EDNS if QUERY has it, then for replies of up to UDP_SIZE. Its size. */
-size_t dns_write_query(uint8_t ret[DNS_QUERY_MAX], const struct dns_query *query, uint16_t id,
-		       uint16_t udp_size);
-
 /* Is DATA the reply to QUERY, sent as ID? -EBADMSG: no. A server that did not understand the
  * question may leave it out. */
 int dns_check_reply(const uint8_t *data, size_t size, const struct dns_query *query, uint16_t id);
@@ -83,6 +74,7 @@ int dns_check_reply(const uint8_t *data, size_t size, const struct dns_query *qu
 /* Of a checked reply. */
 int dns_reply_code(const uint8_t *data); /* without the bits that EDNS adds */
 bool dns_reply_truncated(const uint8_t *data);
+bool dns_reply_lacks_question(const uint8_t *data);
 
 /* Make a checked reply one to QUERY: its id, and its question in its letters. */
 void dns_adopt_reply(uint8_t *data, size_t size, const struct dns_query *query);
@@ -103,6 +95,7 @@ struct dns_reader {
 	size_t size, at;
 	uint16_t left[DNS_SECTIONS];
 	unsigned int seen;
+	size_t answers_end; /* known when a record of another section was read, or the end */
 };
 
 /* -EBADMSG: no message, or its questions cannot be read. */
@@ -111,21 +104,3 @@ int dns_reader_init(struct dns_reader *ret, const uint8_t *data, size_t size);
 /* 1: the next A, AAAA or CNAME of class IN, others are passed over; 0: the end; -EBADMSG, -E2BIG.
  */
 int dns_reader_next(struct dns_reader *reader, struct dns_record *ret);
-
-/* A reply to QUERY (borrowed until the end) with one code and any number of records about the
- * name asked for, in up to ROOM bytes (DNS_QUERY_MAX or more; the caller's buffer or what the
- * asker takes, whichever is less). What has no room is left out and the reply marked truncated. */
-struct dns_writer {
-	uint8_t *data;
-	size_t size, room;
-	const struct dns_query *query;
-	uint16_t answers, code, flags;
-};
-
-void dns_write_begin(struct dns_writer *ret, uint8_t *data, size_t room,
-		     const struct dns_query *query, int code);
-void dns_write_authoritative(struct dns_writer *writer);
-void dns_write_truncated(struct dns_writer *writer);
-void dns_write_address(struct dns_writer *writer, int family, const uint8_t *address, uint32_t ttl);
-int dns_write_pointer(struct dns_writer *writer, const char *name, uint32_t ttl); /* -EINVAL */
-size_t dns_write_end(struct dns_writer *writer);				  /* the size */
