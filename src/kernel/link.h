@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 struct netlink;
+struct netlink_answer;
+struct netlink_request;
 
 #define LINK_NAME_SIZE 16     /* with the NUL */
 #define LINK_ALTNAME_SIZE 128 /* the same for alternative names */
@@ -37,8 +39,9 @@ struct link_want {
 	enum link_switch up;
 };
 
-/* HERE and the other end, each in its namespace. RET_PEER (may be NULL) gets the other end's
- * index, in its namespace. One request and, for an altname, a second. */
+/* HERE and its other end THERE, for which the kernel can take no master and no `up` (-EINVAL).
+ * RET_PEER (may be NULL) gets the other end's index, in its namespace. One request and, for an
+ * altname, a second. */
 int link_make_veth(struct netlink *netlink, int *ret_index, int *ret_peer,
 		   const struct link_want *here, const struct link_want *there);
 
@@ -52,9 +55,6 @@ int link_make_macvlan(struct netlink *netlink, int *ret_index, int parent,
 		      const struct link_want *want);
 int link_make_ipvlan(struct netlink *netlink, int *ret_index, int parent,
 		     const struct link_want *want);
-
-/* One that swallows everything. */
-int link_make_dummy(struct netlink *netlink, int *ret_index, const struct link_want *want);
 
 /* ---- looking ---- */
 
@@ -80,6 +80,9 @@ int link_read(struct netlink *netlink, struct link_facts *ret, int index);
 /* 1: nobody has the name. 0: somebody does. */
 int link_is_free(struct netlink *netlink, const char *name);
 
+/* From an answer of the kernel, or a notification; false: it is not about an interface. */
+bool link_from_answer(struct link_facts *ret, const struct netlink_answer *answer);
+
 /* 0: go on. < 0: the list ends with it. > 0: enough. */
 typedef int link_fn(const struct link_facts *facts, void *context);
 
@@ -92,8 +95,14 @@ int link_is_empty_bridge(struct netlink *netlink, int index);
 /* ---- changing ---- */
 
 /* All that is not zero in WANT, in one request. With a namespace it goes there, under `name` if
- * there is one (-EEXIST: somebody there has it), loses its addresses, and is down unless `up`. */
+ * there is one, loses its addresses, and is down unless `up`. -EEXIST: somebody there has the name;
+ * then it is still here if its old name was not free there either, else there under that. */
 int link_set(struct netlink *netlink, int index, const struct link_want *want);
+
+/* The message that does this, put into a request of kernel/netlink; its failures are only what can
+ * be told before it is sent. */
+int link_put(struct netlink_request *request, int index, const struct link_want *want,
+	     unsigned int flags);
 
 /* -EEXIST. -EOPNOTSUPP: a kernel before 5.5. */
 int link_add_altname(struct netlink *netlink, int index, const char *altname);
@@ -101,20 +110,6 @@ int link_remove_altname(struct netlink *netlink, int index, const char *altname)
 
 /* Of a veth both ends go. -EOPNOTSUPP: it cannot be, as lo and hardware. */
 int link_delete(struct netlink *netlink, int index);
-
-/* Of a bridge's port. */
-struct link_port {
-	enum link_switch isolated;	 /* talks to the bridge and to ports that are not */
-	enum link_switch learning;	 /* off: only addresses of link_pin_mac() are behind it */
-	enum link_switch flood;		 /* frames for addresses that nobody knows go there too */
-	enum link_switch neigh_suppress; /* the bridge answers ARP and ND for the port */
-	enum link_switch bpdu_guard;	 /* off at once when it acts as a bridge */
-	enum link_switch root_block;	 /* cannot become the way to the root bridge */
-};
-int link_set_port(struct netlink *netlink, int index, const struct link_port *port);
-
-/* Frames for MAC go to that port, for ever. */
-int link_pin_mac(struct netlink *netlink, int index, const unsigned char *mac);
 
 /* IPv4 settings of the interface, as /proc/sys/net/ipv4/conf; SETTING is an IPV4_DEVCONF_* of
  * linux/ip.h, such as IPV4_DEVCONF_FORWARDING. (The kernel takes none for IPv6 this way.) */

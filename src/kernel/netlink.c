@@ -468,6 +468,8 @@ static int ask(struct netlink *netlink, struct netlink_request *request, struct 
 	netlink->reason[0] = '\0';
 	if (request->overflow)
 		return -EMSGSIZE;
+	if (request->count == 0)
+		return 0;
 	wait->netlink = netlink;
 	wait->first = netlink->sequence + 1;
 	wait->acknowledged = number_messages(netlink, request, wait->dump);

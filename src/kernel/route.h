@@ -2,13 +2,13 @@
  * process.
  *
  * Each function takes a socket of NETLINK_ROUTE and acts in the namespace the socket belongs to.
- * route_put_*() put the same into a request (kernel/netlink), for many at once.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 struct netlink;
+struct netlink_answer;
 struct netlink_request;
 
 /* An address, or a net. */
@@ -22,7 +22,7 @@ struct route_prefix {
 
 struct route_address {
 	int link;
-	struct route_prefix local; /* the length is that of the net that is reached there */
+	struct route_prefix local; /* with the length of the net that is reached over it */
 	struct route_prefix
 		peer;	    /* if given: the only one there (or its net), instead of that net */
 	unsigned int scope; /* RT_SCOPE_*; 0 is what others can reach */
@@ -90,6 +90,16 @@ int route_delete_rule(struct netlink *netlink, const struct route_rule *rule);
 
 /* ---- many at once ---- */
 
-void route_put_address(struct netlink_request *request, const struct route_address *address);
-void route_put(struct netlink_request *request, const struct route *route);
-void route_put_rule(struct netlink_request *request, const struct route_rule *rule);
+/* The messages that add, put into a request of kernel/netlink; the last one with NLM_F_ACK as
+ * FLAGS, others with 0. */
+void route_put_address(struct netlink_request *request, const struct route_address *address,
+		       unsigned int flags);
+void route_put(struct netlink_request *request, const struct route *route, unsigned int flags);
+void route_put_rule(struct netlink_request *request, const struct route_rule *rule,
+		    unsigned int flags);
+
+/* ---- what the kernel says ---- */
+
+/* An answer, or a notification; false: it is not about such a thing. */
+bool route_address_from_answer(struct route_address *ret, const struct netlink_answer *answer);
+bool route_from_answer(struct route *ret, const struct netlink_answer *answer);
