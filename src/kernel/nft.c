@@ -361,13 +361,6 @@ void nft_has_mark(struct nftables *nftables, uint32_t bits)
 	nft_is(nftables, &bits, sizeof(bits));
 }
 
-void nft_has_not_mark(struct nftables *nftables, uint32_t bits)
-{
-	nft_mark(nftables);
-	nft_and(nftables, 0, &bits, sizeof(bits));
-	nft_is_not(nftables, &bits, sizeof(bits));
-}
-
 void nft_fib_daddr_local(struct nftables *nftables)
 {
 	static const uint32_t local = RTN_LOCAL;
@@ -445,11 +438,6 @@ void nft_reject(struct nftables *nftables)
 	end(nftables, expression);
 }
 
-void nft_counter(struct nftables *nftables)
-{
-	end(nftables, begin(nftables, "counter"));
-}
-
 void nft_log(struct nftables *nftables, uint16_t group, const char *prefix, uint32_t bytes)
 {
 	struct expression expression = begin(nftables, "log");
@@ -511,12 +499,4 @@ void nft_dnat_ip6(struct nftables *nftables, bool port)
 void nft_masquerade(struct nftables *nftables)
 {
 	end(nftables, begin(nftables, "masq"));
-}
-
-void nft_redirect(struct nftables *nftables)
-{
-	struct expression expression = begin(nftables, "redir");
-
-	netlink_put_be32(&nftables->request, NFTA_REDIR_REG_PROTO_MIN, at(0));
-	end(nftables, expression);
 }

@@ -70,13 +70,12 @@ void nft_map(struct nftables *nftables, const char *map);
 
 void nft_ip(struct nftables *nftables); /* meta nfproto */
 void nft_ip6(struct nftables *nftables);
-void nft_protocol(struct nftables *nftables, uint8_t protocol);	 /* meta l4proto */
-void nft_type(struct nftables *nftables, uint16_t ether_type);	 /* ether type */
-void nft_ct_state(struct nftables *nftables, uint32_t any);	 /* NF_CT_STATE_BIT() */
-void nft_ct_status(struct nftables *nftables, uint32_t any);	 /* IPS_* */
-void nft_has_mark(struct nftables *nftables, uint32_t bits);	 /* all of them */
-void nft_has_not_mark(struct nftables *nftables, uint32_t bits); /* not all of them */
-void nft_fib_daddr_local(struct nftables *nftables);		 /* an address of the host */
+void nft_protocol(struct nftables *nftables, uint8_t protocol); /* meta l4proto */
+void nft_type(struct nftables *nftables, uint16_t ether_type);	/* ether type */
+void nft_ct_state(struct nftables *nftables, uint32_t any);	/* NF_CT_STATE_BIT() */
+void nft_ct_status(struct nftables *nftables, uint32_t any);	/* IPS_* */
+void nft_has_mark(struct nftables *nftables, uint32_t bits);	/* all of them */
+void nft_fib_daddr_local(struct nftables *nftables);		/* an address of the host */
 void nft_limit(struct nftables *nftables, uint32_t per_second, uint32_t burst);
 
 /* ---- what to do ---- */
@@ -89,7 +88,6 @@ void nft_goto(struct nftables *nftables, const char *chain);
 void nft_vmap(struct nftables *nftables, const char *map); /* what it gives for the values */
 void nft_reject(struct nftables *nftables);		   /* icmpx admin-prohibited */
 
-void nft_counter(struct nftables *nftables);
 void nft_log(struct nftables *nftables, uint16_t group, const char *prefix, uint32_t bytes);
 void nft_set_mark(struct nftables *nftables, uint32_t bits); /* these too */
 void nft_clear_mark(struct nftables *nftables, uint32_t bits);
@@ -98,4 +96,3 @@ void nft_clear_mark(struct nftables *nftables, uint32_t bits);
 void nft_dnat_ip(struct nftables *nftables, bool port);
 void nft_dnat_ip6(struct nftables *nftables, bool port);
 void nft_masquerade(struct nftables *nftables);
-void nft_redirect(struct nftables *nftables); /* to the port that the registers hold */

@@ -32,7 +32,7 @@ void nftables_begin(struct nftables *nftables, void *room, size_t size, uint32_t
 void nftables_use(struct nftables *nftables, unsigned int family, const char *table);
 
 /* -ERESTART: other generation. -EAFNOSUPPORT, -EOPNOTSUPP: the kernel cannot (a family, a kind of
- * expression). -EBUSY: still in use; an element leads elsewhere. -EEXIST, -ENOENT as ever.
+ * expression). -EBUSY: still in use. -EEXIST, -ENOENT as ever.
  * -EMSGSIZE: not enough room. netlink->failed: which message, from 1. */
 int nftables_commit(struct nftables *nftables, struct netlink *netlink);
 
@@ -102,7 +102,7 @@ struct nftables_element {
 	uint64_t timeout_ms; /* 0: none */
 };
 
-/* No failure if the very same is there. */
+/* No failure if the very same is there; -EEXIST (-EBUSY): it leads elsewhere. */
 void nftables_add_element(struct nftables *nftables, const char *set,
 			  const struct nftables_element *element);
 
