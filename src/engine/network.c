@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/container.h"
+#include "engine/network-rules.h"
 #include "net/zone.h"
 #include "io/fd.h"
 #include "kernel/link.h"
@@ -25,22 +26,6 @@
 #include "plan/plan.h"
 
 #define REQUEST_ROOM 4096
-
-struct moved {
-	int index;		   /* in the container */
-	char name[LINK_NAME_SIZE]; /* on the host */
-};
-
-struct network {
-	int netns_fd; /* only while something is to come home */
-	char tags[NETWORK_LINKS_MAX][RECORD_TAG_ROOM + 16]; /* alternative names of our own links */
-	size_t links;
-	struct moved moved[NETWORK_LINKS_MAX];
-	size_t moved_count;
-	char zone[LINK_NAME_SIZE]; /* "": none */
-	int interfaces[NETWORK_LINKS_MAX];
-	size_t interface_count;
-};
 
 /* What one round of making needs. */
 struct making {
@@ -78,6 +63,11 @@ static int fail_link(struct making *m, const struct link_plan *link, int r, int 
 	return r;
 }
 
+static int add_interface(struct making *m, int index)
+{
+	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
+}
+
 static int find_master(struct making *m, const struct link_plan *link, int *ret)
 {
 	struct link_facts facts;
@@ -113,9 +103,18 @@ static int note_link(struct making *m, char **ret_tag)
 	return 0;
 }
 
+/* The one that addresses and rules are about; --network-veth-extra= are the user's own matter. */
+static bool link_is_first(const struct making *m, const struct link_plan *link)
+{
+	const struct spec *spec = m->container->spec;
+
+	return m->count == 0 && link->kind == LINK_VETH &&
+	       (spec->network_veth == TRISTATE_YES || spec->network_bridge != NULL ||
+		spec->network_zone != NULL);
+}
+
 static int make_veth(struct making *m, const struct link_plan *link, struct made *made)
 {
-	struct network *network = m->network;
 	struct link_want here = { .name = link->host,
 				  .mac = link->host_mac,
 				  .altname = link->host_alternative,
@@ -139,9 +138,12 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 		return fail_link(m, link, r, 1);
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
 	(void)link_add_altname(&m->host, made->here, tag);
-	network->interfaces[network->interface_count++] = here.master != 0 ? here.master
-									   : made->here;
-	return 0;
+	if (m->network->facts.link == 0 && link_is_first(m, link)) {
+		m->network->facts.link = (uint32_t)made->here;
+		m->network->facts.bridge = (uint32_t)here.master;
+		memcpy(m->network->facts.mac, link->mac, sizeof(m->network->facts.mac));
+	}
+	return add_interface(m, here.master != 0 ? here.master : made->here);
 }
 
 static int find_parent(struct making *m, const char *name, int *ret)
@@ -177,8 +179,7 @@ static int make_virtual(struct making *m, const struct link_plan *link, struct m
 	made->there = facts.index;
 	if (link->alternative != NULL)
 		(void)link_add_altname(&m->guest, facts.index, link->alternative);
-	m->network->interfaces[m->network->interface_count++] = parent;
-	return 0;
+	return add_interface(m, parent);
 }
 
 /* It comes home under the name that the kernel knows it by, whatever it was asked for as. */
@@ -410,11 +411,14 @@ int network_make(struct container *container)
 		return r;
 	container->network = m.network = arena_new(container->arena, struct network);
 	m.network->netns_fd = -EBADF;
+	m.network->container = container;
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
 	if (r >= 0)
 		r = set_addresses(&m);
+	if (r >= 0)
+		r = network_rules(m.network);
 	/* A namespace that somebody holds outlives its last process: until all is home again. */
 	if (m.network->moved_count > 0)
 		m.network->netns_fd = take_fd(&m.netns_fd);
@@ -453,17 +457,28 @@ static void bring_home(struct network *network)
 	fd_close(&network->netns_fd);
 }
 
-static void delete_links(struct network *network)
+/* A link goes with the container's namespace, some milliseconds after its last process. To wait for
+ * that takes the kernel ten times as long as a whole start, so its names and addresses are freed
+ * now, and it is left to go. */
+static void let_links_go(struct network *network)
 {
 	autonetlink struct netlink host = NETLINK_EMPTY;
 	int r = netlink_open(&host, NETLINK_ROUTE);
 
 	for (size_t i = 0; r >= 0 && i < network->links; i++) {
+		char name[LINK_NAME_SIZE];
+		struct link_want want = { .up = LINK_OFF, .master = -1 };
 		struct link_facts facts;
 
-		/* Who is not found went with its other end. */
-		if (link_find(&host, &facts, network->tags[i]) >= 0)
-			(void)link_delete(&host, facts.index);
+		/* Who is not found has gone already. */
+		if (link_find(&host, &facts, network->tags[i]) < 0)
+			continue;
+		snprintf(name, sizeof(name), "redd-%x", (unsigned int)facts.index);
+		(void)link_set(&host, facts.index, &want);
+		want = (struct link_want){ .name = name };
+		(void)link_set(&host, facts.index, &want);
+		for (size_t j = 0; j < facts.altname_count; j++)
+			(void)link_remove_altname(&host, facts.index, facts.altnames[j]);
 	}
 	network->links = 0;
 	if (r >= 0 && network->zone[0] != '\0')
@@ -475,25 +490,31 @@ void network_end(struct network **network)
 {
 	if (*network == NULL)
 		return;
+	network_rules_end(*network);
 	if ((*network)->moved_count > 0)
 		bring_home(*network);
 	if ((*network)->links > 0)
-		delete_links(*network);
+		let_links_go(*network);
 	*network = NULL;
 }
 
-size_t network_interfaces(const struct network *network, const int **ret)
+size_t network_interfaces(const struct network *network, const uint32_t **ret)
 {
-	*ret = network == NULL ? NULL : network->interfaces;
-	return network == NULL ? 0 : network->interface_count;
+	*ret = network == NULL ? NULL : network->facts.interfaces;
+	return network == NULL ? 0 : network->facts.interface_count;
 }
 
-int network_fd(const struct network *network, enum network_fd which)
+int network_fd(const struct network *network)
 {
-	if (network == NULL)
-		return -EBADF;
-	switch (which) {
-	case NETWORK_FD_NAMESPACE: return network->netns_fd;
-	default: return -EBADF;
-	}
+	return network == NULL ? -EBADF : network->netns_fd;
+}
+
+int network_served_fd(const struct network *network, size_t which)
+{
+	return network == NULL ? -EBADF : answers_fd(network->answers, which);
+}
+
+void network_serve(struct network *network, size_t which)
+{
+	answers_serve(network->answers, which);
 }

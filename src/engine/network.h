@@ -1,21 +1,19 @@
-/* engine/network - the container's links, their addresses, and what the host does for them.
+/* engine/network - the container's links, and their addresses.
  *
  * Runs in: supervisor, in the host's network namespace. network_make() after the payload has made
  * its network namespace and before its program runs; what is planned for SIDE_NETWORK is done there
  * in order. Speaking.
  */
 #pragma once
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct arena;
+#include "engine/answers.h"
+
 struct container;
 struct network;
-struct resources;
-struct spec;
 
-#define NETWORK_LINKS_MAX 64
+#define NETWORK_SERVED ANSWERS_FDS
 
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);
@@ -24,9 +22,12 @@ int network_make(struct container *container);
 void network_end(struct network **network);
 
 /* What it holds while the container runs; -EBADF: nothing. */
-enum network_fd { NETWORK_FD_NAMESPACE, NETWORK_FDS };
-int network_fd(const struct network *network, enum network_fd which);
+int network_fd(const struct network *network);
+
+/* For the supervisor's loop. */
+int network_served_fd(const struct network *network, size_t which);
+void network_serve(struct network *network, size_t which);
 
 /* The indexes of the host's interfaces that lead to the container, as systemd-machined wants to
  * know them: for a link in a bridge the bridge's. */
-size_t network_interfaces(const struct network *network, const int **ret);
+size_t network_interfaces(const struct network *network, const uint32_t **ret);

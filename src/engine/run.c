@@ -253,6 +253,20 @@ static void note_stopping(void *context)
 	note_time(context, RECORD_STOPPING);
 }
 
+static int served_fd(void *context, size_t which)
+{
+	struct container *container = context;
+
+	return network_served_fd(container->network, which);
+}
+
+static void serve(void *context, size_t which)
+{
+	struct container *container = context;
+
+	network_serve(container->network, which);
+}
+
 static enum outcome watch(struct container *container, int *ret_status)
 {
 	enum outcome outcome;
@@ -279,6 +293,9 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.hold = hold,
 		.bus_fd = scope_connection(&container->resources),
 		.hear_bus = hear_bus,
+		.served = NETWORK_SERVED,
+		.served_fd = served_fd,
+		.serve = serve,
 		.started = leave_private,
 		.ready = note_ready,
 		.ends = note_stopping,

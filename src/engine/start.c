@@ -205,6 +205,7 @@ static void close_foreign(struct container *container)
 	const struct resources *resources = &container->resources;
 	const int ours[] = {
 		resources->record.fd,
+		resources->record.dir_fd,
 		resources->ids.lock_fd,
 		resources->host_mounts_fd,
 		resources->network_fd,
@@ -222,7 +223,6 @@ static void close_foreign(struct container *container)
 		container->console.master,
 		bus_fd(resources->bus),
 		resources->scope_fd,
-		network_fd(container->network, NETWORK_FD_NAMESPACE),
 	};
 
 	/* Those of socket activation are for every start. */
@@ -250,15 +250,19 @@ static int settle(struct container *container)
 	apply_release_mounts(apply);
 	fd_close(&container->spawn.userns_fd);
 	root_rest(&container->root);
-	record_rest(&container->resources.record);
 	cgroups_rest(&container->resources);
-	container_forget_plan(container);
 	close_foreign(container);
 	if (container->spec->on_supervisor_death == ON_DEATH_KEEP) {
 		r = keep_hold(container);
 		if (r < 0)
 			return r;
 	}
+	/* Holds descriptors of its own from here on. */
+	r = network_make(container);
+	if (r < 0)
+		return r;
+	record_rest(&container->resources.record);
+	container_forget_plan(container);
 	container->gate_fd = -EBADF; /* closed, and a further start does not wait again */
 	return 0;
 }
@@ -279,8 +283,6 @@ int container_start(struct container *container)
 	if (r < 0)
 		return r;
 	r = let_go(container);
-	if (r >= 0)
-		r = network_make(container);
 	if (r < 0)
 		return r;
 	/* While the payload enters the tree; it waits once more before it runs its program. */

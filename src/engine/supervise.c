@@ -360,10 +360,25 @@ static const struct timespec *how_long(const struct supervise *supervise, struct
 	return room;
 }
 
+static size_t poll_served(const struct supervise *supervise, struct pollfd *polls)
+{
+	for (size_t i = 0; i < supervise->served; i++)
+		polls[i] = (struct pollfd){ .fd = supervise->served_fd(supervise->context, i),
+					    .events = POLLIN };
+	return supervise->served;
+}
+
+static void serve(struct supervise *supervise, const struct pollfd *polls)
+{
+	for (size_t i = 0; i < supervise->served; i++)
+		if (polls[i].revents != 0)
+			supervise->serve(supervise->context, i);
+}
+
 static void wait_once(struct supervise *supervise)
 {
 	struct timespec patience;
-	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS] = {
+	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS + SUPERVISE_SERVED_MAX] = {
 		{ .fd = supervise->pidfd, .events = POLLIN },
 		{ .fd = supervise->channel->supervisor, .events = POLLIN },
 		{ .fd = supervise->notify_fd, .events = POLLIN },
@@ -371,6 +386,7 @@ static void wait_once(struct supervise *supervise)
 		{ .fd = supervise->bus_fd, .events = POLLIN },
 	};
 	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
+	struct pollfd *served = polls + OWN_POLLS + count;
 	sigset_t open;
 	int r;
 
@@ -378,6 +394,7 @@ static void wait_once(struct supervise *supervise)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigdelset(&open, signals[i]);
 	sigdelset(&open, SUPERVISOR_REEXEC);
+	count += poll_served(supervise, served);
 	r = ppoll(polls, OWN_POLLS + count, how_long(supervise, &patience), &open);
 	if (r > 0 && polls[0].revents != 0 && supervise->adopted)
 		learn_end(supervise);
@@ -399,7 +416,9 @@ static void wait_once(struct supervise *supervise)
 		supervise->holder_fd = supervise->hold(supervise->context);
 	if (polls[4].revents != 0)
 		hear_bus(supervise);
-	press(supervise, console_forward(supervise->console, polls + OWN_POLLS, count));
+	serve(supervise, served);
+	press(supervise,
+	      console_forward(supervise->console, polls + OWN_POLLS, count - supervise->served));
 	if (polls[0].revents != 0)
 		happen(supervise, EV_EXIT);
 }

@@ -82,6 +82,7 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 	put_text(arena, &text, "tag", facts->tag);
 	put_text(arena, &text, "zone", facts->zone);
 	put_text(arena, &text, "egress", facts->egress);
+	put_number(arena, &text, "leader", facts->leader);
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
 	put_text(arena, &text, "mac", facts->link != 0 ? mac : NULL);
@@ -148,6 +149,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->zone = arena_text(arena, value);
 	else if (text_equal(key, "egress"))
 		facts->egress = arena_text(arena, value);
+	else if (text_equal(key, "leader"))
+		return take_u32(&facts->leader, value);
 	else if (text_equal(key, "link"))
 		return take_u32(&facts->link, value);
 	else if (text_equal(key, "bridge"))
@@ -229,8 +232,7 @@ static struct firewall_address *addresses_of(struct arena *arena, const struct i
 
 static struct firewall_port *ports_of(struct arena *arena, const struct facts *facts)
 {
-	struct firewall_port *ports =
-		arena_take_array(arena, facts->port_count, sizeof(*ports));
+	struct firewall_port *ports = arena_take_array(arena, facts->port_count, sizeof(*ports));
 
 	for (size_t i = 0; i < facts->port_count; i++) {
 		const struct port *port = &facts->ports[i];
@@ -242,9 +244,8 @@ static struct firewall_port *ports_of(struct arena *arena, const struct facts *f
 			.container = port->container,
 		};
 		if (port->address.family != 0)
-			ports[i].host =
-				address_of(port->address.family, port->address.bytes,
-					   (unsigned)ip_length(port->address.family));
+			ports[i].host = address_of(port->address.family, port->address.bytes,
+						   (unsigned)ip_length(port->address.family));
 	}
 	return ports;
 }

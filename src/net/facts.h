@@ -20,6 +20,7 @@ struct firewall_machine;
 
 struct facts {
 	const char *tag;    /* of the machine's record */
+	uint32_t leader;    /* its PID 1; 0: unknown */
 	const char *zone;   /* its bridge, "vz-…"; NULL: none */
 	const char *egress; /* for format/egress; NULL: everything may be reached */
 	uint32_t link;	    /* index of the host's end of its first veth; 0: none */

@@ -235,6 +235,8 @@ struct root_facts {
 struct lease {
 	bool taken;
 	struct ip_prefix guest[2], host[2]; /* IPv4, IPv6 */
+	struct ip_prefix *pools;	    /* that such addresses are taken from */
+	size_t pool_count;
 };
 
 /* What engine/resources took. */

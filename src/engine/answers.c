@@ -1,0 +1,250 @@
+#include "engine/answers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/macros.h"
+#include "base/names.h"
+#include "base/text.h"
+#include "format/egress.h"
+#include "io/fd.h"
+#include "machine/network-file.h"
+#include "machine/record.h"
+#include "net/facts.h"
+#include "net/firewall.h"
+#include "net/resolver.h"
+
+#define PORTS_OF_A_NAME_MAX 64 /* more are all of them */
+#define GRACE_S 2	       /* a guest may use an answer in its last second */
+
+struct answers {
+	const char *runtime, *machine;
+	const struct facts *facts;
+	bool restricted;
+	struct egress egress;
+	struct firewall_machine part;
+	struct resolver *resolver;
+};
+
+/* ---- names of machines ---- */
+
+static int tell(struct resolver_address *ret, size_t room, const struct ip_prefix *list,
+		size_t count, int family)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < count && told < room; i++) {
+		if (list[i].ip.family != family)
+			continue;
+		ret[told].family = family;
+		memcpy(ret[told].bytes, list[i].ip.bytes, sizeof(ret[told].bytes));
+		told++;
+	}
+	return (int)told;
+}
+
+/* Another one of the zone. */
+static int tell_sibling(const struct answers *answers, struct resolver_address *ret, size_t room,
+			const char *name, int family)
+{
+	autoarena struct arena scratch = { 0 };
+	autoclose int directory = -EBADF;
+	struct facts facts;
+	int r;
+
+	if (answers->facts->zone == NULL || !name_is_machine(name))
+		return -ENOENT;
+	directory = record_open_runtime(answers->runtime, "machines");
+	if (directory < 0)
+		return -ENOENT;
+	r = network_file_read(&scratch, &facts, directory, name);
+	if (r < 0 || !text_equal(facts.zone, answers->facts->zone))
+		return -ENOENT;
+	/* Killed, and nobody has cleaned up after it yet. */
+	if (facts.leader > 0 && kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH)
+		return -ENOENT;
+	return tell(ret, room, facts.addresses, facts.address_count, family);
+}
+
+static int look_up(void *context, struct resolver_address *ret, size_t room, const char *name,
+		   int family)
+{
+	const struct answers *answers = context;
+	const struct facts *facts = answers->facts;
+
+	if (text_equal(name, "_host") || text_equal(name, "_gateway"))
+		return tell(ret, room, facts->gateways, facts->gateway_count, family);
+	if (text_equal(name, answers->machine))
+		return tell(ret, room, facts->addresses, facts->address_count, family);
+	return tell_sibling(answers, ret, room, name, family);
+}
+
+static bool has(const struct ip_prefix *list, size_t count, int family, const uint8_t *bytes)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].ip.family == family &&
+		    memcmp(list[i].ip.bytes, bytes, (size_t)ip_size(family)) == 0)
+			return true;
+	return false;
+}
+
+static int reverse(void *context, char *ret, size_t room, int family, const uint8_t *bytes)
+{
+	const struct answers *answers = context;
+	const struct facts *facts = answers->facts;
+	const char *name = NULL;
+
+	if (has(facts->gateways, facts->gateway_count, family, bytes))
+		name = "_gateway";
+	else if (has(facts->addresses, facts->address_count, family, bytes))
+		name = answers->machine;
+	if (name == NULL || strlen(name) >= room)
+		return -ENOENT;
+	memcpy(ret, name, strlen(name) + 1);
+	return 0;
+}
+
+/* ---- what may be reached ---- */
+
+static bool is_allowed(void *context, const char *name)
+{
+	const struct answers *answers = context;
+
+	return egress_has_name(&answers->egress, name);
+}
+
+static int open_ports(const struct answers *answers, const struct egress_entry *entry,
+		      const struct firewall_address *address, uint32_t seconds)
+{
+	bool all = entry->port_first == 0 ||
+		   entry->port_last - entry->port_first >= PORTS_OF_A_NAME_MAX;
+	uint16_t first = all ? 0 : entry->port_first, last = all ? 0 : entry->port_last;
+	int r = 0;
+
+	for (uint32_t port = first; port <= last && r >= 0; port++)
+		r = firewall_allow(&answers->part, address, (uint16_t)port,
+				   (uint8_t)entry->protocol, seconds);
+	return r;
+}
+
+/* Before the guest knows an address it may reach it, and not longer than the answer holds. */
+static int open_address(const struct answers *answers, const char *name,
+			struct resolver_address *address)
+{
+	struct firewall_address to = { .family = (uint8_t)address->family,
+				       .bits = address->family == AF_INET6 ? 128 : 32 };
+	const struct egress_entry *entry;
+	size_t at = 0;
+	int r = 0;
+
+	if (egress_has_address(&answers->egress, address->family, address->bytes))
+		return 0;
+	address->refused = egress_is_internal(address->family, address->bytes);
+	if (address->refused)
+		return 0;
+	memcpy(to.bytes, address->bytes, sizeof(to.bytes));
+	while (r >= 0 && (entry = egress_next_named(&answers->egress, &at, name)) != NULL)
+		r = open_ports(answers, entry, &to, address->ttl + GRACE_S);
+	address->refused = r == -EPERM;
+	return address->refused ? 0 : r;
+}
+
+static int learn(void *context, const char *name, struct resolver_address *addresses, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r >= 0; i++)
+		r = open_address(context, name, &addresses[i]);
+	return r;
+}
+
+/* ---- opening ---- */
+
+static int open_resolver(struct answers *answers, struct facts *facts)
+{
+	struct resolver_address listen[RESOLVER_LISTEN_MAX] = { 0 };
+	struct resolver_prefix clients[RESOLVER_CLIENTS_MAX] = { 0 };
+	struct resolver_config config = {
+		.listen = listen,
+		.port = facts->dns_port,
+		.clients = clients,
+		.domain = facts->zone == NULL ? NULL : text_after(facts->zone, "vz-"),
+		.context = answers,
+		.lookup = look_up,
+		.reverse = reverse,
+		.allowed = answers->restricted ? is_allowed : NULL,
+		.learned = answers->restricted ? learn : NULL,
+	};
+	int r;
+
+	config.listen_count = MIN(facts->gateway_count, (size_t)RESOLVER_LISTEN_MAX);
+	for (size_t i = 0; i < config.listen_count; i++) {
+		listen[i].family = facts->gateways[i].ip.family;
+		memcpy(listen[i].bytes, facts->gateways[i].ip.bytes, sizeof(listen[i].bytes));
+	}
+	config.client_count = MIN(facts->address_count, (size_t)RESOLVER_CLIENTS_MAX);
+	for (size_t i = 0; i < config.client_count; i++) {
+		const struct ip_prefix *address = &facts->addresses[i];
+		bool net = address->ip.family == AF_INET6 && facts->zone == NULL;
+
+		clients[i].family = address->ip.family;
+		clients[i].length = net ? address->length : (unsigned)ip_length(address->ip.family);
+		memcpy(clients[i].bytes, address->ip.bytes, sizeof(clients[i].bytes));
+	}
+	r = resolver_open(&answers->resolver, &config);
+	if (r >= 0)
+		facts->dns_port = resolver_port(answers->resolver);
+	return r;
+}
+
+int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
+{
+	struct answers *answers = arena_new(arena, struct answers);
+	struct facts *facts = request->facts;
+	const char *bad;
+	int r = 0;
+
+	answers->runtime = request->runtime;
+	answers->machine = request->machine;
+	answers->facts = facts;
+	answers->restricted = facts->egress != NULL;
+	if (answers->restricted)
+		r = egress_parse(arena, &answers->egress, facts->egress, &bad);
+	if (r < 0)
+		return fail_input("cannot use '%s' as what the container may reach", facts->egress);
+	if (request->dns)
+		r = open_resolver(answers, facts);
+	if (r >= 0)
+		r = facts_machine(arena, &answers->part, facts);
+	if (r < 0) {
+		answers_done(&answers);
+		return r;
+	}
+	*ret = answers;
+	return 0;
+}
+
+int answers_fd(const struct answers *answers, size_t which)
+{
+	if (answers == NULL || which >= ANSWERS_FDS || answers->resolver == NULL)
+		return -EBADF;
+	return resolver_poll_fd(answers->resolver);
+}
+
+void answers_serve(struct answers *answers, size_t which)
+{
+	(void)which;
+	resolver_serve(answers->resolver);
+}
+
+void answers_done(struct answers **answers)
+{
+	if (*answers == NULL)
+		return;
+	resolver_done(&(*answers)->resolver);
+	*answers = NULL;
+}

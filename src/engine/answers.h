@@ -1,0 +1,28 @@
+/* engine/answers - what the supervisor answers its machine while it runs: DNS.
+ *
+ * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
+ * waits, and keeps no memory that it did not take when it was opened.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct answers;
+struct arena;
+struct facts;
+
+#define ANSWERS_FDS 1
+
+struct answers_request {
+	const char *runtime, *machine;
+	struct facts *facts; /* kept; dns_port is asked for, and set */
+	bool dns;
+};
+
+int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request);
+
+/* To be polled for POLLIN, for answers_serve() with its number; -EBADF: nothing. */
+int answers_fd(const struct answers *answers, size_t which);
+void answers_serve(struct answers *answers, size_t which);
+
+void answers_done(struct answers **answers); /* accepts NULL */

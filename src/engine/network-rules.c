@@ -1,0 +1,141 @@
+#include "engine/network-rules.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/container.h"
+#include "machine/network-file.h"
+
+static const struct step *planned(const struct network *network, enum step_kind kind,
+				  const char *data)
+{
+	const struct plan *plan = &network->container->plan;
+
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].kind == kind &&
+		    (data == NULL || text_equal(plan->steps[i].data, data)))
+			return &plan->steps[i];
+	return NULL;
+}
+
+static int collect_addresses(struct network *network)
+{
+	const struct plan *plan = &network->container->plan;
+	struct arena *arena = network->container->arena;
+	struct facts *facts = &network->facts;
+	int r = 0;
+
+	for (size_t i = 0; i < plan->count && r >= 0; i++) {
+		const struct step *step = &plan->steps[i];
+
+		if (step->kind != STEP_ADDRESS)
+			continue;
+		if (step->number == LINK_OF_HOST)
+			r = facts_add_prefix(arena, &facts->gateways, &facts->gateway_count,
+					     &step->address);
+		else
+			r = facts_add_prefix(arena, &facts->addresses, &facts->address_count,
+					     &step->address);
+	}
+	return r;
+}
+
+/* Numbers and texts outlive the plan, so they are copied. */
+static int collect(struct network *network)
+{
+	struct container *container = network->container;
+	const struct spec *spec = container->spec;
+	const struct lease *lease = &container->resources.taken.lease;
+	const struct step *egress = planned(network, STEP_EGRESS, NULL);
+	struct arena *arena = container->arena;
+	struct facts *facts = &network->facts;
+	int r = collect_addresses(network);
+
+	facts->tag = container->resources.record.tag;
+	facts->leader = (uint32_t)container->spawn.pid;
+	facts->zone = *network->zone ? network->zone : NULL;
+	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
+	facts->fixed = facts->gateway_count > 0;
+	if (egress != NULL)
+		facts->egress = text_equal(egress->data, "nothing")
+					? ""
+					: arena_text(arena, egress->data);
+	for (size_t i = 0; i < lease->pool_count && r >= 0; i++)
+		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &lease->pools[i]);
+	for (size_t i = 0; i < spec->ports.count && r >= 0; i++)
+		r = facts_add_port(arena, facts, &spec->ports.items[i]);
+	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
+}
+
+/* By descriptor: in the private mount namespace the container's tree covers the directory. */
+static int write_facts(struct network *network)
+{
+	struct container *container = network->container;
+	int r = network_file_write(&container->scratch, container->resources.record.dir_fd,
+				   container->spec->machine, &network->facts);
+
+	if (r < 0)
+		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
+	network->noted = true;
+	return 0;
+}
+
+static int filter(struct network *network)
+{
+	int r;
+
+	/* Of links to somebody else's network nothing is known that could be kept from others. */
+	if (network->facts.link == 0 ||
+	    (network->facts.address_count == 0 && network->facts.bridge == 0))
+		return 0;
+	r = facts_machine(network->container->arena, &network->part, &network->facts);
+	if (r < 0)
+		return fail_input("cannot use '%s' as what the container may reach",
+				  network->facts.egress);
+	network->filtered = true;
+	return firewall_add(&network->part);
+}
+
+int network_rules(struct network *network)
+{
+	struct container *container = network->container;
+	struct answers_request request = {
+		.runtime = container->resources.record.runtime,
+		.machine = container->spec->machine,
+		.facts = &network->facts,
+		.dns = planned(network, STEP_ANSWER, "DNS") != NULL,
+	};
+	int r;
+
+	r = collect(network);
+	if (r >= 0 && planned(network, STEP_ANSWER, NULL) != NULL)
+		r = answers_open(container->arena, &network->answers, &request);
+	if (r >= 0)
+		r = write_facts(network);
+	if (r >= 0)
+		r = filter(network);
+	return r;
+}
+
+void network_rules_end(struct network *network)
+{
+	answers_done(&network->answers);
+	if (network->filtered) {
+		int r = firewall_remove(&network->part, false);
+
+		if (r >= 0)
+			r = firewall_drop_if_empty();
+		if (r < 0) {
+			log_warning("cannot take the rules of machine '%s' away: %s, going on "
+				    "without",
+				    network->container->spec->machine, fail_recorded()->text);
+			fail_forget();
+		}
+	}
+	network->filtered = false;
+}
