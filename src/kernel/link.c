@@ -290,6 +290,8 @@ int link_make_veth(struct netlink *netlink, int *ret_index, int *ret_peer,
 	size_t peer;
 	int r;
 
+	if (there->up == LINK_ON || there->master != 0)
+		return -EINVAL;
 	r = begin_make(&making, here, 0, "veth");
 	if (r < 0)
 		return r;
@@ -357,17 +359,23 @@ int link_make_ipvlan(struct netlink *netlink, int *ret_index, int parent,
 
 /* ---- changing ---- */
 
+int link_put(struct netlink_request *request, int index, const struct link_want *want,
+	     unsigned int flags)
+{
+	struct ifinfomsg body = body_of(index, want);
+
+	if (index <= 0) /* the kernel would go by the name */
+		return -ENODEV;
+	netlink_begin(request, RTM_SETLINK, flags, &body, sizeof(body));
+	return put_want(request, want);
+}
+
 int link_set(struct netlink *netlink, int index, const struct link_want *want)
 {
 	unsigned char room[REQUEST_ROOM];
 	struct netlink_request request = netlink_request(room, sizeof(room));
-	struct ifinfomsg body = body_of(index, want);
-	int r;
+	int r = link_put(&request, index, want, NLM_F_ACK);
 
-	if (index <= 0) /* the kernel would go by the name */
-		return -ENODEV;
-	netlink_begin(&request, RTM_SETLINK, NLM_F_ACK, &body, sizeof(body));
-	r = put_want(&request, want);
 	return r < 0 ? r : netlink_call(netlink, &request, NULL, NULL);
 }
 

@@ -17,6 +17,7 @@
 
 struct netlink;
 struct netlink_answer;
+struct netlink_request;
 
 #define LINK_NAME_SIZE 16     /* with the NUL */
 #define LINK_ALTNAME_SIZE 128 /* the same for alternative names */
@@ -38,8 +39,9 @@ struct link_want {
 	enum link_switch up;
 };
 
-/* HERE and its other end THERE, which has no master and no altname. RET_PEER (may be NULL) gets the
- * other end's index, in its namespace. One request and, for an altname, a second. */
+/* HERE and its other end THERE, for which the kernel can take no master and no `up` (-EINVAL).
+ * RET_PEER (may be NULL) gets the other end's index, in its namespace. One request and, for an
+ * altname, a second. */
 int link_make_veth(struct netlink *netlink, int *ret_index, int *ret_peer,
 		   const struct link_want *here, const struct link_want *there);
 
@@ -93,14 +95,21 @@ int link_is_empty_bridge(struct netlink *netlink, int index);
 /* ---- changing ---- */
 
 /* All that is not zero in WANT, in one request. With a namespace it goes there, under `name` if
- * there is one (-EEXIST: somebody there has it), loses its addresses, and is down unless `up`. */
+ * there is one, loses its addresses, and is down unless `up`. -EEXIST: somebody there has the name;
+ * then it is still here if its old name was not free there either, else there under that. */
 int link_set(struct netlink *netlink, int index, const struct link_want *want);
+
+/* The message that does this, put into a request of kernel/netlink; its failures are only what can
+ * be told before it is sent. */
+int link_put(struct netlink_request *request, int index, const struct link_want *want,
+	     unsigned int flags);
 
 /* -EEXIST. -EOPNOTSUPP: a kernel before 5.5. */
 int link_add_altname(struct netlink *netlink, int index, const char *altname);
 int link_remove_altname(struct netlink *netlink, int index, const char *altname);
 
-/* Of a veth both ends go. -EOPNOTSUPP: it cannot be, as lo and hardware. */
+/* Of a veth both ends go. The names are free at once, but the caller waits for all processors: tens
+ * of milliseconds. -EOPNOTSUPP: it cannot be, as lo and hardware. */
 int link_delete(struct netlink *netlink, int index);
 
 /* IPv4 settings of the interface, as /proc/sys/net/ipv4/conf; SETTING is an IPV4_DEVCONF_* of

@@ -269,6 +269,7 @@ static int take_route(const struct netlink_answer *answer, void *context)
 	return list->route_fn(&route, list->context);
 }
 
+/* The kernel could leave out the other tables, but fails if there is no such table. */
 int route_list(struct netlink *netlink, int family, uint32_t table, route_fn *fn, void *context)
 {
 	unsigned char room[REQUEST_ROOM];
@@ -277,8 +278,6 @@ int route_list(struct netlink *netlink, int family, uint32_t table, route_fn *fn
 	struct list list = { .route_fn = fn, .table = table, .context = context };
 
 	netlink_begin(&request, RTM_GETROUTE, 0, &body, sizeof(body));
-	if (family != AF_UNSPEC && table != 0)
-		netlink_put_u32(&request, RTA_TABLE, table);
 	return netlink_dump(netlink, &request, take_route, &list);
 }
 
