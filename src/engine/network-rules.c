@@ -50,7 +50,7 @@ static int collect(struct network *network)
 {
 	struct container *container = network->container;
 	const struct spec *spec = container->spec;
-	const struct lease *lease = &container->resources.taken.lease;
+	const struct pooled *lease = &container->resources.taken.lease;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;

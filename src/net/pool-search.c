@@ -22,7 +22,7 @@ uint64_t pool_search_place_of(const char *name)
 	return hash_siphash24(name, strlen(name), place_key);
 }
 
-bool pool_search_is_taken(const struct pool_search *search, const struct lease *lease)
+bool pool_search_is_taken(const struct pool_search *search, const struct lease_file *lease)
 {
 	if (lease->tag[0] == '\0')
 		return false;
@@ -78,7 +78,7 @@ int pool_search_look_at_address(const struct pool_search *search, const struct s
 }
 
 int pool_search_claim(struct pool_search *search, int dir_fd, const char *directory,
-		      const char *file, const struct lease *seen)
+		      const char *file, const struct lease_file *seen)
 {
 	const char *path = arena_format(search->arena, "%s/%s%s", search->path, directory, file);
 	int r;
@@ -86,7 +86,7 @@ int pool_search_claim(struct pool_search *search, int dir_fd, const char *direct
 	r = search->caller->note(search->caller->context, path);
 	if (r < 0)
 		return r;
-	r = lease_claim(dir_fd, file, seen, &search->mine);
+	r = lease_file_claim(dir_fd, file, seen, &search->mine);
 	return r < 0 && r != -EBUSY ? fail(r, "cannot make '%s'", path) : r;
 }
 

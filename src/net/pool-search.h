@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "net/lease.h"
+#include "net/lease-file.h"
 #include "net/pool.h"
 #include "net/subnet.h"
 
@@ -16,14 +16,14 @@ struct pool_search {
 	const struct pool_caller *caller;
 	const char *path; /* of our directory */
 	int dir_fd;
-	struct lease mine;
+	struct lease_file mine;
 };
 
 /* Where the search for NAME begins. */
 uint64_t pool_search_place_of(const char *name);
 
 /* Somebody who lives has it. */
-bool pool_search_is_taken(const struct pool_search *search, const struct lease *lease);
+bool pool_search_is_taken(const struct pool_search *search, const struct lease_file *lease);
 
 /* The addresses of SUBNET for the guest that has its GUEST-th. */
 struct pool_lease pool_search_lease_of(const struct pool_search *search,
@@ -41,6 +41,6 @@ int pool_search_look_at_address(const struct pool_search *search, const struct s
 /* Note and claim FILE in DIR_FD, which is DIRECTORY ("" or "x/") below ours. -EBUSY (nothing is
  * recorded): somebody was faster. */
 int pool_search_claim(struct pool_search *search, int dir_fd, const char *directory,
-		      const char *file, const struct lease *seen);
+		      const char *file, const struct lease_file *seen);
 
 int pool_search_fail_exhausted(struct pool_search *search, enum subnet_kind kind);

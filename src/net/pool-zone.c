@@ -14,7 +14,7 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/route.h"
-#include "net/lease.h"
+#include "net/lease-file.h"
 #include "net/names.h"
 #include "net/pool-search.h"
 #include "net/pool.h"
@@ -121,10 +121,10 @@ static int set_owner(struct pool_search *search, unsigned int number)
 
 static int is_member(int dir_fd, const char *name, unsigned char type, void *context)
 {
-	struct lease lease;
+	struct lease_file lease;
 
 	(void)type;
-	return lease_look(&lease, dir_fd, name) == 0 && pool_search_is_taken(context, &lease);
+	return lease_file_look(&lease, dir_fd, name) == 0 && pool_search_is_taken(context, &lease);
 }
 
 /* Somebody lives in that net. */
@@ -192,7 +192,7 @@ static int take_address(struct pool_search *search, struct pool_lease *ret,
 	const unsigned int place = (unsigned int)(pool_search_place_of(search->mine.name) % COUNT);
 	char directory[POOL_FILE_ROOM], file[POOL_FILE_ROOM];
 	autoclose int fd = -EBADF;
-	struct lease seen;
+	struct lease_file seen;
 	int r;
 
 	snprintf(directory, sizeof(directory), POOL_ZONE_DIRECTORY "%u/", subnet->number);
@@ -205,7 +205,7 @@ static int take_address(struct pool_search *search, struct pool_lease *ret,
 		const unsigned int guest = FIRST + (place + i) % COUNT;
 
 		snprintf(file, sizeof(file), "%u", guest);
-		r = lease_look(&seen, fd, file);
+		r = lease_file_look(&seen, fd, file);
 		if (r < 0)
 			return fail(r, "cannot read '%s/%s%s'", search->path, directory, file);
 		if (pool_search_is_taken(search, &seen))
@@ -224,7 +224,7 @@ static int take_address(struct pool_search *search, struct pool_lease *ret,
 
 int pool_zone_take(struct pool_search *search, struct pool_lease *ret)
 {
-	autoclose int lock = lease_lock(search->dir_fd, LOCK, LOCK_WAIT_MS);
+	autoclose int lock = lease_file_lock(search->dir_fd, LOCK, LOCK_WAIT_MS);
 	struct subnet subnet;
 	int r;
 
@@ -239,7 +239,7 @@ int pool_zone_take(struct pool_search *search, struct pool_lease *ret)
 /* Who just joins holds the lock: then the net is in use. */
 void pool_zone_give_back(int dir_fd, const char *directory, unsigned int number)
 {
-	autoclose int lock = lease_lock(dir_fd, LOCK, 0);
+	autoclose int lock = lease_file_lock(dir_fd, LOCK, 0);
 
 	if (lock >= 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
 		forget_owner(dir_fd, number);

@@ -16,7 +16,7 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "net/config.h"
-#include "net/lease.h"
+#include "net/lease-file.h"
 #include "net/names.h"
 #include "net/pool-search.h"
 #include "net/pool-zone.h"
@@ -55,11 +55,11 @@ static int take_link(struct pool_search *search, struct pool_lease *ret)
 
 	while (subnet_nth(&subnet, config, SUBNET_LINK, place, n++)) {
 		char file[POOL_FILE_ROOM];
-		struct lease seen;
+		struct lease_file seen;
 		int r;
 
 		snprintf(file, sizeof(file), LINK_FILE "%u", subnet.number);
-		r = lease_look(&seen, search->dir_fd, file);
+		r = lease_file_look(&seen, search->dir_fd, file);
 		if (r < 0)
 			return fail(r, "cannot read '%s/%s'", search->path, file);
 		if (pool_search_is_taken(search, &seen))
@@ -106,7 +106,7 @@ static int open_directory(const char *runtime, const char *path)
 	return take_fd(&fd);
 }
 
-static int begin(struct lease *ret, const struct pool_wish *wish)
+static int begin(struct lease_file *ret, const struct pool_wish *wish)
 {
 	if (strlen(wish->machine) >= sizeof(ret->name) || strlen(wish->tag) >= sizeof(ret->tag) ||
 	    (wish->zone && strlen(wish->zone) >= NAMES_LINK_ROOM))
@@ -165,7 +165,7 @@ int pool_release(const char *path, const char *tag)
 	dir = open(parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -errno;
-	r = lease_drop(dir, name, tag);
+	r = lease_file_drop(dir, name, tag);
 	if (r < 0 || !in_zone)
 		return r;
 	above = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -275,7 +275,7 @@ static void add_given(struct planner *p, const struct given *given)
 static bool collect(struct planner *p, struct given *ret, const struct link_plan *link)
 {
 	const struct addressing *addressing = &p->spec->addressing;
-	const struct lease *lease = &p->taken->lease;
+	const struct pooled *lease = &p->taken->lease;
 	enum address_mode mode = network_address_mode(p->spec, p->host->networkd);
 	struct given given = { .link = link };
 

@@ -232,7 +232,7 @@ struct root_facts {
 };
 
 /* Of the pool: what is the container's, what the host's. */
-struct lease {
+struct pooled {
 	bool taken;
 	struct ip_prefix guest[2], host[2]; /* IPv4, IPv6 */
 	struct ip_prefix *pools;	    /* that such addresses are taken from */
@@ -241,7 +241,7 @@ struct lease {
 
 /* What engine/resources took. */
 struct taken {
-	struct lease lease;
+	struct pooled lease;
 	enum userns_rung userns;
 	enum cgroup_rung cgroup;
 	uint32_t base, range;	 /* host id of container id 0 */

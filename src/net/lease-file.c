@@ -1,4 +1,4 @@
-#include "net/lease.h"
+#include "net/lease-file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "io/clock.h"
 #include "io/fd.h"
 
-#define TEXT_ROOM (LEASE_TAG_ROOM + NAME_MAX_LENGTH + 2)
+#define TEXT_ROOM (LEASE_FILE_TAG_ROOM + NAME_MAX_LENGTH + 2)
 #define FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 #define HELD_MS 1000 /* a lease's file: who holds it only reads and writes it */
 #define TRIES_MAX 64
@@ -62,14 +62,15 @@ static int open_locked(int dir_fd, const char *file, int flags, unsigned int wai
 
 static bool is_tag(const char *text, size_t length)
 {
-	return length > 0 && length < LEASE_TAG_ROOM && strspn(text, "0123456789abcdef") == length;
+	return length > 0 && length < LEASE_FILE_TAG_ROOM &&
+	       strspn(text, "0123456789abcdef") == length;
 }
 
 /* The first line counts: behind it may be what is left of a longer one. */
-static struct lease parse(const char *text)
+static struct lease_file parse(const char *text)
 {
 	const char *blank = strchr(text, ' '), *end = strchr(text, '\n');
-	struct lease lease = { 0 };
+	struct lease_file lease = { 0 };
 	size_t length;
 
 	if (blank == NULL || end == NULL || blank > end || !is_tag(text, (size_t)(blank - text)))
@@ -83,7 +84,7 @@ static struct lease parse(const char *text)
 	return lease;
 }
 
-static int read_lease(struct lease *ret, int fd)
+static int read_lease(struct lease_file *ret, int fd)
 {
 	char text[TEXT_ROOM] = "";
 	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
@@ -94,22 +95,23 @@ static int read_lease(struct lease *ret, int fd)
 	return 0;
 }
 
-int lease_look(struct lease *ret, int dir_fd, const char *file)
+int lease_file_look(struct lease_file *ret, int dir_fd, const char *file)
 {
 	autoclose int fd = openat(dir_fd, file, FLAGS);
 
 	if (fd < 0 && errno == ENOENT) {
-		*ret = (struct lease){ 0 };
+		*ret = (struct lease_file){ 0 };
 		return 0;
 	}
 	return fd < 0 ? -errno : read_lease(ret, fd);
 }
 
-int lease_claim(int dir_fd, const char *file, const struct lease *seen, const struct lease *mine)
+int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen,
+		     const struct lease_file *mine)
 {
 	autoclose int fd = -EBADF;
 	char text[TEXT_ROOM];
-	struct lease now;
+	struct lease_file now;
 	int length, r;
 
 	length = snprintf(text, sizeof(text), "%s %s\n", mine->tag, mine->name);
@@ -126,10 +128,10 @@ int lease_claim(int dir_fd, const char *file, const struct lease *seen, const st
 	return pwrite(fd, text, (size_t)length, 0) == length ? 0 : -EIO;
 }
 
-int lease_drop(int dir_fd, const char *file, const char *tag)
+int lease_file_drop(int dir_fd, const char *file, const char *tag)
 {
 	autoclose int fd = open_locked(dir_fd, file, 0, HELD_MS);
-	struct lease now;
+	struct lease_file now;
 	int r;
 
 	if (fd < 0)
@@ -143,7 +145,7 @@ int lease_drop(int dir_fd, const char *file, const char *tag)
 	return unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int lease_lock(int dir_fd, const char *name, unsigned int wait_ms)
+int lease_file_lock(int dir_fd, const char *name, unsigned int wait_ms)
 {
 	return open_locked(dir_fd, name, O_CREAT, wait_ms);
 }
