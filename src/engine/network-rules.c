@@ -50,7 +50,7 @@ static int collect(struct network *network)
 {
 	struct container *container = network->container;
 	const struct spec *spec = container->spec;
-	const struct pooled *lease = &container->resources.taken.lease;
+	const struct pooled *pooled = &container->resources.taken.pooled;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;
@@ -65,8 +65,8 @@ static int collect(struct network *network)
 		facts->egress = text_equal(egress->data, "nothing")
 					? ""
 					: arena_text(arena, egress->data);
-	for (size_t i = 0; i < lease->pool_count && r >= 0; i++)
-		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &lease->pools[i]);
+	for (size_t i = 0; i < pooled->pool_count && r >= 0; i++)
+		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &pooled->pools[i]);
 	for (size_t i = 0; i < spec->ports.count && r >= 0; i++)
 		r = facts_add_port(arena, facts, &spec->ports.items[i]);
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;

@@ -21,6 +21,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "machine/bind-notes.h"
+#include "machine/network-file.h"
 #include "machine/reap.h"
 
 #define MAGIC "redd-record=1"
@@ -43,8 +44,9 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
 	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
-	[RECORD_LINK] = "link",		  [RECORD_ZONE] = "zone",
-	[RECORD_INTERFACE] = "interface", [RECORD_STOPPING] = "stopping",
+	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
+	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
+	[RECORD_STOPPING] = "stopping",
 };
 
 int record_try_lock(int fd)
@@ -407,12 +409,14 @@ static int wake_up(struct record *record)
 
 void record_remove(struct record *record)
 {
-	char binds[BIND_NOTES_ROOM];
+	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM];
 
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
 	if (record->fd >= 0 && wake_up(record) >= 0) {
 		bind_notes_name(binds, record->name);
 		(void)unlinkat(record->dir_fd, binds, 0);
+		network_file_name(network, record->name);
+		(void)unlinkat(record->dir_fd, network, 0);
 		(void)unlinkat(record->dir_fd, record->name, 0);
 	}
 	record_close(record);
