@@ -108,7 +108,8 @@ int link_put(struct netlink_request *request, int index, const struct link_want 
 int link_add_altname(struct netlink *netlink, int index, const char *altname);
 int link_remove_altname(struct netlink *netlink, int index, const char *altname);
 
-/* Of a veth both ends go. -EOPNOTSUPP: it cannot be, as lo and hardware. */
+/* Of a veth both ends go. The names are free at once, but the caller waits for all processors: tens
+ * of milliseconds. -EOPNOTSUPP: it cannot be, as lo and hardware. */
 int link_delete(struct netlink *netlink, int index);
 
 /* IPv4 settings of the interface, as /proc/sys/net/ipv4/conf; SETTING is an IPV4_DEVCONF_* of

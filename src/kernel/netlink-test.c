@@ -14,6 +14,7 @@
 #include "base/unit.h"
 #include "io/fd.h"
 #include "kernel/fixture.h"
+#include "kernel/namespace.h"
 
 /* ---- requests ---- */
 
@@ -315,6 +316,25 @@ START_TEST(without_a_wish_for_an_acknowledgement_nothing_is_waited_for)
 }
 END_TEST
 
+START_TEST(a_request_may_be_larger_than_what_sockets_hold)
+{
+	static unsigned char room[512 * 1024];
+	struct netlink_request request = netlink_request(room, sizeof(room));
+	struct netlink netlink = NETLINK_EMPTY;
+	bool privileged = namespace_is_initial_user() && fixture_enter_as_root();
+
+	if (!privileged)
+		fixture_enter(CLONE_NEWNET);
+	ck_assert_int_eq(netlink_open(&netlink, NETLINK_ROUTE), 0);
+	while (request.used + NLMSG_HDRLEN < sizeof(room))
+		netlink_begin(&request, NLMSG_NOOP, 0, NULL, 0);
+	netlink_begin(&request, NLMSG_NOOP, NLM_F_ACK, NULL, 0);
+	ck_assert(!request.overflow);
+	ck_assert_int_eq(netlink_call(&netlink, &request, NULL, NULL), privileged ? 0 : -EMSGSIZE);
+	netlink_close(&netlink);
+}
+END_TEST
+
 START_TEST(a_socket_belongs_to_the_namespace_it_was_asked_for)
 {
 	struct netlink netlink = NETLINK_EMPTY;
@@ -400,6 +420,7 @@ int main(void)
 			answers_are_given_to_the_callback_until_it_has_enough,
 			only_the_kernel_answers,
 			without_a_wish_for_an_acknowledgement_nothing_is_waited_for,
+			a_request_may_be_larger_than_what_sockets_hold,
 			a_socket_belongs_to_the_namespace_it_was_asked_for,
 			a_batch_is_done_whole_or_not_at_all);
 }

@@ -321,10 +321,9 @@ static int send_all(int fd, const struct netlink_request *request)
 	if (errno != EMSGSIZE)
 		return -errno;
 	/* Larger than what a socket may hold unless its owner is privileged. */
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0 ||
-	    send(fd, request->bytes, request->used, 0) < 0)
-		return -errno;
-	return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+		return -EMSGSIZE;
+	return send(fd, request->bytes, request->used, 0) < 0 ? -errno : 0;
 }
 
 struct wait {

@@ -97,7 +97,10 @@ typedef int netlink_answer_fn(const struct netlink_answer *answer, void *context
  * the last one before its end), and failures are told with or without the flag. What a message
  * after the last with NLM_F_ACK fails with is not seen. Other answers (to a GET, with NLM_F_ACK)
  * are given to FN, which may be NULL. With no NLM_F_ACK at all nothing is waited for. The request
- * may be sent again. -EMSGSIZE: it did not fit into its room. -ENOBUFS: answers were lost. */
+ * may be sent again.
+ *
+ * -EMSGSIZE: it did not fit into its room, or has some 200 KiB or more and the caller is not root
+ * of the host. -ENOBUFS: answers were lost. */
 int netlink_call(struct netlink *netlink, struct netlink_request *request, netlink_answer_fn *fn,
 		 void *context);
 

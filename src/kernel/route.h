@@ -23,11 +23,10 @@ struct route_prefix {
 struct route_address {
 	int link;
 	struct route_prefix local; /* with the length of the net that is reached over it */
-	struct route_prefix
-		peer;	    /* if given: the only one there (or its net), instead of that net */
-	unsigned int scope; /* RT_SCOPE_*; 0 is what others can reach */
-	uint32_t flags;	    /* IFA_F_*: NODAD, NOPREFIXROUTE, … */
-	uint32_t metric;    /* of the route that comes with it; 0: the kernel's */
+	struct route_prefix peer;  /* if given: what is reached over it instead */
+	unsigned int scope;	   /* RT_SCOPE_*; 0 is what others can reach */
+	uint32_t flags;		   /* IFA_F_*: NODAD, NOPREFIXROUTE, … */
+	uint32_t metric;	   /* of the route that comes with it; 0: the kernel's */
 };
 
 /* -EEXIST: it is there. -ENODEV: the interface is not. -EACCES, -EPERM: without IPv6 there. */
@@ -62,12 +61,13 @@ int route_add(struct netlink *netlink, const struct route *route);
 int route_delete(struct netlink *netlink, const struct route *route);
 
 /* The route that ADDRESS's packets would take: `to` is the net it was found by.
- * -ENETUNREACH, -EHOSTUNREACH: none, or one that says so. */
+ * -ENETUNREACH, -EHOSTUNREACH: none, or one that says so. -EACCES: it is prohibited. */
 int route_get(struct netlink *netlink, struct route *ret, const struct route_prefix *address);
 
 typedef int route_fn(const struct route *route, void *context);
 
-/* Of FAMILY (AF_UNSPEC: all) and TABLE (0: all), without clones that the kernel caches. */
+/* Of FAMILY (AF_UNSPEC: all) and TABLE (0: all), without clones that the kernel caches. One over
+ * several links at once has no `link` and no `gateway`. */
 int route_list(struct netlink *netlink, int family, uint32_t table, route_fn *fn, void *context);
 
 /* ---- policy rules ---- */
