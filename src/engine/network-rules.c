@@ -87,6 +87,7 @@ static int write_facts(struct network *network)
 
 static int filter(struct network *network)
 {
+	autofirewall struct firewall firewall = FIREWALL_EMPTY;
 	int r;
 
 	/* Of links to somebody else's network nothing is known that could be kept from others. */
@@ -97,8 +98,15 @@ static int filter(struct network *network)
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
+	r = firewall_open(&firewall);
+	if (r < 0)
+		return r;
 	network->filtered = true;
-	return firewall_add(&network->part);
+	r = firewall_add(&firewall, &network->part);
+	if (r == -EADDRINUSE)
+		return fail_in(r, "cannot forward the ports of machine '%s'",
+			       network->container->spec->machine);
+	return r;
 }
 
 int network_rules(struct network *network)
@@ -126,10 +134,13 @@ void network_rules_end(struct network *network)
 {
 	answers_done(&network->answers);
 	if (network->filtered) {
-		int r = firewall_remove(&network->part, false);
+		autofirewall struct firewall firewall = FIREWALL_EMPTY;
+		int r = firewall_open(&firewall);
 
 		if (r >= 0)
-			r = firewall_drop_if_empty();
+			r = firewall_remove(&firewall, &network->part, false);
+		if (r >= 0)
+			r = firewall_drop_if_empty(&firewall);
 		if (r < 0) {
 			log_warning("cannot take the rules of machine '%s' away: %s, going on "
 				    "without",
