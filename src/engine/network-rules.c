@@ -1,14 +1,19 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/text.h"
 #include "engine/container.h"
+#include "io/fd.h"
+#include "kernel/process.h"
 #include "machine/network-file.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
@@ -87,7 +92,6 @@ static int write_facts(struct network *network)
 
 static int filter(struct network *network)
 {
-	autofirewall struct firewall firewall = FIREWALL_EMPTY;
 	int r;
 
 	/* Of links to somebody else's network nothing is known that could be kept from others. */
@@ -98,11 +102,11 @@ static int filter(struct network *network)
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
-	r = firewall_open(&firewall);
+	r = firewall_open(&network->firewall);
 	if (r < 0)
 		return r;
 	network->filtered = true;
-	r = firewall_add(&firewall, &network->part);
+	r = firewall_add(&network->firewall, &network->part);
 	if (r == -EADDRINUSE)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
 			       network->container->spec->machine);
@@ -130,23 +134,47 @@ int network_rules(struct network *network)
 	return r;
 }
 
-void network_rules_end(struct network *network)
+/* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was
+ * removed so far, by anybody: some 15 ms. So it stays open, and the last to close it is a process
+ * that nobody waits for. */
+static void leave_behind(struct firewall *firewall)
+{
+	autoclose int pidfd = -EBADF;
+	const int keep[] = { firewall->filter.fd, 0 };
+	int ends[2];
+	char byte;
+
+	if (firewall->filter.fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	if (process_clone(0, -EBADF, &pidfd) == 0) {
+		/* Until its parent has ended, or closed what it has of it. */
+		(void)dup2(ends[0], 0);
+		(void)fd_close_all(0, keep, ARRAY_SIZE(keep));
+		_exit(read(0, &byte, 1) != 0);
+	}
+	fd_close(&ends[0]);
+	/* The other end stays open for as long as we live. */
+}
+
+static int remove_rules(struct network *network, bool last)
+{
+	int r = firewall_remove(&network->firewall, &network->part, false);
+
+	if (r >= 0)
+		r = firewall_drop_if_empty(&network->firewall);
+	if (last)
+		leave_behind(&network->firewall);
+	return r;
+}
+
+void network_rules_end(struct network *network, bool last)
 {
 	answers_done(&network->answers);
-	if (network->filtered) {
-		autofirewall struct firewall firewall = FIREWALL_EMPTY;
-		int r = firewall_open(&firewall);
-
-		if (r >= 0)
-			r = firewall_remove(&firewall, &network->part, false);
-		if (r >= 0)
-			r = firewall_drop_if_empty(&firewall);
-		if (r < 0) {
-			log_warning("cannot take the rules of machine '%s' away: %s, going on "
-				    "without",
-				    network->container->spec->machine, fail_recorded()->text);
-			fail_forget();
-		}
+	if (network->filtered && remove_rules(network, last) < 0) {
+		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
+			    network->container->spec->machine, fail_recorded()->text);
+		fail_forget();
 	}
 	network->filtered = false;
+	firewall_close(&network->firewall);
 }
