@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,8 +13,10 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "engine/container.h"
+#include "format/hosts.h"
 #include "io/fd.h"
 #include "kernel/process.h"
+#include "machine/hosts-file.h"
 #include "machine/network-file.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
@@ -90,6 +93,41 @@ static int write_facts(struct network *network)
 	return 0;
 }
 
+/* For libnss_redd: who asks for the machine's name on the host. */
+static int publish(struct network *network)
+{
+	struct container *container = network->container;
+	const char *runtime = container->resources.record.runtime;
+	const char *name = container->spec->machine;
+	const struct facts *facts = &network->facts;
+	struct hosts hosts = { .pid = container->spawn.pid };
+	int r;
+
+	if (facts->address_count == 0)
+		return 0;
+	r = process_start_time(hosts.pid, &hosts.start);
+	if (r < 0)
+		return fail(r, "cannot ask when the payload was started");
+	snprintf(hosts.tag, sizeof(hosts.tag), "%s", facts->tag);
+	hosts.count = MIN(facts->address_count, (size_t)HOSTS_ADDRESSES_MAX);
+	for (size_t i = 0; i < hosts.count; i++) {
+		hosts.addresses[i].family = facts->addresses[i].ip.family;
+		memcpy(hosts.addresses[i].bytes, facts->addresses[i].ip.bytes,
+		       sizeof(hosts.addresses[i].bytes));
+	}
+	if (network->hosts_path == NULL) {
+		network->hosts_path = hosts_file_path(container->arena, runtime, name);
+		r = record_note(&container->resources.record, RECORD_HOSTS, network->hosts_path);
+	}
+	if (r >= 0)
+		r = hosts_file_write(runtime, name, &hosts);
+	if (r < 0)
+		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
+			    "without",
+			    name, strerror(-r));
+	return 0;
+}
+
 static int filter(struct network *network)
 {
 	int r;
@@ -129,6 +167,8 @@ int network_rules(struct network *network)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
+	if (r >= 0)
+		r = publish(network);
 	if (r >= 0)
 		r = filter(network);
 	return r;
@@ -170,6 +210,8 @@ static int remove_rules(struct network *network, bool last)
 void network_rules_end(struct network *network, bool last)
 {
 	answers_done(&network->answers);
+	if (network->hosts_path != NULL)
+		(void)hosts_file_remove(network->hosts_path, network->facts.tag);
 	if (network->filtered && remove_rules(network, last) < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
 			    network->container->spec->machine, fail_recorded()->text);

@@ -31,6 +31,7 @@ struct network {
 	struct answers *answers;
 	struct firewall firewall;
 	struct firewall_machine part;
+	const char *hosts_path; /* NULL: the host was not told */
 	bool noted, filtered;
 };
 
