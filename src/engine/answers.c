@@ -26,6 +26,7 @@ struct answers {
 	const struct facts *facts;
 	bool restricted;
 	struct egress egress;
+	struct firewall firewall; /* open only if restricted */
 	struct firewall_machine part;
 	struct resolver *resolver;
 };
@@ -117,7 +118,7 @@ static bool is_allowed(void *context, const char *name)
 	return egress_has_name(&answers->egress, name);
 }
 
-static int open_ports(const struct answers *answers, const struct egress_entry *entry,
+static int open_ports(struct answers *answers, const struct egress_entry *entry,
 		      const struct firewall_address *address, uint32_t seconds)
 {
 	bool all = entry->port_first == 0 ||
@@ -126,14 +127,13 @@ static int open_ports(const struct answers *answers, const struct egress_entry *
 	int r = 0;
 
 	for (uint32_t port = first; port <= last && r >= 0; port++)
-		r = firewall_allow(&answers->part, address, (uint16_t)port,
+		r = firewall_allow(&answers->firewall, &answers->part, address, (uint16_t)port,
 				   (uint8_t)entry->protocol, seconds);
 	return r;
 }
 
 /* Before the guest knows an address it may reach it, and not longer than the answer holds. */
-static int open_address(const struct answers *answers, const char *name,
-			struct resolver_address *address)
+static int open_address(struct answers *answers, const char *name, struct resolver_address *address)
 {
 	struct firewall_address to = { .family = (uint8_t)address->family,
 				       .bits = address->family == AF_INET6 ? 128 : 32 };
@@ -208,6 +208,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	const char *bad;
 	int r = 0;
 
+	answers->firewall = (struct firewall)FIREWALL_EMPTY;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -216,7 +217,9 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 		r = egress_parse(arena, &answers->egress, facts->egress, &bad);
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach", facts->egress);
-	if (request->dns)
+	if (answers->restricted)
+		r = firewall_open(&answers->firewall);
+	if (r >= 0 && request->dns)
 		r = open_resolver(answers, facts);
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
@@ -246,5 +249,6 @@ void answers_done(struct answers **answers)
 	if (*answers == NULL)
 		return;
 	resolver_done(&(*answers)->resolver);
+	firewall_close(&(*answers)->firewall);
 	*answers = NULL;
 }

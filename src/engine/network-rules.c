@@ -1,14 +1,22 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/text.h"
 #include "engine/container.h"
+#include "format/hosts.h"
+#include "io/fd.h"
+#include "kernel/process.h"
+#include "machine/hosts-file.h"
 #include "machine/network-file.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
@@ -50,7 +58,7 @@ static int collect(struct network *network)
 {
 	struct container *container = network->container;
 	const struct spec *spec = container->spec;
-	const struct lease *lease = &container->resources.taken.lease;
+	const struct pooled *pooled = &container->resources.taken.pooled;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;
@@ -65,8 +73,8 @@ static int collect(struct network *network)
 		facts->egress = text_equal(egress->data, "nothing")
 					? ""
 					: arena_text(arena, egress->data);
-	for (size_t i = 0; i < lease->pool_count && r >= 0; i++)
-		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &lease->pools[i]);
+	for (size_t i = 0; i < pooled->pool_count && r >= 0; i++)
+		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &pooled->pools[i]);
 	for (size_t i = 0; i < spec->ports.count && r >= 0; i++)
 		r = facts_add_port(arena, facts, &spec->ports.items[i]);
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
@@ -85,6 +93,41 @@ static int write_facts(struct network *network)
 	return 0;
 }
 
+/* For libnss_redd: who asks for the machine's name on the host. */
+static int publish(struct network *network)
+{
+	struct container *container = network->container;
+	const char *runtime = container->resources.record.runtime;
+	const char *name = container->spec->machine;
+	const struct facts *facts = &network->facts;
+	struct hosts hosts = { .pid = container->spawn.pid };
+	int r;
+
+	if (facts->address_count == 0)
+		return 0;
+	r = process_start_time(hosts.pid, &hosts.start);
+	if (r < 0)
+		return fail(r, "cannot ask when the payload was started");
+	snprintf(hosts.tag, sizeof(hosts.tag), "%s", facts->tag);
+	hosts.count = MIN(facts->address_count, (size_t)HOSTS_ADDRESSES_MAX);
+	for (size_t i = 0; i < hosts.count; i++) {
+		hosts.addresses[i].family = facts->addresses[i].ip.family;
+		memcpy(hosts.addresses[i].bytes, facts->addresses[i].ip.bytes,
+		       sizeof(hosts.addresses[i].bytes));
+	}
+	if (network->hosts_path == NULL) {
+		network->hosts_path = hosts_file_path(container->arena, runtime, name);
+		r = record_note(&container->resources.record, RECORD_HOSTS, network->hosts_path);
+	}
+	if (r >= 0)
+		r = hosts_file_write(runtime, name, &hosts);
+	if (r < 0)
+		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
+			    "without",
+			    name, strerror(-r));
+	return 0;
+}
+
 static int filter(struct network *network)
 {
 	int r;
@@ -97,8 +140,15 @@ static int filter(struct network *network)
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
+	r = firewall_open(&network->firewall);
+	if (r < 0)
+		return r;
 	network->filtered = true;
-	return firewall_add(&network->part);
+	r = firewall_add(&network->firewall, &network->part);
+	if (r == -EADDRINUSE)
+		return fail_in(r, "cannot forward the ports of machine '%s'",
+			       network->container->spec->machine);
+	return r;
 }
 
 int network_rules(struct network *network)
@@ -118,24 +168,55 @@ int network_rules(struct network *network)
 	if (r >= 0)
 		r = write_facts(network);
 	if (r >= 0)
+		r = publish(network);
+	if (r >= 0)
 		r = filter(network);
 	return r;
 }
 
-void network_rules_end(struct network *network)
+/* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was
+ * removed so far, by anybody: some 15 ms. So it stays open, and the last to close it is a process
+ * that nobody waits for. */
+static void leave_behind(struct firewall *firewall)
+{
+	autoclose int pidfd = -EBADF;
+	const int keep[] = { firewall->filter.fd, 0 };
+	int ends[2];
+	char byte;
+
+	if (firewall->filter.fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	if (process_clone(0, -EBADF, &pidfd) == 0) {
+		/* Until its parent has ended, or closed what it has of it. */
+		(void)dup2(ends[0], 0);
+		(void)fd_close_all(0, keep, ARRAY_SIZE(keep));
+		_exit(read(0, &byte, 1) != 0);
+	}
+	fd_close(&ends[0]);
+	/* The other end stays open for as long as we live. */
+}
+
+static int remove_rules(struct network *network, bool last)
+{
+	int r = firewall_remove(&network->firewall, &network->part, false);
+
+	if (r >= 0)
+		r = firewall_drop_if_empty(&network->firewall);
+	if (last)
+		leave_behind(&network->firewall);
+	return r;
+}
+
+void network_rules_end(struct network *network, bool last)
 {
 	answers_done(&network->answers);
-	if (network->filtered) {
-		int r = firewall_remove(&network->part, false);
-
-		if (r >= 0)
-			r = firewall_drop_if_empty();
-		if (r < 0) {
-			log_warning("cannot take the rules of machine '%s' away: %s, going on "
-				    "without",
-				    network->container->spec->machine, fail_recorded()->text);
-			fail_forget();
-		}
+	if (network->hosts_path != NULL)
+		(void)hosts_file_remove(network->hosts_path, network->facts.tag);
+	if (network->filtered && remove_rules(network, last) < 0) {
+		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
+			    network->container->spec->machine, fail_recorded()->text);
+		fail_forget();
 	}
 	network->filtered = false;
+	firewall_close(&network->firewall);
 }

@@ -21,7 +21,7 @@ struct moved {
 
 struct network {
 	struct container *container;
-	int netns_fd; /* only while something is to come home */
+	int netns_fd;					    /* of the container */
 	char tags[NETWORK_LINKS_MAX][RECORD_TAG_ROOM + 16]; /* alternative names of our own links */
 	size_t links;
 	struct moved moved[NETWORK_LINKS_MAX];
@@ -29,10 +29,14 @@ struct network {
 	char zone[LINK_NAME_SIZE]; /* "": none */
 	struct facts facts;
 	struct answers *answers;
+	struct firewall firewall;
 	struct firewall_machine part;
+	const char *hosts_path; /* NULL: the host was not told */
 	bool noted, filtered;
 };
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);
-void network_rules_end(struct network *network);
+
+/* LAST: no further start follows, and our end is not to wait for the kernel's. */
+void network_rules_end(struct network *network, bool last);

@@ -412,6 +412,7 @@ int network_make(struct container *container)
 	container->network = m.network = arena_new(container->arena, struct network);
 	m.network->netns_fd = -EBADF;
 	m.network->container = container;
+	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -419,10 +420,9 @@ int network_make(struct container *container)
 		r = set_addresses(&m);
 	if (r >= 0)
 		r = network_rules(m.network);
-	/* A namespace that somebody holds outlives its last process: until all is home again. */
-	if (m.network->moved_count > 0)
-		m.network->netns_fd = take_fd(&m.netns_fd);
-	fd_close(&m.netns_fd);
+	/* A namespace that somebody holds outlives its last process: until all is home again. And
+	 * while the kernel takes one apart, who asks for interfaces waits. */
+	m.network->netns_fd = take_fd(&m.netns_fd);
 	netlink_close(&m.host);
 	netlink_close(&m.guest);
 	return r;
@@ -454,7 +454,6 @@ static void bring_home(struct network *network)
 		r = MIN(r, 0) == -ENODEV ? 0 : MIN(r, 0);
 	}
 	network->moved_count = 0;
-	fd_close(&network->netns_fd);
 }
 
 /* A link goes with the container's namespace, some milliseconds after its last process. To wait for
@@ -486,15 +485,16 @@ static void let_links_go(struct network *network)
 	network->zone[0] = '\0';
 }
 
-void network_end(struct network **network)
+void network_end(struct network **network, bool last)
 {
 	if (*network == NULL)
 		return;
-	network_rules_end(*network);
+	network_rules_end(*network, last);
 	if ((*network)->moved_count > 0)
 		bring_home(*network);
 	if ((*network)->links > 0)
 		let_links_go(*network);
+	fd_close(&(*network)->netns_fd);
 	*network = NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "bus/client.h"
 #include "engine/cgroups.h"
+#include "engine/network-pool.h"
 #include "engine/outer.h"
 #include "engine/root.h"
 #include "io/dir.h"
@@ -143,7 +144,10 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 	warn_unfiltered(resources, host);
 	if (dry)
 		return 0;
-	return open_network(resources, spec);
+	r = open_network(resources, spec);
+	if (r >= 0 && !resources->outer)
+		r = network_pool_take(resources, spec, host);
+	return r;
 }
 
 int resources_enter_outer(struct resources *resources, const struct spec *spec,
@@ -309,6 +313,7 @@ void resources_done(struct resources *resources)
 				    resources->temporary.items[i], strerror(-r));
 	}
 	text_list_clear(&resources->temporary);
+	network_pool_release(resources);
 	fd_close(&resources->network_fd);
 	fd_close(&resources->own_network_fd);
 	fd_close(&resources->host_mounts_fd);

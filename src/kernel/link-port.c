@@ -35,6 +35,7 @@ int link_port_set(struct netlink *netlink, int index, const struct link_port *po
 	put_switch(&request, IFLA_BRPORT_NEIGH_SUPPRESS, port->neigh_suppress);
 	put_switch(&request, IFLA_BRPORT_GUARD, port->bpdu_guard);
 	put_switch(&request, IFLA_BRPORT_PROTECT, port->root_block);
+	put_switch(&request, IFLA_BRPORT_MODE, port->hairpin);
 	netlink_nest_end(&request, nest);
 	return netlink_call(netlink, &request, NULL, NULL);
 }

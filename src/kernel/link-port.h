@@ -12,6 +12,7 @@ struct link_port {
 	enum link_switch neigh_suppress; /* the bridge answers ARP and ND for the port */
 	enum link_switch bpdu_guard;	 /* disabled when it acts as a bridge */
 	enum link_switch root_block;	 /* never becomes the way to a root bridge */
+	enum link_switch hairpin;	 /* what came from there may go back there */
 };
 
 /* -ENODEV. -EINVAL, -EOPNOTSUPP: it is no port. */

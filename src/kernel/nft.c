@@ -157,6 +157,16 @@ void nft_ip6_daddr(struct nftables *nftables)
 	payload(nftables, NFT_PAYLOAD_NETWORK_HEADER, 24, 16);
 }
 
+void nft_saddr(struct nftables *nftables, bool six)
+{
+	six ? nft_ip6_saddr(nftables) : nft_ip_saddr(nftables);
+}
+
+void nft_daddr(struct nftables *nftables, bool six)
+{
+	six ? nft_ip6_daddr(nftables) : nft_ip_daddr(nftables);
+}
+
 void nft_th_sport(struct nftables *nftables)
 {
 	payload(nftables, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2);
@@ -275,6 +285,27 @@ void nft_is_not_be16(struct nftables *nftables, uint16_t number)
 	nft_is_not(nftables, &number, sizeof(number));
 }
 
+void nft_between_be16(struct nftables *nftables, uint16_t first, uint16_t last)
+{
+	first = htobe16(first);
+	last = htobe16(last);
+	compare(nftables, NFT_CMP_GTE, &first, sizeof(first));
+	compare(nftables, NFT_CMP_LTE, &last, sizeof(last));
+}
+
+void nft_within(struct nftables *nftables, bool six, const void *net, unsigned int bits)
+{
+	unsigned char mask[16] = {};
+	size_t size = six ? 16 : 4;
+
+	assert(bits <= size * 8);
+	for (unsigned int i = 0; i < bits; i++)
+		mask[i / 8] |= (unsigned char)(0x80 >> i % 8);
+	if (bits < size * 8)
+		nft_and(nftables, 0, mask, size);
+	nft_is(nftables, net, size);
+}
+
 static void lookup(struct nftables *nftables, const char *set, uint32_t flags, int into)
 {
 	struct expression expression = begin(nftables, "lookup");
@@ -319,6 +350,11 @@ void nft_ip6(struct nftables *nftables)
 {
 	meta(nftables, NFT_META_NFPROTO);
 	nft_is_u8(nftables, NFPROTO_IPV6);
+}
+
+void nft_family(struct nftables *nftables, bool six)
+{
+	six ? nft_ip6(nftables) : nft_ip(nftables);
 }
 
 void nft_protocol(struct nftables *nftables, uint8_t protocol)

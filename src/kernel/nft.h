@@ -39,6 +39,10 @@ void nft_ip_daddr(struct nftables *nftables);
 void nft_ip6_saddr(struct nftables *nftables);
 void nft_ip6_daddr(struct nftables *nftables);
 
+/* The same for either family. */
+void nft_saddr(struct nftables *nftables, bool six);
+void nft_daddr(struct nftables *nftables, bool six);
+
 /* Behind a question about nft_l4proto(), or with it in one. */
 void nft_th_sport(struct nftables *nftables);
 void nft_th_dport(struct nftables *nftables);
@@ -62,14 +66,19 @@ void nft_is_u8(struct nftables *nftables, uint8_t number);
 void nft_is_be16(struct nftables *nftables, uint16_t number);
 void nft_is_not_be16(struct nftables *nftables,
 		     uint16_t number); /* several may follow each other */
+void nft_between_be16(struct nftables *nftables, uint16_t first, uint16_t last);
 void nft_in(struct nftables *nftables, const char *set);
 void nft_not_in(struct nftables *nftables, const char *set);
+
+/* The first BITS of the address in the registers, which is alone, are those of NET. */
+void nft_within(struct nftables *nftables, bool six, const void *net, unsigned int bits);
 
 /* What the map gives takes the place of the values; no answer, no. */
 void nft_map(struct nftables *nftables, const char *map);
 
 void nft_ip(struct nftables *nftables); /* meta nfproto */
 void nft_ip6(struct nftables *nftables);
+void nft_family(struct nftables *nftables, bool six);
 void nft_protocol(struct nftables *nftables, uint8_t protocol); /* meta l4proto */
 void nft_type(struct nftables *nftables, uint16_t ether_type);	/* ether type */
 void nft_ct_state(struct nftables *nftables, uint32_t any);	/* NF_CT_STATE_BIT() */

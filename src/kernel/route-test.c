@@ -361,6 +361,63 @@ START_TEST(rules_of_ipv6_come_before_routes)
 }
 END_TEST
 
+static int note_rule(const struct route_rule *rule, void *context)
+{
+	struct route_rule *seen = context;
+
+	ck_assert_uint_eq(rule->protocol, 82);
+	if (rule->action == FR_ACT_GOTO)
+		ck_assert_str_eq(rule->from_link, "lo");
+	seen[rule->priority - 50] = *rule;
+	return 0;
+}
+
+START_TEST(a_rule_may_jump_over_others_and_tells_who_made_it)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	struct netlink netlink;
+	int one, two;
+
+	enter(&netlink, &one, &two);
+	for (size_t i = 0; i < 2; i++) {
+		struct route_rule end = {
+			.family = families[i], .priority = 52, .action = FR_ACT_NOP, .protocol = 82
+		};
+		struct route_rule jump = { .family = families[i],
+					   .priority = 50,
+					   .from_link = "lo",
+					   .action = FR_ACT_GOTO,
+					   .go_to = 52,
+					   .protocol = 82 };
+		struct route_rule refuse = { .family = families[i],
+					     .priority = 51,
+					     .mask = 0x10,
+					     .action = FR_ACT_PROHIBIT,
+					     .protocol = 82 };
+		struct route_address own = { .local = i == 0 ? prefix("10.0.0.1", 24)
+							     : prefix("fd00::1", 64),
+					     .link = one,
+					     .flags = IFA_F_NODAD };
+		struct route_prefix to = i == 0 ? prefix("10.0.0.2", 0) : prefix("fd00::2", 0);
+		struct route_rule seen[3] = {};
+		struct route found;
+
+		ck_assert_int_eq(route_add_address(&netlink, &own), 0);
+		ck_assert_int_eq(route_add_rule(&netlink, &end), 0);
+		ck_assert_int_eq(route_add_rule(&netlink, &refuse), 0);
+		ck_assert_int_eq(route_get(&netlink, &found, &to), -EACCES);
+		ck_assert_int_eq(route_add_rule(&netlink, &jump), 0);
+		ck_assert_int_eq(route_get(&netlink, &found, &to), 0);
+		ck_assert_int_eq(route_list_rules(&netlink, families[i], 82, note_rule, seen), 0);
+		ck_assert_uint_eq(seen[0].go_to, 52);
+		ck_assert_uint_eq(seen[1].mask, 0x10);
+		ck_assert_uint_eq(seen[1].action, FR_ACT_PROHIBIT);
+		ck_assert_uint_eq(seen[2].action, FR_ACT_NOP);
+	}
+	netlink_close(&netlink);
+}
+END_TEST
+
 START_TEST(many_are_sent_at_once)
 {
 	struct netlink netlink;
@@ -400,5 +457,5 @@ int main(void)
 			a_gateway_may_be_on_the_link_without_an_address_there,
 			a_route_may_say_that_there_is_none, tables_of_any_number_are_listed_apart,
 			rules_come_before_routes, rules_of_ipv6_come_before_routes,
-			many_are_sent_at_once);
+			a_rule_may_jump_over_others_and_tells_who_made_it, many_are_sent_at_once);
 }

@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -120,7 +121,9 @@ bool route_address_from_answer(struct route_address *ret, const struct netlink_a
 struct list {
 	route_address_fn *address_fn;
 	route_fn *route_fn;
+	route_rule_fn *rule_fn;
 	uint32_t table;
+	uint8_t protocol;
 	void *context;
 };
 
@@ -305,6 +308,10 @@ static void begin_rule(struct netlink_request *request, const struct route_rule 
 	}
 	if (rule->action == FR_ACT_TO_TBL)
 		netlink_put_u32(request, FRA_TABLE, rule->table);
+	if (rule->action == FR_ACT_GOTO)
+		netlink_put_u32(request, FRA_GOTO, rule->go_to);
+	if (rule->protocol != 0)
+		netlink_put_u8(request, FRA_PROTOCOL, rule->protocol);
 }
 
 void route_put_rule(struct netlink_request *request, const struct route_rule *rule,
@@ -329,4 +336,51 @@ int route_delete_rule(struct netlink *netlink, const struct route_rule *rule)
 
 	begin_rule(&request, rule, RTM_DELRULE, NLM_F_ACK);
 	return netlink_call(netlink, &request, NULL, NULL);
+}
+
+static int take_rule(const struct netlink_answer *answer, void *context)
+{
+	const struct list *list = context;
+	struct netlink_reader reader = answer->body;
+	struct netlink_attribute at;
+	struct fib_rule_hdr body;
+	struct route_rule rule;
+	char name[IFNAMSIZ];
+
+	if (answer->type != RTM_NEWRULE || netlink_take(&reader, &body, sizeof(body)) < 0)
+		return 0;
+	rule = (struct route_rule){ .family = body.family,
+				    .action = body.action,
+				    .table = body.table };
+	while (netlink_next(&reader, &at)) {
+		switch (at.type) {
+		case FRA_PRIORITY: rule.priority = netlink_u32(&at); break;
+		case FRA_DST: read_prefix(&rule.to, &at, body.family, body.dst_len); break;
+		case FRA_SRC: read_prefix(&rule.from, &at, body.family, body.src_len); break;
+		case FRA_FWMARK: rule.mark = netlink_u32(&at); break;
+		case FRA_FWMASK: rule.mask = netlink_u32(&at); break;
+		case FRA_TABLE: rule.table = netlink_u32(&at); break;
+		case FRA_GOTO: rule.go_to = netlink_u32(&at); break;
+		case FRA_PROTOCOL: rule.protocol = netlink_u8(&at); break;
+		case FRA_IIFNAME:
+			if (netlink_text(&at, name, sizeof(name)))
+				rule.from_link = name;
+			break;
+		}
+	}
+	if (list->protocol != 0 && rule.protocol != list->protocol)
+		return 0;
+	return list->rule_fn(&rule, list->context);
+}
+
+int route_list_rules(struct netlink *netlink, int family, uint8_t protocol, route_rule_fn *fn,
+		     void *context)
+{
+	unsigned char room[REQUEST_ROOM];
+	struct netlink_request request = netlink_request(room, sizeof(room));
+	struct fib_rule_hdr body = { .family = (uint8_t)family };
+	struct list list = { .rule_fn = fn, .protocol = protocol, .context = context };
+
+	netlink_begin(&request, RTM_GETRULE, 0, &body, sizeof(body));
+	return netlink_dump(netlink, &request, take_rule, &list);
 }

@@ -78,8 +78,10 @@ struct route_rule {
 	struct route_prefix from, to; /* not given: any */
 	const char *from_link;	      /* the name of the interface it came in by; NULL: any */
 	uint32_t mark, mask;	      /* mask 0: any */
-	unsigned int action;	      /* FR_ACT_*: TO_TBL, PROHIBIT, UNREACHABLE, BLACKHOLE */
-	uint32_t table;		      /* of FR_ACT_TO_TBL */
+	unsigned int action; /* FR_ACT_*: TO_TBL, GOTO, NOP, PROHIBIT, UNREACHABLE, BLACKHOLE */
+	uint32_t table;	     /* of FR_ACT_TO_TBL */
+	uint32_t go_to;	  /* of FR_ACT_GOTO: the priority where it goes on, higher than its own */
+	uint8_t protocol; /* RTPROT_*: who made it; 0: not said */
 };
 
 /* -EEXIST: there is the very same. */
@@ -87,6 +89,12 @@ int route_add_rule(struct netlink *netlink, const struct route_rule *rule);
 
 /* -ENOENT: there is none. */
 int route_delete_rule(struct netlink *netlink, const struct route_rule *rule);
+
+typedef int route_rule_fn(const struct route_rule *rule, void *context);
+
+/* Of FAMILY (AF_INET, AF_INET6), made by PROTOCOL (0: by anybody). */
+int route_list_rules(struct netlink *netlink, int family, uint8_t protocol, route_rule_fn *fn,
+		     void *context);
 
 /* ---- many at once ---- */
 

@@ -37,18 +37,21 @@ int network_file_read(struct arena *arena, struct facts *ret, int dir_fd, const 
 
 int network_file_undo(struct arena *arena, int dir_fd, const char *machine, const char *tag)
 {
+	autofirewall struct firewall firewall = FIREWALL_EMPTY;
 	struct firewall_machine part;
 	struct facts facts;
 	int r;
 
 	r = network_file_read(arena, &facts, dir_fd, machine);
-	if (r == -ENOENT || (r >= 0 && !text_equal(facts.tag, tag)))
+	if (r == -ENOENT || (r >= 0 && (!text_equal(facts.tag, tag) || facts.link == 0)))
 		return 0;
 	if (r >= 0)
 		r = facts_machine(arena, &part, &facts);
-	if (r >= 0 && facts.link != 0)
-		r = firewall_remove(&part, false);
 	if (r >= 0)
-		r = firewall_drop_if_empty();
+		r = firewall_open(&firewall);
+	if (r >= 0)
+		r = firewall_remove(&firewall, &part, false);
+	if (r >= 0)
+		r = firewall_drop_if_empty(&firewall);
 	return MIN(r, 0);
 }

@@ -24,8 +24,10 @@
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
+#include "machine/hosts-file.h"
 #include "machine/record.h"
 #include "machine/state-file.h"
+#include "net/pool.h"
 
 #define DEATH_TIMEOUT_MS 5000
 #define MOUNTINFO_LIMIT ((size_t)8 * 1024 * 1024)
@@ -237,6 +239,8 @@ static int undo(const struct record_content *content, size_t index)
 	case RECORD_KEEP:
 	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);
 	case RECORD_STATE: return remove_state_file(content, note->value);
+	case RECORD_HOSTS: return hosts_file_remove(note->value, content->tag);
+	case RECORD_LEASE: return pool_release(note->value, content->tag);
 	case RECORD_LOCK: return remove_lock(note->value);
 	case RECORD_MOUNT: return remove_mount(note->value, content->tag);
 	default: return 0;

@@ -215,17 +215,22 @@ static struct firewall_address address_of(int family, const uint8_t *bytes, unsi
 	return address;
 }
 
-/* SINGLE: the addresses themselves; else the networks they are in. */
+/* With a link of its own a machine may choose its address in the IPv6 net, as hosts do. */
+enum bits { BITS_NETWORK, BITS_ONE, BITS_ONE_OR_64 };
+
 static struct firewall_address *addresses_of(struct arena *arena, const struct ip_prefix *list,
-					     size_t count, bool single)
+					     size_t count, enum bits which)
 {
 	struct firewall_address *addresses = arena_take_array(arena, count, sizeof(*addresses));
 
 	for (size_t i = 0; i < count; i++) {
 		int family = list[i].ip.family;
+		unsigned int bits = (unsigned)ip_length(family);
 
-		addresses[i] = address_of(family, list[i].ip.bytes,
-					  single ? (unsigned)ip_length(family) : list[i].length);
+		if (which == BITS_NETWORK ||
+		    (which == BITS_ONE_OR_64 && family == AF_INET6 && list[i].length == 64))
+			bits = list[i].length;
+		addresses[i] = address_of(family, list[i].ip.bytes, bits);
 	}
 	return addresses;
 }
@@ -283,9 +288,10 @@ int facts_machine(struct arena *arena, struct firewall_machine *ret, const struc
 		.nat = facts->nat,
 		.dns_port = facts->dns_port,
 		.log_group = facts->log_group,
-		.addresses = addresses_of(arena, facts->addresses, facts->address_count, true),
-		.gateways = addresses_of(arena, facts->gateways, facts->gateway_count, true),
-		.pools = addresses_of(arena, facts->pools, facts->pool_count, false),
+		.addresses = addresses_of(arena, facts->addresses, facts->address_count,
+					  facts->bridge == 0 ? BITS_ONE_OR_64 : BITS_ONE),
+		.gateways = addresses_of(arena, facts->gateways, facts->gateway_count, BITS_ONE),
+		.pools = addresses_of(arena, facts->pools, facts->pool_count, BITS_NETWORK),
 		.ports = ports_of(arena, facts),
 		.address_count = facts->address_count,
 		.gateway_count = facts->gateway_count,

@@ -35,6 +35,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/macros.h"
+#include "kernel/netlink.h"
+
 #define FIREWALL_ADDRESSES_MAX 16 /* of one machine, each list */
 #define FIREWALL_PORTS_MAX 256	  /* of one machine, ranges counted once */
 #define FIREWALL_SHIFTED_MAX 256  /* length of a range that leads to other numbers */
@@ -72,7 +75,8 @@ struct firewall_machine {
 	bool restricted;    /* needs FIXED, and is not possible on a bridge without gateways */
 	uint16_t dns_port;  /* on the gateways; 0: none */
 	uint16_t log_group; /* of its firewall_log; 0: refusals are not logged */
-	/* Its own. IPv6 may be a /64, of which it may use all. Link-local ones need not be told. */
+	/* Its own. Of IPv6 64 bits may count: then it may use all of that net, and ports lead to
+	 * this one. Link-local ones need not be told, but those of gateways may be. */
 	const struct firewall_address *addresses;
 	const struct firewall_address *gateways; /* the host's, on the link or bridge */
 	const struct firewall_address *pools;	 /* networks that only machines live in */
@@ -81,35 +85,52 @@ struct firewall_machine {
 	size_t address_count, gateway_count, pool_count, port_count, target_count;
 };
 
+/* Open in the namespace that the caller is in. After something was removed, closing may wait some
+ * milliseconds for the kernel: who is in a hurry closes late. */
+struct firewall {
+	struct netlink filter, route;
+	uint32_t generation; /* of the kernel's rulesets, when firewall_look() looked */
+};
+
+#define FIREWALL_EMPTY                                          \
+	{                                                       \
+		.filter = NETLINK_EMPTY, .route = NETLINK_EMPTY \
+	}
+
+int firewall_open(struct firewall *ret);
+void firewall_close(struct firewall *firewall); /* accepts the empty one */
+#define autofirewall CLEANUP(firewall_close)
+
 /* Make the tables if there are none, then the machine's part, all or nothing. Done twice is done
  * once. -EADDRINUSE: a port belongs to another machine. -ESTALE: the tables are there but not as
  * this program makes them: firewall_repair(), which makes this machine's part too. */
-int firewall_add(const struct firewall_machine *machine);
+int firewall_add(struct firewall *firewall, const struct firewall_machine *machine);
 
 /* Take it out; what is not there is no failure. WITH_ZONE: it was the last on its bridge. */
-int firewall_remove(const struct firewall_machine *machine, bool with_zone);
+int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
+		    bool with_zone);
 
-/* One more or less of a machine that is there. -EADDRINUSE as above. */
-int firewall_add_port(const struct firewall_machine *machine, const struct firewall_port *port);
-int firewall_remove_port(const struct firewall_machine *machine, const struct firewall_port *port);
+/* One more or less of a machine that is there. -EADDRINUSE, -ESTALE as above. */
+int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,
+		      const struct firewall_port *port);
+int firewall_remove_port(struct firewall *firewall, const struct firewall_machine *machine,
+			 const struct firewall_port *port);
 
 /* A restricted machine may reach ADDRESS, learnt from DNS, for SECONDS from now (again: from now).
  * PORT 0: all but 53 and 853, of all protocols; PROTOCOL 0: TCP and UDP. -EPERM: an address that
- * no name may open (loopback, private, link-local, metadata, multicast, a machine's). Allocates
- * nothing. */
-int firewall_allow(const struct firewall_machine *machine, const struct firewall_address *address,
-		   uint16_t port, uint8_t protocol, uint32_t seconds);
+ * no name may open unless it is in a target (loopback, private, link-local, metadata, multicast,
+ * a machine's). -ESTALE. Allocates nothing. */
+int firewall_allow(struct firewall *firewall, const struct firewall_machine *machine,
+		   const struct firewall_address *address, uint16_t port, uint8_t protocol,
+		   uint32_t seconds);
 
 /* Is all there that should be? First firewall_look(), then read the machines' records, then
- * firewall_repair(): it rebuilds everything at once unless it is whole. 1: it did. 0: it was whole.
- * -EAGAIN: something changed since the look: look again. What was learnt from DNS is gone after. */
-struct firewall_look {
-	uint32_t generation; /* of the kernel's rulesets */
-};
-int firewall_look(struct firewall_look *ret);
-int firewall_repair(const struct firewall_look *look, const struct firewall_machine *machines,
+ * firewall_repair(): it rebuilds everything at once unless it is whole, and removes everything if
+ * there are no machines. 1: it did. 0: it was whole. -EAGAIN: something changed since the look:
+ * look again. What was learnt from DNS is gone after. */
+int firewall_look(struct firewall *firewall);
+int firewall_repair(struct firewall *firewall, const struct firewall_machine *machines,
 		    size_t count);
 
-/* Remove tables and routing rules if no machine is left in them. 1: it did (or nothing was there).
- */
-int firewall_drop_if_empty(void);
+/* Remove tables and routing rules if no machine is left in them. 1: it did, or there were none. */
+int firewall_drop_if_empty(struct firewall *firewall);

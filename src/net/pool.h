@@ -9,9 +9,9 @@
  * to the addresses it had; the next one is taken if that is another's, or if the host has a route
  * or an address there (a default route does not count, nor what is on the zone's own bridge).
  *
- * A lease is a file below RUNTIME/network (net/lease), noted before it is made. One that a dead
- * machine left is taken over. No work here grows with the number of machines; what does is that
- * more of them collide. Speaking. Supervisor, as root.
+ * A lease is a file below RUNTIME/network (net/lease-file), noted before it is made. One that a
+ * dead machine left is taken over. No work here grows with the number of machines; what does is
+ * that more of them collide. Speaking. Supervisor, as root.
  */
 #pragma once
 #include <stdbool.h>

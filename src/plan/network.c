@@ -254,6 +254,9 @@ static void add_default(struct planner *p, const struct given *given, int family
 
 static void add_given(struct planner *p, const struct given *given)
 {
+	/* Only looked at, so nothing was taken. */
+	if (given->guests == 0)
+		step_add(p, STEP_ADDRESS, given->link->name)->data = "from the pool";
 	for (size_t i = 0; i < given->hosts; i++)
 		add_address(p, LINK_OF_HOST, given->host_name, &given->host[i]);
 	for (size_t i = 0; i < given->guests; i++)
@@ -275,7 +278,7 @@ static void add_given(struct planner *p, const struct given *given)
 static bool collect(struct planner *p, struct given *ret, const struct link_plan *link)
 {
 	const struct addressing *addressing = &p->spec->addressing;
-	const struct lease *lease = &p->taken->lease;
+	const struct pooled *pooled = &p->taken->pooled;
 	enum address_mode mode = network_address_mode(p->spec, p->host->networkd);
 	struct given given = { .link = link };
 
@@ -288,13 +291,11 @@ static bool collect(struct planner *p, struct given *ret, const struct link_plan
 	given.host = addressing->host_addresses.items;
 	given.hosts = addressing->host_addresses.count;
 	if (mode == ADDRESSES_AUTO) {
-		if (!lease->taken)
-			return false;
-		given.guest = lease->guest;
-		given.guests = ARRAY_SIZE(lease->guest);
+		given.guest = pooled->guest;
+		given.guests = pooled->count;
 		if (given.hosts == 0) {
-			given.host = lease->host;
-			given.hosts = ARRAY_SIZE(lease->host);
+			given.host = pooled->host;
+			given.hosts = pooled->count;
 		}
 	}
 	*ret = given;
@@ -316,7 +317,7 @@ struct ip network_name_server(const struct planner *p, bool ipv6)
 	switch (network_address_mode(p->spec, p->host->networkd)) {
 	case ADDRESSES_AUTO:
 		if (addressing->host_addresses.count == 0)
-			return p->taken->lease.taken ? p->taken->lease.host[ipv6].ip : none;
+			return p->taken->pooled.host[ipv6].ip;
 		break;
 	case ADDRESSES_GIVEN: break;
 	default: return none;

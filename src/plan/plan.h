@@ -232,16 +232,17 @@ struct root_facts {
 };
 
 /* Of the pool: what is the container's, what the host's. */
-struct lease {
+struct pooled {
 	bool taken;
-	struct ip_prefix guest[2], host[2]; /* IPv4, IPv6 */
-	struct ip_prefix *pools;	    /* that such addresses are taken from */
+	struct ip_prefix guest[2], host[2]; /* IPv4, and IPv6 if count is 2 */
+	size_t count;
+	struct ip_prefix *pools; /* that such addresses are taken from */
 	size_t pool_count;
 };
 
 /* What engine/resources took. */
 struct taken {
-	struct lease lease;
+	struct pooled pooled;
 	enum userns_rung userns;
 	enum cgroup_rung cgroup;
 	uint32_t base, range;	 /* host id of container id 0 */

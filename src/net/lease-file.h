@@ -1,4 +1,4 @@
-/* net/lease - files that say who has something: "TAG NAME" (net/pool). Quiet. Any process.
+/* net/lease-file - files that say who has something: "TAG NAME" (net/pool). Quiet. Any process.
  *
  * DIR_FD is a directory that only the caller may write to. Who looks and then claims gets it only
  * if it is still as it was seen; a file that nobody finished belongs to nobody.
@@ -6,22 +6,23 @@
 #pragma once
 #include "base/names.h"
 
-#define LEASE_TAG_ROOM 33
+#define LEASE_FILE_TAG_ROOM 33
 
-struct lease {
-	char tag[LEASE_TAG_ROOM]; /* 1 to 32 hexadecimal digits; "": nobody */
+struct lease_file {
+	char tag[LEASE_FILE_TAG_ROOM]; /* 1 to 32 hexadecimal digits; "": nobody */
 	char name[NAME_MAX_LENGTH + 1];
 };
 
 /* Who has FILE. 0 also if it is not there: then nobody. */
-int lease_look(struct lease *ret, int dir_fd, const char *file);
+int lease_file_look(struct lease_file *ret, int dir_fd, const char *file);
 
 /* It becomes MINE, if SEEN has it still. -EBUSY: somebody was faster. */
-int lease_claim(int dir_fd, const char *file, const struct lease *seen, const struct lease *mine);
+int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen,
+		     const struct lease_file *mine);
 
 /* Remove FILE if TAG has it. 0 also if not. */
-int lease_drop(int dir_fd, const char *file, const char *tag);
+int lease_file_drop(int dir_fd, const char *file, const char *tag);
 
 /* Hold the file NAME, which is made: an open descriptor. It is the caller's until that is closed.
  * -EBUSY: it is somebody's, and still after WAIT_MS. */
-int lease_lock(int dir_fd, const char *name, unsigned int wait_ms);
+int lease_file_lock(int dir_fd, const char *name, unsigned int wait_ms);
