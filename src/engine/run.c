@@ -175,6 +175,8 @@ static int leave_private(void *context)
 
 	if (r >= 0)
 		r = resources_leave_private_mounts(&container->resources);
+	if (r >= 0)
+		network_settle(container);
 	return r < 0 ? r
 		     : registration_enter(&container->resources, container->spec, &container->host,
 					  &container->root, container->spawn.pid,
@@ -333,11 +335,11 @@ static void end_start(struct container *container, bool last)
 	console_done(&container->console);
 	apply_done(&container->apply);
 	apply_init(&container->apply);
-	network_end(&container->network, last);
 	channel_done(&container->channel);
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);
 	resources_leave_private_mounts(&container->resources);
+	network_end(container, last);
 }
 
 static void teardown(struct container *container)
