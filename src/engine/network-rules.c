@@ -31,6 +31,11 @@ static const struct step *planned(const struct network *network, enum step_kind 
 	return NULL;
 }
 
+void network_tag(char ret[NETWORK_TAG_ROOM], const struct network *network, uint32_t n)
+{
+	snprintf(ret, NETWORK_TAG_ROOM, "redd-%s-%u", network->container->resources.record.tag, n);
+}
+
 static int collect_addresses(struct network *network)
 {
 	const struct plan *plan = &network->container->plan;
@@ -66,7 +71,6 @@ static int collect(struct network *network)
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
-	facts->zone = *network->zone ? network->zone : NULL;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
 	if (egress != NULL)
@@ -80,13 +84,20 @@ static int collect(struct network *network)
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
 }
 
-/* By descriptor: in the private mount namespace the container's tree covers the directory. */
+/* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
+ * took over is not there, and has none. */
 static int write_facts(struct network *network)
 {
 	struct container *container = network->container;
-	int r = network_file_write(&container->scratch, container->resources.record.dir_fd,
-				   container->spec->machine, &network->facts);
+	const struct record *record = &container->resources.record;
+	autoclose int directory = record->dir_fd < 0
+					  ? record_open_runtime(record->runtime, "machines")
+					  : fd_duplicate(record->dir_fd);
+	int r = directory;
 
+	if (r >= 0)
+		r = network_file_write(&container->scratch, directory, container->spec->machine,
+				       &network->facts);
 	if (r < 0)
 		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
 	network->noted = true;
@@ -151,27 +162,32 @@ static int filter(struct network *network)
 	return r;
 }
 
-int network_rules(struct network *network)
+int network_rules_resume(struct network *network, bool dns)
 {
 	struct container *container = network->container;
 	struct answers_request request = {
 		.runtime = container->resources.record.runtime,
 		.machine = container->spec->machine,
 		.facts = &network->facts,
-		.dns = planned(network, STEP_ANSWER, "DNS") != NULL,
+		.dns = dns,
 	};
-	int r;
+	int r = 0;
 
-	r = collect(network);
-	if (r >= 0 && planned(network, STEP_ANSWER, NULL) != NULL)
+	if (network->facts.gateway_count > 0)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
 	if (r >= 0)
 		r = publish(network);
-	if (r >= 0)
-		r = filter(network);
-	return r;
+	return r < 0 ? r : filter(network);
+}
+
+int network_rules(struct network *network)
+{
+	int r = collect(network);
+
+	return r < 0 ? r
+		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
 }
 
 /* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was

@@ -5,28 +5,18 @@
  */
 #pragma once
 #include "engine/answers.h"
-#include "kernel/link.h"
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
 
-#define NETWORK_LINKS_MAX 64
+#define NETWORK_LINKS_MAX FACTS_LIST_MAX
+#define NETWORK_TAG_ROOM 32
 
 struct container;
 
-struct moved {
-	int index;		   /* in the container */
-	char name[LINK_NAME_SIZE]; /* on the host */
-};
-
 struct network {
 	struct container *container;
-	int netns_fd;					    /* of the container */
-	char tags[NETWORK_LINKS_MAX][RECORD_TAG_ROOM + 16]; /* alternative names of our own links */
-	size_t links;
-	struct moved moved[NETWORK_LINKS_MAX];
-	size_t moved_count;
-	char zone[LINK_NAME_SIZE]; /* "": none */
+	int netns_fd; /* of the container */
 	struct facts facts;
 	struct answers *answers;
 	struct firewall firewall;
@@ -35,8 +25,14 @@ struct network {
 	bool noted, filtered;
 };
 
+/* The alternative name of the host's end number N. */
+void network_tag(char ret[NETWORK_TAG_ROOM], const struct network *network, uint32_t n);
+
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);
+
+/* Answers and filter for what FACTS tell already: a new supervisor's. */
+int network_rules_resume(struct network *network, bool dns);
 
 /* LAST: no further start follows, and our end is not to wait for the kernel's. */
 void network_rules_end(struct network *network, bool last);

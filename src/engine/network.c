@@ -87,20 +87,15 @@ static int find_master(struct making *m, const struct link_plan *link, int *ret)
 }
 
 /* Noted first. The tag is an alternative name: what carries it is ours, whatever it is called. */
-static int note_link(struct making *m, char **ret_tag)
+static int note_link(struct making *m, char ret[NETWORK_TAG_ROOM])
 {
-	struct network *network = m->network;
-	char *tag = network->tags[network->links];
+	struct facts *facts = &m->network->facts;
 	int r;
 
-	snprintf(tag, sizeof(network->tags[0]), "redd-%s-%zu", m->container->resources.record.tag,
-		 network->links);
-	r = record_note(&m->container->resources.record, RECORD_LINK, tag);
-	if (r < 0)
-		return r;
-	network->links++;
-	*ret_tag = tag;
-	return 0;
+	network_tag(ret, m->network, facts->links);
+	r = record_note(&m->container->resources.record, RECORD_LINK, ret);
+	facts->links += r >= 0;
+	return r;
 }
 
 /* The one that addresses and rules are about; --network-veth-extra= are the user's own matter. */
@@ -121,12 +116,12 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 				  .up = link->up ? LINK_ON : LINK_KEEP };
 	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd };
 	const struct link_want up = { .up = LINK_ON };
-	char *tag;
+	char tag[NETWORK_TAG_ROOM];
 	int r;
 
 	r = find_master(m, link, &here.master);
 	if (r >= 0)
-		r = note_link(m, &tag);
+		r = note_link(m, tag);
 	if (r < 0)
 		return r;
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
@@ -189,8 +184,8 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
-	struct moved *moved = &m->network->moved[m->network->moved_count];
 	struct link_facts facts;
+	char home[LINK_NAME_SIZE];
 	int r;
 
 	r = link_find(&m->host, &facts, link->host);
@@ -199,7 +194,7 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	r = record_note(&m->container->resources.record, RECORD_INTERFACE, facts.name);
 	if (r < 0)
 		return r;
-	memcpy(moved->name, facts.name, sizeof(moved->name));
+	memcpy(home, facts.name, sizeof(home));
 	r = link_set(&m->host, facts.index, &want);
 	if (r == -EINVAL)
 		return fail_plain(r, "cannot move the interface '%s': it can only be where it is",
@@ -209,9 +204,9 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	r = link_find(&m->guest, &facts, link->name);
 	if (r < 0)
 		return fail_link(m, link, r, 1);
-	made->there = moved->index = facts.index;
-	m->network->moved_count++;
-	return 0;
+	made->there = facts.index;
+	return facts_add_moved(m->container->arena, &m->network->facts, (uint32_t)facts.index,
+			       home);
 }
 
 static int make_link(struct making *m, const struct step *step)
@@ -241,7 +236,7 @@ static int make_zone(struct making *m, const struct step *step)
 	m->zone_lock = zone_make(&m->host, step->target);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
-	snprintf(m->network->zone, sizeof(m->network->zone), "%s", step->target);
+	m->network->facts.zone = arena_text(m->container->arena, step->target);
 	return 0;
 }
 
@@ -434,16 +429,16 @@ static void bring_home(struct network *network)
 	autonetlink struct netlink guest = NETLINK_EMPTY;
 	int r = home < 0 ? -errno : netlink_open_in(&guest, NETLINK_ROUTE, network->netns_fd);
 
-	for (size_t i = 0; i < network->moved_count; i++) {
-		const struct moved *moved = &network->moved[i];
+	for (size_t i = 0; i < network->facts.moved_count; i++) {
+		const struct facts_moved *moved = &network->facts.moved[i];
 		struct link_want want = { .netns_fd = home, .name = moved->name };
 
 		if (r >= 0)
-			r = link_set(&guest, moved->index, &want);
+			r = link_set(&guest, (int)moved->index, &want);
 		if (r == -EEXIST) {
 			/* Then under the name that it has. */
 			want.name = NULL;
-			r = link_set(&guest, moved->index, &want);
+			r = link_set(&guest, (int)moved->index, &want);
 			log_warning("the interface '%s' comes back under another name: somebody "
 				    "else has that one",
 				    moved->name);
@@ -453,7 +448,7 @@ static void bring_home(struct network *network)
 				    moved->name, strerror(-r));
 		r = MIN(r, 0) == -ENODEV ? 0 : MIN(r, 0);
 	}
-	network->moved_count = 0;
+	network->facts.moved_count = 0;
 }
 
 /* A link goes with the container's namespace, some milliseconds after its last process. To wait for
@@ -464,13 +459,14 @@ static void let_links_go(struct network *network)
 	autonetlink struct netlink host = NETLINK_EMPTY;
 	int r = netlink_open(&host, NETLINK_ROUTE);
 
-	for (size_t i = 0; r >= 0 && i < network->links; i++) {
-		char name[LINK_NAME_SIZE];
+	for (uint32_t i = 0; r >= 0 && i < network->facts.links; i++) {
+		char name[LINK_NAME_SIZE], tag[NETWORK_TAG_ROOM];
 		struct link_want want = { .up = LINK_OFF, .master = -1 };
 		struct link_facts facts;
 
 		/* Who is not found has gone already. */
-		if (link_find(&host, &facts, network->tags[i]) < 0)
+		network_tag(tag, network, i);
+		if (link_find(&host, &facts, tag) < 0)
 			continue;
 		snprintf(name, sizeof(name), "redd-%x", (unsigned int)facts.index);
 		(void)link_set(&host, facts.index, &want);
@@ -479,10 +475,9 @@ static void let_links_go(struct network *network)
 		for (size_t j = 0; j < facts.altname_count; j++)
 			(void)link_remove_altname(&host, facts.index, facts.altnames[j]);
 	}
-	network->links = 0;
-	if (r >= 0 && network->zone[0] != '\0')
-		zone_leave(&host, network->zone);
-	network->zone[0] = '\0';
+	network->facts.links = 0;
+	if (r >= 0 && network->facts.zone != NULL)
+		zone_leave(&host, network->facts.zone);
 }
 
 void network_end(struct network **network, bool last)
@@ -490,9 +485,9 @@ void network_end(struct network **network, bool last)
 	if (*network == NULL)
 		return;
 	network_rules_end(*network, last);
-	if ((*network)->moved_count > 0)
+	if ((*network)->facts.moved_count > 0)
 		bring_home(*network);
-	if ((*network)->links > 0)
+	if ((*network)->facts.links > 0)
 		let_links_go(*network);
 	fd_close(&(*network)->netns_fd);
 	*network = NULL;

@@ -21,6 +21,7 @@
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/keep.h"
+#include "engine/network-resume.h"
 #include "engine/network.h"
 #include "engine/notify.h"
 #include "engine/reexec.h"
@@ -397,6 +398,8 @@ static int live(struct container *container, bool running)
 	enum outcome outcome = OUTCOME_FAILED;
 	int r, status = 0;
 
+	if (running)
+		network_resume(container);
 	for (;; running = false) {
 		r = running ? 0 : container_start(container);
 		if (r >= 0)

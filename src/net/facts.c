@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "format/egress.h"
@@ -48,6 +49,18 @@ int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index
 	added = list_grow(arena, (void **)&facts->interfaces, &facts->interface_count,
 			  sizeof(*added));
 	*added = index;
+	return 0;
+}
+
+int facts_add_moved(struct arena *arena, struct facts *facts, uint32_t index, const char *name)
+{
+	struct facts_moved *added;
+
+	if (facts->moved_count == FACTS_LIST_MAX)
+		return -E2BIG;
+	added = list_grow(arena, (void **)&facts->moved, &facts->moved_count, sizeof(*added));
+	added->index = index;
+	added->name = arena_text(arena, name);
 	return 0;
 }
 
@@ -97,6 +110,10 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 		put_text(arena, &text, "port", port_text(port, &facts->ports[i]));
 	for (size_t i = 0; i < facts->interface_count; i++)
 		put_number(arena, &text, "interface", facts->interfaces[i]);
+	put_number(arena, &text, "links", facts->links);
+	for (size_t i = 0; i < facts->moved_count; i++)
+		put_text(arena, &text, "moved",
+			 arena_format(arena, "%u %s", facts->moved[i].index, facts->moved[i].name));
 	return text;
 }
 
@@ -141,6 +158,18 @@ static int take_interface(struct arena *arena, struct facts *facts, const char *
 	return facts_add_interface(arena, facts, index) < 0 ? -EBADMSG : 0;
 }
 
+/* "INDEX NAME" */
+static int take_moved(struct arena *arena, struct facts *facts, const char *value)
+{
+	const char *blank = strchr(value, ' ');
+	uint32_t index;
+
+	if (blank == NULL || !name_is_interface(blank + 1) ||
+	    parse_u32(&index, arena_text_n(arena, value, (size_t)(blank - value))) < 0)
+		return -EBADMSG;
+	return facts_add_moved(arena, facts, index, blank + 1) < 0 ? -EBADMSG : 0;
+}
+
 static int take(struct arena *arena, struct facts *facts, const char *key, const char *value)
 {
 	if (text_equal(key, "tag"))
@@ -175,6 +204,10 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		return take_port(arena, facts, value);
 	else if (text_equal(key, "interface"))
 		return take_interface(arena, facts, value);
+	else if (text_equal(key, "links"))
+		return take_u32(&facts->links, value);
+	else if (text_equal(key, "moved"))
+		return take_moved(arena, facts, value);
 	return 0;
 }
 

@@ -18,6 +18,12 @@ struct firewall_machine;
 #define FACTS_LIST_MAX 64 /* of links, of addresses of a kind */
 #define FACTS_PORTS_MAX 256
 
+/* An interface of the host that is in the machine. */
+struct facts_moved {
+	uint32_t index;	  /* in the machine */
+	const char *name; /* on the host */
+};
+
 struct facts {
 	const char *tag;    /* of the machine's record */
 	uint32_t leader;    /* its PID 1; 0: unknown */
@@ -31,6 +37,9 @@ struct facts {
 	struct ip_prefix *addresses, *gateways, *pools;
 	struct port *ports;
 	size_t address_count, gateway_count, pool_count, port_count;
+	uint32_t links; /* how many alternative names "redd-TAG-N" there are on the host */
+	struct facts_moved *moved;
+	size_t moved_count;
 	uint32_t *interfaces; /* indexes of the host's, that lead to it */
 	size_t interface_count;
 };
@@ -45,6 +54,7 @@ int facts_add_prefix(struct arena *arena, struct ip_prefix **list, size_t *count
 		     const struct ip_prefix *prefix);
 int facts_add_port(struct arena *arena, struct facts *facts, const struct port *port);
 int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index);
+int facts_add_moved(struct arena *arena, struct facts *facts, uint32_t index, const char *name);
 
 /* What net/firewall makes of it. -EINVAL: the list of what may be reached is wrong. */
 int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *facts);
