@@ -151,7 +151,7 @@ START_TEST(the_longest_silent_has_to_go)
 	autoclose int server = -EBADF;
 
 	world_enter("nameserver 127.0.0.53\n");
-	world_open(&(struct resolver_config){ .timeout_us = 5000000 });
+	world_open(&plain);
 	server = world_server("127.0.0.53");
 	for (int i = 0; i < RESOLVER_STREAMS; i++) {
 		guests[i] = connect_guest();
@@ -181,7 +181,7 @@ START_TEST(when_all_wait_nobody_has_to_go)
 	char name[32];
 
 	world_enter("nameserver 127.0.0.53\n");
-	world_open(&(struct resolver_config){ .timeout_us = 5000000 });
+	world_open(&plain);
 	server = world_server("127.0.0.53");
 	for (int i = 0; i < RESOLVER_STREAMS; i++) {
 		guests[i] = connect_guest();
@@ -225,7 +225,7 @@ START_TEST(a_guest_that_is_gone_is_not_answered)
 	struct linger now = { .l_onoff = 1 };
 
 	world_enter("nameserver 127.0.0.53\n");
-	world_open(&(struct resolver_config){ .timeout_us = 5000000 });
+	world_open(&plain);
 	server = world_server("127.0.0.53");
 	guest = connect_guest();
 	ask(guest, "www.example", DNS_A);
@@ -274,7 +274,7 @@ START_TEST(large_answers_come_over_tcp)
 	autoclose int guest = -EBADF, server = -EBADF, listener = -EBADF;
 
 	world_enter("nameserver 127.0.0.53\n");
-	world_open(&(struct resolver_config){ .timeout_us = 5000000 });
+	world_open(&plain);
 	server = world_server("127.0.0.53");
 	listener = world_socket("127.0.0.53", 53, SOCK_STREAM);
 	guest = connect_guest();
@@ -307,7 +307,7 @@ START_TEST(a_large_answer_is_told_to_all_who_asked)
 	autoclose int server = -EBADF, listener = -EBADF, upstream = -EBADF;
 
 	world_enter("nameserver 127.0.0.53\n");
-	world_open(&(struct resolver_config){ .timeout_us = 5000000 });
+	world_open(&plain);
 	server = world_server("127.0.0.53");
 	listener = world_socket("127.0.0.53", 53, SOCK_STREAM);
 	one = connect_guest();
@@ -391,7 +391,7 @@ START_TEST(a_guest_that_does_not_read_is_not_waited_for)
 	int size = 1;
 
 	world_enter("nameserver 127.0.0.53\n");
-	world_open(&(struct resolver_config){ .timeout_us = 5000000 });
+	world_open(&plain);
 	server = world_server("127.0.0.53");
 	listener = world_socket("127.0.0.53", 53, SOCK_STREAM);
 	guest = connect_guest();
