@@ -15,7 +15,6 @@
 
 #define LOG_PER_SECOND 20
 #define LOG_BURST 100
-#define LOG_BYTES 128 /* of a packet: its headers */
 
 static const unsigned char first_half[16] = { 255, 255, 255, 255, 255, 255, 255, 255 };
 
@@ -587,7 +586,7 @@ static void put_refusal(struct nftables *nftables, const char *chain, uint16_t l
 	if (log_group > 0) {
 		nft_rule(nftables, chain);
 		nft_limit(nftables, LOG_PER_SECOND, LOG_BURST);
-		nft_log(nftables, log_group, FIREWALL_TABLE, LOG_BYTES);
+		nft_log(nftables, log_group, FIREWALL_TABLE, FIREWALL_LOG_BYTES);
 		nft_end(nftables);
 	}
 

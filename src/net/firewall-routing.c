@@ -113,6 +113,34 @@ int firewall_routing_add(struct netlink *route, const struct firewall_machine *m
 	return r < 0 ? fail(r, "cannot make routing rules that protect the machine") : 0;
 }
 
+struct pools {
+	struct firewall_address *list;
+	size_t count;
+};
+
+static int note_pool(const struct route_rule *rule, void *context)
+{
+	struct pools *pools = context;
+	struct firewall_address *pool = &pools->list[pools->count];
+
+	if (rule->priority != FIREWALL_ROUTING_TO)
+		return 0;
+	pool->family = (uint8_t)rule->family;
+	pool->bits = (uint8_t)rule->to.length;
+	memcpy(pool->bytes, rule->to.bytes, sizeof(pool->bytes));
+	return ++pools->count == FIREWALL_ADDRESSES_MAX;
+}
+
+size_t firewall_routing_pools(struct netlink *route, struct firewall_address *ret)
+{
+	struct pools pools = { .list = ret };
+
+	for (size_t i = 0; pools.count < FIREWALL_ADDRESSES_MAX && i < ARRAY_SIZE(families); i++)
+		(void)route_list_rules(route, families[i], FIREWALL_ROUTING_PROTOCOL, note_pool,
+				       &pools);
+	return pools.count;
+}
+
 /* ---- removing ---- */
 
 struct found {

@@ -14,8 +14,10 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct firewall_address;
 struct firewall_machine;
 struct netlink;
 
@@ -37,6 +39,9 @@ int firewall_routing_add(struct netlink *route, const struct firewall_machine *m
 /* What belongs to it alone (WITH_ZONE: or to its bridge). */
 int firewall_routing_remove(struct netlink *route, const struct firewall_machine *machine,
 			    bool with_zone);
+
+/* Which pools there are rules for; returns how many, at most FIREWALL_ADDRESSES_MAX. */
+size_t firewall_routing_pools(struct netlink *route, struct firewall_address *ret);
 
 /* All. */
 int firewall_routing_drop(struct netlink *route);

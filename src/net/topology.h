@@ -266,6 +266,8 @@ static inline void topology_build(struct topology *at)
 		       (const char *const[]){ GATEWAY_Z, GUEST_D, GATEWAY_Z6, GUEST_D6 },
 		       at->bridge);
 	place_go(&at->host);
+	/* The kernel makes local routes of IPv6 a moment later. */
+	usleep(50 * 1000);
 }
 
 /* ---- trying ---- */
