@@ -17,12 +17,11 @@ struct lease_file {
 int lease_file_look(struct lease_file *ret, int dir_fd, const char *file);
 
 /* It becomes MINE, if SEEN has it still. -EBUSY: somebody was faster. */
-int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen,
-		     const struct lease_file *mine);
+int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen, const struct lease_file *mine);
 
 /* Remove FILE if TAG has it. 0 also if not. */
 int lease_file_drop(int dir_fd, const char *file, const char *tag);
 
-/* Hold the file NAME, which is made: an open descriptor. It is the caller's until that is closed.
- * -EBUSY: it is somebody's, and still after WAIT_MS. */
-int lease_file_lock(int dir_fd, const char *name, unsigned int wait_ms);
+/* Hold the directory, as others of these do, until DIR_FD is closed. -EBUSY: it is somebody's, and
+ * still after WAIT_MS. */
+int lease_hold(int dir_fd, unsigned int wait_ms);

@@ -329,9 +329,9 @@ START_TEST(the_last_one_gives_the_zones_net_back)
 	snprintf(path, sizeof(path), "%s", noted);
 	take("b", "0b", "z");
 	ck_assert_int_eq(pool_release(path, "0a"), 0);
-	ck_assert_uint_eq(count_files("/mnt/network"), 4);
+	ck_assert_uint_eq(count_files("/mnt/network"), 3);
 	ck_assert_int_eq(pool_release(noted, "0b"), 0);
-	ck_assert_uint_eq(count_files("/mnt/network"), 1); /* the lock */
+	ck_assert_uint_eq(count_files("/mnt/network"), 0);
 	ck_assert_int_eq(pool_release(noted, "0b"), 0);
 	again = take("a", "1a", "z");
 	ck_assert_mem_eq(&a, &again, sizeof(a));
@@ -461,8 +461,8 @@ START_TEST(fifty_starts_in_zones_get_different_addresses)
 
 	begin();
 	start_many(zones, ARRAY_SIZE(zones), true);
-	/* four nets, their owners and slots, and the lock */
-	ck_assert_uint_eq(count_files("/mnt/network"), 4 * 3 + 1);
+	/* four nets, their owners and slots */
+	ck_assert_uint_eq(count_files("/mnt/network"), 4 * 3);
 }
 END_TEST
 
@@ -475,7 +475,7 @@ START_TEST(only_leases_are_released)
 		"link.1",
 		"/mnt/network/link.",
 		"/mnt/network/link.x",
-		"/mnt/network/lock",
+		"/mnt/network",
 		"/mnt/network/owner.1",
 		"/mnt/link.1",
 		"/mnt/network/../network/link.1",

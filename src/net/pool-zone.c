@@ -20,8 +20,7 @@
 #include "net/pool.h"
 #include "net/subnet.h"
 
-#define LOCK "lock"
-#define LOCK_WAIT_MS 10000
+#define HELD_WAIT_MS 10000
 #define LIST_TRIES 10
 #define FIRST 2 /* .0 and .255 are no address of one, .1 is the gateway's */
 #define COUNT 253
@@ -222,25 +221,24 @@ static int take_address(struct pool_search *search, struct pool_lease *ret,
 			  search->mine.name, COUNT, search->wish->zone);
 }
 
+/* The directory is held until its descriptor is closed, by who called us. */
 int pool_zone_take(struct pool_search *search, struct pool_lease *ret)
 {
-	autoclose int lock = lease_file_lock(search->dir_fd, LOCK, LOCK_WAIT_MS);
 	struct subnet subnet;
 	int r;
 
-	if (lock < 0)
-		return fail(lock, "cannot hold '%s/" LOCK "'", search->path);
+	r = lease_hold(search->dir_fd, HELD_WAIT_MS);
+	if (r < 0)
+		return fail(r, "cannot hold '%s'", search->path);
 	r = find_net(search, &subnet);
 	if (r == 0)
 		r = choose_net(search, &subnet);
 	return r < 0 ? r : take_address(search, ret, &subnet);
 }
 
-/* Who just joins holds the lock: then the net is in use. */
+/* Who just joins holds the directory: then the net is in use. */
 void pool_zone_give_back(int dir_fd, const char *directory, unsigned int number)
 {
-	autoclose int lock = lease_file_lock(dir_fd, LOCK, 0);
-
-	if (lock >= 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
+	if (lease_hold(dir_fd, 0) == 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
 		forget_owner(dir_fd, number);
 }
