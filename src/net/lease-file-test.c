@@ -95,15 +95,15 @@ START_TEST(a_held_directory_is_waited_for)
 {
 	autoclose int first = open_again(), second = open_again();
 
-	ck_assert_int_eq(lease_hold(first, 0), 0);
-	ck_assert_int_eq(lease_hold(second, 0), -EBUSY);
-	ck_assert_int_eq(lease_hold(second, 20), -EBUSY);
+	ck_assert_int_eq(lease_file_hold(first, 0), 0);
+	ck_assert_int_eq(lease_file_hold(second, 0), -EBUSY);
+	ck_assert_int_eq(lease_file_hold(second, 20), -EBUSY);
 	if (fork() == 0) {
 		usleep(50 * 1000);
 		_exit(0); /* with its copy of the descriptor */
 	}
 	fd_close(&first);
-	ck_assert_int_eq(lease_hold(second, 10 * 1000), 0);
+	ck_assert_int_eq(lease_file_hold(second, 10 * 1000), 0);
 	ck_assert_int_gt(wait(NULL), 0);
 }
 END_TEST

@@ -158,7 +158,7 @@ int lease_file_drop(int dir_fd, const char *file, const char *tag)
 	return unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int lease_hold(int dir_fd, unsigned int wait_ms)
+int lease_file_hold(int dir_fd, unsigned int wait_ms)
 {
 	return lock(dir_fd, try_directory, wait_ms);
 }

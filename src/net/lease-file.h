@@ -24,4 +24,4 @@ int lease_file_drop(int dir_fd, const char *file, const char *tag);
 
 /* Hold the directory, as others of these do, until DIR_FD is closed. -EBUSY: it is somebody's, and
  * still after WAIT_MS. */
-int lease_hold(int dir_fd, unsigned int wait_ms);
+int lease_file_hold(int dir_fd, unsigned int wait_ms);

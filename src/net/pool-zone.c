@@ -227,7 +227,7 @@ int pool_zone_take(struct pool_search *search, struct pool_lease *ret)
 	struct subnet subnet;
 	int r;
 
-	r = lease_hold(search->dir_fd, HELD_WAIT_MS);
+	r = lease_file_hold(search->dir_fd, HELD_WAIT_MS);
 	if (r < 0)
 		return fail(r, "cannot hold '%s'", search->path);
 	r = find_net(search, &subnet);
@@ -239,6 +239,6 @@ int pool_zone_take(struct pool_search *search, struct pool_lease *ret)
 /* Who just joins holds the directory: then the net is in use. */
 void pool_zone_give_back(int dir_fd, const char *directory, unsigned int number)
 {
-	if (lease_hold(dir_fd, 0) == 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
+	if (lease_file_hold(dir_fd, 0) == 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
 		forget_owner(dir_fd, number);
 }
