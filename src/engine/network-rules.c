@@ -1,11 +1,9 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -190,45 +188,24 @@ int network_rules(struct network *network)
 		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
 }
 
-/* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was
- * removed so far, by anybody: some 15 ms. So it stays open, and the last to close it is a process
- * that nobody waits for. */
-static void leave_behind(struct firewall *firewall)
-{
-	autoclose int pidfd = -EBADF;
-	const int keep[] = { firewall->filter.fd, 0 };
-	int ends[2];
-	char byte;
-
-	if (firewall->filter.fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return;
-	if (process_clone(0, -EBADF, &pidfd) == 0) {
-		/* Until its parent has ended, or closed what it has of it. */
-		(void)dup2(ends[0], 0);
-		(void)fd_close_all(0, keep, ARRAY_SIZE(keep));
-		_exit(read(0, &byte, 1) != 0);
-	}
-	fd_close(&ends[0]);
-	/* The other end stays open for as long as we live. */
-}
-
-static int remove_rules(struct network *network, bool last)
+static int remove_rules(struct network *network)
 {
 	int r = firewall_remove(&network->firewall, &network->part, false);
 
 	if (r >= 0)
 		r = firewall_drop_if_empty(&network->firewall);
-	if (last)
-		leave_behind(&network->firewall);
+	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
+	 * anybody; so it was kept open until now. */
+	process_close_apart(&network->firewall.filter.fd);
 	return r;
 }
 
-void network_rules_end(struct network *network, bool last)
+void network_rules_end(struct network *network)
 {
 	answers_done(&network->answers);
 	if (network->hosts_path != NULL)
 		(void)hosts_file_remove(network->hosts_path, network->facts.tag);
-	if (network->filtered && remove_rules(network, last) < 0) {
+	if (network->filtered && remove_rules(network) < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
 			    network->container->spec->machine, fail_recorded()->text);
 		fail_forget();

@@ -33,6 +33,4 @@ int network_rules(struct network *network);
 
 /* Answers and filter for what FACTS tell already: a new supervisor's. */
 int network_rules_resume(struct network *network, bool dns);
-
-/* LAST: no further start follows, and our end is not to wait for the kernel's. */
-void network_rules_end(struct network *network, bool last);
+void network_rules_end(struct network *network);

@@ -68,12 +68,12 @@ static int add_interface(struct making *m, int index)
 	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
 }
 
-static int find_master(struct making *m, const struct link_plan *link, int *ret)
+static int find_master(struct making *m, const struct link_plan *link, struct link_facts *ret)
 {
 	struct link_facts facts;
 	int r;
 
-	*ret = 0;
+	ret->index = 0;
 	if (link->master == NULL)
 		return 0;
 	r = link_find(&m->host, &facts, link->master);
@@ -82,7 +82,7 @@ static int find_master(struct making *m, const struct link_plan *link, int *ret)
 			    link->master);
 	if (!text_equal(facts.kind, "bridge"))
 		return fail_input("cannot use '%s' as a bridge: it is none", link->master);
-	*ret = facts.index;
+	*ret = facts;
 	return 0;
 }
 
@@ -116,10 +116,12 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 				  .up = link->up ? LINK_ON : LINK_KEEP };
 	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd };
 	const struct link_want up = { .up = LINK_ON };
+	struct link_facts master;
 	char tag[NETWORK_TAG_ROOM];
 	int r;
 
-	r = find_master(m, link, &here.master);
+	r = find_master(m, link, &master);
+	here.master = master.index;
 	if (r >= 0)
 		r = note_link(m, tag);
 	if (r < 0)
@@ -137,6 +139,9 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 		m->network->facts.link = (uint32_t)made->here;
 		m->network->facts.bridge = (uint32_t)here.master;
 		memcpy(m->network->facts.mac, link->mac, sizeof(m->network->facts.mac));
+		memcpy(m->network->facts.gateway_mac,
+		       here.master != 0 ? master.mac : link->host_mac,
+		       sizeof(m->network->facts.gateway_mac));
 	}
 	return add_interface(m, here.master != 0 ? here.master : made->here);
 }
@@ -233,7 +238,7 @@ static int make_zone(struct making *m, const struct step *step)
 
 	if (r < 0)
 		return r;
-	m->zone_lock = zone_make(&m->host, step->target);
+	m->zone_lock = zone_make(&m->host, step->target, m->container->host.machine_id);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
 	m->network->facts.zone = arena_text(m->container->arena, step->target);
@@ -480,11 +485,11 @@ static void let_links_go(struct network *network)
 		zone_leave(&host, network->facts.zone);
 }
 
-void network_end(struct network **network, bool last)
+void network_end(struct network **network)
 {
 	if (*network == NULL)
 		return;
-	network_rules_end(*network, last);
+	network_rules_end(*network);
 	if ((*network)->facts.moved_count > 0)
 		bring_home(*network);
 	if ((*network)->facts.links > 0)

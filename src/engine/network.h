@@ -5,7 +5,6 @@
  * in order. Speaking.
  */
 #pragma once
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,9 +18,8 @@ struct network;
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);
 
-/* Of one start: interfaces go home, links and rules away. LAST: no further one follows. Accepts
- * NULL, which it leaves. */
-void network_end(struct network **network, bool last);
+/* Of one start: interfaces go home, links and rules away. Accepts NULL, which it leaves. */
+void network_end(struct network **network);
 
 /* What it holds while the container runs; -EBADF: nothing. */
 int network_fd(const struct network *network);

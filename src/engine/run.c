@@ -320,7 +320,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 }
 
 /* What belongs to one start, in the reverse order; safe after a failure at any point. */
-static void end_start(struct container *container, bool last)
+static void end_start(struct container *container)
 {
 	siginfo_t info;
 
@@ -334,7 +334,7 @@ static void end_start(struct container *container, bool last)
 	console_done(&container->console);
 	apply_done(&container->apply);
 	apply_init(&container->apply);
-	network_end(&container->network, last);
+	network_end(&container->network);
 	channel_done(&container->channel);
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);
@@ -343,7 +343,7 @@ static void end_start(struct container *container, bool last)
 
 static void teardown(struct container *container)
 {
-	end_start(container, true);
+	end_start(container);
 	root_done(&container->root);
 	keep_remove(container);
 	resources_done(&container->resources);
@@ -404,7 +404,7 @@ static int live(struct container *container, bool running)
 		r = running ? 0 : container_start(container);
 		if (r >= 0)
 			outcome = watch(container, &status);
-		end_start(container, r < 0 || outcome != OUTCOME_REBOOT);
+		end_start(container);
 		if (r < 0)
 			return r;
 		r = conclude(container, outcome, status);

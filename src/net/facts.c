@@ -99,6 +99,8 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
 	put_text(arena, &text, "mac", facts->link != 0 ? mac : NULL);
+	names_mac_text(mac, facts->gateway_mac);
+	put_text(arena, &text, "gateway-mac", facts->link != 0 ? mac : NULL);
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
 	put_number(arena, &text, "dns", facts->dns_port);
@@ -186,6 +188,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		return take_u32(&facts->bridge, value);
 	else if (text_equal(key, "mac"))
 		return ip_parse_mac(facts->mac, value) < 0 ? -EBADMSG : 0;
+	else if (text_equal(key, "gateway-mac"))
+		return ip_parse_mac(facts->gateway_mac, value) < 0 ? -EBADMSG : 0;
 	else if (text_equal(key, "fixed"))
 		facts->fixed = text_equal(value, "1");
 	else if (text_equal(key, "nat"))

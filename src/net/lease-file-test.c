@@ -9,7 +9,7 @@
 #include "io/scratch.h"
 
 static const struct lease_file nobody = {}, web = { "0123456789abcdef", "web" },
-			  other = { "fedcba9876543210", "other.machine" };
+			       other = { "fedcba9876543210", "other.machine" };
 
 static struct lease_file look(const char *file)
 {
@@ -143,7 +143,8 @@ END_TEST
 
 int main(void)
 {
-	return SCRATCH_RUN("net/lease-file", a_lease_comes_and_goes, only_what_was_seen_is_taken_over,
-			   what_is_no_lease_belongs_to_nobody, bad_words_are_not_written,
-			   a_held_directory_is_waited_for, never_two_have_it);
+	return SCRATCH_RUN("net/lease-file", a_lease_comes_and_goes,
+			   only_what_was_seen_is_taken_over, what_is_no_lease_belongs_to_nobody,
+			   bad_words_are_not_written, a_held_directory_is_waited_for,
+			   never_two_have_it);
 }

@@ -77,7 +77,8 @@ static int open_locked(int dir_fd, const char *file, int flags)
 
 static bool is_tag(const char *text, size_t length)
 {
-	return length > 0 && length < LEASE_FILE_TAG_ROOM && strspn(text, "0123456789abcdef") == length;
+	return length > 0 && length < LEASE_FILE_TAG_ROOM &&
+	       strspn(text, "0123456789abcdef") == length;
 }
 
 /* The first line counts: behind it may be what is left of a longer one. */
@@ -120,7 +121,8 @@ int lease_file_look(struct lease_file *ret, int dir_fd, const char *file)
 	return fd < 0 ? -errno : read_lease(ret, fd);
 }
 
-int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen, const struct lease_file *mine)
+int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen,
+		     const struct lease_file *mine)
 {
 	autoclose int fd = -EBADF;
 	char text[TEXT_ROOM];

@@ -17,7 +17,8 @@ struct lease_file {
 int lease_file_look(struct lease_file *ret, int dir_fd, const char *file);
 
 /* It becomes MINE, if SEEN has it still. -EBUSY: somebody was faster. */
-int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen, const struct lease_file *mine);
+int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen,
+		     const struct lease_file *mine);
 
 /* Remove FILE if TAG has it. 0 also if not. */
 int lease_file_drop(int dir_fd, const char *file, const char *tag);

@@ -183,46 +183,6 @@ static void hear(struct lease *lease)
 	}
 }
 
-/* ---- the end ---- */
-
-/* Nothing else of ours may stay open meanwhile: locks, pipes that somebody reads to their end. When
- * the first of the two processes is gone, nothing is. */
-static void __attribute__((noreturn)) hold(int socket, int end)
-{
-	autoclose int pidfd = -EBADF;
-	ssize_t n;
-	char byte;
-
-	fd_close_all(0, (int[]){ socket, end }, 2);
-	if (process_clone(0, -EBADF, &pidfd) == 0)
-		n = read(end, &byte, 1);
-	(void)n;
-	_exit(0);
-}
-
-/* Who closes a packet socket for good waits until no processor is busy with it any more. That takes
- * some 16 ms, longer than many a command in a container. So the last to close it is a process that
- * nobody waits for. */
-static void close_apart(int *socket)
-{
-	autoclose int pidfd = -EBADF, reader = -EBADF, writer = -EBADF;
-	siginfo_t info;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) == 0) {
-		pid_t pid = process_clone(0, -EBADF, &pidfd);
-
-		if (pid == 0)
-			hold(*socket, ends[0]);
-		reader = ends[0];
-		writer = ends[1];
-		if (pid > 0)
-			process_wait(pidfd, &info, 0);
-	}
-	/* Before the pipe, which is what the other one waits for. */
-	fd_close(socket);
-}
-
 /* ---- for the caller ---- */
 
 static int open_all(struct lease *lease)
@@ -295,5 +255,5 @@ void lease_done(struct lease *lease)
 	fd_close(&lease->epoll_fd);
 	fd_close(&lease->timer_fd);
 	if (lease->socket_fd >= 0)
-		close_apart(&lease->socket_fd);
+		process_close_apart(&lease->socket_fd);
 }
