@@ -24,7 +24,6 @@
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
-#include "machine/bind-notes.h"
 #include "machine/hosts-file.h"
 #include "machine/record.h"
 #include "machine/state-file.h"
@@ -301,7 +300,6 @@ static int reap_at(int dir_fd, const char *name)
 	autoclose int fd = -EBADF;
 	struct arena scratch = { 0 };
 	struct stat st;
-	char binds[BIND_NOTES_ROOM];
 	int r;
 
 	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -318,8 +316,7 @@ static int reap_at(int dir_fd, const char *name)
 	arena_done(&scratch);
 	if (r != 0)
 		return r;
-	bind_notes_name(binds, name);
-	(void)unlinkat(dir_fd, binds, 0);
+	record_unlink_notes(dir_fd, name);
 	if (unlinkat(dir_fd, name, 0) < 0)
 		return -errno;
 	log_debug("cleaned up after machine '%s'", name);

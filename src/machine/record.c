@@ -178,6 +178,7 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 					       name);
 			if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 				return fail(-errno, "cannot empty the old record of '%s'", name);
+			record_unlink_notes(dir_fd, name);
 		}
 		return take_fd(&fd);
 	}
@@ -407,16 +408,21 @@ static int wake_up(struct record *record)
 	return record->dir_fd < 0 ? -errno : 0;
 }
 
-void record_remove(struct record *record)
+void record_unlink_notes(int dir_fd, const char *name)
 {
 	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM];
 
+	bind_notes_name(binds, name);
+	(void)unlinkat(dir_fd, binds, 0);
+	network_file_name(network, name);
+	(void)unlinkat(dir_fd, network, 0);
+}
+
+void record_remove(struct record *record)
+{
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
 	if (record->fd >= 0 && wake_up(record) >= 0) {
-		bind_notes_name(binds, record->name);
-		(void)unlinkat(record->dir_fd, binds, 0);
-		network_file_name(network, record->name);
-		(void)unlinkat(record->dir_fd, network, 0);
+		record_unlink_notes(record->dir_fd, record->name);
 		(void)unlinkat(record->dir_fd, record->name, 0);
 	}
 	record_close(record);

@@ -113,6 +113,9 @@ int record_resume(struct arena *arena, struct record *ret, int fd, const char *r
  * record. */
 void record_remove(struct record *record);
 
+/* The files beside NAME's record that go with it. Quiet. */
+void record_unlink_notes(int dir_fd, const char *name);
+
 /* While nothing but the lock is needed: hold one descriptor. */
 void record_rest(struct record *record);
 
