@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -16,6 +17,7 @@
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
+#include "machine/network-repair.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -66,9 +68,11 @@ static int collect(struct network *network)
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
+	struct stat st;
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
+	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
 	if (egress != NULL)
@@ -152,6 +156,7 @@ static int filter(struct network *network)
 	r = firewall_open(&network->firewall);
 	if (r < 0)
 		return r;
+	(void)network_repair_mark(network->container->resources.record.runtime);
 	network->filtered = true;
 	r = firewall_add(&network->firewall, &network->part);
 	if (r == -EADDRINUSE)

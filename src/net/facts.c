@@ -96,6 +96,7 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 	put_text(arena, &text, "zone", facts->zone);
 	put_text(arena, &text, "egress", facts->egress);
 	put_number(arena, &text, "leader", facts->leader);
+	put_number(arena, &text, "namespace", facts->namespace);
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
 	put_text(arena, &text, "mac", facts->link != 0 ? mac : NULL);
@@ -182,6 +183,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->egress = arena_text(arena, value);
 	else if (text_equal(key, "leader"))
 		return take_u32(&facts->leader, value);
+	else if (text_equal(key, "namespace"))
+		return take_u32(&facts->namespace, value);
 	else if (text_equal(key, "link"))
 		return take_u32(&facts->link, value);
 	else if (text_equal(key, "bridge"))

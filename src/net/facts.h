@@ -29,6 +29,7 @@ struct facts {
 	uint32_t leader;	/* its PID 1; 0: unknown */
 	const char *zone;	/* its bridge, "vz-…"; NULL: none */
 	const char *egress;	/* for format/egress; NULL: everything may be reached */
+	uint32_t namespace;	/* inode of the network namespace that the indexes are of */
 	uint32_t link;		/* index of the host's end of its first veth; 0: none */
 	uint32_t bridge;	/* that it is a port of; 0: none */
 	uint8_t mac[6];		/* of the machine's end */
