@@ -4,7 +4,6 @@
  * kernel refuses what is built on an older one.
  */
 #include <errno.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -31,7 +30,7 @@ int firewall_look(struct firewall *firewall)
 
 /* ---- what is there ---- */
 
-static const unsigned int families[] = { NFPROTO_INET, NFPROTO_BRIDGE };
+static const unsigned int families[] = { NFTABLES_INET, NFTABLES_BRIDGE };
 
 struct tables {
 	bool there[ARRAY_SIZE(families)];
@@ -98,7 +97,7 @@ static int look_at_key(const struct nftables_value *key, void *context)
 
 static int look_at_machines(struct firewall *firewall, struct present *present)
 {
-	return nftables_list_keys(&firewall->filter, NFPROTO_INET, FIREWALL_TABLE,
+	return nftables_list_keys(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
 				  firewall_set_name(FIREWALL_MACHINES, false), look_at_key,
 				  present);
 }
@@ -317,7 +316,7 @@ int firewall_drop_if_empty(struct firewall *firewall)
 	r = firewall_routing_drop(&firewall->route);
 	/* Who made the tables again in between found the rules still there. */
 	if (r >= 0 &&
-	    nftables_read_table(&firewall->filter, &table, NFPROTO_INET, FIREWALL_TABLE) >= 0)
+	    nftables_read_table(&firewall->filter, &table, NFTABLES_INET, FIREWALL_TABLE) >= 0)
 		r = firewall_routing_add(&firewall->route, &nobody);
 	return r < 0 ? r : 1;
 }

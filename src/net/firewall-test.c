@@ -1,7 +1,6 @@
 #include "net/firewall.h"
 
 #include "base/fail.h"
-#include "base/unit.h"
 #include "net/topology.h"
 
 static struct topology at;
@@ -126,9 +125,9 @@ END_TEST
 
 int main(void)
 {
-	return UNIT_RUN("net/firewall", machines_reach_other_networks_by_nat,
-			the_host_is_reached_and_sees_who_calls,
-			machines_are_apart_but_siblings_are_not,
-			without_rules_everybody_reaches_everybody,
-			a_published_port_is_reached_from_everywhere);
+	return TOPOLOGY_RUN("net/firewall", machines_reach_other_networks_by_nat,
+			    the_host_is_reached_and_sees_who_calls,
+			    machines_are_apart_but_siblings_are_not,
+			    without_rules_everybody_reaches_everybody,
+			    a_published_port_is_reached_from_everywhere);
 }
