@@ -18,6 +18,9 @@
 
 #define RULES_MAX 64 /* that are removed at one go */
 
+/* Where the ways around lead to. */
+enum { END = 79, OTHERS_END = 1009 };
+
 static const int families[] = { AF_INET, AF_INET6 };
 
 /* This kernel has no such rules, or not this family: there is nothing to be had. */
@@ -44,23 +47,31 @@ static struct route_rule begin(int family, uint32_t priority, unsigned int actio
 				    .protocol = FIREWALL_ROUTING_PROTOCOL };
 }
 
-static int ensure_common(struct netlink *netlink, int family)
+/* The way around those that refuse, which is made before them. */
+static int ensure_around(struct netlink *netlink, int family, uint32_t first, uint32_t end)
 {
 	struct route_rule rules[] = {
-		begin(family, FIREWALL_ROUTING_END, FR_ACT_NOP),
-		begin(family, FIREWALL_ROUTING_LOCAL, FR_ACT_GOTO),
-		begin(family, FIREWALL_ROUTING_MARK, FR_ACT_GOTO),
-		begin(family, FIREWALL_ROUTING_DOUBT, FR_ACT_PROHIBIT),
+		begin(family, end, FR_ACT_NOP),
+		begin(family, first, FR_ACT_GOTO),
+		begin(family, first + 1, FR_ACT_GOTO),
 	};
 	int r = 0;
 
-	rules[1].go_to = rules[2].go_to = FIREWALL_ROUTING_END;
-	rules[1].from_link = "lo";
-	rules[2].mark = rules[2].mask = FIREWALL_MARK;
-	rules[3].mark = rules[3].mask = FIREWALL_DOUBT;
+	rules[1].mark = rules[1].mask = FIREWALL_MARK;
+	rules[2].from_link = "lo";
+	rules[1].go_to = rules[2].go_to = end;
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(rules); i++)
 		r = ensure(netlink, &rules[i]);
 	return MIN(r, 0);
+}
+
+static int ensure_common(struct netlink *netlink, int family)
+{
+	struct route_rule doubt = begin(family, FIREWALL_ROUTING_DOUBT, FR_ACT_PROHIBIT);
+	int r = ensure_around(netlink, family, FIREWALL_ROUTING_DOUBT + 1, END);
+
+	doubt.mark = doubt.mask = FIREWALL_DOUBT;
+	return r < 0 ? r : MIN(ensure(netlink, &doubt), 0);
 }
 
 /* The rule of the pool is what a start asks for: where it is, all are. */
@@ -105,24 +116,61 @@ struct pools {
 static int note_pool(const struct route_rule *rule, void *context)
 {
 	struct pools *pools = context;
-	struct firewall_address *pool = &pools->list[pools->count];
+	struct firewall_address *pool;
 
-	if (rule->priority != FIREWALL_ROUTING_POOL)
+	if (rule->priority != FIREWALL_ROUTING_POOL || pools->count == FIREWALL_ADDRESSES_MAX)
 		return 0;
+	pool = &pools->list[pools->count];
 	pool->family = (uint8_t)rule->family;
 	pool->bits = (uint8_t)rule->to.length;
 	memcpy(pool->bytes, rule->to.bytes, sizeof(pool->bytes));
-	return ++pools->count == FIREWALL_ADDRESSES_MAX;
+	pools->count++;
+	return 0;
 }
 
 size_t firewall_routing_pools(struct netlink *route, struct firewall_address *ret)
 {
 	struct pools pools = { .list = ret };
 
-	for (size_t i = 0; pools.count < FIREWALL_ADDRESSES_MAX && i < ARRAY_SIZE(families); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 		(void)route_list_rules(route, families[i], FIREWALL_ROUTING_PROTOCOL, note_pool,
 				       &pools);
 	return pools.count;
+}
+
+/* ---- others ---- */
+
+static int note_others(const struct route_rule *rule, void *context)
+{
+	bool *there = context;
+
+	*there = *there || rule->priority == FIREWALL_ROUTING_OTHERS;
+	return 0;
+}
+
+int firewall_routing_has_closed(struct netlink *route, int family)
+{
+	bool there = false;
+	int r = route_list_rules(route, family, FIREWALL_ROUTING_PROTOCOL, note_others, &there);
+
+	/* What changed meanwhile are others' rules: ours stand together. */
+	return r < 0 && r != -EAGAIN && !cannot(r) ? r : there;
+}
+
+int firewall_routing_close_others(struct netlink *route, int family)
+{
+	struct route_rule rule = begin(family, FIREWALL_ROUTING_OTHERS, FR_ACT_PROHIBIT);
+	int r = ensure_around(route, family, FIREWALL_ROUTING_OTHERS - 2, OTHERS_END);
+
+	return r < 0 ? r : MIN(ensure(route, &rule), 0);
+}
+
+int firewall_routing_open_others(struct netlink *route, int family)
+{
+	struct route_rule rule = begin(family, FIREWALL_ROUTING_OTHERS, FR_ACT_PROHIBIT);
+	int r = route_delete_rule(route, &rule);
+
+	return r == -ENOENT || cannot(r) ? 0 : r;
 }
 
 /* ---- removing ---- */
@@ -137,16 +185,18 @@ struct found {
 static int note(const struct route_rule *rule, void *context)
 {
 	struct found *found = context;
-	char *name = found->names[found->count];
+	char *name;
 
-	if ((rule->action == FR_ACT_PROHIBIT) != found->refusing)
+	if ((rule->action == FR_ACT_PROHIBIT) != found->refusing || found->count == RULES_MAX)
 		return 0;
+	name = found->names[found->count];
 	found->rules[found->count] = *rule;
 	if (rule->from_link) {
 		memcpy(name, rule->from_link, strlen(rule->from_link) + 1);
 		found->rules[found->count].from_link = name;
 	}
-	return ++found->count == RULES_MAX;
+	found->count++;
+	return 0;
 }
 
 /* 1: there may be more. */

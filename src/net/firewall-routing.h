@@ -4,8 +4,12 @@
  *	71: fwmark MARK/MARK goto 79	the tables saw it
  *	72: iif lo goto 79		the host's own, and questions about ways back
  *	73: to POOL prohibit		nobody reaches a machine past the tables
- *	74: iif OTHER prohibit		where net/firewall-forwarding opened what was closed
  *	79: nop
+ *
+ *	1001: fwmark MARK/MARK goto 1009
+ *	1002: iif lo goto 1009
+ *	1003: prohibit			where net/firewall-forwarding opened what was closed
+ *	1009: nop			(all behind the rule about VRFs, which is 1000)
  *
  * So who flushes the host's rulesets isolates machines, instead of opening them. What is for the
  * host itself is decided before (rule 0) and stays possible.
@@ -28,11 +32,8 @@ struct netlink;
 
 enum firewall_routing {
 	FIREWALL_ROUTING_DOUBT = 70,
-	FIREWALL_ROUTING_MARK,
-	FIREWALL_ROUTING_LOCAL,
-	FIREWALL_ROUTING_POOL,
-	FIREWALL_ROUTING_OTHER,
-	FIREWALL_ROUTING_END = 79
+	FIREWALL_ROUTING_POOL = 73,
+	FIREWALL_ROUTING_OTHERS = 1003,
 };
 
 /* What the machine needs of them; those that are there stay. ROUTE is of NETLINK_ROUTE. */
@@ -40,6 +41,11 @@ int firewall_routing_add(struct netlink *route, const struct firewall_machine *m
 
 /* Which pools there are rules for; returns how many, at most FIREWALL_ADDRESSES_MAX. */
 size_t firewall_routing_pools(struct netlink *route, struct firewall_address *ret);
+
+/* The rule about others than machines, of one family: is it there, make it, remove it. */
+int firewall_routing_has_closed(struct netlink *route, int family);
+int firewall_routing_close_others(struct netlink *route, int family);
+int firewall_routing_open_others(struct netlink *route, int family);
 
 /* Remove them all. */
 int firewall_routing_drop(struct netlink *route);
