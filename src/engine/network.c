@@ -441,12 +441,13 @@ static void bring_home(struct network *network)
 		if (r >= 0)
 			r = link_set(&guest, (int)moved->index, &want);
 		if (r == -EEXIST) {
-			/* Then under the name that it has. */
-			want.name = NULL;
+			/* The kernel finds a number for it. */
+			want.name = "dev%d";
 			r = link_set(&guest, (int)moved->index, &want);
-			log_warning("the interface '%s' comes back under another name: somebody "
-				    "else has that one",
-				    moved->name);
+			if (r >= 0)
+				log_warning("the interface '%s' comes back under another name: "
+					    "somebody else has that one",
+					    moved->name);
 		}
 		if (r < 0 && r != -ENODEV)
 			log_warning("cannot bring the interface '%s' back: %s, going on without",
