@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,6 +17,8 @@
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
+#include "net/lease.h"
+#include "net/names.h"
 #include "net/resolver.h"
 
 #define PORTS_OF_A_NAME_MAX 64 /* more are all of them */
@@ -29,6 +32,7 @@ struct answers {
 	struct firewall firewall; /* open only if restricted */
 	struct firewall_machine part;
 	struct resolver *resolver;
+	struct lease lease;
 };
 
 /* ---- names of machines ---- */
@@ -201,6 +205,45 @@ static int open_resolver(struct answers *answers, struct facts *facts)
 	return r;
 }
 
+/* What the container has already, for clients inside that insist on asking. */
+static int open_lease(struct answers *answers)
+{
+	const struct facts *facts = answers->facts;
+	struct lease_config config = { .ifindex = facts->link };
+	const char *domain = facts->zone == NULL ? NULL : text_after(facts->zone, "vz-");
+
+	memcpy(config.guest_mac, facts->mac, sizeof(config.guest_mac));
+	memcpy(config.gateway_mac, facts->gateway_mac, sizeof(config.gateway_mac));
+	config.link_local.s6_addr[0] = 0xfe;
+	config.link_local.s6_addr[1] = 0x80;
+	names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
+	for (size_t i = facts->address_count; i-- > 0;) {
+		const struct ip_prefix *address = &facts->addresses[i];
+
+		if (address->ip.family == AF_INET) {
+			memcpy(&config.address, address->ip.bytes, sizeof(config.address));
+			config.prefix_length = address->length;
+		} else if (address->length == 64) {
+			memcpy(&config.prefix, address->ip.bytes, 8);
+		}
+	}
+	for (size_t i = facts->gateway_count; i-- > 0;) {
+		const struct ip *gateway = &facts->gateways[i].ip;
+
+		if (gateway->family == AF_INET) {
+			memcpy(&config.gateway, gateway->bytes, sizeof(config.gateway));
+			config.dns[0] = config.gateway;
+			config.dns_count = facts->dns_port != 0;
+		} else {
+			memcpy(&config.dns6[0], gateway->bytes, sizeof(config.dns6[0]));
+			config.dns6_count = facts->dns_port != 0;
+		}
+	}
+	snprintf(config.host_name, sizeof(config.host_name), "%s", answers->machine);
+	snprintf(config.domain, sizeof(config.domain), "%s", domain == NULL ? "machine" : domain);
+	return lease_open(&answers->lease, &config);
+}
+
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
 {
 	struct answers *answers = arena_new(arena, struct answers);
@@ -209,6 +252,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	int r = 0;
 
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
+	answers->lease = (struct lease)LEASE_EMPTY;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -222,6 +266,8 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	if (r >= 0 && request->dns)
 		r = open_resolver(answers, facts);
 	if (r >= 0)
+		r = open_lease(answers);
+	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
 	if (r < 0) {
 		answers_done(&answers);
@@ -231,17 +277,26 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	return 0;
 }
 
+enum { ANSWERS_DNS, ANSWERS_LEASE };
+
 int answers_fd(const struct answers *answers, size_t which)
 {
-	if (answers == NULL || which >= ANSWERS_FDS || answers->resolver == NULL)
+	if (answers == NULL)
 		return -EBADF;
-	return resolver_poll_fd(answers->resolver);
+	switch (which) {
+	case ANSWERS_DNS:
+		return answers->resolver == NULL ? -EBADF : resolver_poll_fd(answers->resolver);
+	case ANSWERS_LEASE: return lease_poll_fd(&answers->lease);
+	default: return -EBADF;
+	}
 }
 
 void answers_serve(struct answers *answers, size_t which)
 {
-	(void)which;
-	resolver_serve(answers->resolver);
+	if (which == ANSWERS_DNS)
+		resolver_serve(answers->resolver);
+	else
+		lease_serve(&answers->lease);
 }
 
 void answers_done(struct answers **answers)
@@ -249,6 +304,7 @@ void answers_done(struct answers **answers)
 	if (*answers == NULL)
 		return;
 	resolver_done(&(*answers)->resolver);
+	lease_done(&(*answers)->lease);
 	firewall_close(&(*answers)->firewall);
 	*answers = NULL;
 }

@@ -1,4 +1,5 @@
-/* engine/answers - what the supervisor answers its machine while it runs: DNS.
+/* engine/answers - what the supervisor answers its machine while it runs: DNS, DHCP and router
+ * solicitations.
  *
  * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
  * waits, and keeps no memory that it did not take when it was opened.
@@ -11,7 +12,7 @@ struct answers;
 struct arena;
 struct facts;
 
-#define ANSWERS_FDS 1
+#define ANSWERS_FDS 2
 
 struct answers_request {
 	const char *runtime, *machine;

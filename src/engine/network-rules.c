@@ -1,11 +1,10 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -18,6 +17,7 @@
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
+#include "machine/network-repair.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -63,10 +63,11 @@ static int collect(struct network *network)
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
+	struct stat st;
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
-	facts->zone = *network->zone ? network->zone : NULL;
+	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
 	if (egress != NULL)
@@ -80,13 +81,20 @@ static int collect(struct network *network)
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
 }
 
-/* By descriptor: in the private mount namespace the container's tree covers the directory. */
+/* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
+ * took over is not there, and has none. */
 static int write_facts(struct network *network)
 {
 	struct container *container = network->container;
-	int r = network_file_write(&container->scratch, container->resources.record.dir_fd,
-				   container->spec->machine, &network->facts);
+	const struct record *record = &container->resources.record;
+	autoclose int directory = record->dir_fd < 0
+					  ? record_open_runtime(record->runtime, "machines")
+					  : fd_duplicate(record->dir_fd);
+	int r = directory;
 
+	if (r >= 0)
+		r = network_file_write(&container->scratch, directory, container->spec->machine,
+				       &network->facts);
 	if (r < 0)
 		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
 	return 0;
@@ -136,6 +144,8 @@ static int filter(struct network *network)
 	if (count == 0)
 		return 0;
 	r = firewall_open(&network->firewall);
+	if (r >= 0)
+		(void)network_repair_mark(container->resources.record.runtime);
 	for (size_t i = 0; i < count && r >= 0; i++)
 		r = firewall_add(&network->firewall, &machines[i]);
 	if (r == -EADDRINUSE)
@@ -144,49 +154,32 @@ static int filter(struct network *network)
 	return r;
 }
 
-int network_rules(struct network *network)
+int network_rules_resume(struct network *network, bool dns)
 {
 	struct container *container = network->container;
 	struct answers_request request = {
 		.runtime = container->resources.record.runtime,
 		.machine = container->spec->machine,
 		.facts = &network->facts,
-		.dns = planned(network, STEP_ANSWER, "DNS") != NULL,
+		.dns = dns,
 	};
-	int r;
+	int r = 0;
 
-	r = collect(network);
-	if (r >= 0 && planned(network, STEP_ANSWER, NULL) != NULL)
+	if (network->facts.gateway_count > 0)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
 	if (r >= 0)
 		r = publish(network);
-	if (r >= 0)
-		r = filter(network);
-	return r;
+	return r < 0 ? r : filter(network);
 }
 
-/* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was
- * removed so far, by anybody: some 15 ms. So it stays open, and the last to close it is a process
- * that nobody waits for. */
-static void leave_behind(struct firewall *firewall)
+int network_rules(struct network *network)
 {
-	autoclose int pidfd = -EBADF;
-	const int keep[] = { firewall->filter.fd, 0 };
-	int ends[2];
-	char byte;
+	int r = collect(network);
 
-	if (firewall->filter.fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return;
-	if (process_clone(0, -EBADF, &pidfd) == 0) {
-		/* Until its parent has ended, or closed what it has of it. */
-		(void)dup2(ends[0], 0);
-		(void)fd_close_all(0, keep, ARRAY_SIZE(keep));
-		_exit(read(0, &byte, 1) != 0);
-	}
-	fd_close(&ends[0]);
-	/* The other end stays open for as long as we live. */
+	return r < 0 ? r
+		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
 }
 
 static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)
@@ -207,10 +200,13 @@ static int remove_rules(struct arena *arena, struct firewall *firewall, const st
 			first = MIN(r, 0);
 	}
 	r = firewall_drop_if_empty(firewall);
+	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
+	 * anybody; so it was kept open until now. */
+	process_close_apart(&firewall->filter.fd);
 	return first < 0 ? first : r;
 }
 
-void network_rules_end(struct container *container, const struct facts *facts, bool last)
+void network_rules_end(struct container *container, const struct facts *facts)
 {
 	struct firewall own = FIREWALL_EMPTY, *firewall = &own;
 
@@ -223,7 +219,5 @@ void network_rules_end(struct container *container, const struct facts *facts, b
 			    container->spec->machine, fail_recorded()->text);
 		fail_forget();
 	}
-	if (last)
-		leave_behind(firewall);
 	firewall_close(firewall);
 }

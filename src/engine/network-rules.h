@@ -5,7 +5,6 @@
  */
 #pragma once
 #include "engine/answers.h"
-#include "kernel/link.h"
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
@@ -14,8 +13,7 @@ struct container;
 
 struct network {
 	struct container *container;
-	int netns_fd;		   /* of the container */
-	char zone[LINK_NAME_SIZE]; /* its bridge; "": none */
+	int netns_fd; /* of the container */
 	struct facts facts;
 	struct answers *answers;
 	struct firewall firewall;
@@ -24,6 +22,8 @@ struct network {
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);
 
-/* FACTS: what is noted by now. LAST: no further start follows, and our end is not to wait for the
- * kernel's. container->network may be NULL. */
-void network_rules_end(struct container *container, const struct facts *facts, bool last);
+/* Answers and filter for what FACTS tell already: a new supervisor's. */
+int network_rules_resume(struct network *network, bool dns);
+
+/* FACTS: what is noted by now. container->network may be NULL. */
+void network_rules_end(struct container *container, const struct facts *facts);

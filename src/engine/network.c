@@ -72,12 +72,12 @@ static int add_interface(struct making *m, int index)
 	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
 }
 
-static int find_master(struct making *m, const struct link_plan *link, int *ret)
+static int find_master(struct making *m, const struct link_plan *link, struct link_facts *ret)
 {
 	struct link_facts facts;
 	int r;
 
-	*ret = 0;
+	ret->index = 0;
 	if (link->master == NULL)
 		return 0;
 	r = link_find(&m->host, &facts, link->master);
@@ -86,7 +86,7 @@ static int find_master(struct making *m, const struct link_plan *link, int *ret)
 			    link->master);
 	if (!text_equal(facts.kind, "bridge"))
 		return fail_input("cannot use '%s' as a bridge: it is none", link->master);
-	*ret = facts.index;
+	*ret = facts;
 	return 0;
 }
 
@@ -156,15 +156,17 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd };
 	const struct link_want up = { .up = LINK_ON };
 	struct facts_made *noted;
+	struct link_facts master;
 	int r;
 
-	r = find_master(m, link, &here.master);
+	r = find_master(m, link, &master);
+	here.master = master.index;
 	if (r >= 0)
 		r = note_link(m, &noted);
 	if (r < 0)
 		return r;
-	if (*m->network->zone != '\0' && text_equal(link->master, m->network->zone))
-		noted->zone = m->network->zone;
+	if (link->master != NULL && text_equal(link->master, m->network->facts.zone))
+		noted->zone = m->network->facts.zone;
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
@@ -180,6 +182,9 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 		m->network->facts.link = (uint32_t)made->here;
 		m->network->facts.bridge = (uint32_t)here.master;
 		memcpy(m->network->facts.mac, link->mac, sizeof(m->network->facts.mac));
+		memcpy(m->network->facts.gateway_mac,
+		       here.master != 0 ? master.mac : link->host_mac,
+		       sizeof(m->network->facts.gateway_mac));
 	}
 	return add_interface(m, here.master != 0 ? here.master : made->here);
 }
@@ -283,10 +288,10 @@ static int make_zone(struct making *m, const struct step *step)
 
 	if (r < 0)
 		return r;
-	m->zone_lock = zone_make(&m->host, step->target);
+	m->zone_lock = zone_make(&m->host, step->target, m->container->host.machine_id);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
-	snprintf(m->network->zone, sizeof(m->network->zone), "%s", step->target);
+	m->network->facts.zone = arena_text(m->container->arena, step->target);
 	return 0;
 }
 
@@ -532,15 +537,11 @@ static void undo_links(struct container *container, const struct facts *facts)
 		.tag = container->resources.record.tag,
 		.netns_fd = network == NULL ? -EBADF : network->netns_fd,
 	};
-	autonetlink struct netlink host = NETLINK_EMPTY;
 
 	network_undo_links(&undo, facts);
-	/* No link of ours may have come to be in it. */
-	if (network != NULL && *network->zone != '\0' && netlink_open(&host, NETLINK_ROUTE) >= 0)
-		zone_leave(&host, network->zone);
 }
 
-void network_end(struct container *container, bool last)
+void network_end(struct container *container)
 {
 	const struct record *record = &container->resources.record;
 	autoclose int directory = -EBADF;
@@ -559,7 +560,7 @@ void network_end(struct container *container, bool last)
 			    "without waiting",
 			    container->spec->machine);
 	if (read_facts(container, &facts, directory) >= 0) {
-		network_rules_end(container, &facts, last);
+		network_rules_end(container, &facts);
 		undo_links(container, &facts);
 		if (directory >= 0)
 			network_file_remove(directory, container->spec->machine);

@@ -5,7 +5,6 @@
  * in order. Speaking.
  */
 #pragma once
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +22,8 @@ int network_make(struct container *container);
 void network_settle(struct container *container);
 
 /* Of one start: interfaces go home, links and rules away; also those that others added while it
- * ran. LAST: no further one follows. Leaves container->network NULL. */
-void network_end(struct container *container, bool last);
+ * ran. Leaves container->network NULL. */
+void network_end(struct container *container);
 
 /* What it holds while the container runs; -EBADF: nothing. */
 int network_fd(const struct network *network);

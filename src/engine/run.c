@@ -21,6 +21,7 @@
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/keep.h"
+#include "engine/network-resume.h"
 #include "engine/network.h"
 #include "engine/notify.h"
 #include "engine/reexec.h"
@@ -321,7 +322,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 }
 
 /* What belongs to one start, in the reverse order; safe after a failure at any point. */
-static void end_start(struct container *container, bool last)
+static void end_start(struct container *container)
 {
 	siginfo_t info;
 
@@ -339,12 +340,12 @@ static void end_start(struct container *container, bool last)
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);
 	resources_leave_private_mounts(&container->resources);
-	network_end(container, last);
+	network_end(container);
 }
 
 static void teardown(struct container *container)
 {
-	end_start(container, true);
+	end_start(container);
 	root_done(&container->root);
 	keep_remove(container);
 	resources_done(&container->resources);
@@ -399,11 +400,13 @@ static int live(struct container *container, bool running)
 	enum outcome outcome = OUTCOME_FAILED;
 	int r, status = 0;
 
+	if (running)
+		network_resume(container);
 	for (;; running = false) {
 		r = running ? 0 : container_start(container);
 		if (r >= 0)
 			outcome = watch(container, &status);
-		end_start(container, r < 0 || outcome != OUTCOME_REBOOT);
+		end_start(container);
 		if (r < 0)
 			return r;
 		r = conclude(container, outcome, status);

@@ -116,7 +116,7 @@ START_TEST(entries_that_are_none)
 		"icmp:a",
 		"tcp:",
 		"tcp:udp:a",
-		"http://a",
+		"http://example.org",
 		"b\xc3\xbc.example",
 		"a!",
 		"tcp::443",

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "net/names.h"
@@ -146,9 +147,12 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	put_text(arena, &text, "zone", facts->zone);
 	put_text(arena, &text, "egress", facts->egress);
 	put_number(arena, &text, "leader", facts->leader);
+	put_number(arena, &text, "namespace", facts->namespace);
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
 	put_text(arena, &text, "mac", facts->link != 0 ? mac : NULL);
+	names_mac_text(mac, facts->gateway_mac);
+	put_text(arena, &text, "gateway-mac", facts->link != 0 ? mac : NULL);
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
 	put_number(arena, &text, "dns", facts->dns_port);
@@ -234,6 +238,9 @@ static int take_made(struct arena *arena, struct facts *facts, const char *value
 		return -EBADMSG;
 	parsed.name = words.items[3];
 	parsed.zone = words.count > MADE_WORDS ? words.items[MADE_WORDS] : NULL;
+	if ((parsed.kind != FACTS_VETH && !name_is_interface(parsed.name)) ||
+	    (parsed.zone != NULL && !name_is_interface(parsed.zone)))
+		return -EBADMSG;
 	made = facts_add_made(arena, facts);
 	if (made == NULL)
 		return -EBADMSG;
@@ -273,12 +280,16 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->egress = arena_text(arena, value);
 	else if (text_equal(key, "leader"))
 		return take_u32(&facts->leader, value);
+	else if (text_equal(key, "namespace"))
+		return take_u32(&facts->namespace, value);
 	else if (text_equal(key, "link"))
 		return take_u32(&facts->link, value);
 	else if (text_equal(key, "bridge"))
 		return take_u32(&facts->bridge, value);
 	else if (text_equal(key, "mac"))
 		return ip_parse_mac(facts->mac, value) < 0 ? -EBADMSG : 0;
+	else if (text_equal(key, "gateway-mac"))
+		return ip_parse_mac(facts->gateway_mac, value) < 0 ? -EBADMSG : 0;
 	else if (text_equal(key, "fixed"))
 		facts->fixed = text_equal(value, "1");
 	else if (text_equal(key, "nat"))

@@ -35,14 +35,16 @@ struct facts_made {
 
 /* What rules are made for is a part: the first veth, and each that was attached later. */
 struct facts {
-	const char *tag;    /* of the machine's record */
-	uint32_t leader;    /* its PID 1; 0: unknown */
-	const char *zone;   /* its bridge, "vz-…"; NULL: none */
-	const char *egress; /* for format/egress; NULL: everything may be reached */
-	uint32_t link;	    /* index of the host's end of its first veth; 0: none */
-	uint32_t bridge;    /* that it is a port of; 0: none */
-	uint8_t mac[6];	    /* of the machine's end */
-	bool fixed, nat;    /* as net/firewall has them */
+	const char *tag;	/* of the machine's record */
+	uint32_t leader;	/* its PID 1; 0: unknown */
+	const char *zone;	/* its bridge, "vz-…"; NULL: none */
+	const char *egress;	/* for format/egress; NULL: everything may be reached */
+	uint32_t namespace;	/* inode of the network namespace that the indexes are of */
+	uint32_t link;		/* index of the host's end of its first veth; 0: none */
+	uint32_t bridge;	/* that it is a port of; 0: none */
+	uint8_t mac[6];		/* of the machine's end */
+	uint8_t gateway_mac[6]; /* of the host's end, or of its bridge */
+	bool fixed, nat;	/* as net/firewall has them */
 	uint16_t dns_port, log_group;
 	struct ip_prefix *addresses, *gateways, *pools;
 	struct port *ports;

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "kernel/link.h"
+#include "net/names.h"
 
 #define LOCK "/run/systemd/nspawn-network-zone" /* reference, 7.2 */
 
@@ -29,15 +30,17 @@ static int lock(void)
 	return take_fd(&fd);
 }
 
-int zone_make(struct netlink *netlink, const char *name)
+int zone_make(struct netlink *netlink, const char *name, const uint8_t *host_id)
 {
-	struct link_want want = { .name = name, .up = LINK_ON };
+	uint8_t mac[NAMES_MAC_SIZE];
+	struct link_want want = { .name = name, .mac = mac, .up = LINK_ON };
 	autoclose int held = lock();
 	struct link_facts facts;
 	int index, r;
 
 	if (held < 0)
 		return fail(held, "cannot lock '%s'", LOCK);
+	names_mac(mac, NAMES_MAC_ZONE, host_id, name, 0);
 	r = link_find(netlink, &facts, name);
 	if (r == -ENODEV) {
 		r = link_make_bridge(netlink, &index, &want);
@@ -50,6 +53,7 @@ int zone_make(struct netlink *netlink, const char *name)
 				  "name, which is no bridge",
 				  name);
 	want.name = NULL;
+	want.mac = NULL;
 	r = link_set(netlink, facts.index, &want);
 	return r < 0 ? fail(r, "cannot bring the bridge '%s' up", name) : take_fd(&held);
 }
