@@ -457,14 +457,15 @@ static void bring_home(struct network *network)
 	network->facts.moved_count = 0;
 }
 
-/* IPv4 ones outlive their interface's going down, and the pool gives out nothing that is in use: the
- * machine's next start would get others. */
+/* IPv4 ones outlive their interface's going down, and the pool gives out nothing that is in use:
+ * the machine's next start would get others. */
 static void free_addresses(struct netlink *host, const struct facts *facts)
 {
 	for (size_t i = 0; i < facts->gateway_count; i++) {
 		const struct ip_prefix *gateway = &facts->gateways[i];
-		struct route_address address = { .link = (int)facts->link,
-						 .local = prefix_of(&gateway->ip, gateway->length) };
+		struct route_address address = {
+			.link = (int)facts->link, .local = prefix_of(&gateway->ip, gateway->length)
+		};
 
 		(void)route_delete_address(host, &address);
 	}
