@@ -457,6 +457,20 @@ static void bring_home(struct network *network)
 	network->facts.moved_count = 0;
 }
 
+/* IPv4 ones outlive their interface's going down, and the pool gives out nothing that is in use:
+ * the machine's next start would get others. */
+static void free_addresses(struct netlink *host, const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->gateway_count; i++) {
+		const struct ip_prefix *gateway = &facts->gateways[i];
+		struct route_address address = {
+			.link = (int)facts->link, .local = prefix_of(&gateway->ip, gateway->length)
+		};
+
+		(void)route_delete_address(host, &address);
+	}
+}
+
 /* A link goes with the container's namespace, some milliseconds after its last process. To wait for
  * that takes the kernel ten times as long as a whole start, so its names and addresses are freed
  * now, and it is left to go. */
@@ -474,6 +488,8 @@ static void let_links_go(struct network *network)
 		network_tag(tag, network, i);
 		if (link_find(&host, &facts, tag) < 0)
 			continue;
+		if (network->facts.link == (uint32_t)facts.index && network->facts.bridge == 0)
+			free_addresses(&host, &network->facts);
 		snprintf(name, sizeof(name), "redd-%x", (unsigned int)facts.index);
 		(void)link_set(&host, facts.index, &want);
 		want = (struct link_want){ .name = name };
