@@ -52,21 +52,27 @@ static bool is_marked(const char *runtime)
 static int take_machine(int dir_fd, const char *file, unsigned char type, void *context)
 {
 	struct machines *machines = context;
-	struct firewall_machine *added;
+	struct firewall_machine *parts;
 	struct facts facts;
 	const char *name;
+	size_t count;
 
 	if (type != DT_REG || file[0] != '.' || !text_ends(file, ".network"))
 		return 0;
 	name = arena_text_n(machines->arena, file + 1, strlen(file) - strlen("..network"));
-	if (network_file_read(machines->arena, &facts, dir_fd, name) < 0 || facts.link == 0 ||
+	if (network_file_read(machines->arena, &facts, dir_fd, name) < 0 ||
 	    facts.namespace != machines->namespace ||
 	    (kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH))
 		return 0;
-	added = list_grow(machines->arena, (void **)&machines->items, &machines->count,
-			  sizeof(*added));
-	if (facts_machine(machines->arena, added, &facts) < 0)
-		machines->count--;
+	if (facts_machines(machines->arena, &parts, &count, &facts) < 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct firewall_machine *added = list_grow(machines->arena,
+							   (void **)&machines->items,
+							   &machines->count, sizeof(*added));
+
+		*added = parts[i];
+	}
 	return 0;
 }
 

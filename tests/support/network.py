@@ -199,6 +199,13 @@ class Machine(machines.Machine, Net):
         Net.close(self)
         machines.Machine.stop(self)
 
+    def crash(self):
+        """The supervisor alone is killed; what runs in the machine ends with it."""
+        Net.close(self)
+        self.process.kill()
+        self.process.wait()
+        runner.until(lambda: not os.path.exists("/proc/%d" % self.leader))
+
 
 class Host(Net):
     """See above. `machine_id` (32 digits) is what /etc/machine-id says there; names and addresses are derived from it.
@@ -329,8 +336,8 @@ class Host(Net):
         files = self.run("find", "/run", "-xdev", "-not", "-type", "d").out.split("\n")
         return {
             "interfaces": sorted(self.links()),
-            "ruleset": self.ruleset(),
-            "rules": self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False),
+            "ruleset": self.ruleset().split("\n"),
+            "rules": (self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False)).split("\n"),
             "mounts": sorted(self.run("findmnt", "-rno", "TARGET").out.split()),
             # lock files without content stay
             "files": sorted(each for each in files if each and not each.startswith("/run/lock/") and self._has_content(each)),
@@ -345,11 +352,17 @@ class Host(Net):
         """What is other than at the beginning, after a moment: links go a little later than who had them."""
         end = time.monotonic() + seconds
         while True:
-            now = self.picture()
-            found = {what: (self.before[what], now[what]) for what in now if now[what] != self.before[what]}
+            found = self._compare(self.picture())
             if not found or time.monotonic() > end:
                 return found
             time.sleep(0.05)
+
+    def _compare(self, now):
+        found = []
+        for what, before in self.before.items():
+            found += ["%s: new %s" % (what, each.strip()) for each in now[what] if each not in before]
+            found += ["%s: gone %s" % (what, each.strip()) for each in before if each not in now[what]]
+        return found
 
     def stop(self):
         for machine in reversed(self.machines):
@@ -404,10 +417,12 @@ class Network:
 
     def close(self):
         left = {}
-        for host in reversed(self.hosts):
+        for host in self.hosts:
             host.stop()
+        for host in self.hosts:
             if host.used and not host.dirty and host.left():
                 left[host.name] = host.left(0)
+        for host in self.hosts:
             host.close()
         self.hosts = []
         assert not left, "left behind on hosts: %s" % left
