@@ -44,9 +44,9 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
 	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
-	[RECORD_HOSTS] = "hosts",	  [RECORD_LEASE] = "lease",
-	[RECORD_LINK] = "link",		  [RECORD_ZONE] = "zone",
-	[RECORD_INTERFACE] = "interface", [RECORD_STOPPING] = "stopping",
+	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
+	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
+	[RECORD_STOPPING] = "stopping",
 };
 
 int record_try_lock(int fd)
