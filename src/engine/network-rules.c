@@ -182,8 +182,6 @@ int network_rules(struct network *network)
 		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
 }
 
-/* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was
- * removed so far, by anybody; so ours was kept open until now, and is closed apart. */
 static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)
 {
 	struct firewall_machine *machines;
@@ -202,6 +200,9 @@ static int remove_rules(struct arena *arena, struct firewall *firewall, const st
 			first = MIN(r, 0);
 	}
 	r = firewall_drop_if_empty(firewall);
+	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
+	 * anybody; so it was kept open until now. */
+	process_close_apart(&firewall->filter.fd);
 	return first < 0 ? first : r;
 }
 
@@ -218,6 +219,5 @@ void network_rules_end(struct container *container, const struct facts *facts)
 			    container->spec->machine, fail_recorded()->text);
 		fail_forget();
 	}
-	process_close_apart(&firewall->filter.fd);
 	firewall_close(firewall);
 }

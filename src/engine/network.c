@@ -165,7 +165,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 		r = note_link(m, &noted);
 	if (r < 0)
 		return r;
-	if (m->network->facts.zone != NULL && text_equal(link->master, m->network->facts.zone))
+	if (link->master != NULL && text_equal(link->master, m->network->facts.zone))
 		noted->zone = m->network->facts.zone;
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "net/names.h"
@@ -245,6 +246,9 @@ static int take_made(struct arena *arena, struct facts *facts, const char *value
 		return -EBADMSG;
 	parsed.name = words.items[3];
 	parsed.zone = words.count > MADE_WORDS ? words.items[MADE_WORDS] : NULL;
+	if ((parsed.kind != FACTS_VETH && !name_is_interface(parsed.name)) ||
+	    (parsed.zone != NULL && !name_is_interface(parsed.zone)))
+		return -EBADMSG;
 	made = facts_add_made(arena, facts);
 	if (made == NULL)
 		return -EBADMSG;
