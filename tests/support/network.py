@@ -404,10 +404,12 @@ class Network:
 
     def close(self):
         left = {}
-        for host in reversed(self.hosts):
+        for host in self.hosts:
             host.stop()
+        for host in self.hosts:
             if host.used and not host.dirty and host.left():
                 left[host.name] = host.left(0)
+        for host in self.hosts:
             host.close()
         self.hosts = []
         assert not left, "left behind on hosts: %s" % left
