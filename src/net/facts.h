@@ -57,5 +57,6 @@ int facts_add_port(struct arena *arena, struct facts *facts, const struct port *
 int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index);
 int facts_add_moved(struct arena *arena, struct facts *facts, uint32_t index, const char *name);
 
-/* What net/firewall makes of it. -EINVAL: the list of what may be reached is wrong. */
+/* What net/firewall makes of it. -EINVAL, -ERANGE, -E2BIG: the list of what may be reached
+ * is wrong. */
 int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *facts);
