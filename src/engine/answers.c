@@ -1,5 +1,6 @@
 #include "engine/answers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,8 +22,7 @@
 #include "net/names.h"
 #include "net/resolver.h"
 
-#define PORTS_OF_A_NAME_MAX 64 /* more are all of them */
-#define GRACE_S 2	       /* a guest may use an answer in its last second */
+#define GRACE_S 2 /* a guest may use an answer in its last second */
 
 struct answers {
 	const char *runtime, *machine;
@@ -125,10 +125,10 @@ static bool is_allowed(void *context, const char *name)
 static int open_ports(struct answers *answers, const struct egress_entry *entry,
 		      const struct firewall_address *address, uint32_t seconds)
 {
-	bool all = entry->port_first == 0 ||
-		   entry->port_last - entry->port_first >= PORTS_OF_A_NAME_MAX;
-	uint16_t first = all ? 0 : entry->port_first, last = all ? 0 : entry->port_last;
+	uint16_t first = entry->port_first, last = first == 0 ? 0 : entry->port_last;
 	int r = 0;
+
+	assert(last - first < EGRESS_NAME_PORTS_MAX);
 
 	for (uint32_t port = first; port <= last && r >= 0; port++)
 		r = firewall_allow(&answers->firewall, &answers->part, address, (uint16_t)port,
