@@ -1,5 +1,6 @@
 #include "engine/answers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/names.h"
 #include "base/text.h"
@@ -17,12 +19,12 @@
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
+#include "net/forward.h"
 #include "net/lease.h"
 #include "net/names.h"
 #include "net/resolver.h"
 
-#define PORTS_OF_A_NAME_MAX 64 /* more are all of them */
-#define GRACE_S 2	       /* a guest may use an answer in its last second */
+#define GRACE_S 2 /* a guest may use an answer in its last second */
 
 struct answers {
 	const char *runtime, *machine;
@@ -33,6 +35,7 @@ struct answers {
 	struct firewall_machine part;
 	struct resolver *resolver;
 	struct lease lease;
+	struct forward forward;
 };
 
 /* ---- names of machines ---- */
@@ -125,10 +128,10 @@ static bool is_allowed(void *context, const char *name)
 static int open_ports(struct answers *answers, const struct egress_entry *entry,
 		      const struct firewall_address *address, uint32_t seconds)
 {
-	bool all = entry->port_first == 0 ||
-		   entry->port_last - entry->port_first >= PORTS_OF_A_NAME_MAX;
-	uint16_t first = all ? 0 : entry->port_first, last = all ? 0 : entry->port_last;
+	uint16_t first = entry->port_first, last = first == 0 ? 0 : entry->port_last;
 	int r = 0;
+
+	assert(last - first < EGRESS_NAME_PORTS_MAX);
 
 	for (uint32_t port = first; port <= last && r >= 0; port++)
 		r = firewall_allow(&answers->firewall, &answers->part, address, (uint16_t)port,
@@ -244,6 +247,25 @@ static int open_lease(struct answers *answers)
 	return lease_open(&answers->lease, &config);
 }
 
+/* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
+static int open_forward(struct arena *arena, struct answers *answers)
+{
+	const struct firewall_machine *part = &answers->part;
+	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, arena);
+
+	for (size_t i = 0; i < part->port_count && r >= 0; i++) {
+		r = forward_add(&answers->forward, &part->ports[i], part->addresses,
+				part->address_count);
+		if (r < 0)
+			log_warning("a port of machine '%s' is not reached through the host's "
+				    "localhost: %s, going on without",
+				    answers->machine, fail_recorded()->text);
+		fail_forget();
+		r = 0;
+	}
+	return r;
+}
+
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
 {
 	struct answers *answers = arena_new(arena, struct answers);
@@ -253,6 +275,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
 	answers->lease = (struct lease)LEASE_EMPTY;
+	answers->forward = (struct forward)FORWARD_EMPTY;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -265,10 +288,12 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 		r = firewall_open(&answers->firewall);
 	if (r >= 0 && request->dns)
 		r = open_resolver(answers, facts);
-	if (r >= 0)
+	if (r >= 0 && facts->gateway_count > 0)
 		r = open_lease(answers);
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
+	if (r >= 0)
+		r = open_forward(arena, answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
@@ -277,7 +302,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	return 0;
 }
 
-enum { ANSWERS_DNS, ANSWERS_LEASE };
+enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD };
 
 int answers_fd(const struct answers *answers, size_t which)
 {
@@ -287,6 +312,7 @@ int answers_fd(const struct answers *answers, size_t which)
 	case ANSWERS_DNS:
 		return answers->resolver == NULL ? -EBADF : resolver_poll_fd(answers->resolver);
 	case ANSWERS_LEASE: return lease_poll_fd(&answers->lease);
+	case ANSWERS_FORWARD: return answers->forward.poll_fd;
 	default: return -EBADF;
 	}
 }
@@ -295,8 +321,10 @@ void answers_serve(struct answers *answers, size_t which)
 {
 	if (which == ANSWERS_DNS)
 		resolver_serve(answers->resolver);
-	else
+	else if (which == ANSWERS_LEASE)
 		lease_serve(&answers->lease);
+	else
+		forward_run(&answers->forward);
 }
 
 void answers_done(struct answers **answers)
@@ -305,6 +333,7 @@ void answers_done(struct answers **answers)
 		return;
 	resolver_done(&(*answers)->resolver);
 	lease_done(&(*answers)->lease);
+	forward_close(&(*answers)->forward);
 	firewall_close(&(*answers)->firewall);
 	*answers = NULL;
 }

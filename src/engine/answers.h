@@ -1,5 +1,5 @@
-/* engine/answers - what the supervisor answers its machine while it runs: DNS, DHCP and router
- * solicitations.
+/* engine/answers - what the supervisor does for its machine while it runs: it answers DNS, DHCP and
+ * router solicitations, and passes on what comes to published ports by the host's loopback.
  *
  * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
  * waits, and keeps no memory that it did not take when it was opened.
@@ -12,7 +12,7 @@ struct answers;
 struct arena;
 struct facts;
 
-#define ANSWERS_FDS 2
+#define ANSWERS_FDS 3
 
 struct answers_request {
 	const char *runtime, *machine;

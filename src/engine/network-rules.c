@@ -165,7 +165,7 @@ int network_rules_resume(struct network *network, bool dns)
 	};
 	int r = 0;
 
-	if (network->facts.gateway_count > 0)
+	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);

@@ -21,6 +21,7 @@
 #include "kernel/link.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
+#include "kernel/network.h"
 #include "kernel/route.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
@@ -147,6 +148,16 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 		spec->network_zone != NULL);
 }
 
+/* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
+static void ignore_routers(const struct link_plan *link)
+{
+	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
+			    link->host, strerror(-r));
+}
+
 static int make_veth(struct making *m, const struct link_plan *link, struct made *made)
 {
 	struct link_want here = { .name = link->host,
@@ -170,6 +181,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
+	ignore_routers(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
