@@ -18,6 +18,7 @@
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
 #include "machine/network-repair.h"
+#include "net/firewall-forwarding.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -131,6 +132,19 @@ static int publish(struct network *network)
 	return 0;
 }
 
+/* The host is no router by nature. */
+static void forward(struct network *network, const struct firewall_machine *machine)
+{
+	int r = firewall_forwarding_on(&network->firewall, machine);
+
+	if (r < 0)
+		log_warning("machine '%s' does not reach other networks: %s, going on without",
+			    network->container->spec->machine, fail_recorded()->text);
+	if (r == 0 && network->forwarding_fd < 0)
+		(void)firewall_forwarding_watch(&network->forwarding_fd);
+	fail_forget();
+}
+
 static int filter(struct network *network)
 {
 	struct container *container = network->container;
@@ -146,8 +160,11 @@ static int filter(struct network *network)
 	r = firewall_open(&network->firewall);
 	if (r >= 0)
 		(void)network_repair_mark(container->resources.record.runtime);
-	for (size_t i = 0; i < count && r >= 0; i++)
+	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].address_count > 0)
+			forward(network, &machines[i]);
+	}
 	if (r == -EADDRINUSE)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
 			       container->spec->machine);

@@ -17,6 +17,7 @@ struct network {
 	struct facts facts;
 	struct answers *answers;
 	struct firewall firewall;
+	int forwarding_fd; /* tells when the host becomes a router by other means */
 };
 
 /* As planned, with what facts has of the links. */

@@ -25,6 +25,7 @@
 #include "kernel/route.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
+#include "net/firewall-forwarding.h"
 #include "net/links.h"
 #include "net/pin.h"
 #include "net/zone.h"
@@ -475,6 +476,7 @@ int network_make(struct container *container)
 	m.network->netns_fd = -EBADF;
 	m.network->container = container;
 	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
+	m.network->forwarding_fd = -EBADF;
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -583,8 +585,10 @@ void network_end(struct container *container)
 	}
 	if (locked >= 0)
 		network_file_unlock(record->fd);
-	if (container->network != NULL)
+	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
+		fd_close(&container->network->forwarding_fd);
+	}
 	container->network = NULL;
 }
 
@@ -599,12 +603,21 @@ int network_fd(const struct network *network)
 	return network == NULL ? -EBADF : network->netns_fd;
 }
 
+/* Behind the answers. */
+enum { SERVED_FORWARDING = ANSWERS_FDS };
+
 int network_served_fd(const struct network *network, size_t which)
 {
-	return network == NULL ? -EBADF : answers_fd(network->answers, which);
+	if (network == NULL)
+		return -EBADF;
+	return which == SERVED_FORWARDING ? network->forwarding_fd
+					  : answers_fd(network->answers, which);
 }
 
 void network_serve(struct network *network, size_t which)
 {
-	answers_serve(network->answers, which);
+	if (which == SERVED_FORWARDING)
+		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
+	else
+		answers_serve(network->answers, which);
 }
