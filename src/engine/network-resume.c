@@ -40,7 +40,7 @@ static void resume_pool(struct container *container, const struct machine *machi
 static int read_facts(struct container *container, struct facts *ret)
 {
 	const char *runtime = container->resources.record.runtime;
-	const char *name = container->spec->machine, *hosts;
+	const char *name = container->spec->machine;
 	autoclose int directory = record_open_runtime(runtime, "machines");
 	struct machine machine;
 	int r = directory;
@@ -53,9 +53,7 @@ static int read_facts(struct container *container, struct facts *ret)
 	if (r < 0)
 		return r;
 	resume_pool(container, &machine, ret);
-	hosts = machine_note(&machine, RECORD_HOSTS);
 	container->network = arena_new(container->arena, struct network);
-	container->network->hosts_path = hosts;
 	return 0;
 }
 

@@ -199,6 +199,13 @@ class Machine(machines.Machine, Net):
         Net.close(self)
         machines.Machine.stop(self)
 
+    def crash(self):
+        """The supervisor alone is killed; what runs in the machine ends with it."""
+        Net.close(self)
+        self.process.kill()
+        self.process.wait()
+        runner.until(lambda: not os.path.exists("/proc/%d" % self.leader))
+
 
 class Host(Net):
     """See above. `machine_id` (32 digits) is what /etc/machine-id says there; names and addresses are derived from it.
@@ -267,6 +274,7 @@ class Host(Net):
         return redd.with_prefix(*self.prefix)
 
     def redd(self, redd, *args, **options):
+        self.used = True
         return self.program(redd).run(*args, **options)
 
     def control(self, redd):
@@ -297,11 +305,23 @@ class Host(Net):
         return self.machines[-1]
 
     def file(self, path, text):
-        """PATH has another TEXT on this host. It must exist on the real one."""
-        own = "/run/lock/file" + path.replace("/", "-")
-        script = 'cat > "$1"; mountpoint -q "$2" || mount --bind "$1" "$2"'
-        done = subprocess.run([*self.prefix, "sh", "-c", script, "-", own, path], input=text, text=True, capture_output=True)
+        """PATH has another TEXT on this host; below /etc it need not exist on the real one."""
+        script = """
+            own=/run/lock/file$(echo "$1" | tr / -)
+            cat > "$own" || exit
+            if mountpoint -q /etc && [ "${1#/etc/}" != "$1" ]; then
+                mkdir -p "${1%/*}" && cp "$own" "$1"
+            elif [ -e "$1" ]; then
+                mountpoint -q "$1" || mount --bind "$own" "$1"
+            else
+                mkdir -p /run/lock/etc "/run/lock/work" "/run/lock${1%/*}" && cp "$own" "/run/lock$1" || exit
+                mountpoint -q /etc/machine-id && cat /etc/machine-id > /run/lock/etc/machine-id
+                mountpoint -q /etc/resolv.conf && cat /etc/resolv.conf > /run/lock/etc/resolv.conf
+                mount -t overlay -o lowerdir=/etc,upperdir=/run/lock/etc,workdir=/run/lock/work overlay /etc
+            fi"""
+        done = subprocess.run([*self.prefix, "sh", "-c", script, "-", path], input=text, text=True, capture_output=True)
         assert done.returncode == 0, done.stderr
+        self.before["mounts"] = self.picture()["mounts"]
 
     # ---- what is left ----
 
@@ -316,8 +336,8 @@ class Host(Net):
         files = self.run("find", "/run", "-xdev", "-not", "-type", "d").out.split("\n")
         return {
             "interfaces": sorted(self.links()),
-            "ruleset": self.ruleset(),
-            "rules": self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False),
+            "ruleset": self.ruleset().split("\n"),
+            "rules": (self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False)).split("\n"),
             "mounts": sorted(self.run("findmnt", "-rno", "TARGET").out.split()),
             # lock files without content stay
             "files": sorted(each for each in files if each and not each.startswith("/run/lock/") and self._has_content(each)),
@@ -332,11 +352,17 @@ class Host(Net):
         """What is other than at the beginning, after a moment: links go a little later than who had them."""
         end = time.monotonic() + seconds
         while True:
-            now = self.picture()
-            found = {what: (self.before[what], now[what]) for what in now if now[what] != self.before[what]}
+            found = self._compare(self.picture())
             if not found or time.monotonic() > end:
                 return found
             time.sleep(0.05)
+
+    def _compare(self, now):
+        found = []
+        for what, before in self.before.items():
+            found += ["%s: new %s" % (what, each.strip()) for each in now[what] if each not in before]
+            found += ["%s: gone %s" % (what, each.strip()) for each in before if each not in now[what]]
+        return found
 
     def stop(self):
         for machine in reversed(self.machines):
@@ -391,10 +417,12 @@ class Network:
 
     def close(self):
         left = {}
-        for host in reversed(self.hosts):
+        for host in self.hosts:
             host.stop()
+        for host in self.hosts:
             if host.used and not host.dirty and host.left():
                 left[host.name] = host.left(0)
+        for host in self.hosts:
             host.close()
         self.hosts = []
         assert not left, "left behind on hosts: %s" % left
