@@ -12,6 +12,7 @@ static void check_limits(const struct facts *facts)
 {
 	assert(facts->address_count <= FACTS_LIST_MAX && facts->gateway_count <= FACTS_LIST_MAX);
 	assert(facts->pool_count <= FACTS_LIST_MAX && facts->interface_count <= FACTS_LIST_MAX);
+	assert(facts->part_count <= FACTS_PARTS_MAX);
 	assert(facts->made_count <= FACTS_LIST_MAX && facts->port_count <= FACTS_PORTS_MAX);
 	for (size_t i = 0; i < facts->port_count; i++)
 		assert(facts->ports[i].host > 0 && facts->ports[i].count > 0 &&
