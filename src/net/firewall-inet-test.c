@@ -5,7 +5,6 @@
 #include <netinet/ip_icmp.h>
 
 #include "base/fail.h"
-#include "base/unit.h"
 #include "net/firewall-log.h"
 #include "net/topology.h"
 
@@ -98,7 +97,7 @@ static bool spoofs(struct guest *guest, const char *source)
 	bool seen;
 
 	send_from(&guest->place, source, INTERNET);
-	seen = place_ready(server, POLLIN);
+	seen = place_ready(server, POLLIN, -1, TOPOLOGY_WAIT_MS * 3);
 	close(server);
 	return seen;
 }
@@ -204,7 +203,7 @@ static bool pings(struct guest *guest, const char *address)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&to, size),
 			 (ssize_t)sizeof(echo));
-	answered = place_ready(fd, POLLIN);
+	answered = place_ready(fd, POLLIN, -1, TOPOLOGY_WAIT_MS * 3);
 	if (answered)
 		answered = recv(fd, &echo, sizeof(echo), 0) == (ssize_t)sizeof(echo) &&
 			   echo.type == ICMP_ECHOREPLY;
@@ -239,7 +238,7 @@ START_TEST(a_restricted_machine_reaches_its_targets_and_its_gateway)
 	for (size_t i = 0; i < 2; i++) {
 		int server = place_listen(&at.outside, INTERNET, types[i], 81);
 
-		ck_assert(place_talks(&at.a.place, INTERNET, types[i], 81, server, NULL) ==
+		ck_assert(place_talks(&at.a.place, INTERNET, types[i], 81, server, 500, NULL) ==
 			  (types[i] == SOCK_STREAM));
 		close(server);
 	}
@@ -295,7 +294,8 @@ START_TEST(ports_of_a_restricted_machine_are_published)
 	at.a.machine.port_count = 1;
 	restrict_guest(&at.a, NULL, 0);
 	server = place_listen(&at.a.place, HOST, SOCK_STREAM, 80);
-	ck_assert(place_talks(&at.outside, HOST, SOCK_STREAM, 8080, server, NULL));
+	ck_assert(place_talks(&at.outside, HOST, SOCK_STREAM, 8080, server, TOPOLOGY_PATIENCE_MS,
+			      NULL));
 }
 END_TEST
 
@@ -332,11 +332,12 @@ START_TEST(learnt_addresses_are_open_for_their_time)
 	server = place_listen(&at.outside, INTERNET, SOCK_STREAM, 80);
 	caller = place_socket(&at.a.place, AF_INET, SOCK_STREAM);
 	ck_assert_int_eq(connect(caller, (struct sockaddr *)&to, size), -1);
-	ck_assert(place_ready(server, POLLIN));
+	ck_assert(place_ready(server, POLLIN, -1, TOPOLOGY_PATIENCE_MS));
 	callee = accept4(server, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	usleep(2200 * 1000);
 	ck_assert_int_eq(send(caller, "x", 1, 0), 1);
-	ck_assert(place_ready(callee, POLLIN) && recv(callee, &word, 1, 0) == 1);
+	ck_assert(place_ready(callee, POLLIN, -1, TOPOLOGY_PATIENCE_MS) &&
+		  recv(callee, &word, 1, 0) == 1);
 	close(server);
 	close(caller);
 	close(callee);
@@ -419,7 +420,7 @@ START_TEST(refusals_are_told_to_the_machines_own_log)
 	ck_assert_int_eq(firewall_log_read(&log, &refusal), 0);
 
 	REFUSE(at.a.place, INTERNET, 8080, at.outside, 8080);
-	ck_assert(place_ready(log.fd, POLLIN));
+	ck_assert(place_ready(log.fd, POLLIN, -1, TOPOLOGY_PATIENCE_MS));
 	ck_assert_int_eq(firewall_log_read(&log, &refusal), 1);
 	ck_assert_uint_eq(refusal.link, at.a.machine.link);
 	ck_assert_int_eq(refusal.protocol, IPPROTO_TCP);
@@ -460,14 +461,16 @@ END_TEST
 
 int main(void)
 {
-	return UNIT_RUN("net/firewall-inet", dns_goes_to_each_machines_own_responder,
-			a_new_responder_takes_over, a_foreign_source_address_goes_nowhere,
-			of_ipv6_a_whole_net_may_be_its_own, who_is_routed_is_reached_from_outside,
-			metadata_is_closed_unless_it_is_a_target,
-			a_restricted_machine_reaches_its_targets_and_its_gateway,
-			a_restricted_machine_in_a_zone_reaches_siblings,
-			ports_of_a_restricted_machine_are_published,
-			learnt_addresses_are_open_for_their_time,
-			an_address_that_is_learnt_again_stays_open, no_name_opens_what_is_private,
-			refusals_are_told_to_the_machines_own_log);
+	return TOPOLOGY_RUN("net/firewall-inet", dns_goes_to_each_machines_own_responder,
+			    a_new_responder_takes_over, a_foreign_source_address_goes_nowhere,
+			    of_ipv6_a_whole_net_may_be_its_own,
+			    who_is_routed_is_reached_from_outside,
+			    metadata_is_closed_unless_it_is_a_target,
+			    a_restricted_machine_reaches_its_targets_and_its_gateway,
+			    a_restricted_machine_in_a_zone_reaches_siblings,
+			    ports_of_a_restricted_machine_are_published,
+			    learnt_addresses_are_open_for_their_time,
+			    an_address_that_is_learnt_again_stays_open,
+			    no_name_opens_what_is_private,
+			    refusals_are_told_to_the_machines_own_log);
 }

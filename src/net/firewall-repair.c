@@ -4,17 +4,18 @@
  * kernel refuses what is built on an older one.
  */
 #include <errno.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "kernel/nftables.h"
 #include "net/firewall-build.h"
 #include "net/firewall-check.h"
+#include "net/firewall-forwarding.h"
 #include "net/firewall-routing.h"
 #include "net/firewall-sets.h"
 #include "net/firewall.h"
@@ -31,7 +32,7 @@ int firewall_look(struct firewall *firewall)
 
 /* ---- what is there ---- */
 
-static const unsigned int families[] = { NFPROTO_INET, NFPROTO_BRIDGE };
+static const unsigned int families[] = { NFTABLES_INET, NFTABLES_BRIDGE };
 
 struct tables {
 	bool there[ARRAY_SIZE(families)];
@@ -98,7 +99,7 @@ static int look_at_key(const struct nftables_value *key, void *context)
 
 static int look_at_machines(struct firewall *firewall, struct present *present)
 {
-	return nftables_list_keys(&firewall->filter, NFPROTO_INET, FIREWALL_TABLE,
+	return nftables_list_keys(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
 				  firewall_set_name(FIREWALL_MACHINES, false), look_at_key,
 				  present);
 }
@@ -307,17 +308,23 @@ int firewall_drop_if_empty(struct firewall *firewall)
 	struct firewall_address pools[FIREWALL_ADDRESSES_MAX];
 	struct firewall_machine nobody = { .pools = pools };
 	struct nftables_table table;
-	int r = -EAGAIN;
+	int r = -EAGAIN, forwarded;
 
 	for (unsigned int i = 0; (r == -EAGAIN || r == -ERESTART) && i < TRIES; i++)
 		r = drop(firewall);
 	if (r <= 0)
 		return r < 0 ? fail(r, "cannot remove the packet filter's tables") : 0;
 	nobody.pool_count = firewall_routing_pools(&firewall->route, pools);
-	r = firewall_routing_drop(&firewall->route);
+	forwarded = firewall_routing_has_closed(&firewall->route, AF_INET);
+	r = firewall_forwarding_off(firewall);
+	if (r >= 0)
+		r = firewall_routing_drop(&firewall->route);
 	/* Who made the tables again in between found the rules still there. */
 	if (r >= 0 &&
-	    nftables_read_table(&firewall->filter, &table, NFPROTO_INET, FIREWALL_TABLE) >= 0)
+	    nftables_read_table(&firewall->filter, &table, NFTABLES_INET, FIREWALL_TABLE) >= 0) {
 		r = firewall_routing_add(&firewall->route, &nobody);
+		if (r >= 0 && forwarded > 0)
+			r = firewall_forwarding_on(firewall, &nobody);
+	}
 	return r < 0 ? r : 1;
 }
