@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -16,6 +17,7 @@
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
+#include "machine/network-repair.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -27,11 +29,6 @@ static const struct step *planned(const struct network *network, enum step_kind 
 		    (data == NULL || text_equal(plan->steps[i].data, data)))
 			return &plan->steps[i];
 	return NULL;
-}
-
-void network_tag(char ret[NETWORK_TAG_ROOM], const struct network *network, uint32_t n)
-{
-	snprintf(ret, NETWORK_TAG_ROOM, "redd-%s-%u", network->container->resources.record.tag, n);
 }
 
 static int collect_addresses(struct network *network)
@@ -66,9 +63,11 @@ static int collect(struct network *network)
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
+	struct stat st;
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
+	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
 	if (egress != NULL)
@@ -98,7 +97,6 @@ static int write_facts(struct network *network)
 				       &network->facts);
 	if (r < 0)
 		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
-	network->noted = true;
 	return 0;
 }
 
@@ -124,12 +122,8 @@ static int publish(struct network *network)
 		memcpy(hosts.addresses[i].bytes, facts->addresses[i].ip.bytes,
 		       sizeof(hosts.addresses[i].bytes));
 	}
-	if (network->hosts_path == NULL) {
-		network->hosts_path = hosts_file_path(container->arena, runtime, name);
-		r = record_note(&container->resources.record, RECORD_HOSTS, network->hosts_path);
-	}
-	if (r >= 0)
-		r = hosts_file_write(runtime, name, &hosts);
+	/* By its tag it is found without a note. */
+	r = hosts_file_write(runtime, name, &hosts);
 	if (r < 0)
 		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
 			    "without",
@@ -139,24 +133,24 @@ static int publish(struct network *network)
 
 static int filter(struct network *network)
 {
-	int r;
+	struct container *container = network->container;
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(container->arena, &machines, &count, &network->facts);
 
-	/* Of links to somebody else's network nothing is known that could be kept from others. */
-	if (network->facts.link == 0 ||
-	    (network->facts.address_count == 0 && network->facts.bridge == 0))
-		return 0;
-	r = facts_machine(network->container->arena, &network->part, &network->facts);
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
+	if (count == 0)
+		return 0;
 	r = firewall_open(&network->firewall);
-	if (r < 0)
-		return r;
-	network->filtered = true;
-	r = firewall_add(&network->firewall, &network->part);
+	if (r >= 0)
+		(void)network_repair_mark(container->resources.record.runtime);
+	for (size_t i = 0; i < count && r >= 0; i++)
+		r = firewall_add(&network->firewall, &machines[i]);
 	if (r == -EADDRINUSE)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
-			       network->container->spec->machine);
+			       container->spec->machine);
 	return r;
 }
 
@@ -188,28 +182,42 @@ int network_rules(struct network *network)
 		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
 }
 
-static int remove_rules(struct network *network)
+static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)
 {
-	int r = firewall_remove(&network->firewall, &network->part, false);
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(arena, &machines, &count, facts), first = 0;
 
-	if (r >= 0)
-		r = firewall_drop_if_empty(&network->firewall);
+	if (r < 0 || count == 0)
+		return r;
+	if (firewall->filter.fd < 0)
+		r = firewall_open(firewall);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		r = firewall_remove(firewall, &machines[i], false);
+		if (first == 0)
+			first = MIN(r, 0);
+	}
+	r = firewall_drop_if_empty(firewall);
 	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
 	 * anybody; so it was kept open until now. */
-	process_close_apart(&network->firewall.filter.fd);
-	return r;
+	process_close_apart(&firewall->filter.fd);
+	return first < 0 ? first : r;
 }
 
-void network_rules_end(struct network *network)
+void network_rules_end(struct container *container, const struct facts *facts)
 {
-	answers_done(&network->answers);
-	if (network->hosts_path != NULL)
-		(void)hosts_file_remove(network->hosts_path, network->facts.tag);
-	if (network->filtered && remove_rules(network) < 0) {
+	struct firewall own = FIREWALL_EMPTY, *firewall = &own;
+
+	if (container->network != NULL) {
+		answers_done(&container->network->answers);
+		firewall = &container->network->firewall;
+	}
+	if (remove_rules(&container->scratch, firewall, facts) < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
-			    network->container->spec->machine, fail_recorded()->text);
+			    container->spec->machine, fail_recorded()->text);
 		fail_forget();
 	}
-	network->filtered = false;
-	firewall_close(&network->firewall);
+	firewall_close(firewall);
 }

@@ -9,9 +9,6 @@
 #include "net/facts.h"
 #include "net/firewall.h"
 
-#define NETWORK_LINKS_MAX FACTS_LIST_MAX
-#define NETWORK_TAG_ROOM 32
-
 struct container;
 
 struct network {
@@ -20,17 +17,13 @@ struct network {
 	struct facts facts;
 	struct answers *answers;
 	struct firewall firewall;
-	struct firewall_machine part;
-	const char *hosts_path; /* NULL: the host was not told */
-	bool noted, filtered;
 };
-
-/* The alternative name of the host's end number N. */
-void network_tag(char ret[NETWORK_TAG_ROOM], const struct network *network, uint32_t n);
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);
 
 /* Answers and filter for what FACTS tell already: a new supervisor's. */
 int network_rules_resume(struct network *network, bool dns);
-void network_rules_end(struct network *network);
+
+/* FACTS: what is noted by now. container->network may be NULL. */
+void network_rules_end(struct container *container, const struct facts *facts);

@@ -18,8 +18,12 @@ struct network;
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);
 
-/* Of one start: interfaces go home, links and rules away. Accepts NULL, which it leaves. */
-void network_end(struct network **network);
+/* The program runs, and we are back in the host's mount namespace: what needs that. */
+void network_settle(struct container *container);
+
+/* Of one start: interfaces go home, links and rules away; also those that others added while it
+ * ran. Leaves container->network NULL. */
+void network_end(struct container *container);
 
 /* What it holds while the container runs; -EBADF: nothing. */
 int network_fd(const struct network *network);

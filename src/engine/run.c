@@ -176,6 +176,8 @@ static int leave_private(void *context)
 
 	if (r >= 0)
 		r = resources_leave_private_mounts(&container->resources);
+	if (r >= 0)
+		network_settle(container);
 	return r < 0 ? r
 		     : registration_enter(&container->resources, container->spec, &container->host,
 					  &container->root, container->spawn.pid,
@@ -334,11 +336,11 @@ static void end_start(struct container *container)
 	console_done(&container->console);
 	apply_done(&container->apply);
 	apply_init(&container->apply);
-	network_end(&container->network);
 	channel_done(&container->channel);
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);
 	resources_leave_private_mounts(&container->resources);
+	network_end(container);
 }
 
 static void teardown(struct container *container)

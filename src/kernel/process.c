@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "kernel/syscall.h"
 
 #define REAP_PAUSE_MS 10
+#define SPAWN_STACK 65536 /* execvp(3) puts a path on it */
 #define STAT_ROOM 1024
 #define STAT_PATH_ROOM sizeof("/proc/-2147483648/stat")
 #define STAT_START_TIME 22
@@ -41,6 +43,15 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return pid;
+}
+
+pid_t process_spawn(int (*run)(void *context), void *context, int flags)
+{
+	char stack[SPAWN_STACK] __attribute__((aligned(16)));
+	pid_t pid = clone(run, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags,
+			  context);
+
+	return pid < 0 ? -errno : pid;
 }
 
 int process_signal(int pidfd, int signal)

@@ -10,6 +10,11 @@
  * the caller attaches). No handler of pthread_atfork() runs. */
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
 
+/* For what execs at once: RUN has the caller's memory, as after vfork(2), on a stack of its own,
+ * and the caller goes on when it has exec'ed or returned its exit status. FLAGS: CLONE_PARENT or 0.
+ * The child's number. */
+pid_t process_spawn(int (*run)(void *context), void *context, int flags);
+
 int process_signal(int pidfd, int signal);
 
 /* SIGNAL reaches it: it is caught or blocked. An init that has not come that far ignores it instead

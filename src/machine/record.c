@@ -44,9 +44,9 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
 	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
-	[RECORD_HOSTS] = "hosts",	  [RECORD_LEASE] = "lease",
-	[RECORD_LINK] = "link",		  [RECORD_ZONE] = "zone",
-	[RECORD_INTERFACE] = "interface", [RECORD_STOPPING] = "stopping",
+	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
+	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
+	[RECORD_STOPPING] = "stopping",
 };
 
 int record_try_lock(int fd)
@@ -139,7 +139,7 @@ static int fail_abandoned(const char *name)
 
 /* The locked and empty file NAME. Not readable by others: a lock that anybody could take for
  * reading would let anybody keep a machine from starting. */
-static int open_file(struct arena *arena, int dir_fd, const char *name)
+static int open_file(struct arena *arena, const char *runtime, int dir_fd, const char *name)
 {
 	const int flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC;
 
@@ -169,7 +169,7 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		if (st.st_nlink == 0)
 			continue; /* its holder removed it while we opened it */
 		if (st.st_size > 0) {
-			r = reap_content(arena, name, fd);
+			r = reap_content(arena, runtime, dir_fd, name, fd);
 			if (r == REAP_LIVES)
 				return fail_abandoned(name);
 			if (r < 0)
@@ -215,7 +215,7 @@ int record_create(struct arena *arena, struct record *ret, const char *runtime, 
 	r = open_directory(arena, &record.dir_fd, runtime);
 	if (r < 0)
 		return r;
-	record.fd = open_file(arena, record.dir_fd, name);
+	record.fd = open_file(arena, runtime, record.dir_fd, name);
 	r = record.fd < 0 ? record.fd : begin(&record);
 	if (r < 0) {
 		record_close(&record);

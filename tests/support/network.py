@@ -199,6 +199,13 @@ class Machine(machines.Machine, Net):
         Net.close(self)
         machines.Machine.stop(self)
 
+    def crash(self):
+        """The supervisor alone is killed; what runs in the machine ends with it."""
+        Net.close(self)
+        self.process.kill()
+        self.process.wait()
+        runner.until(lambda: not os.path.exists("/proc/%d" % self.leader))
+
 
 class Host(Net):
     """See above. `machine_id` (32 digits) is what /etc/machine-id says there; names and addresses are derived from it.
@@ -345,11 +352,20 @@ class Host(Net):
         """What is other than at the beginning, after a moment: links go a little later than who had them."""
         end = time.monotonic() + seconds
         while True:
-            now = self.picture()
-            found = {what: (self.before[what], now[what]) for what in now if now[what] != self.before[what]}
+            found = self._compare(self.picture())
             if not found or time.monotonic() > end:
                 return found
             time.sleep(0.05)
+
+    def _compare(self, now):
+        lines = lambda value: value.split("\n") if isinstance(value, str) else value
+        found = {}
+        for what, before in self.before.items():
+            if before != now[what]:
+                old, new = lines(before), lines(now[what])
+                found[what] = ["new " + each.strip() for each in new if each not in old] + \
+                              ["gone " + each.strip() for each in old if each not in new]
+        return found
 
     def stop(self):
         for machine in reversed(self.machines):
