@@ -592,10 +592,9 @@ void network_end(struct container *container)
 	container->network = NULL;
 }
 
-size_t network_interfaces(const struct network *network, const uint32_t **ret)
+size_t network_interfaces(const struct network *network, uint32_t *ret)
 {
-	*ret = network == NULL ? NULL : network->facts.interfaces;
-	return network == NULL ? 0 : network->facts.interface_count;
+	return network == NULL ? 0 : facts_interfaces(&network->facts, ret);
 }
 
 int network_fd(const struct network *network)

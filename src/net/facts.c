@@ -93,6 +93,21 @@ struct facts *facts_find_part(struct facts *facts, uint32_t link)
 	return NULL;
 }
 
+size_t facts_interfaces(const struct facts *facts, uint32_t ret[FACTS_LIST_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < facts->interface_count; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < count && !known; j++)
+			known = ret[j] == facts->interfaces[i];
+		if (!known)
+			ret[count++] = facts->interfaces[i];
+	}
+	return count;
+}
+
 void facts_remove_interface(struct facts *facts, uint32_t index)
 {
 	size_t kept = 0;
