@@ -18,6 +18,7 @@
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
 #include "machine/network-repair.h"
+#include "net/firewall-conflicts.h"
 #include "net/firewall-forwarding.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
@@ -197,6 +198,26 @@ int network_rules(struct network *network)
 
 	return r < 0 ? r
 		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
+}
+
+void network_rules_look(struct network *network)
+{
+	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine machine;
+	int count = 0;
+
+	if (network->firewall.filter.fd >= 0 &&
+	    facts_machine(&scratch, &machine, &network->facts) >= 0)
+		count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+					   conflicts);
+	for (int i = 0; i < count; i++)
+		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
+			   conflicts[i].who, network->container->spec->machine,
+			   conflicts[i].forwarding ? "exchanges with other networks"
+						   : "asks of its supervisor",
+			   conflicts[i].remedy);
+	fail_forget();
 }
 
 static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)

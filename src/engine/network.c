@@ -504,11 +504,14 @@ static bool holds_interfaces(const struct network *network)
 
 void network_settle(struct container *container)
 {
-	const struct network *network = container->network;
+	struct network *network = container->network;
 	const struct record *record = &container->resources.record;
 	int r;
 
-	if (network == NULL || !holds_interfaces(network))
+	if (network == NULL)
+		return;
+	network_rules_look(network);
+	if (!holds_interfaces(network))
 		return;
 	r = pin_make(record->runtime, record->tag, network->netns_fd);
 	if (r < 0)
