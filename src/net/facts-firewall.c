@@ -86,8 +86,6 @@ bool facts_has_rules(const struct facts *part)
 
 int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *part)
 {
-	/* Whoever is restricted is told by one address, and answers go to that one. */
-	bool free_choice = part->bridge == 0 && part->egress == NULL;
 	struct firewall_machine machine = {
 		.link = part->link,
 		.bridge = part->bridge,
@@ -96,7 +94,8 @@ int facts_machine(struct arena *arena, struct firewall_machine *ret, const struc
 		.dns_port = part->dns_port,
 		.log_group = part->log_group,
 		.addresses = addresses_of(arena, part->addresses, part->address_count,
-					  free_choice ? BITS_ONE_OR_64 : BITS_ONE),
+					  part->bridge == 0 && part->egress == NULL ? BITS_ONE_OR_64
+										    : BITS_ONE),
 		.gateways = addresses_of(arena, part->gateways, part->gateway_count, BITS_ONE),
 		.pools = addresses_of(arena, part->pools, part->pool_count, BITS_NETWORK),
 		.ports = ports_of(arena, part),

@@ -259,7 +259,8 @@ START_TEST(with_a_link_of_its_own_a_machine_has_its_ipv6_net)
 }
 END_TEST
 
-START_TEST(a_restricted_machine_has_only_the_addresses_it_was_given)
+/* What it learns from DNS is opened for one address. */
+START_TEST(a_machine_that_may_not_reach_everything_has_one_address_of_it)
 {
 	struct firewall_machine machine;
 	struct facts facts;
@@ -269,6 +270,7 @@ START_TEST(a_restricted_machine_has_only_the_addresses_it_was_given)
 				       "egress=tcp:192.0.2.0/24:80-90\n"),
 			 0);
 	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
+	ck_assert(machine.restricted);
 	ck_assert_uint_eq(machine.addresses[0].bits, 128);
 	ck_assert_uint_eq(machine.targets[0].first, 80);
 	ck_assert_uint_eq(machine.targets[0].last, 90);
@@ -368,7 +370,7 @@ int main(void)
 			lists_and_the_whole_have_an_end, one_more_than_a_list_holds_is_too_many,
 			the_firewall_gets_what_it_needs,
 			with_a_link_of_its_own_a_machine_has_its_ipv6_net,
-			a_restricted_machine_has_only_the_addresses_it_was_given,
+			a_machine_that_may_not_reach_everything_has_one_address_of_it,
 			a_wrong_list_of_what_may_be_reached_opens_nothing,
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
 			a_bridge_that_two_ports_have_is_told_once_less,
