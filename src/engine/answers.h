@@ -1,5 +1,5 @@
 /* engine/answers - what the supervisor answers its machine while it runs: DNS, DHCP and router
- * solicitations.
+ * solicitations; and what it notes of what a restricted one is refused (machine/refusals).
  *
  * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
  * waits, and keeps no memory that it did not take when it was opened.
@@ -12,11 +12,11 @@ struct answers;
 struct arena;
 struct facts;
 
-#define ANSWERS_FDS 2
+#define ANSWERS_FDS 3
 
 struct answers_request {
 	const char *runtime, *machine;
-	struct facts *facts; /* kept; dns_port is asked for, and set */
+	struct facts *facts; /* kept; dns_port is asked for, and set; log_group is set */
 	bool dns;
 };
 
