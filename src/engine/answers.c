@@ -21,6 +21,7 @@
 #include "net/facts.h"
 #include "net/firewall-log.h"
 #include "net/firewall.h"
+#include "net/forward.h"
 #include "net/lease.h"
 #include "net/names.h"
 #include "net/resolver.h"
@@ -39,6 +40,7 @@ struct answers {
 	struct lease lease;
 	struct firewall_log log;
 	struct refusals refusals;
+	struct forward forward;
 };
 
 /* ---- names of machines ---- */
@@ -308,6 +310,25 @@ static int open_lease(struct answers *answers)
 	return lease_open(&answers->lease, &config);
 }
 
+/* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
+static int open_forward(struct arena *arena, struct answers *answers)
+{
+	const struct firewall_machine *part = &answers->part;
+	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, arena);
+
+	for (size_t i = 0; i < part->port_count && r >= 0; i++) {
+		r = forward_add(&answers->forward, &part->ports[i], part->addresses,
+				part->address_count);
+		if (r < 0)
+			log_warning("a port of machine '%s' is not reached through the host's "
+				    "localhost: %s, going on without",
+				    answers->machine, fail_recorded()->text);
+		fail_forget();
+		r = 0;
+	}
+	return r;
+}
+
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
 {
 	struct answers *answers = arena_new(arena, struct answers);
@@ -321,6 +342,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	answers->refusals = (struct refusals)REFUSALS_EMPTY;
 	answers->refusals.runtime = request->runtime;
 	answers->refusals.machine = request->machine;
+	answers->forward = (struct forward)FORWARD_EMPTY;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -335,10 +357,12 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 		open_log(answers, facts);
 	if (r >= 0 && request->dns)
 		r = open_resolver(answers, facts);
-	if (r >= 0)
+	if (r >= 0 && facts->gateway_count > 0)
 		r = open_lease(answers);
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
+	if (r >= 0)
+		r = open_forward(arena, answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
@@ -347,7 +371,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	return 0;
 }
 
-enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_LOG };
+enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };
 
 int answers_fd(const struct answers *answers, size_t which)
 {
@@ -358,6 +382,7 @@ int answers_fd(const struct answers *answers, size_t which)
 		return answers->resolver == NULL ? -EBADF : resolver_poll_fd(answers->resolver);
 	case ANSWERS_LEASE: return lease_poll_fd(&answers->lease);
 	case ANSWERS_LOG: return answers->log.fd;
+	case ANSWERS_FORWARD: return answers->forward.poll_fd;
 	default: return -EBADF;
 	}
 }
@@ -367,6 +392,7 @@ void answers_serve(struct answers *answers, size_t which)
 	switch (which) {
 	case ANSWERS_DNS: resolver_serve(answers->resolver); break;
 	case ANSWERS_LEASE: lease_serve(&answers->lease); break;
+	case ANSWERS_FORWARD: forward_run(&answers->forward); break;
 	case ANSWERS_LOG:
 		if (hear_refusals(answers) < 0) {
 			fail_forget();
@@ -383,6 +409,7 @@ void answers_done(struct answers **answers)
 		return;
 	resolver_done(&(*answers)->resolver);
 	lease_done(&(*answers)->lease);
+	forward_close(&(*answers)->forward);
 	firewall_close(&(*answers)->firewall);
 	firewall_log_close(&(*answers)->log);
 	refusals_done(&(*answers)->refusals);

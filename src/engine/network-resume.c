@@ -13,6 +13,16 @@
 #include "machine/find.h"
 #include "machine/network-file.h"
 
+static void resume_notes(struct container *container, const struct machine *machine,
+			 enum record_kind kind, struct text_list *list)
+{
+	for (size_t i = 0; i < machine->content.count; i++)
+		if (machine->content.notes[i].kind == kind)
+			text_list_add(container->arena, list,
+				      arena_text(container->arena,
+						 machine->content.notes[i].value));
+}
+
 /* What a further start needs to have the same addresses again, and what the end gives back. */
 static void resume_pool(struct container *container, const struct machine *machine,
 			const struct facts *facts)
@@ -20,11 +30,7 @@ static void resume_pool(struct container *container, const struct machine *machi
 	struct resources *resources = &container->resources;
 	struct pooled *pooled = &resources->taken.pooled;
 
-	for (size_t i = 0; i < machine->content.count; i++)
-		if (machine->content.notes[i].kind == RECORD_LEASE)
-			text_list_add(container->arena, &resources->leases,
-				      arena_text(container->arena,
-						 machine->content.notes[i].value));
+	resume_notes(container, machine, RECORD_LEASE, &resources->leases);
 	if (resources->leases.count == 0)
 		return;
 	pooled->taken = true;
@@ -46,37 +52,50 @@ static int read_facts(struct container *container, struct facts *ret)
 	int r = directory;
 
 	if (r >= 0)
-		r = network_file_read(container->arena, ret, directory, name);
+		r = network_file_read_of(container->arena, ret, directory, name,
+					 container->resources.record.tag);
 	if (r < 0)
 		return r;
 	r = machine_open(container->arena, &machine, runtime, name);
 	if (r < 0)
 		return r;
 	resume_pool(container, &machine, ret);
+	resume_notes(container, &machine, RECORD_LINK, &container->network_notes);
+	resume_notes(container, &machine, RECORD_ZONE, &container->network_notes);
+	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	container->network = arena_new(container->arena, struct network);
 	return 0;
 }
 
-void network_resume(struct container *container)
+static int resume(struct container *container)
 {
 	autoclose int process = -EBADF;
 	struct network *network;
 	struct facts facts;
 	int r = read_facts(container, &facts);
 
-	if (r == -ENOENT)
-		return;
-	if (r >= 0) {
-		network = container->network;
-		network->container = container;
-		network->facts = facts;
-		network->firewall = (struct firewall)FIREWALL_EMPTY;
-		network->netns_fd = -EBADF;
-		process = namespace_open_process(container->spawn.pid);
-		if (process >= 0)
-			network->netns_fd = namespace_open(process, "net");
-		r = network_rules_resume(network, facts.dns_port != 0);
-	}
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	network = container->network;
+	network->container = container;
+	network->facts = facts;
+	network->firewall = (struct firewall)FIREWALL_EMPTY;
+	network->forwarding_fd = -EBADF;
+	network->netns_fd = -EBADF;
+	process = namespace_open_process(container->spawn.pid);
+	if (process >= 0)
+		network->netns_fd = namespace_open(process, "net");
+	return network_rules_resume(network, facts.dns_port != 0);
+}
+
+/* What is read is written again, so nobody may change it meanwhile. */
+void network_resume(struct container *container)
+{
+	int record = container->resources.record.fd;
+	int locked = network_file_lock(record), r = resume(container);
+
+	if (locked >= 0)
+		network_file_unlock(record);
 	if (r < 0)
 		log_warning("cannot serve the network of machine '%s' any more: %s, going on "
 			    "without",

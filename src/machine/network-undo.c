@@ -30,8 +30,7 @@ static void bring_home(const struct network_undo *undo, const struct facts *fact
 	if (undo->netns_fd < 0)
 		held = pin_open(undo->runtime, undo->tag);
 	if (held >= 0 || undo->netns_fd >= 0)
-		links_bring_all_home(facts->made, facts->made_count,
-				     held >= 0 ? held : undo->netns_fd);
+		links_bring_all_home(facts, held >= 0 ? held : undo->netns_fd);
 	warn("let go of the network namespace of", undo, pin_remove(undo->runtime, undo->tag));
 }
 
@@ -42,10 +41,10 @@ void network_undo_links(const struct network_undo *undo, const struct facts *fac
 	int r;
 
 	bring_home(undo, facts);
-	if (facts->made_count > 0) {
+	if (facts->made_count > 0 || facts->zone != NULL) {
 		r = netlink_open(&host, NETLINK_ROUTE);
 		if (r >= 0)
-			links_let_all_go(&host, facts->made, facts->made_count);
+			links_let_all_go(&host, facts);
 		warn("remove the links of", undo, r);
 	}
 	for (size_t i = 0; i < facts->leases.count; i++)
@@ -92,7 +91,7 @@ int network_undo_all(struct arena *arena, const struct network_undo *undo, int d
 	struct firewall_machine *machines;
 	struct facts facts = { 0 };
 	size_t count;
-	int r = read_facts(arena, &facts, undo, dir_fd);
+	int found = read_facts(arena, &facts, undo, dir_fd), r = MIN(found, 0);
 
 	if (r >= 0)
 		r = facts_machines(arena, &machines, &count, &facts);
@@ -105,7 +104,7 @@ int network_undo_all(struct arena *arena, const struct network_undo *undo, int d
 		fail_forget();
 	}
 	network_undo_links(undo, &facts);
-	if (r >= 0)
+	if (r >= 0 && found > 0)
 		network_file_remove(dir_fd, undo->machine);
 	return r;
 }

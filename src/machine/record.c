@@ -398,7 +398,7 @@ void record_rest(struct record *record)
 	fd_close(&record->dir_fd);
 }
 
-static int wake_up(struct record *record)
+int record_wake(struct record *record)
 {
 	char path[PATH_MAX];
 
@@ -424,7 +424,7 @@ void record_unlink_notes(int dir_fd, const char *name)
 void record_remove(struct record *record)
 {
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
-	if (record->fd >= 0 && wake_up(record) >= 0) {
+	if (record->fd >= 0 && record_wake(record) >= 0) {
 		record_unlink_notes(record->dir_fd, record->name);
 		(void)unlinkat(record->dir_fd, record->name, 0);
 	}

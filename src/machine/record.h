@@ -118,6 +118,9 @@ void record_unlink_notes(int dir_fd, const char *name);
 /* While nothing but the lock is needed: hold one descriptor. */
 void record_rest(struct record *record);
 
+/* The others again: before the directory is out of sight. */
+int record_wake(struct record *record);
+
 /* Close without removing (in a child, or to leave a crash behind in tests). */
 void record_close(struct record *record);
 

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "net/names.h"
@@ -90,6 +91,21 @@ struct facts *facts_find_part(struct facts *facts, uint32_t link)
 		if (facts->parts[i].link == link)
 			return &facts->parts[i];
 	return NULL;
+}
+
+size_t facts_interfaces(const struct facts *facts, uint32_t ret[FACTS_LIST_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < facts->interface_count; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < count && !known; j++)
+			known = ret[j] == facts->interfaces[i];
+		if (!known)
+			ret[count++] = facts->interfaces[i];
+	}
+	return count;
 }
 
 void facts_remove_interface(struct facts *facts, uint32_t index)
@@ -245,6 +261,9 @@ static int take_made(struct arena *arena, struct facts *facts, const char *value
 		return -EBADMSG;
 	parsed.name = words.items[3];
 	parsed.zone = words.count > MADE_WORDS ? words.items[MADE_WORDS] : NULL;
+	if ((parsed.kind != FACTS_VETH && !name_is_interface(parsed.name)) ||
+	    (parsed.zone != NULL && !name_is_interface(parsed.zone)))
+		return -EBADMSG;
 	made = facts_add_made(arena, facts);
 	if (made == NULL)
 		return -EBADMSG;

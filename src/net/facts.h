@@ -82,6 +82,9 @@ struct facts_made *facts_find_made(const struct facts *facts, uint32_t inside);
 /* The part whose link has this index on the host; NULL: none. */
 struct facts *facts_find_part(struct facts *facts, uint32_t link);
 
+/* The host's interfaces, each once; their number. */
+size_t facts_interfaces(const struct facts *facts, uint32_t ret[FACTS_LIST_MAX]);
+
 /* No more; the index is the host's. */
 void facts_remove_interface(struct facts *facts, uint32_t index);
 

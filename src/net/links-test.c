@@ -58,6 +58,14 @@ static struct facts_made make(struct world *world, const char *name, const char 
 				    .name = tag };
 }
 
+static const struct facts *facts_of(struct facts_made *made, size_t count)
+{
+	static struct facts facts;
+
+	facts = (struct facts){ .made = made, .made_count = count };
+	return &facts;
+}
+
 static bool is_there(struct netlink *netlink, const char *name)
 {
 	return link_is_free(netlink, name) == 0;
@@ -77,13 +85,13 @@ START_TEST(what_is_let_go_has_neither_names_nor_a_bridge)
 	made = make(&world, "vb-web", TAG, master);
 	ck_assert_int_eq(link_add_altname(&world.host, (int)made.outside, "vb-web-long"), 0);
 	made.zone = "vz-web";
-	links_let_all_go(&world.host, &made, 1);
+	links_let_all_go(&world.host, facts_of(&made, 1));
 	ck_assert(!is_there(&world.host, "vb-web") && !is_there(&world.host, "vb-web-long"));
 	ck_assert(!is_there(&world.host, TAG) && !is_there(&world.host, "vz-web"));
 	ck_assert_int_eq(link_read(&world.host, &facts, (int)made.outside), 0);
 	ck_assert_int_eq(facts.master, 0);
 	ck_assert_uint_eq(facts.flags & IFF_UP, 0);
-	links_let_all_go(&world.host, &made, 1);
+	links_let_all_go(&world.host, facts_of(&made, 1));
 	leave(&world);
 }
 END_TEST
@@ -102,7 +110,7 @@ START_TEST(a_zone_stays_for_who_else_is_in_it)
 	made = make(&world, "vb-web", TAG, other.master);
 	made.zone = "vz-web";
 	ck_assert_int_eq(link_make_veth(&world.host, &index, NULL, &other, &end), 0);
-	links_let_all_go(&world.host, &made, 1);
+	links_let_all_go(&world.host, facts_of(&made, 1));
 	ck_assert(is_there(&world.host, "vz-web"));
 	leave(&world);
 }
@@ -133,7 +141,7 @@ START_TEST(an_interface_comes_home_under_its_own_name)
 		return;
 	made = lend(&world, "eth1");
 	ck_assert(!is_there(&world.host, "eth1"));
-	links_bring_all_home(&made, 1, world.netns);
+	links_bring_all_home(facts_of(&made, 1), world.netns);
 	ck_assert(is_there(&world.host, "eth1") && !is_there(&world.guest, "lan0"));
 	/* It is home already. */
 	ck_assert_int_eq(links_bring_home(&made, world.netns), 0);
@@ -166,7 +174,7 @@ START_TEST(what_was_not_moved_yet_stays_where_it_is)
 	if (!enter(&world))
 		return;
 	made[1] = make(&world, "ve-web", TAG, 0);
-	links_bring_all_home(made, 2, world.netns);
+	links_bring_all_home(facts_of(made, 2), world.netns);
 	ck_assert(is_there(&world.guest, "host0") && is_there(&world.host, "ve-web"));
 	leave(&world);
 }

@@ -62,22 +62,24 @@ void links_let_go(struct netlink *host, const char *name)
 		(void)link_remove_altname(host, facts.index, facts.altnames[i]);
 }
 
-static bool zone_was_left(const struct facts_made *made, size_t count, const char *zone)
+static bool zone_was_left(const struct facts *facts, size_t before, const char *zone)
 {
-	for (size_t i = 0; i < count; i++)
-		if (text_equal(made[i].zone, zone))
+	for (size_t i = 0; i < before; i++)
+		if (text_equal(facts->made[i].zone, zone))
 			return true;
-	return false;
+	return text_equal(facts->zone, zone);
 }
 
-void links_let_all_go(struct netlink *host, const struct facts_made *made, size_t count)
+void links_let_all_go(struct netlink *host, const struct facts *facts)
 {
-	for (size_t i = 0; i < count; i++)
-		if (made[i].kind == FACTS_VETH)
-			links_let_go(host, made[i].name);
-	for (size_t i = 0; i < count; i++)
-		if (made[i].zone != NULL && !zone_was_left(made, i, made[i].zone))
-			zone_leave(host, made[i].zone);
+	for (size_t i = 0; i < facts->made_count; i++)
+		if (facts->made[i].kind == FACTS_VETH)
+			links_let_go(host, facts->made[i].name);
+	if (facts->zone != NULL)
+		zone_leave(host, facts->zone);
+	for (size_t i = 0; i < facts->made_count; i++)
+		if (facts->made[i].zone != NULL && !zone_was_left(facts, i, facts->made[i].zone))
+			zone_leave(host, facts->made[i].zone);
 }
 
 static int bring_home(struct netlink *guest, const struct facts_made *made, int home)
@@ -86,10 +88,10 @@ static int bring_home(struct netlink *guest, const struct facts_made *made, int 
 	int r = link_set(guest, (int)made->inside, &want);
 
 	if (r == -EEXIST) {
-		/* The kernel finds a number for it. */
+		/* If the name that it has is taken as well, the kernel finds a number for it. */
 		want.name = "dev%d";
 		r = link_set(guest, (int)made->inside, &want);
-		if (r >= 0)
+		if (r >= 0 || r == -ENODEV)
 			log_warning("the interface '%s' comes back under another name: somebody "
 				    "else has that one",
 				    made->name);
@@ -112,23 +114,24 @@ int links_bring_home(const struct facts_made *made, int netns_fd)
 	return r < 0 ? r : bring_home(&guest, made, home);
 }
 
-void links_bring_all_home(const struct facts_made *made, size_t count, int netns_fd)
+void links_bring_all_home(const struct facts *facts, int netns_fd)
 {
 	autonetlink struct netlink guest = NETLINK_EMPTY;
 	autoclose int home = -EBADF;
 	int first = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < facts->made_count; i++) {
+		const struct facts_made *made = &facts->made[i];
 		int r;
 
 		/* Noted, and not moved yet. */
-		if (made[i].kind != FACTS_INTERFACE || made[i].inside == 0)
+		if (made->kind != FACTS_INTERFACE || made->inside == 0)
 			continue;
 		if (home < 0 && first == 0)
 			first = open_both(&guest, &home, netns_fd);
-		r = first < 0 ? first : bring_home(&guest, &made[i], home);
+		r = first < 0 ? first : bring_home(&guest, made, home);
 		if (r < 0)
 			log_warning("cannot bring the interface '%s' back: %s, going on without",
-				    made[i].name, strerror(-r));
+				    made->name, strerror(-r));
 	}
 }

@@ -8,6 +8,7 @@
 
 #define LINKS_TAG_FORM "redd-%s-%zu" /* alternative name: of a record, and of how manieth link */
 
+struct facts;
 struct facts_made;
 struct netlink;
 
@@ -17,12 +18,12 @@ struct netlink;
  * has gone already. */
 void links_let_go(struct netlink *host, const char *name);
 
-/* All veths of MADE; then the bridges of their zones that are empty now. */
-void links_let_all_go(struct netlink *host, const struct facts_made *made, size_t count);
+/* All veths; then the bridges of zones that are empty now. */
+void links_let_all_go(struct netlink *host, const struct facts *facts);
 
 /* An interface that was moved into the namespace of NETNS_FD comes home under its own name. If
- * somebody has that by now, it keeps the one it has; 0 also if it is not there any more. */
+ * somebody has that by now, it comes under another; 0 also if it is not there any more. */
 int links_bring_home(const struct facts_made *made, int netns_fd);
 
 /* All of them; a failure is a warning. */
-void links_bring_all_home(const struct facts_made *made, size_t count, int netns_fd);
+void links_bring_all_home(const struct facts *facts, int netns_fd);

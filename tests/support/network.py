@@ -336,8 +336,8 @@ class Host(Net):
         files = self.run("find", "/run", "-xdev", "-not", "-type", "d").out.split("\n")
         return {
             "interfaces": sorted(self.links()),
-            "ruleset": self.ruleset().split("\n"),
-            "rules": (self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False)).split("\n"),
+            "ruleset": self.ruleset(),
+            "rules": self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False),
             "mounts": sorted(self.run("findmnt", "-rno", "TARGET").out.split()),
             # lock files without content stay
             "files": sorted(each for each in files if each and not each.startswith("/run/lock/") and self._has_content(each)),
@@ -358,10 +358,13 @@ class Host(Net):
             time.sleep(0.05)
 
     def _compare(self, now):
-        found = []
+        lines = lambda value: value.split("\n") if isinstance(value, str) else value
+        found = {}
         for what, before in self.before.items():
-            found += ["%s: new %s" % (what, each.strip()) for each in now[what] if each not in before]
-            found += ["%s: gone %s" % (what, each.strip()) for each in before if each not in now[what]]
+            if before != now[what]:
+                old, new = lines(before), lines(now[what])
+                found[what] = ["new " + each.strip() for each in new if each not in old] + \
+                              ["gone " + each.strip() for each in old if each not in new]
         return found
 
     def stop(self):
