@@ -1,5 +1,6 @@
 #include "engine/answers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/names.h"
 #include "base/text.h"
@@ -15,16 +17,20 @@
 #include "io/fd.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
+#include "machine/refusals.h"
 #include "net/facts.h"
+#include "net/firewall-log.h"
 #include "net/firewall.h"
+#include "net/forward.h"
 #include "net/lease.h"
 #include "net/names.h"
 #include "net/resolver.h"
 
-#define PORTS_OF_A_NAME_MAX 64 /* more are all of them */
-#define GRACE_S 2	       /* a guest may use an answer in its last second */
+#define GRACE_S 2	/* a guest may use an answer in its last second */
+#define REFUSALS_MAX 64 /* that are taken at one go */
 
 struct answers {
+	struct arena *arena; /* for as long as it is open */
 	const char *runtime, *machine;
 	const struct facts *facts;
 	bool restricted;
@@ -33,6 +39,9 @@ struct answers {
 	struct firewall_machine part;
 	struct resolver *resolver;
 	struct lease lease;
+	struct firewall_log log;
+	struct refusals refusals;
+	struct forward forward;
 };
 
 /* ---- names of machines ---- */
@@ -127,20 +136,37 @@ static int reverse(void *context, char *ret, size_t room, int family, const uint
 
 /* ---- what may be reached ---- */
 
+/* ADDRESS: what it leads to and must not; NULL: it is not even asked for. */
+static void note_name(struct answers *answers, const char *name,
+		      const struct resolver_address *address)
+{
+	struct refusal refusal = { 0 };
+
+	snprintf(refusal.name, sizeof(refusal.name), "%s", name);
+	if (address != NULL) {
+		refusal.address.family = address->family;
+		memcpy(refusal.address.bytes, address->bytes, sizeof(refusal.address.bytes));
+	}
+	refusals_add(&answers->refusals, &refusal);
+}
+
 static bool is_allowed(void *context, const char *name)
 {
-	const struct answers *answers = context;
+	struct answers *answers = context;
+	bool allowed = egress_has_name(&answers->egress, name);
 
-	return egress_has_name(&answers->egress, name);
+	if (!allowed)
+		note_name(answers, name, NULL);
+	return allowed;
 }
 
 static int open_ports(struct answers *answers, const struct egress_entry *entry,
 		      const struct firewall_address *address, uint32_t seconds)
 {
-	bool all = entry->port_first == 0 ||
-		   entry->port_last - entry->port_first >= PORTS_OF_A_NAME_MAX;
-	uint16_t first = all ? 0 : entry->port_first, last = all ? 0 : entry->port_last;
+	uint16_t first = entry->port_first, last = first == 0 ? 0 : entry->port_last;
 	int r = 0;
+
+	assert(last - first < EGRESS_NAME_PORTS_MAX);
 
 	for (uint32_t port = first; port <= last && r >= 0; port++)
 		r = firewall_allow(&answers->firewall, &answers->part, address, (uint16_t)port,
@@ -173,9 +199,50 @@ static int learn(void *context, const char *name, struct resolver_address *addre
 {
 	int r = 0;
 
-	for (size_t i = 0; i < count && r >= 0; i++)
+	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = open_address(context, name, &addresses[i]);
+		if (addresses[i].refused)
+			note_name(context, name, &addresses[i]);
+	}
+	/* The guest is told in its own way, and goes on. */
+	fail_forget();
 	return r;
+}
+
+/* ---- packets that were refused ---- */
+
+static int hear_refusals(struct answers *answers)
+{
+	struct firewall_refusal packet;
+	int r = 1;
+
+	for (int i = 0; i < REFUSALS_MAX && r > 0; i++) {
+		struct refusal refusal = { 0 };
+
+		r = firewall_log_read(&answers->log, &packet);
+		if (r <= 0)
+			break;
+		refusal.protocol = packet.protocol;
+		refusal.port = packet.port;
+		refusal.address.family = packet.destination.family;
+		memcpy(refusal.address.bytes, packet.destination.bytes,
+		       sizeof(refusal.address.bytes));
+		refusals_add(&answers->refusals, &refusal);
+	}
+	return r;
+}
+
+/* A kernel that tells nothing refuses all the same. */
+static void open_log(struct answers *answers, struct facts *facts)
+{
+	if (firewall_log_open(&answers->log) >= 0) {
+		facts->log_group = answers->log.group;
+		return;
+	}
+	facts->log_group = 0;
+	log_warning("no packet that machine '%s' is refused will be told of: %s, going on without",
+		    answers->machine, fail_recorded()->text);
+	fail_forget();
 }
 
 /* ---- opening ---- */
@@ -256,6 +323,27 @@ static int open_lease(struct answers *answers)
 	return lease_open(&answers->lease, &config);
 }
 
+/* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
+static void forward_one(struct answers *answers, const struct firewall_port *port,
+			const struct firewall_machine *part)
+{
+	if (forward_add(&answers->forward, port, part->addresses, part->address_count) < 0)
+		log_warning("a port of machine '%s' is not reached through the host's "
+			    "localhost: %s, going on without",
+			    answers->machine, fail_recorded()->text);
+	fail_forget();
+}
+
+static int open_forward(struct answers *answers)
+{
+	const struct firewall_machine *part = &answers->part;
+	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, answers->arena);
+
+	for (size_t i = 0; i < part->port_count && r >= 0; i++)
+		forward_one(answers, &part->ports[i], part);
+	return r;
+}
+
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
 {
 	struct answers *answers = arena_new(arena, struct answers);
@@ -265,6 +353,12 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
 	answers->lease = (struct lease)LEASE_EMPTY;
+	answers->log = (struct firewall_log)FIREWALL_LOG_EMPTY;
+	answers->refusals = (struct refusals)REFUSALS_EMPTY;
+	answers->refusals.runtime = request->runtime;
+	answers->refusals.machine = request->machine;
+	answers->forward = (struct forward)FORWARD_EMPTY;
+	answers->arena = arena;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -275,12 +369,16 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 		return fail_input("cannot use '%s' as what the container may reach", facts->egress);
 	if (answers->restricted)
 		r = firewall_open(&answers->firewall);
+	if (r >= 0 && answers->restricted)
+		open_log(answers, facts);
 	if (r >= 0 && request->dns)
 		r = open_resolver(answers, facts);
-	if (r >= 0)
+	if (r >= 0 && facts->gateway_count > 0)
 		r = open_lease(answers);
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
+	if (r >= 0)
+		r = open_forward(answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
@@ -289,7 +387,41 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	return 0;
 }
 
-enum { ANSWERS_DNS, ANSWERS_LEASE };
+static bool has_port(const struct firewall_machine *part, const struct firewall_port *port)
+{
+	for (size_t i = 0; i < part->port_count; i++) {
+		const struct firewall_port *other = &part->ports[i];
+
+		if (other->protocol == port->protocol && other->first == port->first &&
+		    other->last == port->last && other->container == port->container &&
+		    other->host.family == port->host.family &&
+		    memcmp(other->host.bytes, port->host.bytes, sizeof(port->host.bytes)) == 0)
+			return true;
+	}
+	return false;
+}
+
+void answers_renew(struct answers *answers, struct arena *arena)
+{
+	struct firewall_machine before = answers->part, now = { 0 };
+
+	if (facts_machine(arena, &now, answers->facts) < 0)
+		fail_forget();
+	answers->part = now;
+	for (size_t i = 0; i < before.port_count; i++)
+		if (!has_port(&now, &before.ports[i]))
+			forward_remove(&answers->forward, &before.ports[i]);
+	if (now.port_count > 0 && answers->forward.poll_fd < 0 &&
+	    forward_open(&answers->forward, answers->arena) < 0) {
+		fail_forget();
+		return;
+	}
+	for (size_t i = 0; i < now.port_count; i++)
+		if (!has_port(&before, &now.ports[i]))
+			forward_one(answers, &now.ports[i], &now);
+}
+
+enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };
 
 int answers_fd(const struct answers *answers, size_t which)
 {
@@ -299,16 +431,26 @@ int answers_fd(const struct answers *answers, size_t which)
 	case ANSWERS_DNS:
 		return answers->resolver == NULL ? -EBADF : resolver_poll_fd(answers->resolver);
 	case ANSWERS_LEASE: return lease_poll_fd(&answers->lease);
+	case ANSWERS_LOG: return answers->log.fd;
+	case ANSWERS_FORWARD: return answers->forward.poll_fd;
 	default: return -EBADF;
 	}
 }
 
 void answers_serve(struct answers *answers, size_t which)
 {
-	if (which == ANSWERS_DNS)
-		resolver_serve(answers->resolver);
-	else
-		lease_serve(&answers->lease);
+	switch (which) {
+	case ANSWERS_DNS: resolver_serve(answers->resolver); break;
+	case ANSWERS_LEASE: lease_serve(&answers->lease); break;
+	case ANSWERS_FORWARD: forward_run(&answers->forward); break;
+	case ANSWERS_LOG:
+		if (hear_refusals(answers) < 0) {
+			fail_forget();
+			firewall_log_close(&answers->log);
+		}
+		break;
+	default: break;
+	}
 }
 
 void answers_done(struct answers **answers)
@@ -317,6 +459,9 @@ void answers_done(struct answers **answers)
 		return;
 	resolver_done(&(*answers)->resolver);
 	lease_done(&(*answers)->lease);
+	forward_close(&(*answers)->forward);
 	firewall_close(&(*answers)->firewall);
+	firewall_log_close(&(*answers)->log);
+	refusals_done(&(*answers)->refusals);
 	*answers = NULL;
 }

@@ -17,8 +17,10 @@ struct network {
 	int netns_fd; /* of the container */
 	struct facts facts;
 	struct arena renewed; /* that facts are in, once others have changed them */
+	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
+	int forwarding_fd; /* tells when the host becomes a router by other means */
 };
 
 /* As planned, with what facts has of the links. */
@@ -26,6 +28,10 @@ int network_rules(struct network *network);
 
 /* Answers and filter for what FACTS tell already: a new supervisor's. */
 int network_rules_resume(struct network *network, bool dns);
+
+/* Who else on the host drops what the machine sends or gets is told, with the remedy. May wait
+ * until the program runs. */
+void network_rules_look(struct network *network);
 
 /* FACTS: what is noted by now. container->network may be NULL. */
 void network_rules_end(struct container *container, const struct facts *facts);

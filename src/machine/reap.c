@@ -297,7 +297,6 @@ static int undo(const struct record_content *content, size_t index)
 	case RECORD_KEEP:
 	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);
 	case RECORD_STATE: return remove_state_file(content, note->value);
-	case RECORD_HOSTS: return hosts_file_remove(note->value, content->tag);
 	case RECORD_LEASE: return pool_release(note->value, content->tag);
 	case RECORD_LINK: return remove_link(note->value, content->tag);
 	case RECORD_ZONE: return leave_zone(note->value);

@@ -23,6 +23,7 @@
 #include "machine/bind-notes.h"
 #include "machine/network-file.h"
 #include "machine/reap.h"
+#include "machine/refusals.h"
 
 #define MAGIC "redd-record=1"
 #define TRIES_MAX 1024
@@ -44,9 +45,9 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
 	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
-	[RECORD_HOSTS] = "hosts",	  [RECORD_LEASE] = "lease",
-	[RECORD_LINK] = "link",		  [RECORD_ZONE] = "zone",
-	[RECORD_INTERFACE] = "interface", [RECORD_STOPPING] = "stopping",
+	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
+	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
+	[RECORD_STOPPING] = "stopping",
 };
 
 int record_try_lock(int fd)
@@ -397,7 +398,7 @@ void record_rest(struct record *record)
 	fd_close(&record->dir_fd);
 }
 
-static int wake_up(struct record *record)
+int record_wake(struct record *record)
 {
 	char path[PATH_MAX];
 
@@ -410,18 +411,20 @@ static int wake_up(struct record *record)
 
 void record_unlink_notes(int dir_fd, const char *name)
 {
-	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM];
+	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM], refused[REFUSALS_ROOM];
 
 	bind_notes_name(binds, name);
 	(void)unlinkat(dir_fd, binds, 0);
 	network_file_name(network, name);
 	(void)unlinkat(dir_fd, network, 0);
+	refusals_name(refused, name);
+	(void)unlinkat(dir_fd, refused, 0);
 }
 
 void record_remove(struct record *record)
 {
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
-	if (record->fd >= 0 && wake_up(record) >= 0) {
+	if (record->fd >= 0 && record_wake(record) >= 0) {
 		record_unlink_notes(record->dir_fd, record->name);
 		(void)unlinkat(record->dir_fd, record->name, 0);
 	}

@@ -94,7 +94,8 @@ int facts_machine(struct arena *arena, struct firewall_machine *ret, const struc
 		.dns_port = part->dns_port,
 		.log_group = part->log_group,
 		.addresses = addresses_of(arena, part->addresses, part->address_count,
-					  part->bridge == 0 ? BITS_ONE_OR_64 : BITS_ONE),
+					  part->bridge == 0 && part->egress == NULL ? BITS_ONE_OR_64
+										    : BITS_ONE),
 		.gateways = addresses_of(arena, part->gateways, part->gateway_count, BITS_ONE),
 		.pools = addresses_of(arena, part->pools, part->pool_count, BITS_NETWORK),
 		.ports = ports_of(arena, part),

@@ -251,13 +251,28 @@ START_TEST(with_a_link_of_its_own_a_machine_has_its_ipv6_net)
 	ck_assert_int_eq(parse(&facts, "link=12\n"
 				       "address=10.213.0.2/30\n"
 				       "address=fd00:7::2/64\n"
-				       "address=fd00:8::2/128\n"
-				       "egress=tcp:192.0.2.0/24:80-90\n"),
+				       "address=fd00:8::2/128\n"),
 			 0);
 	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
 	ck_assert_uint_eq(machine.addresses[0].bits, 32);
 	ck_assert_uint_eq(machine.addresses[1].bits, 64);
 	ck_assert_uint_eq(machine.addresses[2].bits, 128);
+}
+END_TEST
+
+/* What it learns from DNS is opened for one address. */
+START_TEST(a_machine_that_may_not_reach_everything_has_one_address_of_it)
+{
+	struct firewall_machine machine;
+	struct facts facts;
+
+	ck_assert_int_eq(parse(&facts, "link=12\n"
+				       "address=fd00:7::2/64\n"
+				       "egress=tcp:192.0.2.0/24:80-90\n"),
+			 0);
+	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
+	ck_assert(machine.restricted);
+	ck_assert_uint_eq(machine.addresses[0].bits, 128);
 	ck_assert_uint_eq(machine.targets[0].first, 80);
 	ck_assert_uint_eq(machine.targets[0].last, 90);
 	ck_assert_uint_eq(machine.targets[0].protocol, IPPROTO_TCP);
@@ -374,6 +389,7 @@ int main(void)
 			lists_and_the_whole_have_an_end, one_more_than_a_list_holds_is_too_many,
 			the_firewall_gets_what_it_needs,
 			with_a_link_of_its_own_a_machine_has_its_ipv6_net,
+			a_machine_that_may_not_reach_everything_has_one_address_of_it,
 			a_wrong_list_of_what_may_be_reached_opens_nothing,
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
 			what_is_removed_leaves_the_others,

@@ -153,6 +153,16 @@ static void put_text(struct arena *arena, char **text, const char *key, const ch
 		*text = arena_format(arena, "%s%s=%s\n", *text, key, value);
 }
 
+/* Zeroes are no hardware address: it is not known. */
+static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	char value[NAMES_MAC_ROOM];
+
+	names_mac_text(value, mac);
+	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : value);
+}
+
 static void put_prefixes(struct arena *arena, char **text, const char *key,
 			 const struct ip_prefix *list, size_t count)
 {
@@ -172,9 +182,8 @@ static void put_made(struct arena *arena, char **text, const struct facts_made *
 
 static char *print_part(struct arena *arena, const struct facts *facts)
 {
-	char *text = arena_text(arena, ""), mac[NAMES_MAC_ROOM], port[PORT_TEXT_ROOM];
+	char *text = arena_text(arena, ""), port[PORT_TEXT_ROOM];
 
-	names_mac_text(mac, facts->mac);
 	put_text(arena, &text, "tag", facts->tag);
 	put_text(arena, &text, "zone", facts->zone);
 	put_text(arena, &text, "egress", facts->egress);
@@ -182,9 +191,8 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	put_number(arena, &text, "namespace", facts->namespace);
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
-	put_text(arena, &text, "mac", facts->link != 0 ? mac : NULL);
-	names_mac_text(mac, facts->gateway_mac);
-	put_text(arena, &text, "gateway-mac", facts->link != 0 ? mac : NULL);
+	put_mac(arena, &text, "mac", facts->mac);
+	put_mac(arena, &text, "gateway-mac", facts->gateway_mac);
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
 	put_number(arena, &text, "dns", facts->dns_port);

@@ -96,7 +96,8 @@ void facts_remove_interface(struct facts *facts, uint32_t index);
 /* Of links to somebody else's network nothing is known that could be kept from others. */
 bool facts_has_rules(const struct facts *part);
 
-/* What net/firewall makes of one part. -EINVAL: the list of what may be reached is wrong. */
+/* What net/firewall makes of one part. -EINVAL, -ERANGE, -E2BIG: the list of what may be
+ * reached is wrong. */
 int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *part);
 
 /* Of all parts that have rules. */

@@ -6,14 +6,44 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "io/fd.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
+#include "kernel/route.h"
 #include "net/facts.h"
 #include "net/zone.h"
+
+#define ADDRESSES_MAX 32 /* of one end of a link of ours */
+
+struct addresses {
+	struct route_address items[ADDRESSES_MAX];
+	size_t count;
+};
+
+static int add_address(const struct route_address *address, void *context)
+{
+	struct addresses *addresses = context;
+
+	if (addresses->count < ADDRESSES_MAX)
+		addresses->items[addresses->count++] = *address;
+	return 0;
+}
+
+/* IPv4 ones outlive their interface's going down, and the pool gives out nothing that is in use:
+ * the machine's next start would get others. */
+static void free_addresses(struct netlink *host, int index)
+{
+	struct addresses addresses = { .count = 0 };
+
+	(void)route_list_addresses(host, index, add_address, &addresses);
+	for (size_t i = 0; i < addresses.count; i++)
+		if (addresses.items[i].local.family == AF_INET)
+			(void)route_delete_address(host, &addresses.items[i]);
+}
 
 void links_let_go(struct netlink *host, const char *name)
 {
@@ -23,6 +53,7 @@ void links_let_go(struct netlink *host, const char *name)
 
 	if (link_find(host, &facts, name) < 0)
 		return;
+	free_addresses(host, facts.index);
 	snprintf(free_name, sizeof(free_name), "redd-%x", (unsigned int)facts.index);
 	(void)link_set(host, facts.index, &want);
 	want = (struct link_want){ .name = free_name };

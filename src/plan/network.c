@@ -410,6 +410,9 @@ int network_links(struct planner *p)
 		memcpy(primary->mac, spec->addressing.mac, sizeof(primary->mac));
 		primary->has_mac = true;
 	}
+	/* Who says so much about it wants a client inside to find it up, as in NixOS containers. */
+	if (primary)
+		primary->up_inside = spec->addressing.mac_set || spec->addressing.interface_name;
 	p->reason = step_said(p, GROUP_ADDRESSES, "--network-address=");
 	if (collect(p, &given, primary)) {
 		primary->up_inside = true;

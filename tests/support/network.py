@@ -274,6 +274,7 @@ class Host(Net):
         return redd.with_prefix(*self.prefix)
 
     def redd(self, redd, *args, **options):
+        self.used = True
         return self.program(redd).run(*args, **options)
 
     def control(self, redd):
@@ -304,11 +305,23 @@ class Host(Net):
         return self.machines[-1]
 
     def file(self, path, text):
-        """PATH has another TEXT on this host. It must exist on the real one."""
-        own = "/run/lock/file" + path.replace("/", "-")
-        script = 'cat > "$1"; mountpoint -q "$2" || mount --bind "$1" "$2"'
-        done = subprocess.run([*self.prefix, "sh", "-c", script, "-", own, path], input=text, text=True, capture_output=True)
+        """PATH has another TEXT on this host; below /etc it need not exist on the real one."""
+        script = """
+            own=/run/lock/file$(echo "$1" | tr / -)
+            cat > "$own" || exit
+            if mountpoint -q /etc && [ "${1#/etc/}" != "$1" ]; then
+                mkdir -p "${1%/*}" && cp "$own" "$1"
+            elif [ -e "$1" ]; then
+                mountpoint -q "$1" || mount --bind "$own" "$1"
+            else
+                mkdir -p /run/lock/etc "/run/lock/work" "/run/lock${1%/*}" && cp "$own" "/run/lock$1" || exit
+                mountpoint -q /etc/machine-id && cat /etc/machine-id > /run/lock/etc/machine-id
+                mountpoint -q /etc/resolv.conf && cat /etc/resolv.conf > /run/lock/etc/resolv.conf
+                mount -t overlay -o lowerdir=/etc,upperdir=/run/lock/etc,workdir=/run/lock/work overlay /etc
+            fi"""
+        done = subprocess.run([*self.prefix, "sh", "-c", script, "-", path], input=text, text=True, capture_output=True)
         assert done.returncode == 0, done.stderr
+        self.before["mounts"] = self.picture()["mounts"]
 
     # ---- what is left ----
 
