@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -251,6 +252,7 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	char identity[LINKS_IDENTITY_ROOM];
 	struct facts_made *noted;
 	struct link_facts facts;
 	int r;
@@ -274,6 +276,8 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 		return fail_link(m, link, r, 1);
 	made->there = facts.index;
 	noted->inside = (uint32_t)facts.index;
+	(void)links_identity(identity, &facts);
+	noted->identity = arena_text(m->container->arena, identity);
 	return 0;
 }
 
@@ -445,11 +449,14 @@ static int set_addresses(struct making *m)
 static int open_sockets(struct making *m)
 {
 	autoclose int process = namespace_open_process(m->container->spawn.pid);
+	struct stat st;
 	int r;
 
 	m->netns_fd = process < 0 ? process : namespace_open(process, "net");
-	if (m->netns_fd < 0)
-		return fail(m->netns_fd, "cannot open the container's network namespace");
+	if (m->netns_fd < 0 || fstat(m->netns_fd, &st) < 0)
+		return fail(m->netns_fd < 0 ? m->netns_fd : -errno,
+			    "cannot open the container's network namespace");
+	m->network->facts.inside = (uint32_t)st.st_ino;
 	r = netlink_open(&m->host, NETLINK_ROUTE);
 	if (r >= 0)
 		r = netlink_open_in(&m->guest, NETLINK_ROUTE, m->netns_fd);

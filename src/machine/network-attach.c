@@ -14,6 +14,7 @@
 #include "machine/network-attaching.h"
 #include "machine/network-detach.h"
 #include "machine/network-host.h"
+#include "net/links.h"
 #include "net/pin.h"
 
 #define NAMES_TRIED 100
@@ -194,6 +195,7 @@ static int attach_interface(struct attaching *a)
 {
 	struct network_change *change = &a->change;
 	struct link_want want = { .name = a->name, .netns_fd = change->netns_fd, .up = LINK_ON };
+	char identity[LINKS_IDENTITY_ROOM];
 	struct link_facts link;
 	int r = find_host(a, &link);
 
@@ -217,6 +219,8 @@ static int attach_interface(struct attaching *a)
 	if (r < 0)
 		return attaching_fail(a, &change->guest, r);
 	a->made->inside = (uint32_t)link.index;
+	(void)links_identity(identity, &link);
+	a->made->identity = arena_text(change->arena, identity);
 	return 0;
 }
 

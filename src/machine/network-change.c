@@ -126,6 +126,20 @@ static int open_sockets(struct network_change *change, int proc_fd)
 		     : 0;
 }
 
+static uint32_t namespace_of(int netns_fd)
+{
+	struct stat st;
+
+	return fstat(netns_fd, &st) < 0 ? 0 : (uint32_t)st.st_ino;
+}
+
+/* Its root may send its first process wherever it likes, but the indexes are of the namespace that
+ * it was started in. */
+static bool has_moved(const struct network_change *change)
+{
+	return change->facts.inside != 0 && change->facts.inside != namespace_of(change->netns_fd);
+}
+
 static int read_facts(struct network_change *change)
 {
 	const struct machine *machine = change->machine;
@@ -137,6 +151,7 @@ static int read_facts(struct network_change *change)
 			.tag = machine->content.tag,
 			.leader = (uint32_t)machine->leader,
 			.namespace = own_namespace(),
+			.inside = namespace_of(change->netns_fd),
 		};
 		return 0;
 	}
@@ -193,6 +208,11 @@ int network_change_open(struct arena *arena, struct network_change *ret,
 		r = open_sockets(&change, proc);
 	if (r >= 0)
 		r = read_facts(&change);
+	if (r >= 0 && has_moved(&change))
+		r = fail_plain(-ESTALE,
+			       "cannot change the network of machine '%s': its first process has "
+			       "gone to another network namespace",
+			       machine->name);
 	if (r < 0) {
 		network_change_done(&change);
 		return r;
@@ -225,6 +245,8 @@ int network_change_look(struct arena *arena, struct network_change *ret,
 	}
 	if (change.facts.namespace != own_namespace())
 		netlink_close(&change.host);
+	if (has_moved(&change))
+		change.facts.made_count = 0;
 	*ret = change;
 	return 0;
 }

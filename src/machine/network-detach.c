@@ -103,10 +103,33 @@ static bool holds_another(const struct facts *facts, const struct facts_made *ma
 	return false;
 }
 
+/* While the machine runs it can have put something of its own in the place of what was lent, which
+ * it would still have the other end of. Once it has ended, that is gone. */
+static int check_identity(struct network_change *change, const struct facts_made *made)
+{
+	char identity[LINKS_IDENTITY_ROOM];
+	struct link_facts link;
+	int r = link_read(&change->guest, &link, (int)made->inside);
+
+	if (r >= 0 && links_identity(identity, &link) && text_equal(identity, made->identity))
+		return 0;
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return fail(r, "cannot look at the interface '%s'", made->name);
+	return fail_plain(-EPERM,
+			  "cannot bring the interface '%s' back from machine '%s' while it runs: "
+			  "the machine may have made what is there now (it comes home at its end)",
+			  made->name, change->machine->name);
+}
+
 static int bring_home(struct network_change *change, const struct facts_made *made)
 {
-	int r = made->inside == 0 ? 0 : links_bring_home(made, change->netns_fd);
+	int r = made->inside == 0 ? 0 : check_identity(change, made);
 
+	if (r < 0)
+		return r;
+	r = made->inside == 0 ? 0 : links_bring_home(made, change->netns_fd);
 	if (r < 0)
 		return fail(r, "cannot bring the interface '%s' back from machine '%s'", made->name,
 			    change->machine->name);

@@ -34,7 +34,7 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "interface=11\n"
 			    "lease=/run/redd/network/link.3\n"
 			    "made=veth 2 12 redd-0123456789abcdef-0 vz-web\n"
-			    "attached=interface 3 0 eth7\n"
+			    "attached=interface 3 0 eth7 veth/7/0\n"
 			    "part=1\n"
 			    "link=9\n"
 			    "mac=02:00:5e:10:00:02\n"
@@ -315,6 +315,7 @@ START_TEST(what_was_made_is_found_by_its_index_inside)
 	ck_assert_int_eq(facts_find_made(&facts, 3)->kind, FACTS_INTERFACE);
 	ck_assert_str_eq(facts_find_made(&facts, 3)->name, "eth7");
 	ck_assert_ptr_null(facts_find_made(&facts, 3)->zone);
+	ck_assert_str_eq(facts_find_made(&facts, 3)->identity, "veth/7/0");
 	ck_assert_str_eq(facts_find_made(&facts, 2)->zone, "vz-web");
 	ck_assert_ptr_null(facts_find_made(&facts, 4));
 	/* It was noted, and not made. */

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "net/names.h"
 
-#define MADE_WORDS 4 /* and the zone */
+#define MADE_WORDS 4 /* and the zone, or identity */
 
 const char *const facts_kind_names[FACTS_KINDS] = {
 	[FACTS_VETH] = "veth",
@@ -174,10 +174,12 @@ static void put_prefixes(struct arena *arena, char **text, const char *key,
 
 static void put_made(struct arena *arena, char **text, const struct facts_made *made)
 {
+	const char *more = made->kind == FACTS_INTERFACE ? made->identity : made->zone;
+
 	*text = arena_format(arena, "%s%s=%s %u %u %s%s%s\n", *text,
 			     made->attached ? "attached" : "made", facts_kind_names[made->kind],
-			     made->inside, made->outside, made->name, made->zone ? " " : "",
-			     made->zone ? made->zone : "");
+			     made->inside, made->outside, made->name, more ? " " : "",
+			     more ? more : "");
 }
 
 static char *print_part(struct arena *arena, const struct facts *facts)
@@ -189,6 +191,7 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	put_text(arena, &text, "egress", facts->egress);
 	put_number(arena, &text, "leader", facts->leader);
 	put_number(arena, &text, "namespace", facts->namespace);
+	put_number(arena, &text, "inside", facts->inside);
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
 	put_mac(arena, &text, "mac", facts->mac);
@@ -277,7 +280,10 @@ static int take_made(struct arena *arena, struct facts *facts, const char *value
 	    parse_u32(&parsed.outside, words.items[2]) < 0)
 		return -EBADMSG;
 	parsed.name = words.items[3];
-	parsed.zone = words.count > MADE_WORDS ? words.items[MADE_WORDS] : NULL;
+	if (words.count > MADE_WORDS && parsed.kind == FACTS_INTERFACE)
+		parsed.identity = words.items[MADE_WORDS];
+	else if (words.count > MADE_WORDS)
+		parsed.zone = words.items[MADE_WORDS];
 	if ((parsed.kind != FACTS_VETH && !name_is_interface(parsed.name)) ||
 	    (parsed.zone != NULL && !name_is_interface(parsed.zone)))
 		return -EBADMSG;
@@ -308,6 +314,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		return take_u32(&facts->leader, value);
 	else if (text_equal(key, "namespace"))
 		return take_u32(&facts->namespace, value);
+	else if (text_equal(key, "inside"))
+		return take_u32(&facts->inside, value);
 	else if (text_equal(key, "link"))
 		return take_u32(&facts->link, value);
 	else if (text_equal(key, "bridge"))

@@ -30,8 +30,9 @@ struct facts_made {
 	/* veth: alternative name of the host's end, with the record's tag. Others: the host's name
 	 * of what it is made of, or comes home as. */
 	const char *name;
-	const char *zone; /* veth: the bridge of a zone that it is a port of; NULL: of none */
-	bool attached;	  /* not at the start, but later */
+	const char *zone;     /* veth: the bridge of a zone that it is a port of; NULL: of none */
+	const char *identity; /* interface: links_identity(), seen in the machine; NULL: not yet */
+	bool attached;	      /* not at the start, but later */
 };
 
 /* What rules are made for is a part: the first veth, and each that was attached later. */
@@ -41,6 +42,7 @@ struct facts {
 	const char *zone;	/* its bridge, "vz-…"; NULL: none */
 	const char *egress;	/* for format/egress; NULL: everything may be reached */
 	uint32_t namespace;	/* inode of the network namespace that the indexes are of */
+	uint32_t inside;	/* the same of the machine; 0: unknown */
 	uint32_t link;		/* index of the host's end of its first veth; 0: none */
 	uint32_t bridge;	/* that it is a port of; 0: none */
 	uint8_t mac[6];		/* of the machine's end */

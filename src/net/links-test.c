@@ -166,6 +166,31 @@ START_TEST(whose_name_is_taken_comes_home_under_another)
 }
 END_TEST
 
+START_TEST(what_the_guest_makes_itself_is_nobody_elses)
+{
+	char lent[LINKS_IDENTITY_ROOM], forged[LINKS_IDENTITY_ROOM];
+	struct link_want here = { .name = "lan1" }, there = { .name = "end" };
+	struct facts_made made;
+	struct link_facts facts;
+	struct world world;
+	int index;
+
+	if (!enter(&world))
+		return;
+	made = lend(&world, "eth1");
+	ck_assert_int_eq(link_read(&world.guest, &facts, (int)made.inside), 0);
+	ck_assert(links_identity(lent, &facts));
+	ck_assert_int_eq(link_make_veth(&world.guest, &index, NULL, &here, &there), 0);
+	ck_assert_int_eq(link_read(&world.guest, &facts, index), 0);
+	ck_assert(!links_identity(forged, &facts));
+	ck_assert_str_ne(lent, forged);
+	facts = (struct link_facts){ .parent_nsid = -1 };
+	ck_assert(links_identity(lent, &facts));
+	ck_assert_str_eq(lent, "-/0/-1");
+	leave(&world);
+}
+END_TEST
+
 START_TEST(what_was_not_moved_yet_stays_where_it_is)
 {
 	struct facts_made made[2] = { { .kind = FACTS_INTERFACE, .name = "eth1" } };
@@ -186,5 +211,6 @@ int main(void)
 			a_zone_stays_for_who_else_is_in_it,
 			an_interface_comes_home_under_its_own_name,
 			whose_name_is_taken_comes_home_under_another,
+			what_the_guest_makes_itself_is_nobody_elses,
 			what_was_not_moved_yet_stays_where_it_is);
 }

@@ -99,6 +99,13 @@ static int bring_home(struct netlink *guest, const struct facts_made *made, int 
 	return r == -ENODEV ? 0 : MIN(r, 0);
 }
 
+bool links_identity(char ret[LINKS_IDENTITY_ROOM], const struct link_facts *link)
+{
+	snprintf(ret, LINKS_IDENTITY_ROOM, "%s/%d/%d", *link->kind ? link->kind : "-", link->parent,
+		 link->parent_nsid);
+	return *link->kind == '\0' || link->parent_nsid >= 0;
+}
+
 static int open_both(struct netlink *ret_guest, int *ret_home, int netns_fd)
 {
 	*ret_home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

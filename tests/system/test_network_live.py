@@ -1,5 +1,6 @@
 """A running machine's network is changed: ports, and interfaces."""
 import json
+import os
 
 import pytest
 
@@ -512,3 +513,28 @@ def test_what_a_machine_may_reach_holds_for_what_is_attached(network, host, redd
     assert machine.ask("tcp", "192.0.2.2", 81, source=own) in ("refused", "unreachable")
     done = host.machinectl(redd, "network", "attach", "tame", "macvlan:eth0").ok()
     assert "--network-egress=" in done.err and "'mv-eth0'" in done.err
+
+
+def test_what_the_machine_made_in_the_place_of_a_lent_interface_does_not_come_home(network, host, redd, bare):
+    """It would still have the other end of it."""
+    network.cable(host, network.host("other"), "eth9")
+    attach(host, redd, "bare", "interface:eth9:lan0")
+    index = str(bare.links()["lan0"]["ifindex"])
+    bare.ip("link", "delete", "lan0")
+    bare.ip("link", "add", "lan0", "index", index, "type", "veth", "peer", "name", "evil", "index", "77")
+    host.machinectl(redd, "network", "detach", "bare", "lan0").failed("may have made what is there now")
+    assert "eth9" not in host.links() and "lan0" in bare.links()
+    bare.stop()
+    runner.until(lambda: "eth9" not in host.links())
+    host.dirty = True
+
+
+def test_a_first_process_that_has_left_its_network_is_left_alone(host, redd, tree):
+    machine = host.machine(redd, "gone", tree, "--network-veth",
+                           command="trap 'exec unshare -n sleep 1000' USR1; sleep 100000 & echo ready; while :; do wait; done")
+    before = os.readlink("/proc/%d/ns/net" % machine.leader)
+    os.kill(machine.leader, 10)
+    runner.until(lambda: os.readlink("/proc/%d/ns/net" % machine.leader) != before)
+    host.machinectl(redd, "network", "attach", "gone", "veth").failed("gone to another network namespace")
+    host.machinectl(redd, "network", "detach", "gone", "host0").failed("gone to another network namespace")
+    assert listed(host, redd, "gone") == []
