@@ -80,6 +80,7 @@ static int resume(struct container *container)
 	network->container = container;
 	network->facts = facts;
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
+	network->forwarding_fd = -EBADF;
 	network->netns_fd = -EBADF;
 	process = namespace_open_process(container->spawn.pid);
 	if (process >= 0)

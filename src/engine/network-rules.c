@@ -18,6 +18,8 @@
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
 #include "machine/network-repair.h"
+#include "net/firewall-conflicts.h"
+#include "net/firewall-forwarding.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -131,6 +133,26 @@ static int publish(struct network *network)
 	return 0;
 }
 
+/* The host is no router by nature. */
+static void forward(struct network *network, const struct firewall_machine *machine)
+{
+	int r = firewall_forwarding_on(&network->firewall, machine);
+
+	if (r < 0)
+		log_warning("machine '%s' does not reach other networks: %s, going on without",
+			    network->container->spec->machine, fail_recorded()->text);
+	if (r == 0 && network->forwarding_fd < 0)
+		(void)firewall_forwarding_watch(&network->forwarding_fd);
+	fail_forget();
+}
+
+/* Nothing that was asked for by name depends on it. */
+static bool may_lack(const struct facts *facts, int r)
+{
+	return (r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP) &&
+	       facts->egress == NULL && facts->port_count == 0;
+}
+
 static int filter(struct network *network)
 {
 	struct container *container = network->container;
@@ -146,8 +168,19 @@ static int filter(struct network *network)
 	r = firewall_open(&network->firewall);
 	if (r >= 0)
 		(void)network_repair_mark(container->resources.record.runtime);
-	for (size_t i = 0; i < count && r >= 0; i++)
+	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].address_count > 0)
+			forward(network, &machines[i]);
+	}
+	if (may_lack(&network->facts, r)) {
+		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
+			    "machine '%s' reaches only this host, and may use others' addresses, "
+			    "going on without",
+			    container->spec->machine);
+		fail_forget();
+		return 0;
+	}
 	if (r == -EADDRINUSE)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
 			       container->spec->machine);
@@ -165,7 +198,7 @@ int network_rules_resume(struct network *network, bool dns)
 	};
 	int r = 0;
 
-	if (network->facts.gateway_count > 0)
+	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
@@ -180,6 +213,26 @@ int network_rules(struct network *network)
 
 	return r < 0 ? r
 		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
+}
+
+void network_rules_look(struct network *network)
+{
+	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine machine;
+	int count = 0;
+
+	if (network->firewall.filter.fd >= 0 &&
+	    facts_machine(&scratch, &machine, &network->facts) >= 0)
+		count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+					   conflicts);
+	for (int i = 0; i < count; i++)
+		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
+			   conflicts[i].who, network->container->spec->machine,
+			   conflicts[i].forwarding ? "exchanges with other networks"
+						   : "asks of its supervisor",
+			   conflicts[i].remedy);
+	fail_forget();
 }
 
 static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)

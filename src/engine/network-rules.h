@@ -17,6 +17,7 @@ struct network {
 	struct facts facts;
 	struct answers *answers;
 	struct firewall firewall;
+	int forwarding_fd; /* tells when the host becomes a router by other means */
 };
 
 /* As planned, with what facts has of the links. */
@@ -24,6 +25,10 @@ int network_rules(struct network *network);
 
 /* Answers and filter for what FACTS tell already: a new supervisor's. */
 int network_rules_resume(struct network *network, bool dns);
+
+/* Who else on the host drops what the machine sends or gets is told, with the remedy. May wait
+ * until the program runs. */
+void network_rules_look(struct network *network);
 
 /* FACTS: what is noted by now. container->network may be NULL. */
 void network_rules_end(struct container *container, const struct facts *facts);

@@ -21,9 +21,11 @@
 #include "kernel/link.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
+#include "kernel/network.h"
 #include "kernel/route.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
+#include "net/firewall-forwarding.h"
 #include "net/links.h"
 #include "net/pin.h"
 #include "net/zone.h"
@@ -147,6 +149,16 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 		spec->network_zone != NULL);
 }
 
+/* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
+static void ignore_routers(const struct link_plan *link)
+{
+	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
+			    link->host, strerror(-r));
+}
+
 static int make_veth(struct making *m, const struct link_plan *link, struct made *made)
 {
 	struct link_want here = { .name = link->host,
@@ -170,6 +182,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
+	ignore_routers(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
@@ -463,6 +476,7 @@ int network_make(struct container *container)
 	m.network->netns_fd = -EBADF;
 	m.network->container = container;
 	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
+	m.network->forwarding_fd = -EBADF;
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -490,11 +504,14 @@ static bool holds_interfaces(const struct network *network)
 
 void network_settle(struct container *container)
 {
-	const struct network *network = container->network;
+	struct network *network = container->network;
 	const struct record *record = &container->resources.record;
 	int r;
 
-	if (network == NULL || !holds_interfaces(network))
+	if (network == NULL)
+		return;
+	network_rules_look(network);
+	if (!holds_interfaces(network))
 		return;
 	r = pin_make(record->runtime, record->tag, network->netns_fd);
 	if (r < 0)
@@ -571,15 +588,16 @@ void network_end(struct container *container)
 	}
 	if (locked >= 0)
 		network_file_unlock(record->fd);
-	if (container->network != NULL)
+	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
+		fd_close(&container->network->forwarding_fd);
+	}
 	container->network = NULL;
 }
 
-size_t network_interfaces(const struct network *network, const uint32_t **ret)
+size_t network_interfaces(const struct network *network, uint32_t *ret)
 {
-	*ret = network == NULL ? NULL : network->facts.interfaces;
-	return network == NULL ? 0 : network->facts.interface_count;
+	return network == NULL ? 0 : facts_interfaces(&network->facts, ret);
 }
 
 int network_fd(const struct network *network)
@@ -587,12 +605,21 @@ int network_fd(const struct network *network)
 	return network == NULL ? -EBADF : network->netns_fd;
 }
 
+/* Behind the answers. */
+enum { SERVED_FORWARDING = ANSWERS_FDS };
+
 int network_served_fd(const struct network *network, size_t which)
 {
-	return network == NULL ? -EBADF : answers_fd(network->answers, which);
+	if (network == NULL)
+		return -EBADF;
+	return which == SERVED_FORWARDING ? network->forwarding_fd
+					  : answers_fd(network->answers, which);
 }
 
 void network_serve(struct network *network, size_t which)
 {
-	answers_serve(network->answers, which);
+	if (which == SERVED_FORWARDING)
+		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
+	else
+		answers_serve(network->answers, which);
 }

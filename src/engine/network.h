@@ -13,7 +13,7 @@
 struct container;
 struct network;
 
-#define NETWORK_SERVED ANSWERS_FDS
+#define NETWORK_SERVED (ANSWERS_FDS + 1)
 
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);
@@ -33,5 +33,5 @@ int network_served_fd(const struct network *network, size_t which);
 void network_serve(struct network *network, size_t which);
 
 /* The indexes of the host's interfaces that lead to the container, as systemd-machined wants to
- * know them: for a link in a bridge the bridge's. */
-size_t network_interfaces(const struct network *network, const uint32_t **ret);
+ * know them: for a link in a bridge the bridge's. RET has room for FACTS_LIST_MAX. */
+size_t network_interfaces(const struct network *network, uint32_t *ret);

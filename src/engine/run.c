@@ -180,8 +180,8 @@ static int leave_private(void *context)
 		network_settle(container);
 	return r < 0 ? r
 		     : registration_enter(&container->resources, container->spec, &container->host,
-					  &container->root, container->spawn.pid,
-					  container->spawn.pidfd);
+					  &container->root, container->network,
+					  container->spawn.pid, container->spawn.pidfd);
 }
 
 /* ---- 11, 12 ---- */

@@ -149,6 +149,7 @@ int nftables_list_chains(struct netlink *netlink, nftables_chain_fn *fn, void *c
 struct nftables_rule {
 	char chain[NFTABLES_NAME_SIZE];
 	struct netlink_reader expressions; /* as the kernel encodes them */
+	struct netlink_reader user;	   /* a comment is in there */
 };
 typedef int nftables_rule_fn(const struct nftables_rule *rule, void *context);
 int nftables_list_rules(struct netlink *netlink, unsigned int family, const char *table,

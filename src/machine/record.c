@@ -23,6 +23,7 @@
 #include "machine/bind-notes.h"
 #include "machine/network-file.h"
 #include "machine/reap.h"
+#include "machine/refusals.h"
 
 #define MAGIC "redd-record=1"
 #define TRIES_MAX 1024
@@ -410,12 +411,14 @@ int record_wake(struct record *record)
 
 void record_unlink_notes(int dir_fd, const char *name)
 {
-	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM];
+	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM], refused[REFUSALS_ROOM];
 
 	bind_notes_name(binds, name);
 	(void)unlinkat(dir_fd, binds, 0);
 	network_file_name(network, name);
 	(void)unlinkat(dir_fd, network, 0);
+	refusals_name(refused, name);
+	(void)unlinkat(dir_fd, refused, 0);
 }
 
 void record_remove(struct record *record)

@@ -325,7 +325,11 @@ END_TEST
 START_TEST(a_bridge_that_two_ports_have_is_told_once_less)
 {
 	struct facts facts = parsed("interface=4\ninterface=7\ninterface=4\n");
+	uint32_t found[FACTS_LIST_MAX];
 
+	ck_assert_uint_eq(facts_interfaces(&facts, found), 2);
+	ck_assert_uint_eq(found[0], 4);
+	ck_assert_uint_eq(found[1], 7);
 	facts_remove_interface(&facts, 4);
 	ck_assert_uint_eq(facts.interface_count, 2);
 	ck_assert_uint_eq(facts.interfaces[0], 7);

@@ -93,6 +93,21 @@ struct facts *facts_find_part(struct facts *facts, uint32_t link)
 	return NULL;
 }
 
+size_t facts_interfaces(const struct facts *facts, uint32_t ret[FACTS_LIST_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < facts->interface_count; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < count && !known; j++)
+			known = ret[j] == facts->interfaces[i];
+		if (!known)
+			ret[count++] = facts->interfaces[i];
+	}
+	return count;
+}
+
 void facts_remove_interface(struct facts *facts, uint32_t index)
 {
 	size_t kept = 0;
@@ -122,6 +137,16 @@ static void put_text(struct arena *arena, char **text, const char *key, const ch
 		*text = arena_format(arena, "%s%s=%s\n", *text, key, value);
 }
 
+/* Zeroes are no hardware address: it is not known. */
+static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	char value[NAMES_MAC_ROOM];
+
+	names_mac_text(value, mac);
+	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : value);
+}
+
 static void put_prefixes(struct arena *arena, char **text, const char *key,
 			 const struct ip_prefix *list, size_t count)
 {
@@ -136,16 +161,6 @@ static void put_made(struct arena *arena, char **text, const struct facts_made *
 	*text = arena_format(arena, "%smade=%s %u %u %s%s%s\n", *text, facts_kind_names[made->kind],
 			     made->inside, made->outside, made->name, made->zone ? " " : "",
 			     made->zone ? made->zone : "");
-}
-
-/* All zero: unknown. */
-static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
-{
-	static const uint8_t none[6];
-	char room[NAMES_MAC_ROOM];
-
-	names_mac_text(room, mac);
-	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : room);
 }
 
 static char *print_part(struct arena *arena, const struct facts *facts)

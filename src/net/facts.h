@@ -82,13 +82,17 @@ struct facts_made *facts_find_made(const struct facts *facts, uint32_t inside);
 /* The part whose link has this index on the host; NULL: none. */
 struct facts *facts_find_part(struct facts *facts, uint32_t link);
 
+/* The host's interfaces, each once; their number. */
+size_t facts_interfaces(const struct facts *facts, uint32_t ret[FACTS_LIST_MAX]);
+
 /* No more; the index is the host's. */
 void facts_remove_interface(struct facts *facts, uint32_t index);
 
 /* Of links to somebody else's network nothing is known that could be kept from others. */
 bool facts_has_rules(const struct facts *part);
 
-/* What net/firewall makes of one part. -EINVAL: the list of what may be reached is wrong. */
+/* What net/firewall makes of one part. -EINVAL, -ERANGE, -E2BIG: the list of what may be
+ * reached is wrong. */
 int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *part);
 
 /* Of all parts that have rules. */

@@ -91,6 +91,22 @@ START_TEST(its_hardware_address_is_its_own_whoever_joins)
 }
 END_TEST
 
+START_TEST(nobody_behind_it_is_a_router_for_the_host)
+{
+	char setting[4] = "";
+	int fd;
+
+	begin();
+	make();
+	fd = open("/proc/sys/net/ipv6/conf/vz-web/accept_ra", O_RDONLY | O_CLOEXEC);
+	if (fd < 0) /* without IPv6 */
+		return;
+	ck_assert_int_eq(read(fd, setting, sizeof(setting) - 1), 2);
+	ck_assert_str_eq(setting, "0\n");
+	close(fd);
+}
+END_TEST
+
 START_TEST(another_programs_bridge_is_used_and_brought_up)
 {
 	struct link_want want = { .name = "vz-web", .mac = (uint8_t[]){ 2, 0, 0, 0, 0, 7 } };
@@ -164,6 +180,7 @@ int main(void)
 
 	tcase_add_test(cases, the_bridge_comes_with_the_first_machine_and_goes_with_the_last);
 	tcase_add_test(cases, its_hardware_address_is_its_own_whoever_joins);
+	tcase_add_test(cases, nobody_behind_it_is_a_router_for_the_host);
 	tcase_add_test(cases, another_programs_bridge_is_used_and_brought_up);
 	tcase_add_test(cases, what_is_no_bridge_is_neither_used_nor_removed);
 	tcase_add_test(cases, a_bridge_that_is_gone_is_not_missed);

@@ -21,6 +21,8 @@ static void check_entry(const struct egress_entry *entry)
 		return;
 	}
 	assert(strlen(entry->name) <= EGRESS_NAME_MAX);
+	assert(entry->port_first == 0 ||
+	       entry->port_last - entry->port_first < EGRESS_NAME_PORTS_MAX);
 	assert(entry->kind == EGRESS_BELOW || entry->name[0] != '\0');
 	for (const char *c = entry->name; *c != '\0'; c++)
 		assert(strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.", *c) != NULL);
