@@ -301,8 +301,11 @@ static int open_lease(struct answers *answers)
 		if (address->ip.family == AF_INET) {
 			memcpy(&config.address, address->ip.bytes, sizeof(config.address));
 			config.prefix_length = address->length;
-		} else if (address->length == 64) {
-			memcpy(&config.prefix, address->ip.bytes, 8);
+		} else {
+			memcpy(&config.address6, address->ip.bytes, sizeof(config.address6));
+			memset(&config.prefix, 0, sizeof(config.prefix));
+			if (address->length == 64)
+				memcpy(&config.prefix, address->ip.bytes, 8);
 		}
 	}
 	for (size_t i = facts->gateway_count; i-- > 0;) {

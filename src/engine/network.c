@@ -19,6 +19,7 @@
 #include "engine/network-rules.h"
 #include "io/fd.h"
 #include "kernel/link.h"
+#include "kernel/link-port.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "kernel/network.h"
@@ -187,6 +188,11 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
 		return fail_link(m, link, r, 1);
+	/* Where the filter sees what a bridge passes on (br_netfilter), a machine's call of its own
+	 * published port is turned round there. */
+	if (noted->zone != NULL)
+		(void)link_port_set(&m->host, made->here,
+				    &(struct link_port){ .hairpin = LINK_ON });
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
 	(void)link_add_altname(&m->host, made->here, noted->name);
 	noted->outside = (uint32_t)made->here;
