@@ -12,6 +12,7 @@
 #include "kernel/netlink.h"
 #include "net/firewall-build.h"
 #include "net/firewall-check.h"
+#include "net/firewall-flows.h"
 #include "net/firewall-routing.h"
 
 #define TRIES 4
@@ -198,6 +199,8 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 		return r;
 	attempt = begin(firewall, machine, &arena);
 	r = add(&attempt);
+	for (size_t i = 0; r >= 0 && i < machine->port_count; i++)
+		firewall_flows_forget_unanswered(&firewall->filter, &machine->ports[i]);
 	return r < 0 ? r : firewall_routing_add(&firewall->route, machine);
 }
 
@@ -256,7 +259,9 @@ int firewall_remove(struct firewall *firewall, const struct firewall_machine *ma
 	if (r < 0)
 		return r;
 	attempt = begin(firewall, machine, &arena);
-	return take_out(&attempt, with_zone);
+	r = take_out(&attempt, with_zone);
+	firewall_flows_forget(&firewall->filter, machine);
+	return r;
 }
 
 /* ---- one port ---- */
@@ -290,6 +295,8 @@ int firewall_add_port(struct firewall *firewall, const struct firewall_machine *
 
 	if (leads_elsewhere(r))
 		return fail_port(port->first);
+	if (r >= 0)
+		firewall_flows_forget_unanswered(&firewall->filter, port);
 	return r == -ENOENT ? fail_stale() : r;
 }
 
@@ -298,6 +305,8 @@ int firewall_remove_port(struct firewall *firewall, const struct firewall_machin
 {
 	int r = change_port(firewall, machine, port, FIREWALL_TAKE_OUT);
 
+	if (r >= 0)
+		firewall_flows_forget_port(&firewall->filter, machine, port);
 	/* Not there, or another machine's by now. */
 	return leads_elsewhere(r) || r == -ENOENT ? 0 : r;
 }
