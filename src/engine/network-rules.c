@@ -146,6 +146,13 @@ static void forward(struct network *network, const struct firewall_machine *mach
 	fail_forget();
 }
 
+/* Nothing that was asked for by name depends on it. */
+static bool may_lack(const struct facts *facts, int r)
+{
+	return (r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP) &&
+	       facts->egress == NULL && facts->port_count == 0;
+}
+
 static int filter(struct network *network)
 {
 	struct container *container = network->container;
@@ -165,6 +172,14 @@ static int filter(struct network *network)
 		r = firewall_add(&network->firewall, &machines[i]);
 		if (r >= 0 && machines[i].address_count > 0)
 			forward(network, &machines[i]);
+	}
+	if (may_lack(&network->facts, r)) {
+		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
+			    "machine '%s' reaches only this host, and may use others' addresses, "
+			    "going on without",
+			    container->spec->machine);
+		fail_forget();
+		return 0;
 	}
 	if (r == -EADDRINUSE)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
