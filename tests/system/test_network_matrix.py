@@ -38,6 +38,8 @@ class World:
             self.web.server(protocol, None, 80)
             self.other.server(protocol, None, 7)
             self.host.server(protocol, None, 7)
+        self.known = {each: each.addresses("host0") for each in host.machines}
+        self.gateways = host.addresses(self.link)
         # who knows the way still may not
         for net, via in (("10.213.0.0/16", "192.0.2.1"), ("198.51.100.0/24", "192.0.2.1"), ("fd00::/8", "2001:db8::1"), ("2001:db8:7::/64", "2001:db8::1")):
             self.other.ip("route", "add", net, "via", via)
@@ -46,10 +48,10 @@ class World:
         """Of a machine, or of a host on the lan."""
         if who in (self.host, self.other):
             return {4: "192.0.2.%d", 6: "2001:db8::%d"}[family] % (1 if who is self.host else 2)
-        return [each for each in who.addresses("host0") if (":" in each) == (family == 6)][0]
+        return [each for each in self.known[who] if (":" in each) == (family == 6)][0]
 
     def gateway(self, family):
-        return [each for each in self.host.addresses(self.link) if (":" in each) == (family == 6)][0]
+        return [each for each in self.gateways if (":" in each) == (family == 6)][0]
 
 
 @pytest.fixture(scope="module", params=MODES)
