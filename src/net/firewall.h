@@ -30,7 +30,7 @@
  *	sibling, itself	published port		yes; the machine sees the gateway
  *
  * Ports of a bridge are to be hairpins (kernel/link-port), or a machine cannot call its own
- *published port where frames of bridges are shown to inet as well (br_netfilter).
+ * published port where frames of bridges are shown to inet as well (br_netfilter).
  *
  * A supervisor calls firewall_log_open() if it is restricted, firewall_open(), firewall_add(),
  * firewall_forwarding_on(), firewall_guard() if it is restricted; when the program runs,
