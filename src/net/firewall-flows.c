@@ -6,6 +6,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -17,21 +18,11 @@
 #define FLOWS_MAX 64 /* that are forgotten at one go */
 #define TURNS_MAX 64
 
-/* What the kernel is to compare (CTA_FILTER_*_FLAGS); it has no header with names for them. */
-enum { FILTER_SOURCE = 1 << 0, FILTER_PROTOCOL = 1 << 3, FILTER_PORT = 1 << 5 };
-
-/* Which flows: all with this address as the source of what they began with, or of what answers; or
- * to this port, and answered by this machine or by nobody. */
-struct wanted {
-	uint8_t family;
-	const struct firewall_address *address; /* NULL: by port */
-	unsigned int tuple;			/* CTA_TUPLE_ORIG, CTA_TUPLE_REPLY */
-	const struct firewall_port *port;
-	const struct firewall_machine *machine;
-};
-
 struct flows {
-	const struct wanted *wanted;
+	const struct firewall_machine *machine;
+	const struct firewall_port *ports;
+	size_t port_count;
+	bool ending;
 	size_t count;
 	struct {
 		uint8_t bytes[TUPLE_MAX];
@@ -66,16 +57,21 @@ static bool has_port(struct netlink_reader tuple, const struct firewall_port *wa
 
 	return find(tuple, CTA_TUPLE_PROTO, &protocol) &&
 	       find(protocol.value, CTA_PROTO_NUM, &number) &&
-	       netlink_u8(&number) == wanted->protocol &&
+	       netlink_u8(&number) == wanted->protocol && wanted->protocol == IPPROTO_UDP &&
 	       find(protocol.value, CTA_PROTO_DST_PORT, &port) &&
 	       netlink_be16(&port) >= wanted->first && netlink_be16(&port) <= wanted->last;
 }
 
-static bool is_answered(struct netlink_reader flow)
+static bool is_for_port(struct netlink_reader flow, const struct flows *flows)
 {
-	struct netlink_attribute status;
+	struct netlink_attribute original;
 
-	return find(flow, CTA_STATUS, &status) && netlink_be32(&status) & IPS_SEEN_REPLY;
+	if (!find(flow, CTA_TUPLE_ORIG, &original))
+		return false;
+	for (size_t i = 0; i < flows->port_count; i++)
+		if (has_port(original.value, &flows->ports[i]))
+			return true;
+	return false;
 }
 
 static bool leads_to(struct netlink_reader flow, const struct firewall_machine *machine)
@@ -90,17 +86,19 @@ static bool leads_to(struct netlink_reader flow, const struct firewall_machine *
 	return false;
 }
 
-static bool is_wanted(struct netlink_reader flow, const struct wanted *wanted)
+/* Of those that lead elsewhere, such of others than machines are left alone: they are answered, and
+ * by whom they were sent to. */
+static bool is_wanted(struct netlink_reader flow, const struct flows *flows)
 {
-	struct netlink_attribute tuple;
+	struct netlink_attribute attribute;
+	uint32_t status;
 
-	if (!find(flow, wanted->tuple, &tuple))
+	if (!is_for_port(flow, flows) || !find(flow, CTA_STATUS, &attribute))
 		return false;
-	if (wanted->address)
-		return has_source(tuple.value, wanted->address);
-	if (!has_port(tuple.value, wanted->port))
-		return false;
-	return wanted->machine ? leads_to(flow, wanted->machine) : !is_answered(flow);
+	if (leads_to(flow, flows->machine) || flows->ending)
+		return leads_to(flow, flows->machine) && flows->ending;
+	status = netlink_be32(&attribute);
+	return (status & IPS_SEEN_REPLY) == 0 || status & IPS_DST_NAT;
 }
 
 static int look(const struct netlink_answer *answer, void *context)
@@ -111,7 +109,7 @@ static int look(const struct netlink_answer *answer, void *context)
 	struct nfgenmsg head;
 
 	if (answer->type != MESSAGE(IPCTNL_MSG_CT_NEW) || flows->count == FLOWS_MAX ||
-	    netlink_take(&body, &head, sizeof(head)) < 0 || !is_wanted(body, flows->wanted) ||
+	    netlink_take(&body, &head, sizeof(head)) < 0 || !is_wanted(body, flows) ||
 	    !find(body, CTA_TUPLE_ORIG, &tuple) || tuple.value.size > TUPLE_MAX)
 		return 0;
 	memcpy(flows->tuples[flows->count].bytes, tuple.value.bytes, tuple.value.size);
@@ -121,40 +119,6 @@ static int look(const struct netlink_answer *answer, void *context)
 }
 
 /* ---- all of them ---- */
-
-static void put_tuple(struct netlink_request *request, const struct wanted *wanted)
-{
-	size_t tuple = netlink_nest(request, wanted->tuple), nest;
-
-	if (wanted->address) {
-		nest = netlink_nest(request, CTA_TUPLE_IP);
-		netlink_put(request, CTA_IP_V4_SRC, wanted->address->bytes, 4);
-	} else {
-		nest = netlink_nest(request, CTA_TUPLE_PROTO);
-		netlink_put_u8(request, CTA_PROTO_NUM, wanted->port->protocol);
-		netlink_put_be16(request, CTA_PROTO_DST_PORT, wanted->port->first);
-	}
-	netlink_nest_end(request, nest);
-	netlink_nest_end(request, tuple);
-}
-
-/* The kernel leaves out others where it can. Of a range only we know; and addresses of IPv6 it
- * compares the wrong way round, so that it would leave out what is wanted. */
-static void put_filter(struct netlink_request *request, const struct wanted *wanted)
-{
-	bool original = wanted->tuple == CTA_TUPLE_ORIG;
-	uint32_t flags = wanted->address ? FILTER_SOURCE : FILTER_PROTOCOL | FILTER_PORT;
-	size_t nest;
-
-	if (wanted->address ? wanted->family == AF_INET6
-			    : wanted->port->first != wanted->port->last)
-		return;
-	put_tuple(request, wanted);
-	nest = netlink_nest(request, CTA_FILTER);
-	netlink_put_u32(request, CTA_FILTER_ORIG_FLAGS, original ? flags : 0);
-	netlink_put_u32(request, CTA_FILTER_REPLY_FLAGS, original ? 0 : flags);
-	netlink_nest_end(request, nest);
-}
 
 static struct netlink_request begin(void *room, size_t size, unsigned int type, uint8_t family)
 {
@@ -166,66 +130,49 @@ static struct netlink_request begin(void *room, size_t size, unsigned int type, 
 }
 
 /* 1: there may be more. */
-static int forget_some(struct netlink *filter, const struct wanted *wanted)
+static int forget_some(struct netlink *filter, struct flows *flows)
 {
-	struct flows flows = { .wanted = wanted };
-	unsigned char room[TUPLE_MAX + 128];
-	struct netlink_request request = begin(room, sizeof(room), IPCTNL_MSG_CT_GET,
-					       wanted->family);
+	unsigned char room[TUPLE_MAX + 64];
+	struct netlink_request request = begin(room, sizeof(room), IPCTNL_MSG_CT_GET, AF_UNSPEC);
 	int r;
 
-	put_filter(&request, wanted);
-	r = netlink_dump(filter, &request, look, &flows);
+	flows->count = 0;
+	r = netlink_dump(filter, &request, look, flows);
 	if (r < 0 && r != -EAGAIN)
 		return r;
-	for (size_t i = 0; i < flows.count; i++) {
-		request = begin(room, sizeof(room), IPCTNL_MSG_CT_DELETE, flows.tuples[i].family);
-		netlink_put(&request, CTA_TUPLE_ORIG | NLA_F_NESTED, flows.tuples[i].bytes,
-			    flows.tuples[i].size);
+	for (size_t i = 0; i < flows->count; i++) {
+		request = begin(room, sizeof(room), IPCTNL_MSG_CT_DELETE, flows->tuples[i].family);
+		netlink_put(&request, CTA_TUPLE_ORIG | NLA_F_NESTED, flows->tuples[i].bytes,
+			    flows->tuples[i].size);
 		(void)netlink_call(filter, &request, NULL, NULL);
 	}
-	return flows.count == FLOWS_MAX;
+	return flows->count == FLOWS_MAX;
 }
 
-static void forget(struct netlink *filter, const struct wanted *wanted)
+static void forget(struct netlink *filter, struct flows *flows)
 {
-	for (unsigned int i = 0; i < TURNS_MAX && forget_some(filter, wanted) > 0; i++)
+	bool needed = false;
+
+	for (size_t i = 0; i < flows->port_count; i++)
+		needed = needed || flows->ports[i].protocol == IPPROTO_UDP;
+	for (unsigned int i = 0; needed && i < TURNS_MAX && forget_some(filter, flows) > 0; i++)
 		;
 }
 
-void firewall_flows_forget(struct netlink *filter, const struct firewall_machine *machine)
+void firewall_flows_turn(struct netlink *filter, const struct firewall_machine *machine,
+			 const struct firewall_port *ports, size_t count)
 {
-	static const unsigned int tuples[] = { CTA_TUPLE_ORIG, CTA_TUPLE_REPLY };
+	struct flows flows = { .machine = machine, .ports = ports, .port_count = count };
 
-	for (size_t i = 0; i < machine->address_count; i++) {
-		const struct firewall_address *address = &machine->addresses[i];
-
-		for (size_t j = 0; j < ARRAY_SIZE(tuples); j++)
-			forget(filter, &(struct wanted){ .family = address->family,
-							 .address = address,
-							 .tuple = tuples[j] });
-	}
+	forget(filter, &flows);
 }
 
-static void forget_port(struct netlink *filter, const struct firewall_machine *machine,
-			const struct firewall_port *port)
+void firewall_flows_end(struct netlink *filter, const struct firewall_machine *machine,
+			const struct firewall_port *ports, size_t count)
 {
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct flows flows = {
+		.machine = machine, .ports = ports, .port_count = count, .ending = true
+	};
 
-	for (size_t i = 0; port->protocol == IPPROTO_UDP && i < ARRAY_SIZE(families); i++)
-		forget(filter, &(struct wanted){ .family = families[i],
-						 .tuple = CTA_TUPLE_ORIG,
-						 .port = port,
-						 .machine = machine });
-}
-
-void firewall_flows_forget_unanswered(struct netlink *filter, const struct firewall_port *port)
-{
-	forget_port(filter, NULL, port);
-}
-
-void firewall_flows_forget_port(struct netlink *filter, const struct firewall_machine *machine,
-				const struct firewall_port *port)
-{
-	forget_port(filter, machine, port);
+	forget(filter, &flows);
 }

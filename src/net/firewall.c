@@ -199,8 +199,6 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 		return r;
 	attempt = begin(firewall, machine, &arena);
 	r = add(&attempt);
-	for (size_t i = 0; r >= 0 && i < machine->port_count; i++)
-		firewall_flows_forget_unanswered(&firewall->filter, &machine->ports[i]);
 	return r < 0 ? r : firewall_routing_add(&firewall->route, machine);
 }
 
@@ -259,9 +257,7 @@ int firewall_remove(struct firewall *firewall, const struct firewall_machine *ma
 	if (r < 0)
 		return r;
 	attempt = begin(firewall, machine, &arena);
-	r = take_out(&attempt, with_zone);
-	firewall_flows_forget(&firewall->filter, machine);
-	return r;
+	return take_out(&attempt, with_zone);
 }
 
 /* ---- one port ---- */
@@ -296,7 +292,7 @@ int firewall_add_port(struct firewall *firewall, const struct firewall_machine *
 	if (leads_elsewhere(r))
 		return fail_port(port->first);
 	if (r >= 0)
-		firewall_flows_forget_unanswered(&firewall->filter, port);
+		firewall_flows_turn(&firewall->filter, machine, port, 1);
 	return r == -ENOENT ? fail_stale() : r;
 }
 
@@ -306,9 +302,14 @@ int firewall_remove_port(struct firewall *firewall, const struct firewall_machin
 	int r = change_port(firewall, machine, port, FIREWALL_TAKE_OUT);
 
 	if (r >= 0)
-		firewall_flows_forget_port(&firewall->filter, machine, port);
+		firewall_flows_end(&firewall->filter, machine, port, 1);
 	/* Not there, or another machine's by now. */
 	return leads_elsewhere(r) || r == -ENOENT ? 0 : r;
+}
+
+void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	firewall_flows_turn(&firewall->filter, machine, machine->ports, machine->port_count);
 }
 
 /* ---- what DNS told ---- */
