@@ -60,27 +60,39 @@ static int tell(struct resolver_address *ret, size_t room, const struct ip_prefi
 	return (int)told;
 }
 
-/* Another one of the zone. */
+static bool is_in_zone(const struct facts *facts, const char *zone)
+{
+	bool found = zone != NULL && text_equal(facts->zone, zone);
+
+	for (size_t i = 0; i < facts->part_count && zone != NULL; i++)
+		found = found || text_equal(facts->parts[i].zone, zone);
+	return found;
+}
+
+/* Another one of a zone that we are in: what it is called there. */
 static int tell_sibling(const struct answers *answers, struct resolver_address *ret, size_t room,
 			const char *name, int family)
 {
 	autoarena struct arena scratch = { 0 };
 	autoclose int directory = -EBADF;
-	struct facts facts;
-	int r;
+	struct facts facts, *part = NULL;
 
-	if (answers->facts->zone == NULL || !name_is_machine(name))
+	if ((answers->facts->zone == NULL && answers->facts->part_count == 0) ||
+	    !name_is_machine(name))
 		return -ENOENT;
 	directory = record_open_runtime(answers->runtime, "machines");
-	if (directory < 0)
+	if (directory < 0 || network_file_read(&scratch, &facts, directory, name) < 0)
 		return -ENOENT;
-	r = network_file_read(&scratch, &facts, directory, name);
-	if (r < 0 || !text_equal(facts.zone, answers->facts->zone))
-		return -ENOENT;
+	if (is_in_zone(answers->facts, facts.zone))
+		part = &facts;
+	for (size_t i = 0; i < facts.part_count && part == NULL; i++)
+		if (is_in_zone(answers->facts, facts.parts[i].zone))
+			part = &facts.parts[i];
 	/* Killed, and nobody has cleaned up after it yet. */
-	if (facts.leader > 0 && kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH)
+	if (part == NULL ||
+	    (facts.leader > 0 && kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH))
 		return -ENOENT;
-	return tell(ret, room, facts.addresses, facts.address_count, family);
+	return tell(ret, room, part->addresses, part->address_count, family);
 }
 
 static int look_up(void *context, struct resolver_address *ret, size_t room, const char *name,

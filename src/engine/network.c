@@ -520,6 +520,28 @@ void network_settle(struct container *container)
 			    container->spec->machine, strerror(-r));
 }
 
+void network_renew(struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	struct network *network = container->network;
+	autoclose int directory = -EBADF;
+	struct arena arena = { 0 };
+	struct facts facts;
+
+	/* Without links at the start nothing is served. */
+	if (network == NULL)
+		return;
+	directory = record_open_runtime(record->runtime, "machines");
+	if (directory < 0 || network_file_read_of(&arena, &facts, directory,
+						  container->spec->machine, record->tag) < 0) {
+		arena_done(&arena);
+		return;
+	}
+	network->facts = facts;
+	arena_done(&network->renewed);
+	network->renewed = arena;
+}
+
 /* The records' directory. In the private mount namespace the container's tree covers it. */
 static int open_directory(const struct container *container)
 {
@@ -591,6 +613,7 @@ void network_end(struct container *container)
 	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
 		fd_close(&container->network->forwarding_fd);
+		arena_done(&container->network->renewed);
 	}
 	container->network = NULL;
 }

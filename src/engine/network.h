@@ -21,6 +21,9 @@ int network_make(struct container *container);
 /* The program runs, and we are back in the host's mount namespace: what needs that. */
 void network_settle(struct container *container);
 
+/* Others have changed what is noted: so it is from now on. */
+void network_renew(struct container *container);
+
 /* Of one start: interfaces go home, links and rules away; also those that others added while it
  * ran. Leaves container->network NULL. */
 void network_end(struct container *container);

@@ -270,6 +270,11 @@ static void serve(void *context, size_t which)
 	network_serve(container->network, which);
 }
 
+static void network_changed(void *context)
+{
+	network_renew(context);
+}
+
 static enum outcome watch(struct container *container, int *ret_status)
 {
 	enum outcome outcome;
@@ -299,6 +304,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.served = NETWORK_SERVED,
 		.served_fd = served_fd,
 		.serve = serve,
+		.network_changed = network_changed,
 		.started = leave_private,
 		.ready = note_ready,
 		.ends = note_stopping,
