@@ -23,7 +23,7 @@
 #include "net/firewall.h"
 #include "net/forward.h"
 #include "net/lease.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/resolver.h"
 
 #define GRACE_S 2	/* a guest may use an answer in its last second */
@@ -294,7 +294,7 @@ static int open_lease(struct answers *answers)
 	memcpy(config.gateway_mac, facts->gateway_mac, sizeof(config.gateway_mac));
 	config.link_local.s6_addr[0] = 0xfe;
 	config.link_local.s6_addr[1] = 0x80;
-	names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
+	link_names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
 	for (size_t i = facts->address_count; i-- > 0;) {
 		const struct ip_prefix *address = &facts->addresses[i];
 
