@@ -151,10 +151,12 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 }
 
 /* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
-static void ignore_routers(const struct link_plan *link)
+static void set_up_host_end(const struct link_plan *link)
 {
 	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
 
+	if (link->master == NULL && link->up)
+		(void)network_trust_addresses(link->host);
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
 			    link->host, strerror(-r));
@@ -183,7 +185,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
-	ignore_routers(link);
+	set_up_host_end(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)

@@ -39,6 +39,7 @@ static int make_bridge(struct netlink *netlink, const char *name, const struct l
 	r = link_make_bridge(netlink, &index, want);
 	if (r < 0)
 		return fail(r, "cannot make the bridge '%s'", name);
+	(void)network_trust_addresses(name);
 	r = network_ignore_routers(name);
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
