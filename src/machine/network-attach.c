@@ -21,6 +21,7 @@
 #include "machine/network-host.h"
 #include "machine/network-lease.h"
 #include "machine/network-repair.h"
+#include "net/firewall-forwarding.h"
 #include "net/firewall.h"
 #include "net/links.h"
 #include "format/link-names.h"
@@ -339,7 +340,13 @@ static int filter(struct attaching *a)
 	if (r < 0)
 		return r;
 	(void)network_repair_mark(a->change.machine->runtime);
-	return firewall_add(&firewall, &machine);
+	r = firewall_add(&firewall, &machine);
+	/* The host is no router by nature. */
+	if (r >= 0 && machine.address_count > 0 && firewall_forwarding_on(&firewall, &machine) < 0)
+		log_warning("machine '%s' does not reach other networks by '%s': %s, going on "
+			    "without",
+			    a->change.machine->name, a->name, fail_recorded()->text);
+	return r;
 }
 
 /* ---- each kind ---- */
