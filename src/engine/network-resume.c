@@ -46,11 +46,8 @@ static void resume_pool(struct container *container, const struct machine *machi
 static struct network *add_network(struct container *container)
 {
 	autoclose int process = namespace_open_process(container->spawn.pid);
-	struct network *network = arena_new(container->arena, struct network);
+	struct network *network = network_new(container);
 
-	network->container = container;
-	network->firewall = (struct firewall)FIREWALL_EMPTY;
-	network->forwarding_fd = -EBADF;
 	network->netns_fd = process < 0 ? -EBADF : namespace_open(process, "net");
 	container->network = network;
 	return network;
