@@ -63,6 +63,18 @@ static int read_facts(struct arena *arena, struct facts *ret, const struct conta
 						    record->tag);
 }
 
+/* As before; or for a first link that was attached, whether it has been served so far or not. */
+static bool wants_dns(const struct container *container, const struct facts *facts)
+{
+	bool attached = false;
+
+	for (size_t i = 0; i < facts->made_count; i++)
+		attached = attached || (facts->made[i].attached && facts->link != 0 &&
+					facts->made[i].outside == facts->link);
+	return facts->dns_port != 0 || (attached && facts->gateway_count > 0 &&
+					container->spec->addressing.dns == DNS_AUTO);
+}
+
 static int resume(struct container *container)
 {
 	struct network *network;
@@ -82,19 +94,17 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
-	return network_rules_resume(network, facts.dns_port != 0);
+	return network_rules_resume(network, wants_dns(container, &facts));
 }
 
 /* Another first link than before, or the first that needs something. */
 static int serve_anew(struct network *network)
 {
-	enum dns_mode dns = network->container->spec->addressing.dns;
-
 	answers_done(&network->answers);
 	arena_done(&network->serving);
 	if (network->facts.gateway_count == 0 && network->facts.port_count == 0)
 		return 0;
-	return network_rules_resume(network, network->facts.gateway_count > 0 && dns == DNS_AUTO);
+	return network_rules_resume(network, wants_dns(network->container, &network->facts));
 }
 
 static int renew(struct container *container)
