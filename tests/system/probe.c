@@ -6,7 +6,8 @@
  * O_SYNC probe reboot WORD       reboot(2): poweroff or restart probe exit N | signal N probe
  * keyring           the session keyring's serial, and a key added to it probe inherit           fds
  * above 2 with what they point to
- *   probe call NAME PORT    asks the first server of /etc/resolv.conf, connects, says what is answered
+ *   probe call NAME PORT    asks the first server of /etc/resolv.conf, connects, says what is
+ * answered
  */
 #include <arpa/nameser.h>
 #include <dirent.h>
