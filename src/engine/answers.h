@@ -23,6 +23,10 @@ struct answers_request {
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request);
 
+/* The facts are other ones by now, in the memory of ARENA: ports that came and went are followed.
+ * What was before is needed once more. */
+void answers_renew(struct answers *answers, struct arena *arena);
+
 /* To be polled for POLLIN, for answers_serve() with its number; -EBADF: nothing. */
 int answers_fd(const struct answers *answers, size_t which);
 void answers_serve(struct answers *answers, size_t which);

@@ -24,6 +24,7 @@
 #include "kernel/capability.h"
 #include "kernel/cgroup.h"
 #include "machine/find.h"
+#include "machine/network-host.h"
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
@@ -189,32 +190,12 @@ static bool is_confined(void)
 	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
 }
 
-/* Its files stay when it is stopped, its cgroup does not. */
-static bool networkd_runs(void)
-{
-	static const char *const places[] = {
-		"/sys/fs/cgroup/system.slice/systemd-networkd.service/cgroup.events",
-		"/sys/fs/cgroup/unified/system.slice/systemd-networkd.service/cgroup.events",
-	};
-	char text[256];
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (file_read_line(text, sizeof(text), AT_FDCWD, places[i]) >= 0 &&
-		    strstr(text, "populated 1") != NULL)
-			return true;
-	return false;
-}
-
 static void gather_network(struct host *host, const struct spec *spec)
 {
-	char text[64];
-
 	if (!spec_has_private_network(spec))
 		return;
-	/* Without one, names are the same on all such hosts, which is no harm. */
-	if (file_read_line(text, sizeof(text), AT_FDCWD, "/etc/machine-id") >= 0)
-		(void)parse_id128(host->machine_id, text);
-	host->networkd = networkd_runs();
+	network_host_id(host->machine_id);
+	host->networkd = network_host_has_networkd();
 }
 
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,

@@ -1,7 +1,6 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,7 +11,6 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "engine/container.h"
-#include "format/hosts.h"
 #include "io/fd.h"
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
@@ -105,27 +103,13 @@ static int write_facts(struct network *network)
 /* For libnss_redd: who asks for the machine's name on the host. */
 static int publish(struct network *network)
 {
-	struct container *container = network->container;
-	const char *runtime = container->resources.record.runtime;
-	const char *name = container->spec->machine;
-	const struct facts *facts = &network->facts;
-	struct hosts hosts = { .pid = container->spawn.pid };
+	const char *name = network->container->spec->machine;
 	int r;
 
-	if (facts->address_count == 0)
+	if (network->facts.address_count == 0)
 		return 0;
-	r = process_start_time(hosts.pid, &hosts.start);
-	if (r < 0)
-		return fail(r, "cannot ask when the payload was started");
-	snprintf(hosts.tag, sizeof(hosts.tag), "%s", facts->tag);
-	hosts.count = MIN(facts->address_count, (size_t)HOSTS_ADDRESSES_MAX);
-	for (size_t i = 0; i < hosts.count; i++) {
-		hosts.addresses[i].family = facts->addresses[i].ip.family;
-		memcpy(hosts.addresses[i].bytes, facts->addresses[i].ip.bytes,
-		       sizeof(hosts.addresses[i].bytes));
-	}
 	/* By its tag it is found without a note. */
-	r = hosts_file_write(runtime, name, &hosts);
+	r = hosts_file_publish(network->container->resources.record.runtime, name, &network->facts);
 	if (r < 0)
 		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
 			    "without",
@@ -165,7 +149,7 @@ static int filter(struct network *network)
 				  network->facts.egress);
 	if (count == 0)
 		return 0;
-	r = firewall_open(&network->firewall);
+	r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
 	if (r >= 0)
 		(void)network_repair_mark(container->resources.record.runtime);
 	for (size_t i = 0; i < count && r >= 0; i++) {
@@ -199,7 +183,7 @@ int network_rules_resume(struct network *network, bool dns)
 	int r = 0;
 
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
-		r = answers_open(container->arena, &network->answers, &request);
+		r = answers_open(&network->serving, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
 	if (r >= 0)

@@ -4,6 +4,7 @@
  * Runs in: supervisor, in the host's network namespace. Speaking.
  */
 #pragma once
+#include "base/arena.h"
 #include "engine/answers.h"
 #include "machine/record.h"
 #include "net/facts.h"
@@ -15,6 +16,8 @@ struct network {
 	struct container *container;
 	int netns_fd; /* of the container */
 	struct facts facts;
+	struct arena renewed; /* that facts are in, once others have changed them */
+	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */

@@ -502,9 +502,9 @@ int network_make(struct container *container)
 
 /* ---- while it runs, and its end ---- */
 
-static bool holds_interfaces(const struct network *network)
+bool network_lends(const struct network *network)
 {
-	for (size_t i = 0; i < network->facts.made_count; i++)
+	for (size_t i = 0; network != NULL && i < network->facts.made_count; i++)
 		if (network->facts.made[i].kind == FACTS_INTERFACE)
 			return true;
 	return false;
@@ -514,18 +514,17 @@ void network_settle(struct container *container)
 {
 	struct network *network = container->network;
 	const struct record *record = &container->resources.record;
-	int r;
+	int r = 0;
 
 	if (network == NULL)
 		return;
-	network_rules_look(network);
-	if (!holds_interfaces(network))
-		return;
-	r = pin_make(record->runtime, record->tag, network->netns_fd);
+	if (network_lends(network))
+		r = pin_make(record->runtime, record->tag, network->netns_fd);
 	if (r < 0)
 		log_warning("cannot hold the network namespace of machine '%s': %s, going on "
 			    "without (should its supervisor be killed, interfaces may be lost)",
 			    container->spec->machine, strerror(-r));
+	network_rules_look(network);
 }
 
 /* The records' directory. In the private mount namespace the container's tree covers it. */
@@ -562,12 +561,8 @@ static void undo_links(struct container *container, const struct facts *facts)
 		.tag = container->resources.record.tag,
 		.netns_fd = network == NULL ? -EBADF : network->netns_fd,
 	};
-	autonetlink struct netlink host = NETLINK_EMPTY;
 
 	network_undo_links(&undo, facts);
-	/* No link of ours may have come to be in it. */
-	if (facts->zone != NULL && netlink_open(&host, NETLINK_ROUTE) >= 0)
-		zone_leave(&host, facts->zone);
 }
 
 void network_end(struct container *container)
@@ -598,6 +593,8 @@ void network_end(struct container *container)
 		network_file_unlock(record->fd);
 	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
+		arena_done(&container->network->renewed);
+		arena_done(&container->network->serving);
 		fd_close(&container->network->forwarding_fd);
 	}
 	container->network = NULL;

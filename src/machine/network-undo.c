@@ -34,6 +34,13 @@ static void bring_home(const struct network_undo *undo, const struct facts *fact
 	warn("let go of the network namespace of", undo, pin_remove(undo->runtime, undo->tag));
 }
 
+static void release(const struct network_undo *undo, const struct facts *part)
+{
+	for (size_t i = 0; i < part->leases.count; i++)
+		warn("give back an address of", undo,
+		     pool_release(part->leases.items[i], undo->tag));
+}
+
 void network_undo_links(const struct network_undo *undo, const struct facts *facts)
 {
 	autonetlink struct netlink host = NETLINK_EMPTY;
@@ -47,9 +54,9 @@ void network_undo_links(const struct network_undo *undo, const struct facts *fac
 			links_let_all_go(&host, facts);
 		warn("remove the links of", undo, r);
 	}
-	for (size_t i = 0; i < facts->leases.count; i++)
-		warn("give back an address of", undo,
-		     pool_release(facts->leases.items[i], undo->tag));
+	release(undo, facts);
+	for (size_t i = 0; i < facts->part_count; i++)
+		release(undo, &facts->parts[i]);
 	warn("forget the names of", undo,
 	     hosts_file_remove(hosts_file_path(&scratch, undo->runtime, undo->machine), undo->tag));
 }

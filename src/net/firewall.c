@@ -12,6 +12,7 @@
 #include "kernel/netlink.h"
 #include "net/firewall-build.h"
 #include "net/firewall-check.h"
+#include "net/firewall-flows.h"
 #include "net/firewall-routing.h"
 
 #define TRIES 4
@@ -290,6 +291,8 @@ int firewall_add_port(struct firewall *firewall, const struct firewall_machine *
 
 	if (leads_elsewhere(r))
 		return fail_port(port->first);
+	if (r >= 0)
+		firewall_flows_turn(&firewall->filter, machine, port, 1);
 	return r == -ENOENT ? fail_stale() : r;
 }
 
@@ -298,8 +301,15 @@ int firewall_remove_port(struct firewall *firewall, const struct firewall_machin
 {
 	int r = change_port(firewall, machine, port, FIREWALL_TAKE_OUT);
 
+	if (r >= 0)
+		firewall_flows_end(&firewall->filter, machine, port, 1);
 	/* Not there, or another machine's by now. */
 	return leads_elsewhere(r) || r == -ENOENT ? 0 : r;
+}
+
+void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	firewall_flows_turn(&firewall->filter, machine, machine->ports, machine->port_count);
 }
 
 /* ---- what DNS told ---- */
