@@ -30,6 +30,7 @@
 #define REFUSALS_MAX 64 /* that are taken at one go */
 
 struct answers {
+	struct arena *arena;
 	const char *runtime, *machine;
 	const struct facts *facts;
 	bool restricted;
@@ -326,22 +327,31 @@ static int open_lease(struct answers *answers)
 }
 
 /* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
-static int open_forward(struct arena *arena, struct answers *answers)
+static int set_forward(struct answers *answers, const struct firewall_machine *part)
 {
-	const struct firewall_machine *part = &answers->part;
-	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, arena);
+	int r = 0;
 
-	for (size_t i = 0; i < part->port_count && r >= 0; i++) {
-		r = forward_add(&answers->forward, &part->ports[i], part->addresses,
-				part->address_count);
-		if (r < 0)
-			log_warning("a port of machine '%s' is not reached through the host's "
-				    "localhost: %s, going on without",
-				    answers->machine, fail_recorded()->text);
-		fail_forget();
-		r = 0;
-	}
-	return r;
+	if (answers->forward.inside == NULL && part->port_count > 0)
+		r = forward_open(&answers->forward, answers->arena);
+	if (r < 0 || answers->forward.inside == NULL)
+		return r;
+	if (forward_set(&answers->forward, part->ports, part->port_count, part->addresses,
+			part->address_count) < 0)
+		log_warning("not all ports of machine '%s' are reached through the host's "
+			    "localhost: %s, going on without",
+			    answers->machine, fail_recorded()->text);
+	fail_forget();
+	return 0;
+}
+
+void answers_renew(struct answers *answers)
+{
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine part;
+
+	if (answers != NULL && facts_machine(&scratch, &part, answers->facts) >= 0)
+		(void)set_forward(answers, &part);
+	fail_forget();
 }
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
@@ -351,6 +361,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	const char *bad;
 	int r = 0;
 
+	answers->arena = arena;
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
 	answers->lease = (struct lease)LEASE_EMPTY;
 	answers->log = (struct firewall_log)FIREWALL_LOG_EMPTY;
@@ -377,7 +388,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
 	if (r >= 0)
-		r = open_forward(arena, answers);
+		r = set_forward(answers, &answers->part);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;

@@ -3,7 +3,8 @@
  * what a restricted one is refused (machine/refusals).
  *
  * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
- * waits, and keeps no memory that it did not take when it was opened.
+ * waits, and keeps no memory that it did not take when it was opened, or when there were ports for
+ * the first time.
  */
 #pragma once
 #include <stdbool.h>
@@ -26,5 +27,8 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 /* To be polled for POLLIN, for answers_serve() with its number; -EBADF: nothing. */
 int answers_fd(const struct answers *answers, size_t which);
 void answers_serve(struct answers *answers, size_t which);
+
+/* What facts has of ports and addresses is other than it was. Accepts NULL. */
+void answers_renew(struct answers *answers);
 
 void answers_done(struct answers **answers); /* accepts NULL */

@@ -546,6 +546,7 @@ void network_renew(struct container *container)
 	network->facts = facts;
 	arena_done(&network->renewed);
 	network->renewed = arena;
+	answers_renew(network->answers);
 }
 
 /* The records' directory. In the private mount namespace the container's tree covers it. */
