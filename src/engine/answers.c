@@ -23,14 +23,14 @@
 #include "net/firewall.h"
 #include "net/forward.h"
 #include "net/lease.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/resolver.h"
 
 #define GRACE_S 2	/* a guest may use an answer in its last second */
 #define REFUSALS_MAX 64 /* that are taken at one go */
 
 struct answers {
-	struct arena *arena;
+	struct arena *arena; /* for as long as it is open */
 	const char *runtime, *machine;
 	const struct facts *facts;
 	bool restricted;
@@ -295,7 +295,7 @@ static int open_lease(struct answers *answers)
 	memcpy(config.gateway_mac, facts->gateway_mac, sizeof(config.gateway_mac));
 	config.link_local.s6_addr[0] = 0xfe;
 	config.link_local.s6_addr[1] = 0x80;
-	names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
+	link_names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
 	for (size_t i = facts->address_count; i-- > 0;) {
 		const struct ip_prefix *address = &facts->addresses[i];
 
@@ -327,8 +327,9 @@ static int open_lease(struct answers *answers)
 }
 
 /* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
-static int set_forward(struct answers *answers, const struct firewall_machine *part)
+static int set_forward(struct answers *answers)
 {
+	const struct firewall_machine *part = &answers->part;
 	int r = 0;
 
 	if (answers->forward.inside == NULL && part->port_count > 0)
@@ -342,16 +343,6 @@ static int set_forward(struct answers *answers, const struct firewall_machine *p
 			    answers->machine, fail_recorded()->text);
 	fail_forget();
 	return 0;
-}
-
-void answers_renew(struct answers *answers)
-{
-	autoarena struct arena scratch = { 0 };
-	struct firewall_machine part;
-
-	if (answers != NULL && facts_machine(&scratch, &part, answers->facts) >= 0)
-		(void)set_forward(answers, &part);
-	fail_forget();
 }
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
@@ -369,6 +360,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	answers->refusals.runtime = request->runtime;
 	answers->refusals.machine = request->machine;
 	answers->forward = (struct forward)FORWARD_EMPTY;
+	answers->arena = arena;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -388,13 +380,23 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
 	if (r >= 0)
-		r = set_forward(answers, &answers->part);
+		r = set_forward(answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
 	}
 	*ret = answers;
 	return 0;
+}
+
+void answers_renew(struct answers *answers, struct arena *arena)
+{
+	struct firewall_machine now = { 0 };
+
+	(void)facts_machine(arena, &now, answers->facts);
+	answers->part = now;
+	(void)set_forward(answers);
+	fail_forget();
 }
 
 enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };

@@ -24,11 +24,11 @@ struct answers_request {
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request);
 
+/* The facts are other ones by now, in the memory of ARENA: other ports, or addresses. */
+void answers_renew(struct answers *answers, struct arena *arena);
+
 /* To be polled for POLLIN, for answers_serve() with its number; -EBADF: nothing. */
 int answers_fd(const struct answers *answers, size_t which);
 void answers_serve(struct answers *answers, size_t which);
-
-/* What facts has of ports and addresses is other than it was. Accepts NULL. */
-void answers_renew(struct answers *answers);
 
 void answers_done(struct answers **answers); /* accepts NULL */

@@ -149,7 +149,7 @@ static int filter(struct network *network)
 				  network->facts.egress);
 	if (count == 0)
 		return 0;
-	r = firewall_open(&network->firewall);
+	r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
 	if (r >= 0)
 		(void)network_repair_mark(container->resources.record.runtime);
 	for (size_t i = 0; i < count && r >= 0; i++) {
@@ -183,7 +183,7 @@ int network_rules_resume(struct network *network, bool dns)
 	int r = 0;
 
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
-		r = answers_open(container->arena, &network->answers, &request);
+		r = answers_open(&network->serving, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
 	if (r >= 0)

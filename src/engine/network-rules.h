@@ -17,6 +17,7 @@ struct network {
 	int netns_fd; /* of the container */
 	struct facts facts;
 	struct arena renewed; /* that facts are in, once others have changed them */
+	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */

@@ -151,10 +151,12 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 }
 
 /* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
-static void ignore_routers(const struct link_plan *link)
+static void set_up_host_end(const struct link_plan *link)
 {
 	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
 
+	if (link->master == NULL && link->up)
+		(void)network_trust_addresses(link->host);
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
 			    link->host, strerror(-r));
@@ -183,7 +185,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
-	ignore_routers(link);
+	set_up_host_end(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
@@ -500,9 +502,9 @@ int network_make(struct container *container)
 
 /* ---- while it runs, and its end ---- */
 
-static bool holds_interfaces(const struct network *network)
+bool network_lends(const struct network *network)
 {
-	for (size_t i = 0; i < network->facts.made_count; i++)
+	for (size_t i = 0; network != NULL && i < network->facts.made_count; i++)
 		if (network->facts.made[i].kind == FACTS_INTERFACE)
 			return true;
 	return false;
@@ -512,41 +514,17 @@ void network_settle(struct container *container)
 {
 	struct network *network = container->network;
 	const struct record *record = &container->resources.record;
-	int r;
+	int r = 0;
 
 	if (network == NULL)
 		return;
-	network_rules_look(network);
-	if (!holds_interfaces(network))
-		return;
-	r = pin_make(record->runtime, record->tag, network->netns_fd);
+	if (network_lends(network))
+		r = pin_make(record->runtime, record->tag, network->netns_fd);
 	if (r < 0)
 		log_warning("cannot hold the network namespace of machine '%s': %s, going on "
 			    "without (should its supervisor be killed, interfaces may be lost)",
 			    container->spec->machine, strerror(-r));
-}
-
-void network_renew(struct container *container)
-{
-	const struct record *record = &container->resources.record;
-	struct network *network = container->network;
-	autoclose int directory = -EBADF;
-	struct arena arena = { 0 };
-	struct facts facts;
-
-	/* Without links at the start nothing is served. */
-	if (network == NULL)
-		return;
-	directory = record_open_runtime(record->runtime, "machines");
-	if (directory < 0 || network_file_read_of(&arena, &facts, directory,
-						  container->spec->machine, record->tag) < 0) {
-		arena_done(&arena);
-		return;
-	}
-	network->facts = facts;
-	arena_done(&network->renewed);
-	network->renewed = arena;
-	answers_renew(network->answers);
+	network_rules_look(network);
 }
 
 /* The records' directory. In the private mount namespace the container's tree covers it. */
@@ -583,12 +561,8 @@ static void undo_links(struct container *container, const struct facts *facts)
 		.tag = container->resources.record.tag,
 		.netns_fd = network == NULL ? -EBADF : network->netns_fd,
 	};
-	autonetlink struct netlink host = NETLINK_EMPTY;
 
 	network_undo_links(&undo, facts);
-	/* No link of ours may have come to be in it. */
-	if (facts->zone != NULL && netlink_open(&host, NETLINK_ROUTE) >= 0)
-		zone_leave(&host, facts->zone);
 }
 
 void network_end(struct container *container)
@@ -619,8 +593,9 @@ void network_end(struct container *container)
 		network_file_unlock(record->fd);
 	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
-		fd_close(&container->network->forwarding_fd);
 		arena_done(&container->network->renewed);
+		arena_done(&container->network->serving);
+		fd_close(&container->network->forwarding_fd);
 	}
 	container->network = NULL;
 }

@@ -172,14 +172,19 @@ static int prepare(struct container *container, bool dry)
 static int leave_private(void *context)
 {
 	struct container *container = context;
-	int r = record_runs(&container->resources.record, container->spawn.pid);
+	struct resources *resources = &container->resources;
+	/* Nobody counts on such a machine before a crash of ours would do no harm. */
+	bool lends = network_lends(container->network);
+	int r = lends ? 0 : record_runs(&resources->record, container->spawn.pid);
 
 	if (r >= 0)
-		r = resources_leave_private_mounts(&container->resources);
+		r = resources_leave_private_mounts(resources);
 	if (r >= 0)
 		network_settle(container);
+	if (r >= 0 && lends)
+		r = record_runs(&resources->record, container->spawn.pid);
 	return r < 0 ? r
-		     : registration_enter(&container->resources, container->spec, &container->host,
+		     : registration_enter(resources, container->spec, &container->host,
 					  &container->root, container->network,
 					  container->spawn.pid, container->spawn.pidfd);
 }

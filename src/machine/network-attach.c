@@ -21,13 +21,14 @@
 #include "machine/network-host.h"
 #include "machine/network-lease.h"
 #include "machine/network-repair.h"
+#include "net/firewall-forwarding.h"
 #include "net/firewall.h"
 #include "net/links.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/pin.h"
 #include "net/zone.h"
 
-#define NAMES_TRIED 100
+#define LINK_NAMES_TRIED 100
 
 struct attaching {
 	struct network_change change;
@@ -35,7 +36,7 @@ struct attaching {
 	const char *name; /* in the machine */
 	const char *alternative;
 	const char *host_name, *host_alternative; /* of a veth */
-	uint8_t host_id[16], mac[NAMES_MAC_SIZE], host_mac[NAMES_MAC_SIZE];
+	uint8_t host_id[16], mac[LINK_NAMES_MAC_SIZE], host_mac[LINK_NAMES_MAC_SIZE];
 	struct facts *part;	 /* NULL: none */
 	struct facts_made *made; /* NULL: nothing yet */
 };
@@ -55,22 +56,22 @@ static const char *next_free(struct attaching *a)
 {
 	struct arena *arena = a->change.arena;
 
-	for (int i = 0; i < NAMES_TRIED; i++) {
+	for (int i = 0; i < LINK_NAMES_TRIED; i++) {
 		const char *name = arena_format(arena, "host%d", i);
 
 		if (link_is_free(&a->change.guest, name) > 0)
 			return name;
 	}
-	return NAMES_GUEST;
+	return LINK_NAMES_GUEST;
 }
 
 /* After OF, where no interface can have the whole of it an alternative name too. */
 static int derive(struct attaching *a, const char **ret, const char **ret_alternative,
-		  enum names_kind kind, const char *of)
+		  enum link_names_kind kind, const char *of)
 {
-	struct names_link link;
+	struct link_name link;
 
-	if (names_link(&link, kind, of) < 0)
+	if (link_names_make(&link, kind, of) < 0)
 		return fail_input("cannot call an interface after '%s'", of);
 	*ret = arena_text(a->change.arena, link.name);
 	*ret_alternative = *link.alternative ? arena_text(a->change.arena, link.alternative) : NULL;
@@ -86,9 +87,9 @@ static int choose_name(struct attaching *a)
 	if (*attachment->name)
 		a->name = attachment->name;
 	else if (attachment->kind == ATTACH_MACVLAN)
-		r = derive(a, &a->name, &a->alternative, NAMES_MACVLAN, attachment->of);
+		r = derive(a, &a->name, &a->alternative, LINK_NAMES_MACVLAN, attachment->of);
 	else if (attachment->kind == ATTACH_IPVLAN)
-		r = derive(a, &a->name, &a->alternative, NAMES_IPVLAN, attachment->of);
+		r = derive(a, &a->name, &a->alternative, LINK_NAMES_IPVLAN, attachment->of);
 	else if (attachment->kind != ATTACH_INTERFACE)
 		a->name = next_free(a);
 	else if (link_find(&a->change.host, &link, attachment->of) >= 0)
@@ -117,9 +118,10 @@ static void derive_macs(struct attaching *a)
 	uint64_t index = hash_siphash24(text, strlen(text), key) | (uint64_t)1 << 32;
 	bool macvlan = a->attachment->kind == ATTACH_MACVLAN;
 
-	names_mac(a->mac, macvlan ? NAMES_MAC_MACVLAN : NAMES_MAC_EXTRA_GUEST, a->host_id,
-		  a->change.machine->name, index);
-	names_mac(a->host_mac, NAMES_MAC_EXTRA_HOST, a->host_id, a->change.machine->name, index);
+	link_names_mac(a->mac, macvlan ? LINK_NAMES_MAC_MACVLAN : LINK_NAMES_MAC_EXTRA_GUEST,
+		       a->host_id, a->change.machine->name, index);
+	link_names_mac(a->host_mac, LINK_NAMES_MAC_EXTRA_HOST, a->host_id, a->change.machine->name,
+		       index);
 }
 
 /* ---- noting ---- */
@@ -338,7 +340,13 @@ static int filter(struct attaching *a)
 	if (r < 0)
 		return r;
 	(void)network_repair_mark(a->change.machine->runtime);
-	return firewall_add(&firewall, &machine);
+	r = firewall_add(&firewall, &machine);
+	/* The host is no router by nature. */
+	if (r >= 0 && machine.address_count > 0 && firewall_forwarding_on(&firewall, &machine) < 0)
+		log_warning("machine '%s' does not reach other networks by '%s': %s, going on "
+			    "without",
+			    a->change.machine->name, a->name, fail_recorded()->text);
+	return r;
 }
 
 /* ---- each kind ---- */
@@ -425,7 +433,7 @@ static int attach_veth(struct attaching *a)
 	a->host_name = attachment->of;
 	if (bridged || !*attachment->of)
 		r = derive(a, &a->host_name, &a->host_alternative,
-			   bridged ? NAMES_BRIDGED : NAMES_VETH,
+			   bridged ? LINK_NAMES_BRIDGED : LINK_NAMES_VETH,
 			   arena_format(a->change.arena, "%s-%s", a->change.machine->name,
 					a->name));
 	if (r >= 0)

@@ -11,7 +11,7 @@
 #include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 #define MADE_WORDS 4 /* and the zone */
 
@@ -157,9 +157,9 @@ static void put_text(struct arena *arena, char **text, const char *key, const ch
 static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
 {
 	static const uint8_t none[6];
-	char value[NAMES_MAC_ROOM];
+	char value[LINK_NAMES_MAC_ROOM];
 
-	names_mac_text(value, mac);
+	link_names_mac_text(value, mac);
 	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : value);
 }
 

@@ -2,7 +2,7 @@
 
 #include "base/unit.h"
 #include "net/lease-sample.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 /* What a client got, taken apart. */
 struct got {
@@ -351,7 +351,7 @@ START_TEST(a_machine_with_a_given_address_makes_no_other)
 	advertises(&config, 0x80, 0);
 	config = lease_sample();
 	config.address6 = config.prefix;
-	names_eui64(config.address6.s6_addr + 8, config.guest_mac);
+	link_names_eui64(config.address6.s6_addr + 8, config.guest_mac);
 	advertises(&config, 0, 0xc0);
 }
 END_TEST
