@@ -120,6 +120,11 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
 		    bool with_zone);
 
+/* A machine that is not restricted has got other addresses, or none, or other ports: what stays is
+ * there all the time. -EADDRINUSE: ports belong to other machines; all else is done. -ESTALE. */
+int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after);
+
 /* One more or less of a machine that is there. -EADDRINUSE, -ESTALE as above. */
 int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,
 		      const struct firewall_port *port);
