@@ -64,9 +64,11 @@ static int choose_name(struct attaching *a)
 	if (*attachment->name)
 		a->name = attachment->name;
 	else if (attachment->kind == ATTACH_MACVLAN)
-		r = attaching_derive(a, &a->name, &a->alternative, LINK_NAMES_MACVLAN, attachment->of);
+		r = attaching_derive(a, &a->name, &a->alternative, LINK_NAMES_MACVLAN,
+				     attachment->of);
 	else if (attachment->kind == ATTACH_IPVLAN)
-		r = attaching_derive(a, &a->name, &a->alternative, LINK_NAMES_IPVLAN, attachment->of);
+		r = attaching_derive(a, &a->name, &a->alternative, LINK_NAMES_IPVLAN,
+				     attachment->of);
 	else if (attachment->kind != ATTACH_INTERFACE)
 		a->name = next_free(a);
 	else if (link_find(&a->change.host, &link, attachment->of) >= 0)
@@ -95,9 +97,10 @@ static void derive_macs(struct attaching *a)
 	uint64_t index = hash_siphash24(text, strlen(text), key) | (uint64_t)1 << 32;
 	bool macvlan = a->attachment->kind == ATTACH_MACVLAN;
 
-	link_names_mac(a->mac, macvlan ? LINK_NAMES_MAC_MACVLAN : LINK_NAMES_MAC_EXTRA_GUEST, a->host_id,
-		  a->change.machine->name, index);
-	link_names_mac(a->host_mac, LINK_NAMES_MAC_EXTRA_HOST, a->host_id, a->change.machine->name, index);
+	link_names_mac(a->mac, macvlan ? LINK_NAMES_MAC_MACVLAN : LINK_NAMES_MAC_EXTRA_GUEST,
+		       a->host_id, a->change.machine->name, index);
+	link_names_mac(a->host_mac, LINK_NAMES_MAC_EXTRA_HOST, a->host_id, a->change.machine->name,
+		       index);
 }
 
 /* ---- noting ---- */
