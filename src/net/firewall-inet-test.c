@@ -267,6 +267,16 @@ START_TEST(a_restricted_machine_reaches_its_targets_and_its_gateway)
 }
 END_TEST
 
+/* By UDP. */
+static bool asks(const struct place *from, const char *address, uint16_t port, int wait_ms)
+{
+	int server = place_listen(&at.host, "::", SOCK_DGRAM, port);
+	bool talks = place_talks(from, address, SOCK_DGRAM, port, server, wait_ms, NULL);
+
+	close(server);
+	return talks;
+}
+
 START_TEST(a_restricted_machine_in_a_zone_reaches_siblings)
 {
 	build();
@@ -279,6 +289,46 @@ START_TEST(a_restricted_machine_in_a_zone_reaches_siblings)
 	REFUSE(at.c.place, INTERNET, 80, at.outside, 80);
 	REFUSE(at.c.place, INTERNET6, 80, at.outside, 80);
 	REFUSE(at.c.place, HOST, 80, at.host, 80);
+}
+END_TEST
+
+START_TEST(a_restricted_machine_does_not_come_in_by_link_local_addresses)
+{
+	build();
+	place_address(&at.host, at.a.link, "fe80::1/64");
+	place_address(&at.host, at.b.link, "fe80::1/64");
+	place_address(&at.host, at.bridge, "fe80::1/64");
+	usleep(50 * 1000);
+	add(&at.a);
+	add(&at.b);
+	add(&at.c);
+	add(&at.d);
+	EXPECT(at.a.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:61");
+	EXPECT(at.c.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:63");
+	restrict_guest(&at.a, NULL, 0);
+	restrict_guest(&at.c, NULL, 0);
+	restrict_guest(&at.d, NULL, 0);
+	REFUSE(at.a.place, "fe80::1%host0", 22, at.host, 22);
+	REFUSE(at.a.place, "fe80::1%host0", 53, at.host, 53);
+	REFUSE(at.c.place, "fe80::1%host0", 22, at.host, 22);
+	REFUSE(at.d.place, "fe80::1%host0", 22, at.host, 22);
+	EXPECT(at.b.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:62");
+	/* nor any other service by its own */
+	place_address(&at.c.place, at.c.inside, "fe80::1234/64");
+	REFUSE(at.c.place, "fe80::1%host0", 22, at.host, 22);
+	/* DHCPv6 is asked that way */
+	ck_assert(asks(&at.a.place, "fe80::1%host0", 547, TOPOLOGY_PATIENCE_MS));
+	ck_assert(!asks(&at.a.place, "fe80::1%host0", 546, TOPOLOGY_WAIT_MS));
+	ck_assert(asks(&at.c.place, "fe80::1%host0", 547, TOPOLOGY_PATIENCE_MS));
+	EXPECT(at.c.place, GATEWAY_Z6, 53, at.host, 5301, GUEST_C6);
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.a.machine, false), 0);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.c.machine, false), 0);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.d.machine, true), 0);
+	at.a.machine.restricted = at.c.machine.restricted = false;
+	add(&at.a);
+	add(&at.c);
+	EXPECT(at.a.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:61");
 }
 END_TEST
 
@@ -468,6 +518,7 @@ int main(void)
 			    metadata_is_closed_unless_it_is_a_target,
 			    a_restricted_machine_reaches_its_targets_and_its_gateway,
 			    a_restricted_machine_in_a_zone_reaches_siblings,
+			    a_restricted_machine_does_not_come_in_by_link_local_addresses,
 			    ports_of_a_restricted_machine_are_published,
 			    learnt_addresses_are_open_for_their_time,
 			    an_address_that_is_learnt_again_stays_open,

@@ -100,7 +100,7 @@ static void forget_earlier(const struct firewall_element *element, void *context
 	struct nftables *nftables = &attempt->build.nftables;
 
 	if (element->set != FIREWALL_DNS && element->set != FIREWALL_EGRESS &&
-	    element->set != FIREWALL_PORTS)
+	    element->set != FIREWALL_UNNAMED && element->set != FIREWALL_PORTS)
 		return;
 	firewall_build_begin(&attempt->build, FIREWALL_PUT, attempt->room, attempt->size, 0);
 	firewall_build_use(nftables, element->set);

@@ -23,6 +23,7 @@
  *	restricted	gateway			ping, DHCP, DNS
  *	restricted	sibling in its zone	yes
  *	restricted	all else, the host too	no: refused, and logged to its group
+ *						(and from fe80::/10 neither may siblings)
  *	other hosts	published port		yes; the machine sees who calls
  *	other hosts	machine's own address	no if it has NAT, else yes: it is routed
  *	host		machine's own address	yes
