@@ -271,7 +271,9 @@ static void say_all(bool guarded, bool strict)
 	say("redirect of IPv4", icmp(c, 5), from, to, no);
 	say("ping", icmp(c, 8), from, to, true);
 	say("DHCP offer", udp(c, GUEST_C, 67, 68), from, to, no);
+	say("DHCP offer from elsewhere", udp(c, GUEST_C, 1000, 68), from, to, no);
 	say("DHCPv6 offer", udp6(c, GUEST_C6, 547), from, to, no);
+	say("DHCPv6 offer from elsewhere", udp6(c, "fe80::ff:fe00:63", 1000), from, to, no);
 
 	/* what is nobody's */
 	say("ARP of nobody", arp(c, c, "10.213.128.99"), from, to, loose);

@@ -145,13 +145,21 @@ static void no_icmp(struct nftables *nftables, const char *chain, uint8_t protoc
 	end_drop(nftables);
 }
 
-/* udp sport … drop: so speaks a DHCP server */
-static void no_server(struct nftables *nftables, const char *chain, uint16_t port)
+/* udp sport SERVER drop; udp dport CLIENT drop: so speaks a DHCP server, whose own port clients do
+ * not look at */
+static void no_server(struct nftables *nftables, const char *chain, uint16_t server,
+		      uint16_t client)
 {
 	nft_rule(nftables, chain);
 	nft_protocol(nftables, IPPROTO_UDP);
 	nft_th_sport(nftables);
-	nft_is_be16(nftables, port);
+	nft_is_be16(nftables, server);
+	end_drop(nftables);
+
+	nft_rule(nftables, chain);
+	nft_protocol(nftables, IPPROTO_UDP);
+	nft_th_dport(nftables);
+	nft_is_be16(nftables, client);
 	end_drop(nftables);
 }
 
@@ -180,7 +188,7 @@ static void put_ip(struct nftables *nftables)
 
 	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
 		no_icmp(nftables, chains[i], IPPROTO_ICMP, REDIRECT);
-		no_server(nftables, chains[i], 67);
+		no_server(nftables, chains[i], 67, 68);
 		own(nftables, chains[i], false);
 	}
 
@@ -224,7 +232,7 @@ static void put_said(struct nftables *nftables)
 
 	no_icmp(nftables, "said", IPPROTO_ICMPV6, RA);
 	no_icmp(nftables, "said", IPPROTO_ICMPV6, REDIRECT6);
-	no_server(nftables, "said", 547);
+	no_server(nftables, "said", 547, 546);
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		/* icmpv6 type … iif . nd target @own6 return */
