@@ -11,6 +11,9 @@
 
 #define SIZE 200
 
+/* What follows from a MAC that ends in "z". */
+#define BRIDGE_LOCAL "fe80::ff:fe00:7a"
+
 static struct topology at;
 static struct firewall firewall;
 
@@ -263,6 +266,9 @@ static void say_all(bool guarded, bool strict)
 	say("claim of a sibling's", icmp6(c, GUEST_C6, 136, GUEST_D6), from, to, no);
 	say("claim of the gateway's", icmp6(c, GUEST_C6, 136, GATEWAY_Z6), from, to, no);
 	say("claim by DAD", icmp6(c, "::", 135, GUEST_D6), from, to, no);
+	say("claim of the bridge's", icmp6(c, GUEST_C6, 136, BRIDGE_LOCAL), from, to, no);
+	say("claim of it by DAD", icmp6(c, "::", 135, BRIDGE_LOCAL), from, to, no);
+	say("link-local of the bridge", icmp6(c, BRIDGE_LOCAL, 128, "::"), from, to, no);
 
 	/* what only routers and servers say */
 	say("router advertisement", icmp6(c, "fe80::ff:fe00:63", 134, "::"), from, to, no);
@@ -293,6 +299,8 @@ static void add(struct guest *guest)
 static void build(void)
 {
 	topology_build(&at);
+	at.c.machine.gateway_mac[0] = at.d.machine.gateway_mac[0] = 2;
+	at.c.machine.gateway_mac[5] = at.d.machine.gateway_mac[5] = 'z';
 	/* What the kernel shows to other tables would be answered there. */
 	place_sysctl(&at.host, "/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
 	place_sysctl(&at.host, "/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0");

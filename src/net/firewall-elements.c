@@ -152,6 +152,19 @@ static struct firewall_address link_local(const unsigned char mac[6])
 						     mac[5] } };
 }
 
+/* Siblings take the router's link-local address for their default route. */
+static void give_gateways(struct walk *walk)
+{
+	static const unsigned char none[6];
+	const struct firewall_machine *machine = walk->machine;
+	struct firewall_address local = link_local(machine->gateway_mac);
+
+	if (memcmp(machine->gateway_mac, none, sizeof(none)) != 0)
+		give_address(walk, FIREWALL_TAKEN, &local, true);
+	for (size_t i = 0; i < machine->gateway_count; i++)
+		give_address(walk, FIREWALL_TAKEN, &machine->gateways[i], true);
+}
+
 static void give_bridge(struct walk *walk)
 {
 	const struct firewall_machine *machine = walk->machine;
@@ -174,8 +187,7 @@ static void give_bridge(struct walk *walk)
 		give_pair(walk, FIREWALL_PORT_OWN, machine->link, &machine->addresses[i]);
 		give_address(walk, FIREWALL_TAKEN, &machine->addresses[i], false);
 	}
-	for (size_t i = 0; i < machine->gateway_count; i++)
-		give_address(walk, FIREWALL_TAKEN, &machine->gateways[i], true);
+	give_gateways(walk);
 }
 
 /* ---- DNS ---- */

@@ -76,9 +76,10 @@ struct firewall_target {
 
 /* The facts about one machine; all that is needed to build its part again. */
 struct firewall_machine {
-	uint32_t link;	 /* interface index of the host's end */
-	uint32_t bridge; /* that it is a port of; 0: none */
-	uint8_t mac[6];	 /* of the guest's end */
+	uint32_t link;		/* interface index of the host's end */
+	uint32_t bridge;	/* that it is a port of; 0: none */
+	uint8_t mac[6];		/* of the guest's end */
+	uint8_t gateway_mac[6]; /* of the bridge; nothing: not told */
 	/* ADDRESSES are all it may use. False on a bridge of the administrator's, or where another
 	 * program gives out addresses: then it may not use those of others. */
 	bool fixed;
