@@ -169,10 +169,17 @@ END_TEST
 START_TEST(metadata_is_closed_unless_it_is_a_target)
 {
 	const struct firewall_target target = { .network = topology_address(METADATA) };
+	static const char *const others[] = { "100.100.100.200", "168.63.129.16", "192.0.0.192" };
 
 	build();
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		place_address(&at.outside, 1, others[i]);
+		EXPECT(at.a.place, others[i], 80, at.outside, 80, GUEST_A);
+	}
 	add(&at.a);
 	REFUSE(at.a.place, METADATA, 80, at.outside, 80);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		REFUSE(at.a.place, others[i], 80, at.outside, 80);
 	at.b.machine.targets = &target;
 	at.b.machine.target_count = 1;
 	add(&at.b);
@@ -417,6 +424,8 @@ START_TEST(no_name_opens_what_is_private)
 		"172.16.0.1",
 		"192.168.1.1",
 		METADATA,
+		"168.63.129.16",
+		"192.0.0.192",
 		"100.64.0.1",
 		"0.0.0.0",
 		"224.0.0.1",
@@ -441,7 +450,7 @@ START_TEST(no_name_opens_what_is_private)
 	restrict_guest(&at.a, &target, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
 		ck_assert_msg(allow(&at.a, closed[i], 443, 0, 60) ==
-				      (strncmp(closed[i], "192", 3) == 0 ? 0 : -EPERM),
+				      (strncmp(closed[i], "192.168", 7) == 0 ? 0 : -EPERM),
 			      "%s", closed[i]);
 	ck_assert_int_eq(allow(&at.a, "8.8.8.8", 443, 0, 60), 0);
 	ck_assert_int_eq(allow(&at.a, "64:ff9b::808:808", 443, 0, 60), 0);

@@ -394,6 +394,8 @@ static void put_common(struct nftables *nftables)
 	} metadata[] = {
 		{ false, { 169, 254 }, 16 }, /* all link-local, which nobody forwards */
 		{ false, { 100, 100, 100, 200 }, 32 },
+		{ false, { 168, 63, 129, 16 }, 32 },
+		{ false, { 192, 0, 0, 192 }, 32 },
 		{ true, { 0xfd, 0, 0x0e, 0xc2, [14] = 2, [15] = 0x54 }, 128 },
 		{ true, { 0xfd, 0x20, 0, 0xce, [14] = 2, [15] = 0x54 }, 128 },
 	};
