@@ -86,7 +86,10 @@ START_TEST(the_tables_come_with_the_first_and_go_with_the_last)
 	ck_assert(!there(NFTABLES_INET));
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
 	add(&at.a);
+	ck_assert(firewall.made);
+	firewall.made = false;
 	add(&at.c);
+	ck_assert(!firewall.made);
 	ck_assert(there(NFTABLES_INET) && there(NFTABLES_BRIDGE));
 	ck_assert_uint_eq(rules(), 10);
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 0);

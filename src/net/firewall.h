@@ -102,6 +102,7 @@ struct firewall_machine {
 struct firewall {
 	struct netlink filter, route;
 	uint32_t generation; /* of the kernel's rulesets, when firewall_look() looked */
+	bool made;	     /* firewall_add() made the tables: nobody else is in them */
 };
 
 #define FIREWALL_EMPTY                                          \
