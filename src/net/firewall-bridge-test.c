@@ -80,12 +80,13 @@ static struct frame arp(const unsigned char *from, const unsigned char *mac, con
 	return frame;
 }
 
-/* ARP in a frame that belongs to VLAN 0, which is no VLAN. */
-static struct frame tagged(const unsigned char *from, const char *address)
+/* ARP in a frame that belongs to a VLAN; 0 is none. */
+static struct frame tagged(const unsigned char *from, const char *address, uint16_t type,
+			   uint16_t tag)
 {
-	struct frame frame = ether(from, ETH_P_8021Q);
+	struct frame frame = ether(from, type);
 
-	put_be16(&frame, 0);
+	put_be16(&frame, tag);
 	put_be16(&frame, ETH_P_ARP);
 	put_arp(&frame, from, address);
 	return frame;
@@ -285,7 +286,12 @@ static void say_all(bool guarded, bool strict)
 	say("ARP of nobody", arp(c, c, "10.213.128.99"), from, to, loose);
 	say("IPv4 of nobody", udp(c, "10.213.128.99", 1000, 1000), from, to, loose);
 	say("IPv6 of nobody", icmp6(c, "fd00:213:0:8000::99", 128, "::"), from, to, loose);
-	say("ARP with a tag", tagged(c, GATEWAY_Z), from, to, loose);
+
+	/* what has a tag */
+	say("VLAN 0", tagged(c, GATEWAY_Z, ETH_P_8021Q, 0), from, to, no);
+	say("VLAN 0 with a priority", tagged(c, GATEWAY_Z, ETH_P_8021Q, 0xe000), from, to, no);
+	say("VLAN 0 of a provider", tagged(c, GATEWAY_Z, ETH_P_8021AD, 0), from, to, no);
+	say("VLAN 7", tagged(c, GATEWAY_Z, ETH_P_8021Q, 7), from, to, loose);
 	close(from);
 	close(to);
 }

@@ -85,10 +85,25 @@ static void put_ports(struct nftables *nftables)
 			nft_end(nftables);
 		}
 	}
+}
 
-	/* drop: in a tagged frame, a tag 0 above all, all the rest could be said as well */
+/* In a tagged frame, with a tag 0 above all, all the rest could be said as well. */
+static void put_others(struct nftables *nftables)
+{
+	static const uint16_t tags[] = { ETH_P_8021Q, ETH_P_8021AD };
+
+	/* drop */
 	nft_rule(nftables, FIREWALL_BRIDGE_FIXED);
 	end_drop(nftables);
+
+	/* ether type { 8021q, 8021ad } vlan id 0 drop: other tags may be used there */
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+		nft_rule(nftables, FIREWALL_BRIDGE_LOOSE);
+		nft_type(nftables, tags[i]);
+		nft_vlan_id(nftables);
+		nft_is_be16(nftables, 0);
+		end_drop(nftables);
+	}
 }
 
 /* ---- ARP ---- */
@@ -311,6 +326,7 @@ void firewall_bridge_put(struct nftables *nftables)
 	nftables_make_table(nftables, FIREWALL_VERSION);
 	firewall_sets_put(nftables, FIREWALL_INET_LAST + 1, FIREWALL_SETS - 1);
 	put_ports(nftables);
+	put_others(nftables);
 	put_arp(nftables);
 	put_ip(nftables);
 	put_ip6(nftables);
