@@ -1,6 +1,7 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -96,13 +97,21 @@ static int collect(struct network *network)
 
 /* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
  * took over is not there, and has none. */
+static int open_records(const struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	int fd;
+
+	if (record->dir_fd < 0)
+		return record_open_runtime(record->runtime, "machines");
+	fd = openat(record->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int write_facts(struct network *network)
 {
 	struct container *container = network->container;
-	const struct record *record = &container->resources.record;
-	autoclose int directory = record->dir_fd < 0
-					  ? record_open_runtime(record->runtime, "machines")
-					  : fd_duplicate(record->dir_fd);
+	autoclose int directory = open_records(container);
 	int r = directory;
 
 	if (r >= 0)
@@ -150,6 +159,25 @@ static bool may_lack(const struct facts *facts, int r)
 	       facts->egress == NULL && facts->port_count == 0;
 }
 
+/* Without the tables there may have been machines nevertheless: somebody flushed them. */
+static void repair_others(struct network *network, const struct firewall_machine *own,
+			  size_t own_count)
+{
+	struct container *container = network->container;
+	autoclose int records = open_records(container);
+	int r = records;
+
+	if (r >= 0)
+		r = network_repair_others(&container->scratch, &network->firewall, records, own,
+					  own_count);
+	if (r < 0) {
+		log_warning("cannot look after the host's rules for other machines: %s, going on "
+			    "without",
+			    strerror(-r));
+		fail_forget();
+	}
+}
+
 static int filter(struct network *network)
 {
 	struct container *container = network->container;
@@ -172,6 +200,8 @@ static int filter(struct network *network)
 		if (r >= 0 && machines[i].address_count > 0)
 			forward(network, &machines[i]);
 	}
+	if (r >= 0 && network->firewall.made)
+		repair_others(network, machines, count);
 	if (may_lack(&network->facts, r)) {
 		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
 			    "machine '%s' reaches only this host, and may use others' addresses, "

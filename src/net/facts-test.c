@@ -220,6 +220,7 @@ START_TEST(the_firewall_gets_what_it_needs)
 	ck_assert_uint_eq(machine.link, 12);
 	ck_assert_uint_eq(machine.bridge, 11);
 	ck_assert_uint_eq(machine.mac[5], 2);
+	ck_assert_uint_eq(machine.gateway_mac[5], 1);
 	ck_assert(machine.fixed && machine.nat && machine.restricted);
 	ck_assert_uint_eq(machine.dns_port, 5300);
 	ck_assert_uint_eq(machine.log_group, 21000);

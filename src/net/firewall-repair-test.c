@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "kernel/nftables.h"
 #include "net/firewall-guard.h"
+#include "net/firewall-sets.h"
 #include "net/topology.h"
 
 static struct topology at;
@@ -85,7 +86,10 @@ START_TEST(the_tables_come_with_the_first_and_go_with_the_last)
 	ck_assert(!there(NFTABLES_INET));
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
 	add(&at.a);
+	ck_assert(firewall.made);
+	firewall.made = false;
 	add(&at.c);
+	ck_assert(!firewall.made);
 	ck_assert(there(NFTABLES_INET) && there(NFTABLES_BRIDGE));
 	ck_assert_uint_eq(rules(), 10);
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 0);
@@ -98,6 +102,53 @@ START_TEST(the_tables_come_with_the_first_and_go_with_the_last)
 	ck_assert(!there(NFTABLES_INET) && !there(NFTABLES_BRIDGE));
 	ck_assert_uint_eq(rules(), 0);
 	ck_assert_int_eq(firewall_remove(&firewall, &at.c.machine, true), 0);
+}
+END_TEST
+
+static void remove_rule(uint32_t priority, unsigned int action, const char *from_link)
+{
+	static const int of[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++) {
+		struct route_rule rule = { .family = of[i],
+					   .priority = priority,
+					   .action = action,
+					   .from_link = from_link,
+					   .protocol = FIREWALL_ROUTING_PROTOCOL };
+
+		if (action == FR_ACT_GOTO)
+			rule.go_to = 79;
+		if (action == FR_ACT_GOTO && !from_link)
+			rule.mark = rule.mask = FIREWALL_MARK;
+		ck_assert_int_eq(route_delete_rule(&at.host.netlink, &rule), 0);
+	}
+}
+
+/* As who is killed between them. */
+static void remove_ways_around(void)
+{
+	remove_rule(71, FR_ACT_GOTO, NULL);
+	remove_rule(72, FR_ACT_GOTO, "lo");
+	remove_rule(79, FR_ACT_NOP, NULL);
+	ck_assert_uint_eq(rules(), 4);
+}
+
+START_TEST(what_is_missing_of_the_routing_rules_is_made_again)
+{
+	build();
+	add(&at.a);
+	remove_ways_around();
+	REFUSE(at.a.place, GUEST_B, 80, at.b.place, 80);
+	add(&at.b);
+	ck_assert_uint_eq(rules(), 10);
+	EXPECT(at.a.place, INTERNET, 80, at.outside, 80, HOST);
+	EXPECT(at.host, GUEST_A6, 80, at.a.place, 80, GATEWAY_A6);
+
+	place_go(&at.host);
+	remove_ways_around();
+	(void)repair((struct firewall_machine[]){ at.a.machine, at.b.machine }, 2);
+	ck_assert_uint_eq(rules(), 10);
+	EXPECT(at.host, GUEST_A, 80, at.a.place, 80, GATEWAY_A);
 }
 END_TEST
 
@@ -368,6 +419,7 @@ int main(void)
 {
 	return TOPOLOGY_RUN("net/firewall-repair",
 			    the_tables_come_with_the_first_and_go_with_the_last,
+			    what_is_missing_of_the_routing_rules_is_made_again,
 			    a_flush_isolates_machines_until_it_is_repaired,
 			    a_guarded_machine_is_cut_off_by_a_flush,
 			    reverse_path_filters_are_not_disturbed,

@@ -46,6 +46,7 @@ struct attempt {
 	struct firewall_build build;
 	void *room;
 	size_t size;
+	bool made; /* the tables */
 };
 
 static struct attempt begin(struct firewall *firewall, const struct firewall_machine *machine,
@@ -100,7 +101,7 @@ static void forget_earlier(const struct firewall_element *element, void *context
 	struct nftables *nftables = &attempt->build.nftables;
 
 	if (element->set != FIREWALL_DNS && element->set != FIREWALL_EGRESS &&
-	    element->set != FIREWALL_PORTS)
+	    element->set != FIREWALL_UNNAMED && element->set != FIREWALL_PORTS)
 		return;
 	firewall_build_begin(&attempt->build, FIREWALL_PUT, attempt->room, attempt->size, 0);
 	firewall_build_use(nftables, element->set);
@@ -157,6 +158,7 @@ static int put(struct attempt *attempt)
 	int r;
 
 	r = nftables_read_table(attempt->netlink, &table, NFTABLES_INET, FIREWALL_TABLE);
+	attempt->made = r == -ENOENT;
 	if (r == -ENOENT)
 		return put_all(attempt, true);
 	if (r < 0)
@@ -199,6 +201,7 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 		return r;
 	attempt = begin(firewall, machine, &arena);
 	r = add(&attempt);
+	firewall->made = firewall->made || (r >= 0 && attempt.made);
 	return r < 0 ? r : firewall_routing_add(&firewall->route, machine);
 }
 

@@ -23,6 +23,7 @@
  *	restricted	gateway			ping, DHCP, DNS
  *	restricted	sibling in its zone	yes
  *	restricted	all else, the host too	no: refused, and logged to its group
+ *						(and from fe80::/10 neither may siblings)
  *	other hosts	published port		yes; the machine sees who calls
  *	other hosts	machine's own address	no if it has NAT, else yes: it is routed
  *	host		machine's own address	yes
@@ -75,9 +76,10 @@ struct firewall_target {
 
 /* The facts about one machine; all that is needed to build its part again. */
 struct firewall_machine {
-	uint32_t link;	 /* interface index of the host's end */
-	uint32_t bridge; /* that it is a port of; 0: none */
-	uint8_t mac[6];	 /* of the guest's end */
+	uint32_t link;		/* interface index of the host's end */
+	uint32_t bridge;	/* that it is a port of; 0: none */
+	uint8_t mac[6];		/* of the guest's end */
+	uint8_t gateway_mac[6]; /* of the bridge; nothing: not told */
 	/* ADDRESSES are all it may use. False on a bridge of the administrator's, or where another
 	 * program gives out addresses: then it may not use those of others. */
 	bool fixed;
@@ -100,6 +102,7 @@ struct firewall_machine {
 struct firewall {
 	struct netlink filter, route;
 	uint32_t generation; /* of the kernel's rulesets, when firewall_look() looked */
+	bool made;	     /* firewall_add() made the tables: nobody else is in them */
 };
 
 #define FIREWALL_EMPTY                                          \
