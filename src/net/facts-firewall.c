@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "format/egress.h"
+#include "format/link-names.h"
 #include "net/facts.h"
 #include "net/firewall.h"
 
@@ -33,6 +34,25 @@ static struct firewall_address *addresses_of(struct arena *arena, const struct i
 		addresses[i] = address_of(family, list[i].ip.bytes, bits);
 	}
 	return addresses;
+}
+
+/* Machines of a zone know their gateway by its link-local address too, from advertisements. */
+static void add_link_local(struct arena *arena, struct firewall_machine *machine,
+			   const uint8_t *gateway_mac)
+{
+	const size_t count = machine->gateway_count;
+	struct firewall_address *all = arena_take_array(arena, count + 1, sizeof(*all));
+
+	for (size_t i = 0; i < count; i++)
+		all[i] = machine->gateways[i];
+	all[count] = (struct firewall_address){
+		.family = AF_INET6,
+		.bits = 128,
+		.bytes = { 0xfe, 0x80 },
+	};
+	link_names_eui64(all[count].bytes + 8, gateway_mac);
+	machine->gateways = all;
+	machine->gateway_count = count + 1;
 }
 
 static struct firewall_port *ports_of(struct arena *arena, const struct facts *facts)
@@ -107,6 +127,8 @@ int facts_machine(struct arena *arena, struct firewall_machine *ret, const struc
 	int r = 0;
 
 	memcpy(machine.mac, part->mac, sizeof(machine.mac));
+	if (machine.bridge > 0 && machine.gateway_count > 0)
+		add_link_local(arena, &machine, part->gateway_mac);
 	if (part->egress != NULL)
 		r = add_targets(arena, &machine, part->egress);
 	if (r >= 0)

@@ -260,6 +260,25 @@ START_TEST(with_a_link_of_its_own_a_machine_has_its_ipv6_net)
 }
 END_TEST
 
+START_TEST(a_gateway_of_a_zone_has_its_link_local_address_too)
+{
+	static const uint8_t expected[16] = { 0xfe, 0x80, [8] = 0, 0, 0x5e, 0xff, 0xfe, 0, 0, 1 };
+	struct firewall_machine machine;
+	struct facts facts;
+
+	ck_assert_int_eq(parse(&facts, "link=12\nbridge=5\n"
+				       "gateway-mac=02:00:5e:00:00:01\n"
+				       "gateway=10.213.128.1/24\n"),
+			 0);
+	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
+	ck_assert_uint_eq(machine.gateway_count, 2);
+	ck_assert_mem_eq(machine.gateways[1].bytes, expected, sizeof(expected));
+	facts.bridge = 0;
+	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
+	ck_assert_uint_eq(machine.gateway_count, 1);
+}
+END_TEST
+
 /* What it learns from DNS is opened for one address. */
 START_TEST(a_machine_that_may_not_reach_everything_has_one_address_of_it)
 {
@@ -390,6 +409,7 @@ int main(void)
 			the_firewall_gets_what_it_needs,
 			with_a_link_of_its_own_a_machine_has_its_ipv6_net,
 			a_machine_that_may_not_reach_everything_has_one_address_of_it,
+			a_gateway_of_a_zone_has_its_link_local_address_too,
 			a_wrong_list_of_what_may_be_reached_opens_nothing,
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
 			what_is_removed_leaves_the_others,
