@@ -51,6 +51,7 @@ static struct network *add_network(struct container *container)
 	network->container = container;
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
 	network->forwarding_fd = -EBADF;
+	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
 	network->netns_fd = process < 0 ? -EBADF : namespace_open(process, "net");
 	container->network = network;
 	return network;
@@ -85,7 +86,9 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
-	return network_rules_resume(network, facts.dns_port != 0);
+	r = network_rules_resume(network, facts.dns_port != 0);
+	network_watch_follow(network);
+	return r;
 }
 
 /* Another first link than before, or the first that needs something. */
@@ -123,6 +126,7 @@ static int renew(struct container *container)
 	else
 		r = serve_anew(network);
 	arena_done(&before);
+	network_watch_follow(network);
 	return r;
 }
 
