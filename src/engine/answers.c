@@ -183,9 +183,9 @@ static int open_address(struct answers *answers, const char *name, struct resolv
 	size_t at = 0;
 	int r = 0;
 
-	if (egress_has_address(&answers->egress, address->family, address->bytes))
-		return 0;
-	address->refused = egress_is_internal(address->family, address->bytes);
+	/* What is listed as an address is no secret of a name's; its ports may be others. */
+	address->refused = egress_is_internal(address->family, address->bytes) &&
+			   !egress_has_address(&answers->egress, address->family, address->bytes);
 	if (address->refused)
 		return 0;
 	memcpy(to.bytes, address->bytes, sizeof(to.bytes));

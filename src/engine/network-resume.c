@@ -46,12 +46,8 @@ static void resume_pool(struct container *container, const struct machine *machi
 static struct network *add_network(struct container *container)
 {
 	autoclose int process = namespace_open_process(container->spawn.pid);
-	struct network *network = arena_new(container->arena, struct network);
+	struct network *network = network_new(container);
 
-	network->container = container;
-	network->firewall = (struct firewall)FIREWALL_EMPTY;
-	network->forwarding_fd = -EBADF;
-	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
 	network->netns_fd = process < 0 ? -EBADF : namespace_open(process, "net");
 	container->network = network;
 	return network;
@@ -65,6 +61,18 @@ static int read_facts(struct arena *arena, struct facts *ret, const struct conta
 	return directory < 0 ? directory
 			     : network_file_read_of(arena, ret, directory, container->spec->machine,
 						    record->tag);
+}
+
+/* As before; or for a first link that was attached, whether it has been served so far or not. */
+static bool wants_dns(const struct container *container, const struct facts *facts)
+{
+	bool attached = false;
+
+	for (size_t i = 0; i < facts->made_count; i++)
+		attached = attached || (facts->made[i].attached && facts->link != 0 &&
+					facts->made[i].outside == facts->link);
+	return facts->dns_port != 0 || (attached && facts->gateway_count > 0 &&
+					container->spec->addressing.dns == DNS_AUTO);
 }
 
 static int resume(struct container *container)
@@ -86,7 +94,7 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
-	r = network_rules_resume(network, facts.dns_port != 0);
+	r = network_rules_resume(network, wants_dns(container, &facts));
 	network_watch_follow(network);
 	return r;
 }
@@ -94,13 +102,11 @@ static int resume(struct container *container)
 /* Another first link than before, or the first that needs something. */
 static int serve_anew(struct network *network)
 {
-	enum dns_mode dns = network->container->spec->addressing.dns;
-
 	answers_done(&network->answers);
 	arena_done(&network->serving);
 	if (network->facts.gateway_count == 0 && network->facts.port_count == 0)
 		return 0;
-	return network_rules_resume(network, network->facts.gateway_count > 0 && dns == DNS_AUTO);
+	return network_rules_resume(network, wants_dns(network->container, &network->facts));
 }
 
 static int renew(struct container *container)

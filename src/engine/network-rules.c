@@ -18,6 +18,20 @@
 #include "machine/network-repair.h"
 #include "net/firewall-conflicts.h"
 #include "net/firewall-forwarding.h"
+#include "net/firewall-guard.h"
+
+struct network *network_new(struct container *container)
+{
+	struct arena own = { 0 };
+	struct network *network = arena_new(&own, struct network);
+
+	network->own = own;
+	network->container = container;
+	network->firewall = (struct firewall)FIREWALL_EMPTY;
+	network->netns_fd = network->forwarding_fd = -EBADF;
+	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
+	return network;
+}
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -34,7 +48,7 @@ static const struct step *planned(const struct network *network, enum step_kind 
 static int collect_addresses(struct network *network)
 {
 	const struct plan *plan = &network->container->plan;
-	struct arena *arena = network->container->arena;
+	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = 0;
 
@@ -60,7 +74,7 @@ static int collect(struct network *network)
 	const struct spec *spec = container->spec;
 	const struct pooled *pooled = &container->resources.taken.pooled;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
-	struct arena *arena = container->arena;
+	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
 	struct stat st;
@@ -143,7 +157,7 @@ static int filter(struct network *network)
 	struct container *container = network->container;
 	struct firewall_machine *machines;
 	size_t count;
-	int r = facts_machines(container->arena, &machines, &count, &network->facts);
+	int r = facts_machines(&network->own, &machines, &count, &network->facts);
 
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
@@ -155,6 +169,8 @@ static int filter(struct network *network)
 		(void)network_repair_mark(container->resources.record.runtime);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].restricted)
+			r = firewall_guard(&network->firewall, &machines[i]);
 		if (r >= 0 && machines[i].address_count > 0)
 			forward(network, &machines[i]);
 	}
@@ -243,12 +259,14 @@ void network_rules_look(struct network *network)
 	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
 	autoarena struct arena scratch = { 0 };
 	struct firewall_machine machine;
-	int count = 0;
+	int count;
 
-	if (network->firewall.filter.fd >= 0 &&
-	    facts_machine(&scratch, &machine, &network->facts) >= 0)
-		count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
-					   conflicts);
+	if (network->firewall.filter.fd < 0 ||
+	    facts_machine(&scratch, &machine, &network->facts) < 0)
+		return;
+	firewall_settle(&network->firewall, &machine);
+	count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+				   conflicts);
 	for (int i = 0; i < count; i++)
 		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
 			   conflicts[i].who, network->container->spec->machine,

@@ -17,6 +17,7 @@ struct network {
 	struct container *container;
 	int netns_fd; /* of the container */
 	struct facts facts;
+	struct arena own;     /* that this struct is in, and the facts */
 	struct arena renewed; /* that facts are in, once others have changed them */
 	struct arena serving; /* that answers are in */
 	struct answers *answers;
@@ -24,6 +25,9 @@ struct network {
 	int forwarding_fd; /* tells when the host becomes a router by other means */
 	struct network_watch watch;
 };
+
+/* In an arena of its own: a guest may start again as often as it likes. */
+struct network *network_new(struct container *container);
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);

@@ -72,7 +72,7 @@ static int fail_link(struct making *m, const struct link_plan *link, int r, int 
 
 static int add_interface(struct making *m, int index)
 {
-	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
+	return facts_add_interface(&m->network->own, &m->network->facts, (uint32_t)index);
 }
 
 static int find_master(struct making *m, const struct link_plan *link, struct link_facts *ret)
@@ -117,7 +117,7 @@ static int fail_too_many(void)
 static int add_made(struct making *m, struct facts_made **ret, enum facts_kind kind,
 		    const char *name)
 {
-	struct arena *arena = m->container->arena;
+	struct arena *arena = &m->network->own;
 
 	*ret = facts_add_made(arena, &m->network->facts);
 	if (*ret == NULL)
@@ -312,7 +312,7 @@ static int make_zone(struct making *m, const struct step *step)
 	m->zone_lock = zone_make(&m->host, step->target, m->container->host.machine_id);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
-	m->network->facts.zone = arena_text(m->container->arena, step->target);
+	m->network->facts.zone = arena_text(&m->network->own, step->target);
 	return 0;
 }
 
@@ -480,12 +480,7 @@ int network_make(struct container *container)
 	r = channel_await(&container->channel);
 	if (r < 0)
 		return r;
-	container->network = m.network = arena_new(container->arena, struct network);
-	m.network->netns_fd = -EBADF;
-	m.network->container = container;
-	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
-	m.network->forwarding_fd = -EBADF;
-	m.network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
+	container->network = m.network = network_new(container);
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -572,6 +567,7 @@ void network_end(struct container *container)
 {
 	const struct record *record = &container->resources.record;
 	autoclose int directory = -EBADF;
+	struct arena own = { 0 };
 	struct facts facts;
 	int locked = -EBADF;
 
@@ -586,9 +582,10 @@ void network_end(struct container *container)
 		log_warning("somebody changes the network of machine '%s' for too long, going on "
 			    "without waiting",
 			    container->spec->machine);
+	/* Links first: while somebody may send, there are rules. */
 	if (read_facts(container, &facts, directory) >= 0) {
-		network_rules_end(container, &facts);
 		undo_links(container, &facts);
+		network_rules_end(container, &facts);
 		if (directory >= 0)
 			network_file_remove(directory, container->spec->machine);
 	}
@@ -596,10 +593,12 @@ void network_end(struct container *container)
 		network_file_unlock(record->fd);
 	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
+		fd_close(&container->network->forwarding_fd);
 		arena_done(&container->network->renewed);
 		arena_done(&container->network->serving);
-		fd_close(&container->network->forwarding_fd);
 		network_watch_done(&container->network->watch);
+		own = container->network->own;
+		arena_done(&own);
 	}
 	container->network = NULL;
 }

@@ -3,7 +3,9 @@ import json
 
 import pytest
 
-from support import runner
+from support import dns, network as network_support, runner
+
+from .test_network_life import Rebooting
 
 
 @pytest.fixture
@@ -358,3 +360,155 @@ def test_what_is_wrong_with_the_words_is_said(host, redd):
         host.machinectl(redd, *words).failed("try 'port add NAME PORT...'")
     for words in (["network", "attach", "web"], ["network", "join", "web", "x"]):
         host.machinectl(redd, *words).failed("try 'network attach NAME WHAT...'")
+
+
+# ---- what the supervisor does for it ----
+
+
+def gateway(host, link):
+    return [address for address in host.addresses(link) if ":" not in address][0]
+
+
+def served(machine, server, name):
+    """The answer, once the supervisor knows of the change."""
+    def ask():
+        answer = dns.ask(machine, server, name, timeout=0.3)
+        return not isinstance(answer, str) and answer.addresses
+    return runner.until(ask, 5)
+
+
+def test_a_first_link_is_served_as_if_it_had_been_there_from_the_start(host, redd, tree, bare):
+    other = host.machine(redd, "other", tree, "--read-only", "--network-zone=web")
+    for _ in range(3):
+        attach(host, redd, "bare", "zone:web")
+        v4 = [address for address in bare.addresses("host0") if ":" not in address]
+        assert served(bare, gateway(host, "vz-web"), "other") == [gateway(other, "host0")]
+        assert served(other, gateway(host, "vz-web"), "bare") == v4
+        assert served(bare, gateway(host, "vz-web"), "_host") == [gateway(host, "vz-web")]
+        detach(host, redd, "bare", "host0")
+        assert dns.ask(other, gateway(host, "vz-web"), "bare").addresses == []
+
+
+def test_siblings_in_each_zone_are_known_by_name(host, redd, tree):
+    two = host.machine(redd, "two", tree, "--read-only", "--network-zone=a")
+    in_b = host.machine(redd, "inb", tree, "--read-only", "--network-zone=b")
+    assert dns.ask(two, gateway(host, "vz-a"), "inb").addresses == []
+    attach(host, redd, "two", "zone:b")
+    assert served(two, gateway(host, "vz-a"), "inb") == [gateway(in_b, "host0")]
+    assert served(in_b, gateway(host, "vz-b"), "two") == [gateway(two, "host1")]
+    detach(host, redd, "two", "host1")
+    runner.until(lambda: dns.ask(two, gateway(host, "vz-a"), "inb").addresses == [])
+
+
+@pytest.mark.parametrize("options", [["--network-veth"], ["--network-zone=web", "--port=7070:80"]], ids=" ".join)
+def test_an_added_port_is_reached_through_localhost(host, redd, tree, options):
+    machine = host.machine(redd, "web", tree, *options)
+    for protocol in ("tcp", "udp"):
+        machine.server(protocol, None, 80)
+    host.machinectl(redd, "port", "add", "web", "8080:80", "udp:8080:80").ok()
+    for address in ("127.0.0.1", "::1"):
+        runner.until(lambda: host.ask("tcp", address, 8080) != "refused", 5)
+        for protocol in ("tcp", "udp"):
+            assert host.connect(protocol, address, 8080) in host.addresses("ve-web" if options == ["--network-veth"] else "vz-web")
+    host.machinectl(redd, "port", "remove", "web", "8080:80", "udp:8080:80").ok()
+    runner.until(lambda: host.ask("tcp", "127.0.0.1", 8080) == "refused", 5)
+
+
+def test_an_added_port_leads_to_a_link_that_was_attached(network, host, redd, bare):
+    other = network.host("other")
+    network.lan(host, other)
+    attach(host, redd, "bare", "veth")
+    host.machinectl(redd, "port", "add", "bare", "8080:80").ok()
+    bare.server("tcp", None, 80)
+    assert other.connect("tcp", "192.0.2.1", 8080) == "192.0.2.2"
+    assert other.connect("tcp", "2001:db8::1", 8080) == "2001:db8::2"
+    runner.until(lambda: host.ask("tcp", "127.0.0.1", 8080) == gateway(host, "ve-bare-host0"), 5)
+    detach(host, redd, "bare", "host0")
+    assert listed(host, redd, "bare", "port") == [] and other.ask("tcp", "192.0.2.1", 8080) in ("refused", "timeout")
+
+
+def test_other_networks_are_reached_by_an_attached_link(network, host, redd, bare):
+    other = network.host("other")
+    network.lan(host, other)
+    attach(host, redd, "bare", "veth")
+    other.server("tcp", None, 80)
+    assert bare.connect("tcp", "192.0.2.2", 80) == "192.0.2.1"
+    assert bare.connect("tcp", "2001:db8::2", 80) == "2001:db8::1"
+
+
+def test_it_is_served_and_undone_by_a_newer_program_too(network, host, redd, bare):
+    network.cable(host, network.host("other"), "eth9")
+    attach(host, redd, "bare", "zone:web", "interface:eth9")
+    host.machinectl(redd, "reexec", "bare").ok()
+    assert served(bare, gateway(host, "vz-web"), "_host")
+    attach(host, redd, "bare", "veth")
+    bare.stop()
+    assert not host.left()
+
+
+def test_it_is_served_and_undone_by_a_new_supervisor_too(network, host, redd, tree):
+    network.cable(host, network.host("other"), "eth9")
+    machine = host.machine(redd, "kept", tree, "--private-network", "--on-supervisor-death=keep")
+    attach(host, redd, "kept", "zone:web", "interface:eth9")
+    machine.process.kill()
+    machine.process.wait()
+    # nobody answers meanwhile, but it may be changed
+    assert attach(host, redd, "kept", "veth") == ["host1"]
+    host.machinectl(redd, "adopt", "kept").ok()
+    assert served(machine, gateway(host, "vz-web"), "_host")
+    network_support.Net.close(machine)
+    host.machinectl(redd, "terminate", "kept").ok()
+    assert not host.left()
+
+
+def test_a_guest_that_starts_again_has_what_it_was_started_with(host, redd, tree):
+    host.other = host
+    machine = Rebooting(host, redd, tree, "again", "--network-veth", "--port=tcp:7070:80")
+    attach(host, redd, "again", "veth", "zone:web")
+    host.machinectl(redd, "port", "add", "again", "8080:80").ok()
+    machine.reboot()
+    assert sorted(machine.links()) == ["host0", "lo"] and "vz-web" not in host.links()
+    assert [row["host"] for row in listed(host, redd, "again", "port")] == ["7070"]
+    assert attach(host, redd, "again", "veth") == ["host1"]
+
+
+# ---- classes S53 to S55 ----
+
+
+def test_nobody_uses_a_siblings_address_in_a_zone_that_was_attached(host, redd, tree, bare):
+    other = host.machine(redd, "other", tree, "--read-only", "--network-zone=web")
+    attach(host, redd, "bare", "zone:web")
+    other.server("tcp", None, 80)
+    target, foreign = gateway(other, "host0"), gateway(other, "host0").rsplit(".", 1)[0] + ".250"
+    assert bare.connect("tcp", target, 80) == gateway(bare, "host0")
+    bare.ip("address", "add", foreign + "/24", "dev", "host0")
+    assert bare.ask("tcp", target, 80, source=foreign) == "timeout"
+
+
+def test_control_on_a_bridge_of_the_administrators_any_free_address_is_used(host, redd, bare):
+    host.ip("link", "add", "br9", "type", "bridge")
+    host.ip("link", "set", "br9", "up")
+    host.ip("address", "add", "192.0.2.1/24", "dev", "br9")
+    host.before = dict(host.before, interfaces=sorted(host.links()))
+    attach(host, redd, "bare", "bridge:br9")
+    bare.ip("address", "add", "192.0.2.250/24", "dev", "host0")
+    host.server("tcp", None, 80)
+    assert bare.connect("tcp", "192.0.2.1", 80, source="192.0.2.250") == "192.0.2.250"
+
+
+def test_what_a_machine_may_reach_holds_for_what_is_attached(network, host, redd, tree):
+    other = network.host("other")
+    network.lan(host, other)
+    for port in (80, 81):
+        other.server("tcp", None, port)
+    machine = host.machine(redd, "tame", tree, "--network-veth", "--network-egress=192.0.2.2:80")
+    attach(host, redd, "tame", "veth")
+    own = gateway(machine, "host1")
+    assert machine.connect("tcp", "192.0.2.2", 80) == "192.0.2.1"
+    assert machine.ask("tcp", "192.0.2.2", 81) in ("refused", "unreachable")
+    machine.ip("rule", "add", "from", own, "lookup", "77")
+    machine.ip("route", "add", "default", "via", gateway(host, "ve-tame-host1"), "dev", "host1", "table", "77")
+    assert machine.connect("tcp", "192.0.2.2", 80, source=own) == "192.0.2.1"
+    assert machine.ask("tcp", "192.0.2.2", 81, source=own) in ("refused", "unreachable")
+    done = host.machinectl(redd, "network", "attach", "tame", "macvlan:eth0").ok()
+    assert "--network-egress=" in done.err and "'mv-eth0'" in done.err
