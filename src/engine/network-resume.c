@@ -94,7 +94,9 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
-	return network_rules_resume(network, wants_dns(container, &facts));
+	r = network_rules_resume(network, wants_dns(container, &facts));
+	network_watch_follow(network);
+	return r;
 }
 
 /* Another first link than before, or the first that needs something. */
@@ -130,6 +132,7 @@ static int renew(struct container *container)
 	else
 		r = serve_anew(network);
 	arena_done(&before);
+	network_watch_follow(network);
 	return r;
 }
 

@@ -30,6 +30,7 @@ struct network *network_new(struct container *container)
 	network->container = container;
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
 	network->netns_fd = network->forwarding_fd = -EBADF;
+	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
 	return network;
 }
 
@@ -84,6 +85,7 @@ static int collect(struct network *network)
 	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
+	facts->chosen = facts->link != 0 && facts->address_count == 0;
 	if (egress != NULL)
 		facts->egress = text_equal(egress->data, "nothing")
 					? ""
@@ -216,6 +218,42 @@ static int filter(struct network *network)
 	return r;
 }
 
+static int move(struct network *network, struct arena *arena, const struct facts *before,
+		const struct facts *after)
+{
+	struct firewall *firewall = &network->firewall;
+	struct firewall_machine old, now;
+	int r = facts_machine(arena, &old, before);
+
+	if (r >= 0)
+		r = facts_machine(arena, &now, after);
+	if (r < 0)
+		return fail(r, "cannot use its addresses");
+	if (facts_has_rules(after)) {
+		r = firewall_change(firewall, &old, &now);
+	} else {
+		r = firewall_remove(firewall, &old, false);
+		return r < 0 ? r : MIN(firewall_drop_if_empty(firewall), 0);
+	}
+	if ((r >= 0 || r == -EADDRINUSE) && now.address_count > 0)
+		forward(network, &now);
+	return r;
+}
+
+int network_rules_move(struct network *network, const struct facts *before,
+		       const struct facts *after)
+{
+	autoarena struct arena scratch = { 0 };
+	int r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
+
+	if (r >= 0)
+		(void)network_repair_mark(network->container->resources.record.runtime);
+	if (r >= 0)
+		r = move(network, &scratch, before, after);
+	/* That was said at the start. */
+	return may_lack(&network->facts, r) ? 0 : r;
+}
+
 int network_rules_resume(struct network *network, bool dns)
 {
 	struct container *container = network->container;
@@ -233,7 +271,9 @@ int network_rules_resume(struct network *network, bool dns)
 		r = write_facts(network);
 	if (r >= 0)
 		r = publish(network);
-	return r < 0 ? r : filter(network);
+	if (r >= 0)
+		r = filter(network);
+	return r;
 }
 
 int network_rules(struct network *network)

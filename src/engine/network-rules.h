@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "engine/answers.h"
+#include "engine/network-watch.h"
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
@@ -22,6 +23,7 @@ struct network {
 	struct answers *answers;
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */
+	struct network_watch watch;
 };
 
 /* In an arena of its own: a guest may start again as often as it likes. */
@@ -32,6 +34,10 @@ int network_rules(struct network *network);
 
 /* Answers and filter for what FACTS tell already: a new supervisor's. */
 int network_rules_resume(struct network *network, bool dns);
+
+/* A part has other addresses than BEFORE. -EADDRINUSE: ports of others stay theirs. */
+int network_rules_move(struct network *network, const struct facts *before,
+		       const struct facts *after);
 
 /* Who else on the host drops what the machine sends or gets is told, with the remedy. May wait
  * until the program runs. */

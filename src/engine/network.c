@@ -493,6 +493,8 @@ int network_make(struct container *container)
 	m.network->netns_fd = take_fd(&m.netns_fd);
 	netlink_close(&m.host);
 	netlink_close(&m.guest);
+	if (r >= 0)
+		network_watch_follow(m.network);
 	return r;
 }
 
@@ -594,6 +596,7 @@ void network_end(struct container *container)
 		fd_close(&container->network->forwarding_fd);
 		arena_done(&container->network->renewed);
 		arena_done(&container->network->serving);
+		network_watch_done(&container->network->watch);
 		own = container->network->own;
 		arena_done(&own);
 	}
@@ -611,20 +614,26 @@ int network_fd(const struct network *network)
 }
 
 /* Behind the answers. */
-enum { SERVED_FORWARDING = ANSWERS_FDS };
+enum { SERVED_FORWARDING = ANSWERS_FDS, SERVED_WATCH };
 
 int network_served_fd(const struct network *network, size_t which)
 {
 	if (network == NULL)
 		return -EBADF;
-	return which == SERVED_FORWARDING ? network->forwarding_fd
-					  : answers_fd(network->answers, which);
+	switch (which) {
+	case SERVED_FORWARDING: return network->forwarding_fd;
+	case SERVED_WATCH: return network_watch_fd(network);
+	default: return answers_fd(network->answers, which);
+	}
 }
 
 void network_serve(struct network *network, size_t which)
 {
-	if (which == SERVED_FORWARDING)
+	switch (which) {
+	case SERVED_FORWARDING:
 		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
-	else
-		answers_serve(network->answers, which);
+		break;
+	case SERVED_WATCH: network_watch_serve(network); break;
+	default: answers_serve(network->answers, which);
+	}
 }

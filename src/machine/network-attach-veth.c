@@ -87,6 +87,7 @@ static int make_part(struct attaching *a)
 	a->part->log_group = facts->log_group;
 	memcpy(a->part->mac, a->mac, sizeof(a->mac));
 	memcpy(a->part->gateway_mac, a->host_mac, sizeof(a->host_mac));
+	a->part->chosen = !automatic;
 	if (automatic)
 		a->part->egress = facts->egress;
 	return automatic ? take_addresses(a) : 0;

@@ -195,6 +195,7 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	put_mac(arena, &text, "gateway-mac", facts->gateway_mac);
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
+	put_number(arena, &text, "chosen", facts->chosen);
 	put_number(arena, &text, "dns", facts->dns_port);
 	put_number(arena, &text, "log", facts->log_group);
 	put_prefixes(arena, &text, "address", facts->addresses, facts->address_count);
@@ -320,6 +321,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->fixed = text_equal(value, "1");
 	else if (text_equal(key, "nat"))
 		facts->nat = text_equal(value, "1");
+	else if (text_equal(key, "chosen"))
+		facts->chosen = text_equal(value, "1");
 	else if (text_equal(key, "dns"))
 		return take_u16(&facts->dns_port, value);
 	else if (text_equal(key, "log"))
