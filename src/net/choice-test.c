@@ -27,13 +27,14 @@ static const char *choose_by(struct guest *guest, int link)
 	struct ip_prefix chosen[CHOICE_MAX];
 	char room[IP_TEXT_ROOM];
 	int r = choice_make(chosen, &request);
+	size_t length = 0;
 
 	ck_assert_int_ge(r, 0);
 	text[0] = '\0';
 	for (int i = 0; i < r; i++) {
 		ck_assert_uint_eq(chosen[i].length, (unsigned)ip_length(chosen[i].ip.family));
-		strcat(text, i > 0 ? " " : "");
-		strcat(text, ip_text(room, &chosen[i].ip));
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s",
+					   i > 0 ? " " : "", ip_text(room, &chosen[i].ip));
 	}
 	return text;
 }
