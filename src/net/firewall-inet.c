@@ -207,6 +207,13 @@ static void put_mark(struct nftables *nftables)
 		nft_change_mark(nftables, 0, FIREWALL_MARK);
 		nft_end(nftables);
 	}
+
+	/* ct status dnat meta mark set meta mark | MARK: the answers of a published port, where the
+	 * machine's link is not one of ours */
+	nft_rule(nftables, "mark");
+	nft_ct_status(nftables, IPS_DST_NAT);
+	nft_change_mark(nftables, 0, FIREWALL_MARK);
+	nft_end(nftables);
 }
 
 static void put_postrouting(struct nftables *nftables)
