@@ -23,7 +23,7 @@
 #include "net/firewall.h"
 #include "net/forward.h"
 #include "net/lease.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/resolver.h"
 
 #define GRACE_S 2	/* a guest may use an answer in its last second */
@@ -183,9 +183,9 @@ static int open_address(struct answers *answers, const char *name, struct resolv
 	size_t at = 0;
 	int r = 0;
 
-	if (egress_has_address(&answers->egress, address->family, address->bytes))
-		return 0;
-	address->refused = egress_is_internal(address->family, address->bytes);
+	/* What is listed as an address is no secret of a name's; its ports may be others. */
+	address->refused = egress_is_internal(address->family, address->bytes) &&
+			   !egress_has_address(&answers->egress, address->family, address->bytes);
 	if (address->refused)
 		return 0;
 	memcpy(to.bytes, address->bytes, sizeof(to.bytes));
@@ -295,15 +295,18 @@ static int open_lease(struct answers *answers)
 	memcpy(config.gateway_mac, facts->gateway_mac, sizeof(config.gateway_mac));
 	config.link_local.s6_addr[0] = 0xfe;
 	config.link_local.s6_addr[1] = 0x80;
-	names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
+	link_names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
 	for (size_t i = facts->address_count; i-- > 0;) {
 		const struct ip_prefix *address = &facts->addresses[i];
 
 		if (address->ip.family == AF_INET) {
 			memcpy(&config.address, address->ip.bytes, sizeof(config.address));
 			config.prefix_length = address->length;
-		} else if (address->length == 64) {
-			memcpy(&config.prefix, address->ip.bytes, 8);
+		} else {
+			memcpy(&config.address6, address->ip.bytes, sizeof(config.address6));
+			memset(&config.prefix, 0, sizeof(config.prefix));
+			if (address->length == 64)
+				memcpy(&config.prefix, address->ip.bytes, 8);
 		}
 	}
 	for (size_t i = facts->gateway_count; i-- > 0;) {
@@ -324,24 +327,22 @@ static int open_lease(struct answers *answers)
 }
 
 /* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
-static void forward_one(struct answers *answers, const struct firewall_port *port,
-			const struct firewall_machine *part)
+static int set_forward(struct answers *answers)
 {
-	if (forward_add(&answers->forward, port, part->addresses, part->address_count) < 0)
-		log_warning("a port of machine '%s' is not reached through the host's "
+	const struct firewall_machine *part = &answers->part;
+	int r = 0;
+
+	if (answers->forward.inside == NULL && part->port_count > 0)
+		r = forward_open(&answers->forward, answers->arena);
+	if (r < 0 || answers->forward.inside == NULL)
+		return r;
+	if (forward_set(&answers->forward, part->ports, part->port_count, part->addresses,
+			part->address_count) < 0)
+		log_warning("not all ports of machine '%s' are reached through the host's "
 			    "localhost: %s, going on without",
 			    answers->machine, fail_recorded()->text);
 	fail_forget();
-}
-
-static int open_forward(struct answers *answers)
-{
-	const struct firewall_machine *part = &answers->part;
-	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, answers->arena);
-
-	for (size_t i = 0; i < part->port_count && r >= 0; i++)
-		forward_one(answers, &part->ports[i], part);
-	return r;
+	return 0;
 }
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
@@ -351,6 +352,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	const char *bad;
 	int r = 0;
 
+	answers->arena = arena;
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
 	answers->lease = (struct lease)LEASE_EMPTY;
 	answers->log = (struct firewall_log)FIREWALL_LOG_EMPTY;
@@ -378,7 +380,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
 	if (r >= 0)
-		r = open_forward(answers);
+		r = set_forward(answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
@@ -387,38 +389,14 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	return 0;
 }
 
-static bool has_port(const struct firewall_machine *part, const struct firewall_port *port)
-{
-	for (size_t i = 0; i < part->port_count; i++) {
-		const struct firewall_port *other = &part->ports[i];
-
-		if (other->protocol == port->protocol && other->first == port->first &&
-		    other->last == port->last && other->container == port->container &&
-		    other->host.family == port->host.family &&
-		    memcmp(other->host.bytes, port->host.bytes, sizeof(port->host.bytes)) == 0)
-			return true;
-	}
-	return false;
-}
-
 void answers_renew(struct answers *answers, struct arena *arena)
 {
-	struct firewall_machine before = answers->part, now = { 0 };
+	struct firewall_machine now = { 0 };
 
-	if (facts_machine(arena, &now, answers->facts) < 0)
-		fail_forget();
+	(void)facts_machine(arena, &now, answers->facts);
 	answers->part = now;
-	for (size_t i = 0; i < before.port_count; i++)
-		if (!has_port(&now, &before.ports[i]))
-			forward_remove(&answers->forward, &before.ports[i]);
-	if (now.port_count > 0 && answers->forward.poll_fd < 0 &&
-	    forward_open(&answers->forward, answers->arena) < 0) {
-		fail_forget();
-		return;
-	}
-	for (size_t i = 0; i < now.port_count; i++)
-		if (!has_port(&before, &now.ports[i]))
-			forward_one(answers, &now.ports[i], &now);
+	(void)set_forward(answers);
+	fail_forget();
 }
 
 enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };

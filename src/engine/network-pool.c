@@ -9,7 +9,7 @@
 #include "engine/resources.h"
 #include "kernel/netlink.h"
 #include "machine/network-lease.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/pool.h"
 #include "plan/network.h"
 #include "spec/spec.h"
@@ -27,7 +27,7 @@ int network_pool_take(struct resources *resources, const struct spec *spec, cons
 	autonetlink struct netlink netlink = NETLINK_EMPTY;
 	struct pooled *pooled = &resources->taken.pooled;
 	struct network_lease lease;
-	uint8_t mac[NAMES_MAC_SIZE];
+	uint8_t mac[LINK_NAMES_MAC_SIZE];
 	const struct network_lease_wish wish = {
 		.runtime = resources->record.runtime,
 		.machine = spec->machine,
@@ -40,7 +40,7 @@ int network_pool_take(struct resources *resources, const struct spec *spec, cons
 
 	if (network_address_mode(spec, host->networkd) != ADDRESSES_AUTO)
 		return 0;
-	names_mac(mac, NAMES_MAC_GUEST, host->machine_id, spec->machine, 0);
+	link_names_mac(mac, LINK_NAMES_MAC_GUEST, host->machine_id, spec->machine, 0);
 	r = netlink_open(&netlink, NETLINK_ROUTE);
 	if (r < 0)
 		return fail(r, "cannot ask the kernel for routes");

@@ -46,11 +46,8 @@ static void resume_pool(struct container *container, const struct machine *machi
 static struct network *add_network(struct container *container)
 {
 	autoclose int process = namespace_open_process(container->spawn.pid);
-	struct network *network = arena_new(container->arena, struct network);
+	struct network *network = network_new(container);
 
-	network->container = container;
-	network->firewall = (struct firewall)FIREWALL_EMPTY;
-	network->forwarding_fd = -EBADF;
 	network->netns_fd = process < 0 ? -EBADF : namespace_open(process, "net");
 	container->network = network;
 	return network;
@@ -97,7 +94,9 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
-	return network_rules_resume(network, wants_dns(container, &facts));
+	r = network_rules_resume(network, wants_dns(container, &facts));
+	network_watch_follow(network);
+	return r;
 }
 
 /* Another first link than before, or the first that needs something. */
@@ -133,6 +132,7 @@ static int renew(struct container *container)
 	else
 		r = serve_anew(network);
 	arena_done(&before);
+	network_watch_follow(network);
 	return r;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +19,20 @@
 #include "machine/network-repair.h"
 #include "net/firewall-conflicts.h"
 #include "net/firewall-forwarding.h"
+#include "net/firewall-guard.h"
+
+struct network *network_new(struct container *container)
+{
+	struct arena own = { 0 };
+	struct network *network = arena_new(&own, struct network);
+
+	network->own = own;
+	network->container = container;
+	network->firewall = (struct firewall)FIREWALL_EMPTY;
+	network->netns_fd = network->forwarding_fd = -EBADF;
+	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
+	return network;
+}
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -34,7 +49,7 @@ static const struct step *planned(const struct network *network, enum step_kind 
 static int collect_addresses(struct network *network)
 {
 	const struct plan *plan = &network->container->plan;
-	struct arena *arena = network->container->arena;
+	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = 0;
 
@@ -60,7 +75,7 @@ static int collect(struct network *network)
 	const struct spec *spec = container->spec;
 	const struct pooled *pooled = &container->resources.taken.pooled;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
-	struct arena *arena = container->arena;
+	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
 	struct stat st;
@@ -70,6 +85,7 @@ static int collect(struct network *network)
 	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
+	facts->chosen = facts->link != 0 && facts->address_count == 0;
 	if (egress != NULL)
 		facts->egress = text_equal(egress->data, "nothing")
 					? ""
@@ -83,13 +99,21 @@ static int collect(struct network *network)
 
 /* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
  * took over is not there, and has none. */
+static int open_records(const struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	int fd;
+
+	if (record->dir_fd < 0)
+		return record_open_runtime(record->runtime, "machines");
+	fd = openat(record->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int write_facts(struct network *network)
 {
 	struct container *container = network->container;
-	const struct record *record = &container->resources.record;
-	autoclose int directory = record->dir_fd < 0
-					  ? record_open_runtime(record->runtime, "machines")
-					  : fd_duplicate(record->dir_fd);
+	autoclose int directory = open_records(container);
 	int r = directory;
 
 	if (r >= 0)
@@ -137,12 +161,31 @@ static bool may_lack(const struct facts *facts, int r)
 	       facts->egress == NULL && facts->port_count == 0;
 }
 
+/* Without the tables there may have been machines nevertheless: somebody flushed them. */
+static void repair_others(struct network *network, const struct firewall_machine *own,
+			  size_t own_count)
+{
+	struct container *container = network->container;
+	autoclose int records = open_records(container);
+	int r = records;
+
+	if (r >= 0)
+		r = network_repair_others(&container->scratch, &network->firewall, records, own,
+					  own_count);
+	if (r < 0) {
+		log_warning("cannot look after the host's rules for other machines: %s, going on "
+			    "without",
+			    strerror(-r));
+		fail_forget();
+	}
+}
+
 static int filter(struct network *network)
 {
 	struct container *container = network->container;
 	struct firewall_machine *machines;
 	size_t count;
-	int r = facts_machines(container->arena, &machines, &count, &network->facts);
+	int r = facts_machines(&network->own, &machines, &count, &network->facts);
 
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
@@ -154,9 +197,13 @@ static int filter(struct network *network)
 		(void)network_repair_mark(container->resources.record.runtime);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].restricted)
+			r = firewall_guard(&network->firewall, &machines[i]);
 		if (r >= 0 && machines[i].address_count > 0)
 			forward(network, &machines[i]);
 	}
+	if (r >= 0 && network->firewall.made)
+		repair_others(network, machines, count);
 	if (may_lack(&network->facts, r)) {
 		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
 			    "machine '%s' reaches only this host, and may use others' addresses, "
@@ -169,6 +216,42 @@ static int filter(struct network *network)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
 			       container->spec->machine);
 	return r;
+}
+
+static int move(struct network *network, struct arena *arena, const struct facts *before,
+		const struct facts *after)
+{
+	struct firewall *firewall = &network->firewall;
+	struct firewall_machine old, now;
+	int r = facts_machine(arena, &old, before);
+
+	if (r >= 0)
+		r = facts_machine(arena, &now, after);
+	if (r < 0)
+		return fail(r, "cannot use its addresses");
+	if (facts_has_rules(after)) {
+		r = firewall_change(firewall, &old, &now);
+	} else {
+		r = firewall_remove(firewall, &old, false);
+		return r < 0 ? r : MIN(firewall_drop_if_empty(firewall), 0);
+	}
+	if ((r >= 0 || r == -EADDRINUSE) && now.address_count > 0)
+		forward(network, &now);
+	return r;
+}
+
+int network_rules_move(struct network *network, const struct facts *before,
+		       const struct facts *after)
+{
+	autoarena struct arena scratch = { 0 };
+	int r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
+
+	if (r >= 0)
+		(void)network_repair_mark(network->container->resources.record.runtime);
+	if (r >= 0)
+		r = move(network, &scratch, before, after);
+	/* That was said at the start. */
+	return may_lack(&network->facts, r) ? 0 : r;
 }
 
 int network_rules_resume(struct network *network, bool dns)
@@ -188,7 +271,9 @@ int network_rules_resume(struct network *network, bool dns)
 		r = write_facts(network);
 	if (r >= 0)
 		r = publish(network);
-	return r < 0 ? r : filter(network);
+	if (r >= 0)
+		r = filter(network);
+	return r;
 }
 
 int network_rules(struct network *network)
@@ -204,12 +289,14 @@ void network_rules_look(struct network *network)
 	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
 	autoarena struct arena scratch = { 0 };
 	struct firewall_machine machine;
-	int count = 0;
+	int count;
 
-	if (network->firewall.filter.fd >= 0 &&
-	    facts_machine(&scratch, &machine, &network->facts) >= 0)
-		count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
-					   conflicts);
+	if (network->firewall.filter.fd < 0 ||
+	    facts_machine(&scratch, &machine, &network->facts) < 0)
+		return;
+	firewall_settle(&network->firewall, &machine);
+	count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+				   conflicts);
 	for (int i = 0; i < count; i++)
 		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
 			   conflicts[i].who, network->container->spec->machine,

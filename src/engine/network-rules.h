@@ -6,6 +6,7 @@
 #pragma once
 #include "base/arena.h"
 #include "engine/answers.h"
+#include "engine/network-watch.h"
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
@@ -16,18 +17,27 @@ struct network {
 	struct container *container;
 	int netns_fd; /* of the container */
 	struct facts facts;
+	struct arena own;     /* that this struct is in, and the facts */
 	struct arena renewed; /* that facts are in, once others have changed them */
 	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */
+	struct network_watch watch;
 };
+
+/* In an arena of its own: a guest may start again as often as it likes. */
+struct network *network_new(struct container *container);
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);
 
 /* Answers and filter for what FACTS tell already: a new supervisor's. */
 int network_rules_resume(struct network *network, bool dns);
+
+/* A part has other addresses than BEFORE. -EADDRINUSE: ports of others stay theirs. */
+int network_rules_move(struct network *network, const struct facts *before,
+		       const struct facts *after);
 
 /* Who else on the host drops what the machine sends or gets is told, with the remedy. May wait
  * until the program runs. */

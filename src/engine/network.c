@@ -20,6 +20,7 @@
 #include "engine/network-rules.h"
 #include "io/fd.h"
 #include "kernel/link.h"
+#include "kernel/link-port.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "kernel/network.h"
@@ -72,7 +73,7 @@ static int fail_link(struct making *m, const struct link_plan *link, int r, int 
 
 static int add_interface(struct making *m, int index)
 {
-	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
+	return facts_add_interface(&m->network->own, &m->network->facts, (uint32_t)index);
 }
 
 static int find_master(struct making *m, const struct link_plan *link, struct link_facts *ret)
@@ -117,7 +118,7 @@ static int fail_too_many(void)
 static int add_made(struct making *m, struct facts_made **ret, enum facts_kind kind,
 		    const char *name)
 {
-	struct arena *arena = m->container->arena;
+	struct arena *arena = &m->network->own;
 
 	*ret = facts_add_made(arena, &m->network->facts);
 	if (*ret == NULL)
@@ -151,10 +152,12 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 }
 
 /* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
-static void ignore_routers(const struct link_plan *link)
+static void set_up_host_end(const struct link_plan *link)
 {
 	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
 
+	if (link->master == NULL && link->up)
+		(void)network_trust_addresses(link->host);
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
 			    link->host, strerror(-r));
@@ -183,11 +186,16 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
-	ignore_routers(link);
+	set_up_host_end(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
 		return fail_link(m, link, r, 1);
+	/* Where the filter sees what a bridge passes on (br_netfilter), a machine's call of its own
+	 * published port is turned round there. */
+	if (noted->zone != NULL)
+		(void)link_port_set(&m->host, made->here,
+				    &(struct link_port){ .hairpin = LINK_ON });
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
 	(void)link_add_altname(&m->host, made->here, noted->name);
 	noted->outside = (uint32_t)made->here;
@@ -308,7 +316,7 @@ static int make_zone(struct making *m, const struct step *step)
 	m->zone_lock = zone_make(&m->host, step->target, m->container->host.machine_id);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
-	m->network->facts.zone = arena_text(m->container->arena, step->target);
+	m->network->facts.zone = arena_text(&m->network->own, step->target);
 	return 0;
 }
 
@@ -479,11 +487,7 @@ int network_make(struct container *container)
 	r = channel_await(&container->channel);
 	if (r < 0)
 		return r;
-	container->network = m.network = arena_new(container->arena, struct network);
-	m.network->netns_fd = -EBADF;
-	m.network->container = container;
-	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
-	m.network->forwarding_fd = -EBADF;
+	container->network = m.network = network_new(container);
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -496,6 +500,8 @@ int network_make(struct container *container)
 	m.network->netns_fd = take_fd(&m.netns_fd);
 	netlink_close(&m.host);
 	netlink_close(&m.guest);
+	if (r >= 0)
+		network_watch_follow(m.network);
 	return r;
 }
 
@@ -568,6 +574,7 @@ void network_end(struct container *container)
 {
 	const struct record *record = &container->resources.record;
 	autoclose int directory = -EBADF;
+	struct arena own = { 0 };
 	struct facts facts;
 	int locked = -EBADF;
 
@@ -582,9 +589,10 @@ void network_end(struct container *container)
 		log_warning("somebody changes the network of machine '%s' for too long, going on "
 			    "without waiting",
 			    container->spec->machine);
+	/* Links first: while somebody may send, there are rules. */
 	if (read_facts(container, &facts, directory) >= 0) {
-		network_rules_end(container, &facts);
 		undo_links(container, &facts);
+		network_rules_end(container, &facts);
 		if (directory >= 0)
 			network_file_remove(directory, container->spec->machine);
 	}
@@ -592,9 +600,12 @@ void network_end(struct container *container)
 		network_file_unlock(record->fd);
 	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
+		fd_close(&container->network->forwarding_fd);
 		arena_done(&container->network->renewed);
 		arena_done(&container->network->serving);
-		fd_close(&container->network->forwarding_fd);
+		network_watch_done(&container->network->watch);
+		own = container->network->own;
+		arena_done(&own);
 	}
 	container->network = NULL;
 }
@@ -610,20 +621,26 @@ int network_fd(const struct network *network)
 }
 
 /* Behind the answers. */
-enum { SERVED_FORWARDING = ANSWERS_FDS };
+enum { SERVED_FORWARDING = ANSWERS_FDS, SERVED_WATCH };
 
 int network_served_fd(const struct network *network, size_t which)
 {
 	if (network == NULL)
 		return -EBADF;
-	return which == SERVED_FORWARDING ? network->forwarding_fd
-					  : answers_fd(network->answers, which);
+	switch (which) {
+	case SERVED_FORWARDING: return network->forwarding_fd;
+	case SERVED_WATCH: return network_watch_fd(network);
+	default: return answers_fd(network->answers, which);
+	}
 }
 
 void network_serve(struct network *network, size_t which)
 {
-	if (which == SERVED_FORWARDING)
+	switch (which) {
+	case SERVED_FORWARDING:
 		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
-	else
-		answers_serve(network->answers, which);
+		break;
+	case SERVED_WATCH: network_watch_serve(network); break;
+	default: answers_serve(network->answers, which);
+	}
 }

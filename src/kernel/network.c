@@ -22,10 +22,21 @@ int network_loopback_up(void)
 	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
 
+static int switch_off(const char *name, const char *what)
+{
+	char path[sizeof("/proc/sys/net/ipv6/conf//accept_dad") + IFNAMSIZ];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.*s/%.10s", IFNAMSIZ - 1, name,
+		 what);
+	return file_write(AT_FDCWD, path, "0");
+}
+
 int network_ignore_routers(const char *name)
 {
-	char path[sizeof("/proc/sys/net/ipv6/conf//accept_ra") + IFNAMSIZ];
+	return switch_off(name, "accept_ra");
+}
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.*s/accept_ra", IFNAMSIZ - 1, name);
-	return file_write(AT_FDCWD, path, "0");
+int network_trust_addresses(const char *name)
+{
+	return switch_off(name, "accept_dad");
 }

@@ -197,6 +197,14 @@ void nft_ether_type(struct nftables *nftables)
 	payload(nftables, NFT_PAYLOAD_LL_HEADER, 12, 2);
 }
 
+void nft_vlan_id(struct nftables *nftables)
+{
+	static const unsigned char id[2] = { 0x0f, 0xff };
+
+	payload(nftables, NFT_PAYLOAD_LL_HEADER, 14, 2);
+	nft_and(nftables, 0, id, sizeof(id));
+}
+
 void nft_arp_saddr_ether(struct nftables *nftables)
 {
 	payload(nftables, NFT_PAYLOAD_NETWORK_HEADER, 8, ETH_ALEN);

@@ -51,6 +51,7 @@ void nft_nd_target(struct nftables *nftables); /* of neighbour solicitations and
 
 void nft_ether_saddr(struct nftables *nftables);
 void nft_ether_type(struct nftables *nftables); /* as it stands in the frame: tags are seen */
+void nft_vlan_id(struct nftables *nftables);	/* behind a question about nft_ether_type() */
 void nft_arp_saddr_ether(struct nftables *nftables);
 void nft_arp_saddr_ip(struct nftables *nftables);
 void nft_ct_original_dport(struct nftables *nftables);

@@ -87,6 +87,7 @@ static int make_part(struct attaching *a)
 	a->part->log_group = facts->log_group;
 	memcpy(a->part->mac, a->mac, sizeof(a->mac));
 	memcpy(a->part->gateway_mac, a->host_mac, sizeof(a->host_mac));
+	a->part->chosen = !automatic;
 	if (automatic)
 		a->part->egress = facts->egress;
 	return automatic ? take_addresses(a) : 0;
@@ -285,7 +286,7 @@ int attaching_veth(struct attaching *a)
 	a->host_name = attachment->of;
 	if (bridged || !*attachment->of)
 		r = attaching_derive(a, &a->host_name, &a->host_alternative,
-				     bridged ? NAMES_BRIDGED : NAMES_VETH,
+				     bridged ? LINK_NAMES_BRIDGED : LINK_NAMES_VETH,
 				     arena_format(a->change.arena, "%s-%s", a->change.machine->name,
 						  a->name));
 	if (r >= 0)

@@ -17,7 +17,7 @@
 #include "net/links.h"
 #include "net/pin.h"
 
-#define NAMES_TRIED 100
+#define LINK_NAMES_TRIED 100
 
 /* ---- names ---- */
 
@@ -34,22 +34,22 @@ static const char *next_free(struct attaching *a)
 {
 	struct arena *arena = a->change.arena;
 
-	for (int i = 0; i < NAMES_TRIED; i++) {
+	for (int i = 0; i < LINK_NAMES_TRIED; i++) {
 		const char *name = arena_format(arena, "host%d", i);
 
 		if (link_is_free(&a->change.guest, name) > 0)
 			return name;
 	}
-	return NAMES_GUEST;
+	return LINK_NAMES_GUEST;
 }
 
 /* After OF, where no interface can have the whole of it an alternative name too. */
 int attaching_derive(struct attaching *a, const char **ret, const char **ret_alternative,
-		     enum names_kind kind, const char *of)
+		     enum link_names_kind kind, const char *of)
 {
-	struct names_link link;
+	struct link_name link;
 
-	if (names_link(&link, kind, of) < 0)
+	if (link_names_make(&link, kind, of) < 0)
 		return fail_input("cannot call an interface after '%s'", of);
 	*ret = arena_text(a->change.arena, link.name);
 	*ret_alternative = *link.alternative ? arena_text(a->change.arena, link.alternative) : NULL;
@@ -65,9 +65,11 @@ static int choose_name(struct attaching *a)
 	if (*attachment->name)
 		a->name = attachment->name;
 	else if (attachment->kind == ATTACH_MACVLAN)
-		r = attaching_derive(a, &a->name, &a->alternative, NAMES_MACVLAN, attachment->of);
+		r = attaching_derive(a, &a->name, &a->alternative, LINK_NAMES_MACVLAN,
+				     attachment->of);
 	else if (attachment->kind == ATTACH_IPVLAN)
-		r = attaching_derive(a, &a->name, &a->alternative, NAMES_IPVLAN, attachment->of);
+		r = attaching_derive(a, &a->name, &a->alternative, LINK_NAMES_IPVLAN,
+				     attachment->of);
 	else if (attachment->kind != ATTACH_INTERFACE)
 		a->name = next_free(a);
 	else if (link_find(&a->change.host, &link, attachment->of) >= 0)
@@ -96,9 +98,10 @@ static void derive_macs(struct attaching *a)
 	uint64_t index = hash_siphash24(text, strlen(text), key) | (uint64_t)1 << 32;
 	bool macvlan = a->attachment->kind == ATTACH_MACVLAN;
 
-	names_mac(a->mac, macvlan ? NAMES_MAC_MACVLAN : NAMES_MAC_EXTRA_GUEST, a->host_id,
-		  a->change.machine->name, index);
-	names_mac(a->host_mac, NAMES_MAC_EXTRA_HOST, a->host_id, a->change.machine->name, index);
+	link_names_mac(a->mac, macvlan ? LINK_NAMES_MAC_MACVLAN : LINK_NAMES_MAC_EXTRA_GUEST,
+		       a->host_id, a->change.machine->name, index);
+	link_names_mac(a->host_mac, LINK_NAMES_MAC_EXTRA_HOST, a->host_id, a->change.machine->name,
+		       index);
 }
 
 /* ---- noting ---- */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "machine/network-change.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 struct attachment;
 
@@ -15,14 +15,14 @@ struct attaching {
 	const char *name; /* in the machine */
 	const char *alternative;
 	const char *host_name, *host_alternative; /* of a veth */
-	uint8_t host_id[16], mac[NAMES_MAC_SIZE], host_mac[NAMES_MAC_SIZE];
+	uint8_t host_id[16], mac[LINK_NAMES_MAC_SIZE], host_mac[LINK_NAMES_MAC_SIZE];
 	struct facts *part;	 /* NULL: none */
 	struct facts_made *made; /* NULL: nothing yet */
 };
 
 /* After OF; where that makes it too long, the whole is its alternative name (else NULL). */
 int attaching_derive(struct attaching *a, const char **ret, const char **ret_alternative,
-		     enum names_kind kind, const char *of);
+		     enum link_names_kind kind, const char *of);
 
 /* What is made next is noted. ZONE: its bridge, or NULL. */
 int attaching_note(struct attaching *a, enum facts_kind kind, const char *name, const char *zone);

@@ -59,7 +59,7 @@ static void forget(struct network_change *change, struct facts *part)
 	}
 	facts->zone = NULL;
 	facts->link = facts->bridge = 0;
-	facts->fixed = facts->nat = false;
+	facts->fixed = facts->nat = facts->chosen = false;
 	facts->address_count = facts->gateway_count = facts->pool_count = 0;
 	facts->port_count = 0;
 	facts->leases.count = 0;

@@ -9,15 +9,33 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/names.h"
 #include "base/text.h"
 #include "io/fd.h"
 #include "io/file.h"
 
+#define ENDING ".network"
 #define WAIT_US 5000
 
 void network_file_name(char ret[NETWORK_FILE_ROOM], const char *machine)
 {
-	snprintf(ret, NETWORK_FILE_ROOM, ".%.64s.network", machine);
+	snprintf(ret, NETWORK_FILE_ROOM, ".%.64s" ENDING, machine);
+}
+
+int network_file_machine(char ret[NETWORK_FILE_ROOM], const char *name)
+{
+	char machine[NETWORK_FILE_ROOM];
+	size_t length = strlen(name);
+
+	if (name[0] != '.' || length >= sizeof(machine) || !text_ends(name + 1, ENDING))
+		return -EINVAL;
+	length -= strlen("." ENDING);
+	memcpy(machine, name + 1, length);
+	machine[length] = '\0';
+	if (!name_is_machine(machine))
+		return -EINVAL;
+	memcpy(ret, machine, length + 1);
+	return 0;
 }
 
 int network_file_write(struct arena *arena, int dir_fd, const char *machine,
@@ -62,16 +80,21 @@ void network_file_remove(int dir_fd, const char *machine)
 	(void)unlinkat(dir_fd, name, 0);
 }
 
+int network_file_try_lock(int record_fd)
+{
+	if (flock(record_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK || errno == EINTR ? -EBUSY : -errno;
+}
+
 /* A command that was stopped must not keep a machine from ending. */
 int network_file_lock(int record_fd)
 {
 	for (int waited = 0;; waited += WAIT_US) {
-		if (flock(record_fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (waited >= NETWORK_FILE_PATIENCE_MS * 1000)
-			return -EBUSY;
+		int r = network_file_try_lock(record_fd);
+
+		if (r != -EBUSY || waited >= NETWORK_FILE_PATIENCE_MS * 1000)
+			return r;
 		usleep(WAIT_US);
 	}
 }

@@ -19,6 +19,9 @@ struct arena;
 /* Pure: ".NAME.network". */
 void network_file_name(char ret[NETWORK_FILE_ROOM], const char *machine);
 
+/* The machine of such a name into RET; -EINVAL: it is another file. */
+int network_file_machine(char ret[NETWORK_FILE_ROOM], const char *name);
+
 /* DIR_FD: the records' directory. */
 int network_file_write(struct arena *arena, int dir_fd, const char *machine,
 		       const struct facts *facts);
@@ -34,6 +37,8 @@ void network_file_remove(int dir_fd, const char *machine);
 
 /* Take the lock of a record that is open. -EBUSY: somebody has it for too long. */
 int network_file_lock(int record_fd);
+/* The same for who must not wait: -EBUSY: somebody has it. */
+int network_file_try_lock(int record_fd);
 void network_file_unlock(int record_fd);
 
 /* Open MACHINE's record and take its lock; closing the result gives it back. Whoever waited must

@@ -10,7 +10,7 @@
 #include "kernel/link.h"
 #include "machine/find.h"
 #include "net/config.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/pool.h"
 
 struct asking {
@@ -78,9 +78,9 @@ static void collect_pools(struct arena *arena, struct network_lease *lease,
 static int find_zone(struct netlink *netlink, const char *zone)
 {
 	struct link_facts facts;
-	struct names_link name;
+	struct link_name name;
 
-	if (zone != NULL && names_link(&name, NAMES_ZONE, zone) >= 0 &&
+	if (zone != NULL && link_names_make(&name, LINK_NAMES_ZONE, zone) >= 0 &&
 	    link_find(netlink, &facts, name.name) >= 0)
 		return facts.index;
 	return 0;

@@ -23,13 +23,14 @@
 #include "net/firewall.h"
 
 #define MARK "network" /* the pool's directory as well */
-#define TRIES 4
+#define TRIES 16
 
 struct machines {
 	struct arena *arena;
 	uint32_t namespace;
 	struct firewall_machine *items;
 	size_t count;
+	size_t own_count; /* the first ones: they keep their ports */
 };
 
 int network_repair_mark(const char *runtime)
@@ -46,6 +47,22 @@ static bool is_marked(const char *runtime)
 	autoclose int fd = record_open_runtime(runtime, MARK);
 
 	return fd >= 0;
+}
+
+static bool has(const struct machines *machines, uint32_t link)
+{
+	for (size_t i = 0; i < machines->own_count; i++)
+		if (machines->items[i].link == link)
+			return true;
+	return false;
+}
+
+static void add(struct machines *machines, const struct firewall_machine *machine)
+{
+	struct firewall_machine *added = list_grow(machines->arena, (void **)&machines->items,
+						   &machines->count, sizeof(*added));
+
+	*added = *machine;
 }
 
 /* Those of another namespace have rules there; who was killed is not repaired but cleaned up. */
@@ -66,45 +83,48 @@ static int take_machine(int dir_fd, const char *file, unsigned char type, void *
 		return 0;
 	if (facts_machines(machines->arena, &parts, &count, &facts) < 0)
 		return 0;
-	for (size_t i = 0; i < count; i++) {
-		struct firewall_machine *added = list_grow(machines->arena,
-							   (void **)&machines->items,
-							   &machines->count, sizeof(*added));
-
-		*added = parts[i];
-	}
+	for (size_t i = 0; i < count; i++)
+		if (!has(machines, parts[i].link))
+			add(machines, &parts[i]);
 	return 0;
 }
 
-static int collect(struct machines *machines, const char *runtime)
+static int collect(struct machines *machines, int records_fd)
 {
-	autoclose int directory = record_open_runtime(runtime, "machines");
 	struct stat st;
 
-	if (directory < 0)
-		return directory;
 	if (stat("/proc/self/ns/net", &st) < 0)
 		return -errno;
 	machines->namespace = (uint32_t)st.st_ino;
-	return dir_walk(directory, take_machine, machines);
+	return dir_walk(records_fd, take_machine, machines);
 }
 
-static int repair(struct arena *arena, struct firewall *firewall, const char *runtime)
+int network_repair_others(struct arena *arena, struct firewall *firewall, int records_fd,
+			  const struct firewall_machine *own, size_t own_count)
 {
 	int r = -EAGAIN;
 
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
-		struct machines machines = { .arena = arena };
+		struct machines machines = { .arena = arena, .own_count = own_count };
 
+		for (size_t j = 0; j < own_count; j++)
+			add(&machines, &own[j]);
 		r = firewall_look(firewall);
 		if (r >= 0)
-			r = collect(&machines, runtime);
-		if (r >= 0 && machines.count == 0)
+			r = collect(&machines, records_fd);
+		if (r >= 0 && machines.count == own_count)
 			return 0;
 		if (r >= 0)
 			r = firewall_repair(firewall, machines.items, machines.count);
 	}
 	return r;
+}
+
+static int repair(struct arena *arena, struct firewall *firewall, const char *runtime)
+{
+	autoclose int records = record_open_runtime(runtime, "machines");
+
+	return records < 0 ? records : network_repair_others(arena, firewall, records, NULL, 0);
 }
 
 void network_repair(struct arena *arena, const char *runtime)

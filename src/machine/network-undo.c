@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -93,6 +94,15 @@ static int read_facts(struct arena *arena, struct facts *ret, const struct netwo
 	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
+/* Indexes are of the namespace that they were noted in, and mean others here. */
+static bool is_here(const struct facts *facts)
+{
+	struct stat st;
+
+	return facts->namespace == 0 ||
+	       (stat("/proc/self/ns/net", &st) == 0 && (uint32_t)st.st_ino == facts->namespace);
+}
+
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd)
 {
 	struct firewall_machine *machines;
@@ -100,10 +110,15 @@ int network_undo_all(struct arena *arena, const struct network_undo *undo, int d
 	size_t count;
 	int found = read_facts(arena, &facts, undo, dir_fd), r = MIN(found, 0);
 
-	if (r >= 0)
-		r = facts_machines(arena, &machines, &count, &facts);
-	if (r >= 0)
-		r = remove_rules(machines, count);
+	if (r >= 0 && !is_here(&facts)) {
+		log_debug("the network of machine '%s' was another one", undo->machine);
+		facts.made_count = 0;
+	} else {
+		if (r >= 0)
+			r = facts_machines(arena, &machines, &count, &facts);
+		if (r >= 0)
+			r = remove_rules(machines, count);
+	}
 	if (r < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
 			    undo->machine,

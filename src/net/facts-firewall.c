@@ -107,6 +107,7 @@ int facts_machine(struct arena *arena, struct firewall_machine *ret, const struc
 	int r = 0;
 
 	memcpy(machine.mac, part->mac, sizeof(machine.mac));
+	memcpy(machine.gateway_mac, part->gateway_mac, sizeof(machine.gateway_mac));
 	if (part->egress != NULL)
 		r = add_targets(arena, &machine, part->egress);
 	if (r >= 0)

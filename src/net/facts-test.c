@@ -21,6 +21,7 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "gateway-mac=02:00:00:00:00:01\n"
 			    "fixed=1\n"
 			    "nat=1\n"
+			    "chosen=1\n"
 			    "dns=5300\n"
 			    "log=21000\n"
 			    "address=10.213.128.7/24\n"
@@ -69,7 +70,7 @@ START_TEST(all_that_is_written_is_read_again)
 	ck_assert_uint_eq(facts.bridge, 11);
 	ck_assert_uint_eq(facts.mac[5], 2);
 	ck_assert_uint_eq(facts.gateway_mac[5], 1);
-	ck_assert(facts.fixed && facts.nat);
+	ck_assert(facts.fixed && facts.nat && facts.chosen);
 	ck_assert_uint_eq(facts.address_count, 2);
 	ck_assert_uint_eq(facts.addresses[1].length, 64);
 	ck_assert_uint_eq(facts.port_count, 3);
@@ -220,6 +221,7 @@ START_TEST(the_firewall_gets_what_it_needs)
 	ck_assert_uint_eq(machine.link, 12);
 	ck_assert_uint_eq(machine.bridge, 11);
 	ck_assert_uint_eq(machine.mac[5], 2);
+	ck_assert_uint_eq(machine.gateway_mac[5], 1);
 	ck_assert(machine.fixed && machine.nat && machine.restricted);
 	ck_assert_uint_eq(machine.dns_port, 5300);
 	ck_assert_uint_eq(machine.log_group, 21000);

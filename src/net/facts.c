@@ -11,7 +11,7 @@
 #include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 #define MADE_WORDS 4 /* and the zone, or identity */
 
@@ -157,9 +157,9 @@ static void put_text(struct arena *arena, char **text, const char *key, const ch
 static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
 {
 	static const uint8_t none[6];
-	char value[NAMES_MAC_ROOM];
+	char value[LINK_NAMES_MAC_ROOM];
 
-	names_mac_text(value, mac);
+	link_names_mac_text(value, mac);
 	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : value);
 }
 
@@ -198,6 +198,7 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	put_mac(arena, &text, "gateway-mac", facts->gateway_mac);
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
+	put_number(arena, &text, "chosen", facts->chosen);
 	put_number(arena, &text, "dns", facts->dns_port);
 	put_number(arena, &text, "log", facts->log_group);
 	put_prefixes(arena, &text, "address", facts->addresses, facts->address_count);
@@ -328,6 +329,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->fixed = text_equal(value, "1");
 	else if (text_equal(key, "nat"))
 		facts->nat = text_equal(value, "1");
+	else if (text_equal(key, "chosen"))
+		facts->chosen = text_equal(value, "1");
 	else if (text_equal(key, "dns"))
 		return take_u16(&facts->dns_port, value);
 	else if (text_equal(key, "log"))

@@ -48,6 +48,7 @@ struct facts {
 	uint8_t mac[6];		/* of the machine's end */
 	uint8_t gateway_mac[6]; /* of the host's end, or of its bridge */
 	bool fixed, nat;	/* as net/firewall has them */
+	bool chosen;		/* addresses are what the machine gave itself, as it does */
 	uint16_t dns_port, log_group;
 	struct ip_prefix *addresses, *gateways, *pools;
 	struct port *ports;

@@ -11,6 +11,9 @@
 
 #define SIZE 200
 
+/* What follows from a MAC that ends in "z". */
+#define BRIDGE_LOCAL "fe80::ff:fe00:7a"
+
 static struct topology at;
 static struct firewall firewall;
 
@@ -77,12 +80,13 @@ static struct frame arp(const unsigned char *from, const unsigned char *mac, con
 	return frame;
 }
 
-/* ARP in a frame that belongs to VLAN 0, which is no VLAN. */
-static struct frame tagged(const unsigned char *from, const char *address)
+/* ARP in a frame that belongs to a VLAN; 0 is none. */
+static struct frame tagged(const unsigned char *from, const char *address, uint16_t type,
+			   uint16_t tag)
 {
-	struct frame frame = ether(from, ETH_P_8021Q);
+	struct frame frame = ether(from, type);
 
-	put_be16(&frame, 0);
+	put_be16(&frame, tag);
 	put_be16(&frame, ETH_P_ARP);
 	put_arp(&frame, from, address);
 	return frame;
@@ -263,6 +267,9 @@ static void say_all(bool guarded, bool strict)
 	say("claim of a sibling's", icmp6(c, GUEST_C6, 136, GUEST_D6), from, to, no);
 	say("claim of the gateway's", icmp6(c, GUEST_C6, 136, GATEWAY_Z6), from, to, no);
 	say("claim by DAD", icmp6(c, "::", 135, GUEST_D6), from, to, no);
+	say("claim of the bridge's", icmp6(c, GUEST_C6, 136, BRIDGE_LOCAL), from, to, no);
+	say("claim of it by DAD", icmp6(c, "::", 135, BRIDGE_LOCAL), from, to, no);
+	say("link-local of the bridge", icmp6(c, BRIDGE_LOCAL, 128, "::"), from, to, no);
 
 	/* what only routers and servers say */
 	say("router advertisement", icmp6(c, "fe80::ff:fe00:63", 134, "::"), from, to, no);
@@ -271,13 +278,20 @@ static void say_all(bool guarded, bool strict)
 	say("redirect of IPv4", icmp(c, 5), from, to, no);
 	say("ping", icmp(c, 8), from, to, true);
 	say("DHCP offer", udp(c, GUEST_C, 67, 68), from, to, no);
+	say("DHCP offer from elsewhere", udp(c, GUEST_C, 1000, 68), from, to, no);
 	say("DHCPv6 offer", udp6(c, GUEST_C6, 547), from, to, no);
+	say("DHCPv6 offer from elsewhere", udp6(c, "fe80::ff:fe00:63", 1000), from, to, no);
 
 	/* what is nobody's */
 	say("ARP of nobody", arp(c, c, "10.213.128.99"), from, to, loose);
 	say("IPv4 of nobody", udp(c, "10.213.128.99", 1000, 1000), from, to, loose);
 	say("IPv6 of nobody", icmp6(c, "fd00:213:0:8000::99", 128, "::"), from, to, loose);
-	say("ARP with a tag", tagged(c, GATEWAY_Z), from, to, loose);
+
+	/* what has a tag */
+	say("VLAN 0", tagged(c, GATEWAY_Z, ETH_P_8021Q, 0), from, to, no);
+	say("VLAN 0 with a priority", tagged(c, GATEWAY_Z, ETH_P_8021Q, 0xe000), from, to, no);
+	say("VLAN 0 of a provider", tagged(c, GATEWAY_Z, ETH_P_8021AD, 0), from, to, no);
+	say("VLAN 7", tagged(c, GATEWAY_Z, ETH_P_8021Q, 7), from, to, loose);
 	close(from);
 	close(to);
 }
@@ -291,6 +305,8 @@ static void add(struct guest *guest)
 static void build(void)
 {
 	topology_build(&at);
+	at.c.machine.gateway_mac[0] = at.d.machine.gateway_mac[0] = 2;
+	at.c.machine.gateway_mac[5] = at.d.machine.gateway_mac[5] = 'z';
 	/* What the kernel shows to other tables would be answered there. */
 	place_sysctl(&at.host, "/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
 	place_sysctl(&at.host, "/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0");

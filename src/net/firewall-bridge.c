@@ -85,10 +85,25 @@ static void put_ports(struct nftables *nftables)
 			nft_end(nftables);
 		}
 	}
+}
 
-	/* drop: in a tagged frame, a tag 0 above all, all the rest could be said as well */
+/* In a tagged frame, with a tag 0 above all, all the rest could be said as well. */
+static void put_others(struct nftables *nftables)
+{
+	static const uint16_t tags[] = { ETH_P_8021Q, ETH_P_8021AD };
+
+	/* drop */
 	nft_rule(nftables, FIREWALL_BRIDGE_FIXED);
 	end_drop(nftables);
+
+	/* ether type { 8021q, 8021ad } vlan id 0 drop: other tags may be used there */
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+		nft_rule(nftables, FIREWALL_BRIDGE_LOOSE);
+		nft_type(nftables, tags[i]);
+		nft_vlan_id(nftables);
+		nft_is_be16(nftables, 0);
+		end_drop(nftables);
+	}
 }
 
 /* ---- ARP ---- */
@@ -145,13 +160,21 @@ static void no_icmp(struct nftables *nftables, const char *chain, uint8_t protoc
 	end_drop(nftables);
 }
 
-/* udp sport … drop: so speaks a DHCP server */
-static void no_server(struct nftables *nftables, const char *chain, uint16_t port)
+/* udp sport SERVER drop; udp dport CLIENT drop: so speaks a DHCP server, whose own port clients do
+ * not look at */
+static void no_server(struct nftables *nftables, const char *chain, uint16_t server,
+		      uint16_t client)
 {
 	nft_rule(nftables, chain);
 	nft_protocol(nftables, IPPROTO_UDP);
 	nft_th_sport(nftables);
-	nft_is_be16(nftables, port);
+	nft_is_be16(nftables, server);
+	end_drop(nftables);
+
+	nft_rule(nftables, chain);
+	nft_protocol(nftables, IPPROTO_UDP);
+	nft_th_dport(nftables);
+	nft_is_be16(nftables, client);
 	end_drop(nftables);
 }
 
@@ -180,7 +203,7 @@ static void put_ip(struct nftables *nftables)
 
 	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
 		no_icmp(nftables, chains[i], IPPROTO_ICMP, REDIRECT);
-		no_server(nftables, chains[i], 67);
+		no_server(nftables, chains[i], 67, 68);
 		own(nftables, chains[i], false);
 	}
 
@@ -224,7 +247,7 @@ static void put_said(struct nftables *nftables)
 
 	no_icmp(nftables, "said", IPPROTO_ICMPV6, RA);
 	no_icmp(nftables, "said", IPPROTO_ICMPV6, REDIRECT6);
-	no_server(nftables, "said", 547);
+	no_server(nftables, "said", 547, 546);
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		/* icmpv6 type … iif . nd target @own6 return */
@@ -303,6 +326,7 @@ void firewall_bridge_put(struct nftables *nftables)
 	nftables_make_table(nftables, FIREWALL_VERSION);
 	firewall_sets_put(nftables, FIREWALL_INET_LAST + 1, FIREWALL_SETS - 1);
 	put_ports(nftables);
+	put_others(nftables);
 	put_arp(nftables);
 	put_ip(nftables);
 	put_ip6(nftables);

@@ -99,6 +99,21 @@ static void give_chain(struct walk *walk, const struct firewall_address *address
 	give(walk, &element);
 }
 
+/* Guests make up link-local addresses, so those are known by where they come in. On a bridge they
+ * are siblings' as well, who lose little. */
+static void give_unnamed(struct walk *walk)
+{
+	struct firewall_element element = { .set = FIREWALL_UNNAMED,
+					    .shared = walk->machine->bridge > 0 };
+	char chain[FIREWALL_CHAIN_SIZE];
+
+	firewall_sets_chain(chain, walk->machine->link);
+	element.element.chain = walk->machine->bridge > 0 ? FIREWALL_REFUSED : chain;
+	element.element.go = true;
+	nftables_value_add_u32(&element.element.key, walk->link);
+	give(walk, &element);
+}
+
 bool firewall_elements_egress(const struct firewall_machine *machine)
 {
 	return machine->restricted || machine->target_count > 0;
@@ -111,6 +126,8 @@ static void give_identity(struct walk *walk)
 	give_link(walk, FIREWALL_MACHINES, machine->link, false);
 	if (machine->fixed)
 		give_link(walk, FIREWALL_LINKS, walk->link, machine->bridge > 0);
+	if (machine->restricted)
+		give_unnamed(walk);
 	for (size_t i = 0; i < machine->address_count; i++) {
 		const struct firewall_address *address = &machine->addresses[i];
 
@@ -135,6 +152,19 @@ static struct firewall_address link_local(const unsigned char mac[6])
 						     mac[5] } };
 }
 
+/* Siblings take the router's link-local address for their default route. */
+static void give_gateways(struct walk *walk)
+{
+	static const unsigned char none[6];
+	const struct firewall_machine *machine = walk->machine;
+	struct firewall_address local = link_local(machine->gateway_mac);
+
+	if (memcmp(machine->gateway_mac, none, sizeof(none)) != 0)
+		give_address(walk, FIREWALL_TAKEN, &local, true);
+	for (size_t i = 0; i < machine->gateway_count; i++)
+		give_address(walk, FIREWALL_TAKEN, &machine->gateways[i], true);
+}
+
 static void give_bridge(struct walk *walk)
 {
 	const struct firewall_machine *machine = walk->machine;
@@ -157,8 +187,7 @@ static void give_bridge(struct walk *walk)
 		give_pair(walk, FIREWALL_PORT_OWN, machine->link, &machine->addresses[i]);
 		give_address(walk, FIREWALL_TAKEN, &machine->addresses[i], false);
 	}
-	for (size_t i = 0; i < machine->gateway_count; i++)
-		give_address(walk, FIREWALL_TAKEN, &machine->gateways[i], true);
+	give_gateways(walk);
 }
 
 /* ---- DNS ---- */

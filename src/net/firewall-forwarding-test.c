@@ -84,6 +84,8 @@ START_TEST(machines_are_forwarded_and_nobody_else)
 	at.a.machine.port_count = 2;
 	add(&at.a);
 	REFUSE(at.a.place, INTERNET, 80, at.outside, 80);
+	/* who looks at marks already goes on with it */
+	place_sysctl(&at.host, V4 "eth1/src_valid_mark", "1");
 	ck_assert_int_eq(on(&at.a), 0);
 	EXPECT(at.a.place, INTERNET, 80, at.outside, 80, HOST);
 	EXPECT(at.a.place, INTERNET6, 80, at.outside, 80, HOST6);
@@ -109,6 +111,7 @@ START_TEST(machines_are_forwarded_and_nobody_else)
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
 	ck_assert_int_eq(value(V4 "ext0/forwarding"), '0');
 	ck_assert_int_eq(value(V4 "ext0/src_valid_mark"), '0');
+	ck_assert_int_eq(value(V4 "eth1/src_valid_mark"), '1');
 	ck_assert_int_eq(value(V4 "default/forwarding"), '0');
 	ck_assert_int_eq(value(V6 "all/forwarding"), '0');
 	REFUSE(at.outside, "203.0.113.2", 80, other.place, 80);

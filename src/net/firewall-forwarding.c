@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/fail.h"
+#include "base/macros.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -104,6 +105,21 @@ static int look_at_one(int dir_fd, const char *name, unsigned char type, void *c
 	return 0;
 }
 
+/* A value that means the same, by which it is known again as switched by us. */
+static int switch_companion(const struct each *each, const char *name)
+{
+	const char *companion = each->family->companion;
+	char path[PATH_SIZE];
+	int r = look(each->family, name, companion);
+
+	if (r != (each->on ? 0 : 2))
+		return r == -ENOENT ? 0 : MIN(r, 0);
+	if (!path_of(path, each->family, name, companion))
+		return -ENAMETOOLONG;
+	r = file_write(AT_FDCWD, path, each->on ? "2" : "0");
+	return r == -ENOENT ? 0 : r;
+}
+
 static int switch_one(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	const struct each *each = context;
@@ -114,9 +130,7 @@ static int switch_one(int dir_fd, const char *name, unsigned char type, void *co
 	if (strcmp(name, "all") == 0 || strcmp(name, "lo") == 0)
 		return 0;
 	r = set(each->family, name, each->family->single, each->on);
-	if (r >= 0 && each->family->companion)
-		r = set(each->family, name, each->family->companion, each->on);
-	return r;
+	return r < 0 || !each->family->companion ? r : switch_companion(each, name);
 }
 
 /* A router does not listen to routers, unless it is told to in the one way that says so. */

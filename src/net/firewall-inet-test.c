@@ -169,10 +169,17 @@ END_TEST
 START_TEST(metadata_is_closed_unless_it_is_a_target)
 {
 	const struct firewall_target target = { .network = topology_address(METADATA) };
+	static const char *const others[] = { "100.100.100.200", "168.63.129.16", "192.0.0.192" };
 
 	build();
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		place_address(&at.outside, 1, others[i]);
+		EXPECT(at.a.place, others[i], 80, at.outside, 80, GUEST_A);
+	}
 	add(&at.a);
 	REFUSE(at.a.place, METADATA, 80, at.outside, 80);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		REFUSE(at.a.place, others[i], 80, at.outside, 80);
 	at.b.machine.targets = &target;
 	at.b.machine.target_count = 1;
 	add(&at.b);
@@ -267,6 +274,16 @@ START_TEST(a_restricted_machine_reaches_its_targets_and_its_gateway)
 }
 END_TEST
 
+/* By UDP. */
+static bool asks(const struct place *from, const char *address, uint16_t port, int wait_ms)
+{
+	int server = place_listen(&at.host, "::", SOCK_DGRAM, port);
+	bool talks = place_talks(from, address, SOCK_DGRAM, port, server, wait_ms, NULL);
+
+	close(server);
+	return talks;
+}
+
 START_TEST(a_restricted_machine_in_a_zone_reaches_siblings)
 {
 	build();
@@ -279,6 +296,46 @@ START_TEST(a_restricted_machine_in_a_zone_reaches_siblings)
 	REFUSE(at.c.place, INTERNET, 80, at.outside, 80);
 	REFUSE(at.c.place, INTERNET6, 80, at.outside, 80);
 	REFUSE(at.c.place, HOST, 80, at.host, 80);
+}
+END_TEST
+
+START_TEST(a_restricted_machine_does_not_come_in_by_link_local_addresses)
+{
+	build();
+	place_address(&at.host, at.a.link, "fe80::1/64");
+	place_address(&at.host, at.b.link, "fe80::1/64");
+	place_address(&at.host, at.bridge, "fe80::1/64");
+	usleep(50 * 1000);
+	add(&at.a);
+	add(&at.b);
+	add(&at.c);
+	add(&at.d);
+	EXPECT(at.a.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:61");
+	EXPECT(at.c.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:63");
+	restrict_guest(&at.a, NULL, 0);
+	restrict_guest(&at.c, NULL, 0);
+	restrict_guest(&at.d, NULL, 0);
+	REFUSE(at.a.place, "fe80::1%host0", 22, at.host, 22);
+	REFUSE(at.a.place, "fe80::1%host0", 53, at.host, 53);
+	REFUSE(at.c.place, "fe80::1%host0", 22, at.host, 22);
+	REFUSE(at.d.place, "fe80::1%host0", 22, at.host, 22);
+	EXPECT(at.b.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:62");
+	/* nor any other service by its own */
+	place_address(&at.c.place, at.c.inside, "fe80::1234/64");
+	REFUSE(at.c.place, "fe80::1%host0", 22, at.host, 22);
+	/* DHCPv6 is asked that way */
+	ck_assert(asks(&at.a.place, "fe80::1%host0", 547, TOPOLOGY_PATIENCE_MS));
+	ck_assert(!asks(&at.a.place, "fe80::1%host0", 546, TOPOLOGY_WAIT_MS));
+	ck_assert(asks(&at.c.place, "fe80::1%host0", 547, TOPOLOGY_PATIENCE_MS));
+	EXPECT(at.c.place, GATEWAY_Z6, 53, at.host, 5301, GUEST_C6);
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.a.machine, false), 0);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.c.machine, false), 0);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.d.machine, true), 0);
+	at.a.machine.restricted = at.c.machine.restricted = false;
+	add(&at.a);
+	add(&at.c);
+	EXPECT(at.a.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:61");
 }
 END_TEST
 
@@ -367,6 +424,8 @@ START_TEST(no_name_opens_what_is_private)
 		"172.16.0.1",
 		"192.168.1.1",
 		METADATA,
+		"168.63.129.16",
+		"192.0.0.192",
 		"100.64.0.1",
 		"0.0.0.0",
 		"224.0.0.1",
@@ -391,7 +450,7 @@ START_TEST(no_name_opens_what_is_private)
 	restrict_guest(&at.a, &target, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++)
 		ck_assert_msg(allow(&at.a, closed[i], 443, 0, 60) ==
-				      (strncmp(closed[i], "192", 3) == 0 ? 0 : -EPERM),
+				      (strncmp(closed[i], "192.168", 7) == 0 ? 0 : -EPERM),
 			      "%s", closed[i]);
 	ck_assert_int_eq(allow(&at.a, "8.8.8.8", 443, 0, 60), 0);
 	ck_assert_int_eq(allow(&at.a, "64:ff9b::808:808", 443, 0, 60), 0);
@@ -468,6 +527,7 @@ int main(void)
 			    metadata_is_closed_unless_it_is_a_target,
 			    a_restricted_machine_reaches_its_targets_and_its_gateway,
 			    a_restricted_machine_in_a_zone_reaches_siblings,
+			    a_restricted_machine_does_not_come_in_by_link_local_addresses,
 			    ports_of_a_restricted_machine_are_published,
 			    learnt_addresses_are_open_for_their_time,
 			    an_address_that_is_learnt_again_stays_open,

@@ -207,6 +207,13 @@ static void put_mark(struct nftables *nftables)
 		nft_change_mark(nftables, 0, FIREWALL_MARK);
 		nft_end(nftables);
 	}
+
+	/* ct status dnat meta mark set meta mark | MARK: the answers of a published port, where the
+	 * machine's link is not one of ours */
+	nft_rule(nftables, "mark");
+	nft_ct_status(nftables, IPS_DST_NAT);
+	nft_change_mark(nftables, 0, FIREWALL_MARK);
+	nft_end(nftables);
 }
 
 static void put_postrouting(struct nftables *nftables)
@@ -394,6 +401,8 @@ static void put_common(struct nftables *nftables)
 	} metadata[] = {
 		{ false, { 169, 254 }, 16 }, /* all link-local, which nobody forwards */
 		{ false, { 100, 100, 100, 200 }, 32 },
+		{ false, { 168, 63, 129, 16 }, 32 },
+		{ false, { 192, 0, 0, 192 }, 32 },
 		{ true, { 0xfd, 0, 0x0e, 0xc2, [14] = 2, [15] = 0x54 }, 128 },
 		{ true, { 0xfd, 0x20, 0, 0xce, [14] = 2, [15] = 0x54 }, 128 },
 	};
@@ -455,6 +464,26 @@ static void host_udp(struct nftables *nftables, uint16_t port)
 	nft_end(nftables);
 }
 
+static void put_refusal(struct nftables *nftables, const char *chain, uint16_t log_group)
+{
+	/* meta pkttype { broadcast, multicast } drop: said to everybody, worth no event */
+	pkttype(nftables, chain, PACKET_BROADCAST, nft_drop);
+	pkttype(nftables, chain, PACKET_MULTICAST, nft_drop);
+
+	/* limit rate 20/second burst 100 packets log prefix "redd" group … snaplen 128 */
+	if (log_group > 0) {
+		nft_rule(nftables, chain);
+		nft_limit(nftables, LOG_PER_SECOND, LOG_BURST);
+		nft_log(nftables, log_group, FIREWALL_TABLE, FIREWALL_LOG_BYTES);
+		nft_end(nftables);
+	}
+
+	/* reject with icmpx admin-prohibited */
+	nft_rule(nftables, chain);
+	nft_reject(nftables);
+	nft_end(nftables);
+}
+
 static void put_host(struct nftables *nftables)
 {
 	accept_established(nftables, "input");
@@ -491,6 +520,16 @@ static void put_host(struct nftables *nftables)
 		nft_end(nftables);
 	}
 
+	/* ip6 saddr fe80::/10 iif vmap @unnamed */
+	nft_rule(nftables, "host");
+	nft_ip6(nftables);
+	nft_ip6_saddr(nftables);
+	nft_within(nftables, true, link_local, 10);
+	nft_iif(nftables);
+	nft_vmap(nftables, firewall_set_name(FIREWALL_UNNAMED, false));
+	nft_end(nftables);
+	put_refusal(nftables, FIREWALL_REFUSED, 0);
+
 	/* goto leave */
 	nft_rule(nftables, "host");
 	nft_goto(nftables, "leave");
@@ -516,7 +555,7 @@ static void put_chains(struct nftables *nftables)
 		{ "postrouting", { "nat", NF_INET_POST_ROUTING, 101 } },
 	};
 	static const char *const others[] = { "source", "publish", "between", "leave",
-					      "enter",	"host",	   "common" };
+					      "enter",	"host",	   "common",  FIREWALL_REFUSED };
 
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		nftables_make_chain(nftables, others[i], NULL);
@@ -574,26 +613,6 @@ static void put_target(struct nftables *nftables, const char *chain,
 	}
 	reach(nftables, chain, target, IPPROTO_TCP);
 	reach(nftables, chain, target, IPPROTO_UDP);
-}
-
-static void put_refusal(struct nftables *nftables, const char *chain, uint16_t log_group)
-{
-	/* meta pkttype { broadcast, multicast } drop: said to everybody, worth no event */
-	pkttype(nftables, chain, PACKET_BROADCAST, nft_drop);
-	pkttype(nftables, chain, PACKET_MULTICAST, nft_drop);
-
-	/* limit rate 20/second burst 100 packets log prefix "redd" group … snaplen 128 */
-	if (log_group > 0) {
-		nft_rule(nftables, chain);
-		nft_limit(nftables, LOG_PER_SECOND, LOG_BURST);
-		nft_log(nftables, log_group, FIREWALL_TABLE, FIREWALL_LOG_BYTES);
-		nft_end(nftables);
-	}
-
-	/* reject with icmpx admin-prohibited */
-	nft_rule(nftables, chain);
-	nft_reject(nftables);
-	nft_end(nftables);
 }
 
 void firewall_inet_put_egress(struct nftables *nftables, const struct firewall_machine *machine)

@@ -1,10 +1,12 @@
 #include "net/firewall-routing.h"
 
 #include <linux/fib_rules.h>
+#include <sys/wait.h>
 
 #include "base/fail.h"
 #include "kernel/nftables.h"
 #include "net/firewall-guard.h"
+#include "net/firewall-sets.h"
 #include "net/topology.h"
 
 static struct topology at;
@@ -84,7 +86,10 @@ START_TEST(the_tables_come_with_the_first_and_go_with_the_last)
 	ck_assert(!there(NFTABLES_INET));
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
 	add(&at.a);
+	ck_assert(firewall.made);
+	firewall.made = false;
 	add(&at.c);
+	ck_assert(!firewall.made);
 	ck_assert(there(NFTABLES_INET) && there(NFTABLES_BRIDGE));
 	ck_assert_uint_eq(rules(), 10);
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 0);
@@ -97,6 +102,53 @@ START_TEST(the_tables_come_with_the_first_and_go_with_the_last)
 	ck_assert(!there(NFTABLES_INET) && !there(NFTABLES_BRIDGE));
 	ck_assert_uint_eq(rules(), 0);
 	ck_assert_int_eq(firewall_remove(&firewall, &at.c.machine, true), 0);
+}
+END_TEST
+
+static void remove_rule(uint32_t priority, unsigned int action, const char *from_link)
+{
+	static const int of[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(of); i++) {
+		struct route_rule rule = { .family = of[i],
+					   .priority = priority,
+					   .action = action,
+					   .from_link = from_link,
+					   .protocol = FIREWALL_ROUTING_PROTOCOL };
+
+		if (action == FR_ACT_GOTO)
+			rule.go_to = 79;
+		if (action == FR_ACT_GOTO && !from_link)
+			rule.mark = rule.mask = FIREWALL_MARK;
+		ck_assert_int_eq(route_delete_rule(&at.host.netlink, &rule), 0);
+	}
+}
+
+/* As who is killed between them. */
+static void remove_ways_around(void)
+{
+	remove_rule(71, FR_ACT_GOTO, NULL);
+	remove_rule(72, FR_ACT_GOTO, "lo");
+	remove_rule(79, FR_ACT_NOP, NULL);
+	ck_assert_uint_eq(rules(), 4);
+}
+
+START_TEST(what_is_missing_of_the_routing_rules_is_made_again)
+{
+	build();
+	add(&at.a);
+	remove_ways_around();
+	REFUSE(at.a.place, GUEST_B, 80, at.b.place, 80);
+	add(&at.b);
+	ck_assert_uint_eq(rules(), 10);
+	EXPECT(at.a.place, INTERNET, 80, at.outside, 80, HOST);
+	EXPECT(at.host, GUEST_A6, 80, at.a.place, 80, GATEWAY_A6);
+
+	place_go(&at.host);
+	remove_ways_around();
+	(void)repair((struct firewall_machine[]){ at.a.machine, at.b.machine }, 2);
+	ck_assert_uint_eq(rules(), 10);
+	EXPECT(at.host, GUEST_A, 80, at.a.place, 80, GATEWAY_A);
 }
 END_TEST
 
@@ -314,12 +366,64 @@ START_TEST(two_who_want_one_port_do_not_prevent_a_repair)
 }
 END_TEST
 
+/* Machine NUMBER, on a's link. */
+static int add_numbered(unsigned char number)
+{
+	struct firewall firewall_of_its = FIREWALL_EMPTY;
+	struct firewall_address address = { AF_INET, 32, { 10, 213, 1, number } };
+	struct firewall_machine machine = at.a.machine;
+	int r;
+
+	machine.addresses = &address;
+	machine.address_count = 1;
+	r = firewall_open(&firewall_of_its);
+	if (r >= 0)
+		r = firewall_add(&firewall_of_its, &machine);
+	return r;
+}
+
+static int count_key(const struct nftables_value *key, void *context)
+{
+	(void)key;
+	(*(size_t *)context)++;
+	return 0;
+}
+
+START_TEST(many_may_start_at_once)
+{
+	enum { COUNT = 24 };
+	size_t count = 0;
+	pid_t pids[COUNT];
+	int status;
+
+	build();
+	for (unsigned char i = 0; i < COUNT; i++) {
+		pids[i] = fork();
+		ck_assert_int_ge(pids[i], 0);
+		if (pids[i] == 0)
+			_exit(add_numbered(i) < 0);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_int_eq(nftables_list_keys(&firewall.filter, NFTABLES_INET, "redd", "inside4",
+					    count_key, &count),
+			 0);
+	ck_assert_uint_eq(count, COUNT);
+	ck_assert_uint_eq(rules(), 10);
+}
+END_TEST
+
 int main(void)
 {
-	return TOPOLOGY_RUN(
-		"net/firewall-repair", the_tables_come_with_the_first_and_go_with_the_last,
-		a_flush_isolates_machines_until_it_is_repaired,
-		a_guarded_machine_is_cut_off_by_a_flush, reverse_path_filters_are_not_disturbed,
-		what_is_missing_or_too_much_is_repaired, tables_of_another_version_are_replaced,
-		a_change_in_between_is_noticed, two_who_want_one_port_do_not_prevent_a_repair);
+	return TOPOLOGY_RUN("net/firewall-repair",
+			    the_tables_come_with_the_first_and_go_with_the_last,
+			    what_is_missing_of_the_routing_rules_is_made_again,
+			    a_flush_isolates_machines_until_it_is_repaired,
+			    a_guarded_machine_is_cut_off_by_a_flush,
+			    reverse_path_filters_are_not_disturbed,
+			    what_is_missing_or_too_much_is_repaired,
+			    tables_of_another_version_are_replaced, a_change_in_between_is_noticed,
+			    two_who_want_one_port_do_not_prevent_a_repair, many_may_start_at_once);
 }

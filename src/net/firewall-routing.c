@@ -74,17 +74,51 @@ static int ensure_common(struct netlink *netlink, int family)
 	return r < 0 ? r : MIN(ensure(netlink, &doubt), 0);
 }
 
-/* The rule of the pool is what a start asks for: where it is, all are. */
+struct seen {
+	const struct firewall_address *pool;
+	uint32_t priorities; /* from the first of ours on, a bit for each */
+};
+
+static int see(const struct route_rule *rule, void *context)
+{
+	struct seen *seen = context;
+
+	if (rule->priority < FIREWALL_ROUTING_DOUBT || rule->priority > END)
+		return 0;
+	if (rule->priority == FIREWALL_ROUTING_POOL &&
+	    (rule->to.length != seen->pool->bits ||
+	     memcmp(rule->to.bytes, seen->pool->bytes, sizeof(rule->to.bytes)) != 0))
+		return 0;
+	seen->priorities |= 1U << (rule->priority - FIREWALL_ROUTING_DOUBT);
+	return 0;
+}
+
+/* What a start asks for. Rules that change meanwhile are made once more. */
+static bool has_all(struct netlink *netlink, const struct firewall_address *pool)
+{
+	struct seen seen = { .pool = pool };
+
+	return route_list_rules(netlink, pool->family, FIREWALL_ROUTING_PROTOCOL, see, &seen) >=
+		       0 &&
+	       seen.priorities ==
+		       (1U << (END - FIREWALL_ROUTING_DOUBT) |
+			((1U << (FIREWALL_ROUTING_POOL + 1 - FIREWALL_ROUTING_DOUBT)) - 1));
+}
+
+/* The rule of the pool is the last: whoever is killed in between leaves nothing that refuses what
+ * has no way around it. */
 static int ensure_pool(struct netlink *netlink, const struct firewall_address *pool)
 {
 	struct route_rule rule = begin(pool->family, FIREWALL_ROUTING_POOL, FR_ACT_PROHIBIT);
 	int r;
 
+	if (has_all(netlink, pool))
+		return 0;
 	rule.to.family = pool->family;
 	rule.to.length = pool->bits;
 	memcpy(rule.to.bytes, pool->bytes, sizeof(rule.to.bytes));
-	r = ensure(netlink, &rule);
-	return r != 0 ? MIN(r, 0) : ensure_common(netlink, pool->family);
+	r = ensure_common(netlink, pool->family);
+	return r < 0 ? r : MIN(ensure(netlink, &rule), 0);
 }
 
 static int ensure_all(struct netlink *netlink, const struct firewall_machine *machine)

@@ -38,6 +38,7 @@ static const struct {
 			      .timeout = true },
 	[FIREWALL_MET] = { { "met4", "met6" }, { NFTABLES_IP, NFTABLES_IP }, .timeout = true },
 	[FIREWALL_EGRESS] = { { "egress4", "egress6" }, { NFTABLES_IP }, { NFTABLES_VERDICT } },
+	[FIREWALL_UNNAMED] = { { "unnamed" }, { NFTABLES_LINK }, { NFTABLES_VERDICT } },
 	[FIREWALL_PORTS] = { { "ports" }, { NFTABLES_LINK }, { NFTABLES_VERDICT } },
 	[FIREWALL_MAC] = { { "mac" }, { NFTABLES_LINK, NFTABLES_ETHER } },
 	[FIREWALL_SELF] = { { "self" }, { NFTABLES_LINK, NFTABLES_LINK } },

@@ -8,7 +8,7 @@ struct nftables;
 #define FIREWALL_TABLE "redd"
 
 /* What stands in the tables as their comment: which rules they have. */
-#define FIREWALL_VERSION "made by redd, ruleset 1"
+#define FIREWALL_VERSION "made by redd, ruleset 2"
 
 /* Bits of packets' marks, which the routing rules ask for: it passed the tables; it is from a
  * guarded machine and did not. Who else marks packets uses other bits. */
@@ -33,6 +33,8 @@ enum firewall_set {
 	FIREWALL_LEARNT,     /* source . address . protocol . port; for some time */
 	FIREWALL_MET,	     /* source . address; for some time */
 	FIREWALL_EGRESS,     /* source : goto its own chain */
+	/* link : goto what refuses, for sources that are in no set of addresses */
+	FIREWALL_UNNAMED,
 	/* bridge */
 	FIREWALL_PORTS, /* port : jump fixed, or loose */
 	FIREWALL_MAC,	/* port . MAC */
@@ -43,11 +45,14 @@ enum firewall_set {
 	FIREWALL_SETS
 };
 
-#define FIREWALL_INET_LAST                                                    \
-	FIREWALL_EGRESS /* the table inet has all up to it, bridge the others \
-			 */
+#define FIREWALL_INET_LAST                                                     \
+	FIREWALL_UNNAMED /* the table inet has all up to it, bridge the others \
+			  */
 
 const char *firewall_set_name(enum firewall_set set, bool six);
+
+/* Where refusals of several machines on one bridge are not told apart. */
+#define FIREWALL_REFUSED "refused"
 
 /* Make those from FIRST to LAST. */
 void firewall_sets_put(struct nftables *nftables, enum firewall_set first, enum firewall_set last);

@@ -3,8 +3,9 @@
  * Two tables of our own, `inet redd` and `bridge redd`. Their rules never change while machines
  * come and go; what belongs to a machine are elements of sets and maps, and for a machine whose
  * egress is restricted one small chain. The tables are made with the first machine and removed
- * with the last. Beside them stand a few routing rules ("ip rule") that refuse what did not pass
- * the tables, so that who flushes the host's ruleset isolates machines instead of opening them.
+ * with the last. Beside them stand a few routing rules (net/firewall-routing) that refuse what did
+ * not pass the tables: who flushes the host's rulesets isolates machines instead of opening them,
+ * and cuts off those that are guarded (net/firewall-guard). The next command repairs it.
  *
  *	who		to whom			answer
  *	machine		other networks		yes, by NAT if it has NAT
@@ -22,13 +23,22 @@
  *	restricted	gateway			ping, DHCP, DNS
  *	restricted	sibling in its zone	yes
  *	restricted	all else, the host too	no: refused, and logged to its group
+ *						(and from fe80::/10 neither may siblings)
  *	other hosts	published port		yes; the machine sees who calls
  *	other hosts	machine's own address	no if it has NAT, else yes: it is routed
  *	host		machine's own address	yes
  *	host		published port		yes; through 127.0.0.1 and ::1 by net/forward
  *	sibling, itself	published port		yes; the machine sees the gateway
  *
- * Another table that drops still drops: firewall_conflicts(). Runs in: supervisor, commands.
+ * Ports of a bridge are to be hairpins (kernel/link-port), or a machine cannot call its own
+ * published port where frames of bridges are shown to inet as well (br_netfilter).
+ *
+ * A supervisor calls firewall_log_open() if it is restricted, firewall_open(), firewall_add(),
+ * firewall_forwarding_on(), firewall_guard() if it is restricted; when the program runs,
+ * firewall_settle(). And in the end firewall_remove(), firewall_drop_if_empty(), and, late,
+ * firewall_close(). Another table that drops still drops: firewall_conflicts().
+ *
+ * Runs in: supervisor, commands.
  */
 #pragma once
 #include <stdbool.h>
@@ -66,9 +76,10 @@ struct firewall_target {
 
 /* The facts about one machine; all that is needed to build its part again. */
 struct firewall_machine {
-	uint32_t link;	 /* interface index of the host's end */
-	uint32_t bridge; /* that it is a port of; 0: none */
-	uint8_t mac[6];	 /* of the guest's end */
+	uint32_t link;		/* interface index of the host's end */
+	uint32_t bridge;	/* that it is a port of; 0: none */
+	uint8_t mac[6];		/* of the guest's end */
+	uint8_t gateway_mac[6]; /* of the bridge; nothing: not told */
 	/* ADDRESSES are all it may use. False on a bridge of the administrator's, or where another
 	 * program gives out addresses: then it may not use those of others. */
 	bool fixed;
@@ -91,6 +102,7 @@ struct firewall_machine {
 struct firewall {
 	struct netlink filter, route;
 	uint32_t generation; /* of the kernel's rulesets, when firewall_look() looked */
+	bool made;	     /* firewall_add() made the tables: nobody else is in them */
 };
 
 #define FIREWALL_EMPTY                                          \
@@ -111,11 +123,20 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
 		    bool with_zone);
 
+/* A machine that is not restricted has got other addresses, or none, or other ports: what stays is
+ * there all the time. -EADDRINUSE: ports belong to other machines; all else is done. -ESTALE. */
+int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after);
+
 /* One more or less of a machine that is there. -EADDRINUSE, -ESTALE as above. */
 int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,
 		      const struct firewall_port *port);
 int firewall_remove_port(struct firewall *firewall, const struct firewall_machine *machine,
 			 const struct firewall_port *port);
+
+/* Who sent to one of its UDP ports before they were its own still sends elsewhere, maybe for ever.
+ * Takes many milliseconds if there are such ports: when the machine's program runs. */
+void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine);
 
 /* A restricted machine may reach ADDRESS, learnt from DNS, for SECONDS from now (again: from now).
  * PORT 0: all but 53 and 853, of all protocols; PROTOCOL 0: TCP and UDP. -EPERM: an address that

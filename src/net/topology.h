@@ -276,13 +276,21 @@ static inline void topology_build(struct topology *at)
 
 struct sockaddr_storage;
 
+unsigned int if_nametoindex(const char *name); /* <net/if.h> does not go with <linux/if.h> */
+
 static inline socklen_t place_sockaddr(struct sockaddr_storage *ret, const char *address,
 				       uint16_t port)
 {
 	struct sockaddr_in *four = (struct sockaddr_in *)ret;
 	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+	char bare[INET6_ADDRSTRLEN];
 
 	memset(ret, 0, sizeof(*ret));
+	if (strchr(address, '%')) { /* fe80::1%host0: of the place where the caller is */
+		six->sin6_scope_id = if_nametoindex(strchr(address, '%') + 1);
+		snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(address, "%"), address);
+		address = bare;
+	}
 	if (inet_pton(AF_INET6, address, &six->sin6_addr) == 1) {
 		six->sin6_family = AF_INET6;
 		six->sin6_port = htons(port);
@@ -405,10 +413,13 @@ static inline bool place_talks(const struct place *from, const char *address, in
 			       char ret_peer[INET6_ADDRSTRLEN])
 {
 	struct sockaddr_storage at, peer = {};
-	socklen_t size = place_sockaddr(&at, address, port);
-	int fd = place_socket(from, at.ss_family, type);
+	socklen_t size;
 	bool talks;
+	int fd;
 
+	place_go(from);
+	size = place_sockaddr(&at, address, port);
+	fd = place_socket(from, at.ss_family, type);
 	talks = (connect(fd, (struct sockaddr *)&at, size) == 0 || errno == EINPROGRESS) &&
 		place_converse(fd, server, type == SOCK_STREAM, wait_ms, &peer);
 	if (talks && ret_peer)

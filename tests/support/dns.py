@@ -67,7 +67,7 @@ class Answer:
 
 
 def ask(net, server, name, kind="A", protocol="udp", timeout=3.0, port=53, room=0):
-    """An Answer, or "refused", "timeout", "unreachable" as with Net.ask(). ROOM: how large a datagram may be, by EDNS."""
+    """An Answer, or "refused", "timeout", "unreachable" as with Net.ask(), or "closed". ROOM: how large a datagram may be, by EDNS."""
     query = struct.pack(">HHHHHH", 0x1234, 0x100, 1, 0, 0, 1 if room else 0) + pack_name(name) + struct.pack(">HH", TYPES[kind], 1)
     if room:
         query += b"\0" + struct.pack(">HHIH", 41, room, 0, 0)
@@ -81,7 +81,8 @@ def ask(net, server, name, kind="A", protocol="udp", timeout=3.0, port=53, room=
                 return Answer(one.recv(65535))
             one.sendall(struct.pack(">H", len(query)) + query)
             stream = one.makefile("rb")
-            return Answer(stream.read(struct.unpack(">H", stream.read(2))[0]))
+            length = stream.read(2)
+            return Answer(stream.read(struct.unpack(">H", length)[0])) if length else "closed"
         except ConnectionRefusedError:
             return "refused"
         except (TimeoutError, socket.timeout):
