@@ -275,7 +275,7 @@ END_TEST
 START_TEST(it_goes_with_the_record)
 {
 	char file[96];
-	struct arena arena = { 0 };
+	autoarena struct arena arena = { 0 };
 	struct record record;
 
 	begin();
