@@ -55,8 +55,9 @@ def udp(from_port, to_port, data=b""):
     return Payload(UDP, struct.pack(">HHHH", from_port, to_port, 8 + len(data), 0) + data, 6)
 
 
-def syn(from_port, to_port):
-    return Payload(TCP, struct.pack(">HHIIBBHHH", from_port, to_port, 1, 0, 0x50, 2, 64240, 0, 0), 16)
+def tcp(from_port, to_port, data=b""):
+    """Of a connection that nobody has seen."""
+    return Payload(TCP, struct.pack(">HHIIBBHHH", from_port, to_port, 1, 1, 0x50, 0x18, 64240, 0, 0) + data, 16)
 
 
 def icmp(kind, code, body, six=False):
