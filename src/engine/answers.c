@@ -1,12 +1,15 @@
 #include "engine/answers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/names.h"
 #include "base/text.h"
@@ -14,12 +17,17 @@
 #include "io/fd.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
+#include "machine/refusals.h"
 #include "net/facts.h"
+#include "net/firewall-log.h"
 #include "net/firewall.h"
+#include "net/forward.h"
+#include "net/lease.h"
+#include "net/names.h"
 #include "net/resolver.h"
 
-#define PORTS_OF_A_NAME_MAX 64 /* more are all of them */
-#define GRACE_S 2	       /* a guest may use an answer in its last second */
+#define GRACE_S 2	/* a guest may use an answer in its last second */
+#define REFUSALS_MAX 64 /* that are taken at one go */
 
 struct answers {
 	const char *runtime, *machine;
@@ -29,6 +37,10 @@ struct answers {
 	struct firewall firewall; /* open only if restricted */
 	struct firewall_machine part;
 	struct resolver *resolver;
+	struct lease lease;
+	struct firewall_log log;
+	struct refusals refusals;
+	struct forward forward;
 };
 
 /* ---- names of machines ---- */
@@ -111,20 +123,37 @@ static int reverse(void *context, char *ret, size_t room, int family, const uint
 
 /* ---- what may be reached ---- */
 
+/* ADDRESS: what it leads to and must not; NULL: it is not even asked for. */
+static void note_name(struct answers *answers, const char *name,
+		      const struct resolver_address *address)
+{
+	struct refusal refusal = { 0 };
+
+	snprintf(refusal.name, sizeof(refusal.name), "%s", name);
+	if (address != NULL) {
+		refusal.address.family = address->family;
+		memcpy(refusal.address.bytes, address->bytes, sizeof(refusal.address.bytes));
+	}
+	refusals_add(&answers->refusals, &refusal);
+}
+
 static bool is_allowed(void *context, const char *name)
 {
-	const struct answers *answers = context;
+	struct answers *answers = context;
+	bool allowed = egress_has_name(&answers->egress, name);
 
-	return egress_has_name(&answers->egress, name);
+	if (!allowed)
+		note_name(answers, name, NULL);
+	return allowed;
 }
 
 static int open_ports(struct answers *answers, const struct egress_entry *entry,
 		      const struct firewall_address *address, uint32_t seconds)
 {
-	bool all = entry->port_first == 0 ||
-		   entry->port_last - entry->port_first >= PORTS_OF_A_NAME_MAX;
-	uint16_t first = all ? 0 : entry->port_first, last = all ? 0 : entry->port_last;
+	uint16_t first = entry->port_first, last = first == 0 ? 0 : entry->port_last;
 	int r = 0;
+
+	assert(last - first < EGRESS_NAME_PORTS_MAX);
 
 	for (uint32_t port = first; port <= last && r >= 0; port++)
 		r = firewall_allow(&answers->firewall, &answers->part, address, (uint16_t)port,
@@ -157,9 +186,50 @@ static int learn(void *context, const char *name, struct resolver_address *addre
 {
 	int r = 0;
 
-	for (size_t i = 0; i < count && r >= 0; i++)
+	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = open_address(context, name, &addresses[i]);
+		if (addresses[i].refused)
+			note_name(context, name, &addresses[i]);
+	}
+	/* The guest is told in its own way, and goes on. */
+	fail_forget();
 	return r;
+}
+
+/* ---- packets that were refused ---- */
+
+static int hear_refusals(struct answers *answers)
+{
+	struct firewall_refusal packet;
+	int r = 1;
+
+	for (int i = 0; i < REFUSALS_MAX && r > 0; i++) {
+		struct refusal refusal = { 0 };
+
+		r = firewall_log_read(&answers->log, &packet);
+		if (r <= 0)
+			break;
+		refusal.protocol = packet.protocol;
+		refusal.port = packet.port;
+		refusal.address.family = packet.destination.family;
+		memcpy(refusal.address.bytes, packet.destination.bytes,
+		       sizeof(refusal.address.bytes));
+		refusals_add(&answers->refusals, &refusal);
+	}
+	return r;
+}
+
+/* A kernel that tells nothing refuses all the same. */
+static void open_log(struct answers *answers, struct facts *facts)
+{
+	if (firewall_log_open(&answers->log) >= 0) {
+		facts->log_group = answers->log.group;
+		return;
+	}
+	facts->log_group = 0;
+	log_warning("no packet that machine '%s' is refused will be told of: %s, going on without",
+		    answers->machine, fail_recorded()->text);
+	fail_forget();
 }
 
 /* ---- opening ---- */
@@ -201,6 +271,64 @@ static int open_resolver(struct answers *answers, struct facts *facts)
 	return r;
 }
 
+/* What the container has already, for clients inside that insist on asking. */
+static int open_lease(struct answers *answers)
+{
+	const struct facts *facts = answers->facts;
+	struct lease_config config = { .ifindex = facts->link };
+	const char *domain = facts->zone == NULL ? NULL : text_after(facts->zone, "vz-");
+
+	memcpy(config.guest_mac, facts->mac, sizeof(config.guest_mac));
+	memcpy(config.gateway_mac, facts->gateway_mac, sizeof(config.gateway_mac));
+	config.link_local.s6_addr[0] = 0xfe;
+	config.link_local.s6_addr[1] = 0x80;
+	names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
+	for (size_t i = facts->address_count; i-- > 0;) {
+		const struct ip_prefix *address = &facts->addresses[i];
+
+		if (address->ip.family == AF_INET) {
+			memcpy(&config.address, address->ip.bytes, sizeof(config.address));
+			config.prefix_length = address->length;
+		} else if (address->length == 64) {
+			memcpy(&config.prefix, address->ip.bytes, 8);
+		}
+	}
+	for (size_t i = facts->gateway_count; i-- > 0;) {
+		const struct ip *gateway = &facts->gateways[i].ip;
+
+		if (gateway->family == AF_INET) {
+			memcpy(&config.gateway, gateway->bytes, sizeof(config.gateway));
+			config.dns[0] = config.gateway;
+			config.dns_count = facts->dns_port != 0;
+		} else {
+			memcpy(&config.dns6[0], gateway->bytes, sizeof(config.dns6[0]));
+			config.dns6_count = facts->dns_port != 0;
+		}
+	}
+	snprintf(config.host_name, sizeof(config.host_name), "%s", answers->machine);
+	snprintf(config.domain, sizeof(config.domain), "%s", domain == NULL ? "machine" : domain);
+	return lease_open(&answers->lease, &config);
+}
+
+/* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
+static int open_forward(struct arena *arena, struct answers *answers)
+{
+	const struct firewall_machine *part = &answers->part;
+	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, arena);
+
+	for (size_t i = 0; i < part->port_count && r >= 0; i++) {
+		r = forward_add(&answers->forward, &part->ports[i], part->addresses,
+				part->address_count);
+		if (r < 0)
+			log_warning("a port of machine '%s' is not reached through the host's "
+				    "localhost: %s, going on without",
+				    answers->machine, fail_recorded()->text);
+		fail_forget();
+		r = 0;
+	}
+	return r;
+}
+
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
 {
 	struct answers *answers = arena_new(arena, struct answers);
@@ -209,6 +337,12 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	int r = 0;
 
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
+	answers->lease = (struct lease)LEASE_EMPTY;
+	answers->log = (struct firewall_log)FIREWALL_LOG_EMPTY;
+	answers->refusals = (struct refusals)REFUSALS_EMPTY;
+	answers->refusals.runtime = request->runtime;
+	answers->refusals.machine = request->machine;
+	answers->forward = (struct forward)FORWARD_EMPTY;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -219,10 +353,16 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 		return fail_input("cannot use '%s' as what the container may reach", facts->egress);
 	if (answers->restricted)
 		r = firewall_open(&answers->firewall);
+	if (r >= 0 && answers->restricted)
+		open_log(answers, facts);
 	if (r >= 0 && request->dns)
 		r = open_resolver(answers, facts);
+	if (r >= 0 && facts->gateway_count > 0)
+		r = open_lease(answers);
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
+	if (r >= 0)
+		r = open_forward(arena, answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
@@ -231,17 +371,36 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	return 0;
 }
 
+enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };
+
 int answers_fd(const struct answers *answers, size_t which)
 {
-	if (answers == NULL || which >= ANSWERS_FDS || answers->resolver == NULL)
+	if (answers == NULL)
 		return -EBADF;
-	return resolver_poll_fd(answers->resolver);
+	switch (which) {
+	case ANSWERS_DNS:
+		return answers->resolver == NULL ? -EBADF : resolver_poll_fd(answers->resolver);
+	case ANSWERS_LEASE: return lease_poll_fd(&answers->lease);
+	case ANSWERS_LOG: return answers->log.fd;
+	case ANSWERS_FORWARD: return answers->forward.poll_fd;
+	default: return -EBADF;
+	}
 }
 
 void answers_serve(struct answers *answers, size_t which)
 {
-	(void)which;
-	resolver_serve(answers->resolver);
+	switch (which) {
+	case ANSWERS_DNS: resolver_serve(answers->resolver); break;
+	case ANSWERS_LEASE: lease_serve(&answers->lease); break;
+	case ANSWERS_FORWARD: forward_run(&answers->forward); break;
+	case ANSWERS_LOG:
+		if (hear_refusals(answers) < 0) {
+			fail_forget();
+			firewall_log_close(&answers->log);
+		}
+		break;
+	default: break;
+	}
 }
 
 void answers_done(struct answers **answers)
@@ -249,6 +408,10 @@ void answers_done(struct answers **answers)
 	if (*answers == NULL)
 		return;
 	resolver_done(&(*answers)->resolver);
+	lease_done(&(*answers)->lease);
+	forward_close(&(*answers)->forward);
 	firewall_close(&(*answers)->firewall);
+	firewall_log_close(&(*answers)->log);
+	refusals_done(&(*answers)->refusals);
 	*answers = NULL;
 }

@@ -1,4 +1,6 @@
-/* engine/answers - what the supervisor answers its machine while it runs: DNS.
+/* engine/answers - what the supervisor does for its machine while it runs: it answers DNS, DHCP and
+ * router solicitations, passes on what comes to published ports by the host's loopback, and notes
+ * what a restricted one is refused (machine/refusals).
  *
  * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
  * waits, and keeps no memory that it did not take when it was opened.
@@ -11,11 +13,11 @@ struct answers;
 struct arena;
 struct facts;
 
-#define ANSWERS_FDS 1
+#define ANSWERS_FDS 4
 
 struct answers_request {
 	const char *runtime, *machine;
-	struct facts *facts; /* kept; dns_port is asked for, and set */
+	struct facts *facts; /* kept; dns_port is asked for, and set; log_group is set */
 	bool dns;
 };
 

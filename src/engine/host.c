@@ -108,7 +108,8 @@ static void gather_resolver(struct host *host, const struct spec *spec)
 {
 	struct arena scratch = { 0 };
 
-	if (spec->resolv_conf != RESOLV_AUTO || spec_has_private_network(spec))
+	if (spec->resolv_conf != RESOLV_AUTO ||
+	    (spec_has_private_network(spec) && spec->addressing.dns != DNS_HOST))
 		return;
 	if (access(STUB_RESOLV_CONF, F_OK) == 0)
 		host->resolved_stub = stub_listens(&scratch);

@@ -345,13 +345,14 @@ int keep_take(struct arena *arena, struct state *ret, int fds[STATE_FDS], const 
 
 	directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	connection = directory < 0 ? -errno : connect_in(directory);
-	if (connection < 0)
+	count = connection < 0 ? -EPIPE : fd_receive(connection, came, FDS_MAX);
+	/* The connection is made before the holder takes it up, who may have been killed since. */
+	if (count == -EPIPE || count == -ECONNRESET)
 		return fail_plain(-ENOLINK,
 				  "cannot adopt machine '%s': nobody holds its console and locks "
 				  "any more (end it with 'machinectl poweroff %s' or 'machinectl "
 				  "terminate %s')",
 				  name, name, name);
-	count = fd_receive(connection, came, FDS_MAX);
 	if (count <= 0)
 		return fail(count < 0 ? count : -EBADMSG,
 			    "cannot get what the holder of machine '%s' has", name);

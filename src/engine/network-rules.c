@@ -1,11 +1,10 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -18,6 +17,9 @@
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
+#include "machine/network-repair.h"
+#include "net/firewall-conflicts.h"
+#include "net/firewall-forwarding.h"
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -63,10 +65,11 @@ static int collect(struct network *network)
 	struct arena *arena = container->arena;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
+	struct stat st;
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
-	facts->zone = *network->zone ? network->zone : NULL;
+	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
 	if (egress != NULL)
@@ -80,16 +83,22 @@ static int collect(struct network *network)
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
 }
 
-/* By descriptor: in the private mount namespace the container's tree covers the directory. */
+/* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
+ * took over is not there, and has none. */
 static int write_facts(struct network *network)
 {
 	struct container *container = network->container;
-	int r = network_file_write(&container->scratch, container->resources.record.dir_fd,
-				   container->spec->machine, &network->facts);
+	const struct record *record = &container->resources.record;
+	autoclose int directory = record->dir_fd < 0
+					  ? record_open_runtime(record->runtime, "machines")
+					  : fd_duplicate(record->dir_fd);
+	int r = directory;
 
+	if (r >= 0)
+		r = network_file_write(&container->scratch, directory, container->spec->machine,
+				       &network->facts);
 	if (r < 0)
 		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
-	network->noted = true;
 	return 0;
 }
 
@@ -115,12 +124,8 @@ static int publish(struct network *network)
 		memcpy(hosts.addresses[i].bytes, facts->addresses[i].ip.bytes,
 		       sizeof(hosts.addresses[i].bytes));
 	}
-	if (network->hosts_path == NULL) {
-		network->hosts_path = hosts_file_path(container->arena, runtime, name);
-		r = record_note(&container->resources.record, RECORD_HOSTS, network->hosts_path);
-	}
-	if (r >= 0)
-		r = hosts_file_write(runtime, name, &hosts);
+	/* By its tag it is found without a note. */
+	r = hosts_file_write(runtime, name, &hosts);
 	if (r < 0)
 		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
 			    "without",
@@ -128,95 +133,144 @@ static int publish(struct network *network)
 	return 0;
 }
 
+/* The host is no router by nature. */
+static void forward(struct network *network, const struct firewall_machine *machine)
+{
+	int r = firewall_forwarding_on(&network->firewall, machine);
+
+	if (r < 0)
+		log_warning("machine '%s' does not reach other networks: %s, going on without",
+			    network->container->spec->machine, fail_recorded()->text);
+	if (r == 0 && network->forwarding_fd < 0)
+		(void)firewall_forwarding_watch(&network->forwarding_fd);
+	fail_forget();
+}
+
+/* Nothing that was asked for by name depends on it. */
+static bool may_lack(const struct facts *facts, int r)
+{
+	return (r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP) &&
+	       facts->egress == NULL && facts->port_count == 0;
+}
+
 static int filter(struct network *network)
 {
-	int r;
+	struct container *container = network->container;
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(container->arena, &machines, &count, &network->facts);
 
-	/* Of links to somebody else's network nothing is known that could be kept from others. */
-	if (network->facts.link == 0 ||
-	    (network->facts.address_count == 0 && network->facts.bridge == 0))
-		return 0;
-	r = facts_machine(network->container->arena, &network->part, &network->facts);
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
+	if (count == 0)
+		return 0;
 	r = firewall_open(&network->firewall);
-	if (r < 0)
-		return r;
-	network->filtered = true;
-	r = firewall_add(&network->firewall, &network->part);
+	if (r >= 0)
+		(void)network_repair_mark(container->resources.record.runtime);
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].address_count > 0)
+			forward(network, &machines[i]);
+	}
+	if (may_lack(&network->facts, r)) {
+		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
+			    "machine '%s' reaches only this host, and may use others' addresses, "
+			    "going on without",
+			    container->spec->machine);
+		fail_forget();
+		return 0;
+	}
 	if (r == -EADDRINUSE)
 		return fail_in(r, "cannot forward the ports of machine '%s'",
-			       network->container->spec->machine);
+			       container->spec->machine);
 	return r;
 }
 
-int network_rules(struct network *network)
+int network_rules_resume(struct network *network, bool dns)
 {
 	struct container *container = network->container;
 	struct answers_request request = {
 		.runtime = container->resources.record.runtime,
 		.machine = container->spec->machine,
 		.facts = &network->facts,
-		.dns = planned(network, STEP_ANSWER, "DNS") != NULL,
+		.dns = dns,
 	};
-	int r;
+	int r = 0;
 
-	r = collect(network);
-	if (r >= 0 && planned(network, STEP_ANSWER, NULL) != NULL)
+	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
 		r = write_facts(network);
 	if (r >= 0)
 		r = publish(network);
-	if (r >= 0)
-		r = filter(network);
-	return r;
+	return r < 0 ? r : filter(network);
 }
 
-/* Whoever closes a socket of the packet filter waits until the kernel has let go of all that was
- * removed so far, by anybody: some 15 ms. So it stays open, and the last to close it is a process
- * that nobody waits for. */
-static void leave_behind(struct firewall *firewall)
+int network_rules(struct network *network)
 {
-	autoclose int pidfd = -EBADF;
-	const int keep[] = { firewall->filter.fd, 0 };
-	int ends[2];
-	char byte;
+	int r = collect(network);
 
-	if (firewall->filter.fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return;
-	if (process_clone(0, -EBADF, &pidfd) == 0) {
-		/* Until its parent has ended, or closed what it has of it. */
-		(void)dup2(ends[0], 0);
-		(void)fd_close_all(0, keep, ARRAY_SIZE(keep));
-		_exit(read(0, &byte, 1) != 0);
+	return r < 0 ? r
+		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
+}
+
+void network_rules_look(struct network *network)
+{
+	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine machine;
+	int count = 0;
+
+	if (network->firewall.filter.fd >= 0 &&
+	    facts_machine(&scratch, &machine, &network->facts) >= 0)
+		count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+					   conflicts);
+	for (int i = 0; i < count; i++)
+		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
+			   conflicts[i].who, network->container->spec->machine,
+			   conflicts[i].forwarding ? "exchanges with other networks"
+						   : "asks of its supervisor",
+			   conflicts[i].remedy);
+	fail_forget();
+}
+
+static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)
+{
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(arena, &machines, &count, facts), first = 0;
+
+	if (r < 0 || count == 0)
+		return r;
+	if (firewall->filter.fd < 0)
+		r = firewall_open(firewall);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		r = firewall_remove(firewall, &machines[i], false);
+		if (first == 0)
+			first = MIN(r, 0);
 	}
-	fd_close(&ends[0]);
-	/* The other end stays open for as long as we live. */
+	r = firewall_drop_if_empty(firewall);
+	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
+	 * anybody; so it was kept open until now. */
+	process_close_apart(&firewall->filter.fd);
+	return first < 0 ? first : r;
 }
 
-static int remove_rules(struct network *network, bool last)
+void network_rules_end(struct container *container, const struct facts *facts)
 {
-	int r = firewall_remove(&network->firewall, &network->part, false);
+	struct firewall own = FIREWALL_EMPTY, *firewall = &own;
 
-	if (r >= 0)
-		r = firewall_drop_if_empty(&network->firewall);
-	if (last)
-		leave_behind(&network->firewall);
-	return r;
-}
-
-void network_rules_end(struct network *network, bool last)
-{
-	answers_done(&network->answers);
-	if (network->hosts_path != NULL)
-		(void)hosts_file_remove(network->hosts_path, network->facts.tag);
-	if (network->filtered && remove_rules(network, last) < 0) {
+	if (container->network != NULL) {
+		answers_done(&container->network->answers);
+		firewall = &container->network->firewall;
+	}
+	if (remove_rules(&container->scratch, firewall, facts) < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
-			    network->container->spec->machine, fail_recorded()->text);
+			    container->spec->machine, fail_recorded()->text);
 		fail_forget();
 	}
-	network->filtered = false;
-	firewall_close(&network->firewall);
+	firewall_close(firewall);
 }

@@ -17,12 +17,18 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
-#include "net/zone.h"
 #include "io/fd.h"
 #include "kernel/link.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
+#include "kernel/network.h"
 #include "kernel/route.h"
+#include "machine/network-file.h"
+#include "machine/network-undo.h"
+#include "net/firewall-forwarding.h"
+#include "net/links.h"
+#include "net/pin.h"
+#include "net/zone.h"
 #include "plan/plan.h"
 
 #define REQUEST_ROOM 4096
@@ -37,7 +43,7 @@ struct making {
 	struct made {
 		const struct link_plan *link;
 		int here, there;
-	} made[NETWORK_LINKS_MAX];
+	} made[FACTS_LIST_MAX];
 	size_t count;
 };
 
@@ -68,12 +74,12 @@ static int add_interface(struct making *m, int index)
 	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
 }
 
-static int find_master(struct making *m, const struct link_plan *link, int *ret)
+static int find_master(struct making *m, const struct link_plan *link, struct link_facts *ret)
 {
 	struct link_facts facts;
 	int r;
 
-	*ret = 0;
+	ret->index = 0;
 	if (link->master == NULL)
 		return 0;
 	r = link_find(&m->host, &facts, link->master);
@@ -82,25 +88,55 @@ static int find_master(struct making *m, const struct link_plan *link, int *ret)
 			    link->master);
 	if (!text_equal(facts.kind, "bridge"))
 		return fail_input("cannot use '%s' as a bridge: it is none", link->master);
-	*ret = facts.index;
+	*ret = facts;
+	return 0;
+}
+
+/* A guest may start again as often as it likes, and a record has a limit: what a further start
+ * makes in its turn has the same name. */
+static int note_once(struct making *m, enum record_kind kind, const char *value)
+{
+	struct container *container = m->container;
+	int r;
+
+	if (text_list_has(&container->network_notes, value))
+		return 0;
+	r = record_note(&container->resources.record, kind, value);
+	if (r >= 0)
+		text_list_add(container->arena, &container->network_notes,
+			      arena_text(container->arena, value));
+	return r;
+}
+
+static int fail_too_many(void)
+{
+	return fail_plain(-E2BIG, "cannot make more than %d interfaces", FACTS_LIST_MAX);
+}
+
+static int add_made(struct making *m, struct facts_made **ret, enum facts_kind kind,
+		    const char *name)
+{
+	struct arena *arena = m->container->arena;
+
+	*ret = facts_add_made(arena, &m->network->facts);
+	if (*ret == NULL)
+		return fail_too_many();
+	(*ret)->kind = kind;
+	(*ret)->name = arena_text(arena, name);
 	return 0;
 }
 
 /* Noted first. The tag is an alternative name: what carries it is ours, whatever it is called. */
-static int note_link(struct making *m, char **ret_tag)
+static int note_link(struct making *m, struct facts_made **ret)
 {
-	struct network *network = m->network;
-	char *tag = network->tags[network->links];
+	struct facts *facts = &m->network->facts;
+	char tag[RECORD_TAG_ROOM + 16];
 	int r;
 
-	snprintf(tag, sizeof(network->tags[0]), "redd-%s-%zu", m->container->resources.record.tag,
-		 network->links);
-	r = record_note(&m->container->resources.record, RECORD_LINK, tag);
-	if (r < 0)
-		return r;
-	network->links++;
-	*ret_tag = tag;
-	return 0;
+	snprintf(tag, sizeof(tag), LINKS_TAG_FORM, m->container->resources.record.tag,
+		 facts->made_count);
+	r = note_once(m, RECORD_LINK, tag);
+	return r < 0 ? r : add_made(m, ret, FACTS_VETH, tag);
 }
 
 /* The one that addresses and rules are about; --network-veth-extra= are the user's own matter. */
@@ -113,6 +149,16 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 		spec->network_zone != NULL);
 }
 
+/* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
+static void ignore_routers(const struct link_plan *link)
+{
+	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
+			    link->host, strerror(-r));
+}
+
 static int make_veth(struct making *m, const struct link_plan *link, struct made *made)
 {
 	struct link_want here = { .name = link->host,
@@ -121,27 +167,37 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 				  .up = link->up ? LINK_ON : LINK_KEEP };
 	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd };
 	const struct link_want up = { .up = LINK_ON };
-	char *tag;
+	struct facts_made *noted;
+	struct link_facts master;
 	int r;
 
-	r = find_master(m, link, &here.master);
+	r = find_master(m, link, &master);
+	here.master = master.index;
 	if (r >= 0)
-		r = note_link(m, &tag);
+		r = note_link(m, &noted);
 	if (r < 0)
 		return r;
+	if (link->master != NULL && text_equal(link->master, m->network->facts.zone))
+		noted->zone = m->network->facts.zone;
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
+	ignore_routers(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
 		return fail_link(m, link, r, 1);
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
-	(void)link_add_altname(&m->host, made->here, tag);
+	(void)link_add_altname(&m->host, made->here, noted->name);
+	noted->outside = (uint32_t)made->here;
+	noted->inside = (uint32_t)made->there;
 	if (m->network->facts.link == 0 && link_is_first(m, link)) {
 		m->network->facts.link = (uint32_t)made->here;
 		m->network->facts.bridge = (uint32_t)here.master;
 		memcpy(m->network->facts.mac, link->mac, sizeof(m->network->facts.mac));
+		memcpy(m->network->facts.gateway_mac,
+		       here.master != 0 ? master.mac : link->host_mac,
+		       sizeof(m->network->facts.gateway_mac));
 	}
 	return add_interface(m, here.master != 0 ? here.master : made->here);
 }
@@ -163,10 +219,14 @@ static int make_virtual(struct making *m, const struct link_plan *link, struct m
 				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	struct facts_made *noted;
 	struct link_facts facts;
 	int parent, r;
 
 	r = find_parent(m, link->host, &parent);
+	if (r >= 0)
+		r = add_made(m, &noted, link->kind == LINK_MACVLAN ? FACTS_MACVLAN : FACTS_IPVLAN,
+			     link->host);
 	if (r < 0)
 		return r;
 	r = link->kind == LINK_MACVLAN ? link_make_macvlan(&m->host, NULL, parent, &want)
@@ -177,6 +237,8 @@ static int make_virtual(struct making *m, const struct link_plan *link, struct m
 	if (r < 0)
 		return fail_link(m, link, r, 1);
 	made->there = facts.index;
+	noted->outside = (uint32_t)parent;
+	noted->inside = (uint32_t)facts.index;
 	if (link->alternative != NULL)
 		(void)link_add_altname(&m->guest, facts.index, link->alternative);
 	return add_interface(m, parent);
@@ -189,17 +251,18 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
-	struct moved *moved = &m->network->moved[m->network->moved_count];
+	struct facts_made *noted;
 	struct link_facts facts;
 	int r;
 
 	r = link_find(&m->host, &facts, link->host);
 	if (r < 0)
 		return fail(r, "cannot find the interface '%s' of the host", link->host);
-	r = record_note(&m->container->resources.record, RECORD_INTERFACE, facts.name);
+	r = note_once(m, RECORD_INTERFACE, facts.name);
+	if (r >= 0)
+		r = add_made(m, &noted, FACTS_INTERFACE, facts.name);
 	if (r < 0)
 		return r;
-	memcpy(moved->name, facts.name, sizeof(moved->name));
 	r = link_set(&m->host, facts.index, &want);
 	if (r == -EINVAL)
 		return fail_plain(r, "cannot move the interface '%s': it can only be where it is",
@@ -209,8 +272,8 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	r = link_find(&m->guest, &facts, link->name);
 	if (r < 0)
 		return fail_link(m, link, r, 1);
-	made->there = moved->index = facts.index;
-	m->network->moved_count++;
+	made->there = facts.index;
+	noted->inside = (uint32_t)facts.index;
 	return 0;
 }
 
@@ -219,8 +282,8 @@ static int make_link(struct making *m, const struct step *step)
 	struct made *made = &m->made[m->count];
 	int r;
 
-	if (m->count == NETWORK_LINKS_MAX)
-		return fail_plain(-E2BIG, "cannot make more than %d interfaces", NETWORK_LINKS_MAX);
+	if (m->count == FACTS_LIST_MAX)
+		return fail_too_many();
 	*made = (struct made){ .link = step->link };
 	if (step->link->kind == LINK_VETH)
 		r = make_veth(m, step->link, made);
@@ -234,14 +297,14 @@ static int make_link(struct making *m, const struct step *step)
 
 static int make_zone(struct making *m, const struct step *step)
 {
-	int r = record_note(&m->container->resources.record, RECORD_ZONE, step->target);
+	int r = note_once(m, RECORD_ZONE, step->target);
 
 	if (r < 0)
 		return r;
-	m->zone_lock = zone_make(&m->host, step->target);
+	m->zone_lock = zone_make(&m->host, step->target, m->container->host.machine_id);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
-	snprintf(m->network->zone, sizeof(m->network->zone), "%s", step->target);
+	m->network->facts.zone = arena_text(m->container->arena, step->target);
 	return 0;
 }
 
@@ -413,6 +476,7 @@ int network_make(struct container *container)
 	m.network->netns_fd = -EBADF;
 	m.network->container = container;
 	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
+	m.network->forwarding_fd = -EBADF;
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -428,80 +492,112 @@ int network_make(struct container *container)
 	return r;
 }
 
-static void bring_home(struct network *network)
+/* ---- while it runs, and its end ---- */
+
+static bool holds_interfaces(const struct network *network)
 {
-	autoclose int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	autonetlink struct netlink guest = NETLINK_EMPTY;
-	int r = home < 0 ? -errno : netlink_open_in(&guest, NETLINK_ROUTE, network->netns_fd);
-
-	for (size_t i = 0; i < network->moved_count; i++) {
-		const struct moved *moved = &network->moved[i];
-		struct link_want want = { .netns_fd = home, .name = moved->name };
-
-		if (r >= 0)
-			r = link_set(&guest, moved->index, &want);
-		if (r == -EEXIST) {
-			/* Then under the name that it has. */
-			want.name = NULL;
-			r = link_set(&guest, moved->index, &want);
-			log_warning("the interface '%s' comes back under another name: somebody "
-				    "else has that one",
-				    moved->name);
-		}
-		if (r < 0 && r != -ENODEV)
-			log_warning("cannot bring the interface '%s' back: %s, going on without",
-				    moved->name, strerror(-r));
-		r = MIN(r, 0) == -ENODEV ? 0 : MIN(r, 0);
-	}
-	network->moved_count = 0;
+	for (size_t i = 0; i < network->facts.made_count; i++)
+		if (network->facts.made[i].kind == FACTS_INTERFACE)
+			return true;
+	return false;
 }
 
-/* A link goes with the container's namespace, some milliseconds after its last process. To wait for
- * that takes the kernel ten times as long as a whole start, so its names and addresses are freed
- * now, and it is left to go. */
-static void let_links_go(struct network *network)
+void network_settle(struct container *container)
 {
-	autonetlink struct netlink host = NETLINK_EMPTY;
-	int r = netlink_open(&host, NETLINK_ROUTE);
+	struct network *network = container->network;
+	const struct record *record = &container->resources.record;
+	int r;
 
-	for (size_t i = 0; r >= 0 && i < network->links; i++) {
-		char name[LINK_NAME_SIZE];
-		struct link_want want = { .up = LINK_OFF, .master = -1 };
-		struct link_facts facts;
-
-		/* Who is not found has gone already. */
-		if (link_find(&host, &facts, network->tags[i]) < 0)
-			continue;
-		snprintf(name, sizeof(name), "redd-%x", (unsigned int)facts.index);
-		(void)link_set(&host, facts.index, &want);
-		want = (struct link_want){ .name = name };
-		(void)link_set(&host, facts.index, &want);
-		for (size_t j = 0; j < facts.altname_count; j++)
-			(void)link_remove_altname(&host, facts.index, facts.altnames[j]);
-	}
-	network->links = 0;
-	if (r >= 0 && network->zone[0] != '\0')
-		zone_leave(&host, network->zone);
-	network->zone[0] = '\0';
-}
-
-void network_end(struct network **network, bool last)
-{
-	if (*network == NULL)
+	if (network == NULL)
 		return;
-	network_rules_end(*network, last);
-	if ((*network)->moved_count > 0)
-		bring_home(*network);
-	if ((*network)->links > 0)
-		let_links_go(*network);
-	fd_close(&(*network)->netns_fd);
-	*network = NULL;
+	network_rules_look(network);
+	if (!holds_interfaces(network))
+		return;
+	r = pin_make(record->runtime, record->tag, network->netns_fd);
+	if (r < 0)
+		log_warning("cannot hold the network namespace of machine '%s': %s, going on "
+			    "without (should its supervisor be killed, interfaces may be lost)",
+			    container->spec->machine, strerror(-r));
 }
 
-size_t network_interfaces(const struct network *network, const uint32_t **ret)
+/* The records' directory. In the private mount namespace the container's tree covers it. */
+static int open_directory(const struct container *container)
 {
-	*ret = network == NULL ? NULL : network->facts.interfaces;
-	return network == NULL ? 0 : network->facts.interface_count;
+	const struct resources *resources = &container->resources;
+
+	if (resources->record.fd < 0 || resources->host_mounts_fd >= 0)
+		return -ENOENT;
+	return record_open_runtime(resources->record.runtime, "machines");
+}
+
+/* What is noted counts, not what we made: others may have changed it since. */
+static int read_facts(struct container *container, struct facts *ret, int dir_fd)
+{
+	const struct record *record = &container->resources.record;
+	int r = dir_fd;
+
+	if (r >= 0)
+		r = network_file_read_of(&container->scratch, ret, dir_fd, container->spec->machine,
+					 record->tag);
+	if (r >= 0 || container->network == NULL)
+		return r;
+	*ret = container->network->facts;
+	return 0;
+}
+
+static void undo_links(struct container *container, const struct facts *facts)
+{
+	const struct network *network = container->network;
+	const struct network_undo undo = {
+		.runtime = container->resources.record.runtime,
+		.machine = container->spec->machine,
+		.tag = container->resources.record.tag,
+		.netns_fd = network == NULL ? -EBADF : network->netns_fd,
+	};
+	autonetlink struct netlink host = NETLINK_EMPTY;
+
+	network_undo_links(&undo, facts);
+	/* No link of ours may have come to be in it. */
+	if (facts->zone != NULL && netlink_open(&host, NETLINK_ROUTE) >= 0)
+		zone_leave(&host, facts->zone);
+}
+
+void network_end(struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	autoclose int directory = -EBADF;
+	struct facts facts;
+	int locked = -EBADF;
+
+	/* Nobody can have added anything. Of a restored spec that is not known. */
+	if (container->network == NULL && !container->restored &&
+	    !spec_has_private_network(container->spec))
+		return;
+	directory = open_directory(container);
+	if (record->fd >= 0)
+		locked = network_file_lock(record->fd);
+	if (locked == -EBUSY)
+		log_warning("somebody changes the network of machine '%s' for too long, going on "
+			    "without waiting",
+			    container->spec->machine);
+	if (read_facts(container, &facts, directory) >= 0) {
+		network_rules_end(container, &facts);
+		undo_links(container, &facts);
+		if (directory >= 0)
+			network_file_remove(directory, container->spec->machine);
+	}
+	if (locked >= 0)
+		network_file_unlock(record->fd);
+	if (container->network != NULL) {
+		fd_close(&container->network->netns_fd);
+		fd_close(&container->network->forwarding_fd);
+	}
+	container->network = NULL;
+}
+
+size_t network_interfaces(const struct network *network, uint32_t *ret)
+{
+	return network == NULL ? 0 : facts_interfaces(&network->facts, ret);
 }
 
 int network_fd(const struct network *network)
@@ -509,12 +605,21 @@ int network_fd(const struct network *network)
 	return network == NULL ? -EBADF : network->netns_fd;
 }
 
+/* Behind the answers. */
+enum { SERVED_FORWARDING = ANSWERS_FDS };
+
 int network_served_fd(const struct network *network, size_t which)
 {
-	return network == NULL ? -EBADF : answers_fd(network->answers, which);
+	if (network == NULL)
+		return -EBADF;
+	return which == SERVED_FORWARDING ? network->forwarding_fd
+					  : answers_fd(network->answers, which);
 }
 
 void network_serve(struct network *network, size_t which)
 {
-	answers_serve(network->answers, which);
+	if (which == SERVED_FORWARDING)
+		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
+	else
+		answers_serve(network->answers, which);
 }

@@ -5,7 +5,6 @@
  * in order. Speaking.
  */
 #pragma once
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,14 +13,17 @@
 struct container;
 struct network;
 
-#define NETWORK_SERVED ANSWERS_FDS
+#define NETWORK_SERVED (ANSWERS_FDS + 1)
 
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);
 
-/* Of one start: interfaces go home, links and rules away. LAST: no further one follows. Accepts
- * NULL, which it leaves. */
-void network_end(struct network **network, bool last);
+/* The program runs, and we are back in the host's mount namespace: what needs that. */
+void network_settle(struct container *container);
+
+/* Of one start: interfaces go home, links and rules away; also those that others added while it
+ * ran. Leaves container->network NULL. */
+void network_end(struct container *container);
 
 /* What it holds while the container runs; -EBADF: nothing. */
 int network_fd(const struct network *network);
@@ -31,5 +33,5 @@ int network_served_fd(const struct network *network, size_t which);
 void network_serve(struct network *network, size_t which);
 
 /* The indexes of the host's interfaces that lead to the container, as systemd-machined wants to
- * know them: for a link in a bridge the bridge's. */
-size_t network_interfaces(const struct network *network, const uint32_t **ret);
+ * know them: for a link in a bridge the bridge's. RET has room for FACTS_LIST_MAX. */
+size_t network_interfaces(const struct network *network, uint32_t *ret);

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -77,7 +79,8 @@ static int open_network(struct resources *resources, const struct spec *spec)
 	if (resources->network_fd < 0)
 		return fail(-errno, "cannot open the network namespace '%s'",
 			    spec->network_namespace_path);
-	if (fstatfs(resources->network_fd, &fs) < 0 || fs.f_type != NSFS_MAGIC_NUMBER)
+	if (fstatfs(resources->network_fd, &fs) < 0 || fs.f_type != NSFS_MAGIC_NUMBER ||
+	    ioctl(resources->network_fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return fail_input("'%s' is no network namespace (try a path like /run/netns/NAME)",
 				  spec->network_namespace_path);
 	return 0;

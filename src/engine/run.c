@@ -21,6 +21,7 @@
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/keep.h"
+#include "engine/network-resume.h"
 #include "engine/network.h"
 #include "engine/notify.h"
 #include "engine/reexec.h"
@@ -175,10 +176,12 @@ static int leave_private(void *context)
 
 	if (r >= 0)
 		r = resources_leave_private_mounts(&container->resources);
+	if (r >= 0)
+		network_settle(container);
 	return r < 0 ? r
 		     : registration_enter(&container->resources, container->spec, &container->host,
-					  &container->root, container->spawn.pid,
-					  container->spawn.pidfd);
+					  &container->root, container->network,
+					  container->spawn.pid, container->spawn.pidfd);
 }
 
 /* ---- 11, 12 ---- */
@@ -319,7 +322,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 }
 
 /* What belongs to one start, in the reverse order; safe after a failure at any point. */
-static void end_start(struct container *container, bool last)
+static void end_start(struct container *container)
 {
 	siginfo_t info;
 
@@ -333,16 +336,16 @@ static void end_start(struct container *container, bool last)
 	console_done(&container->console);
 	apply_done(&container->apply);
 	apply_init(&container->apply);
-	network_end(&container->network, last);
 	channel_done(&container->channel);
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);
 	resources_leave_private_mounts(&container->resources);
+	network_end(container);
 }
 
 static void teardown(struct container *container)
 {
-	end_start(container, true);
+	end_start(container);
 	root_done(&container->root);
 	keep_remove(container);
 	resources_done(&container->resources);
@@ -397,11 +400,13 @@ static int live(struct container *container, bool running)
 	enum outcome outcome = OUTCOME_FAILED;
 	int r, status = 0;
 
+	if (running)
+		network_resume(container);
 	for (;; running = false) {
 		r = running ? 0 : container_start(container);
 		if (r >= 0)
 			outcome = watch(container, &status);
-		end_start(container, r < 0 || outcome != OUTCOME_REBOOT);
+		end_start(container);
 		if (r < 0)
 			return r;
 		r = conclude(container, outcome, status);

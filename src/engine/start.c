@@ -271,6 +271,10 @@ int container_start(struct container *container)
 {
 	int r;
 
+	/* The tree will cover the directory, and when the container reboots it is closed. */
+	r = record_wake(&container->resources.record);
+	if (r < 0)
+		return fail(r, "cannot open the records' directory");
 	r = start_payload(container);
 	if (r < 0)
 		return r;

@@ -76,14 +76,15 @@ START_TEST(names_that_are_none)
 	} cases[] = {
 		{ "", 0, 0 },
 		{ "\0", 1, 1 },
-		{ "\3ww", 3, 0 },	  /* cut short */
-		{ "\3www", 4, 0 },	  /* no end */
-		{ "\xc0", 1, 0 },	  /* half a pointer */
-		{ "\xc0\0", 2, 0 },	  /* to itself */
-		{ "\xc0\2\0", 3, 0 },	  /* forwards */
-		{ "\1a\xc0\0", 4, 0 },	  /* a circle */
-		{ "\xc0\2\xc0\0", 4, 2 }, /* to a pointer that leads forwards */
-		{ "\100a\0", 3, 0 },	  /* labels of other kinds */
+		{ "\3ww", 3, 0 },	    /* cut short */
+		{ "\3www", 4, 0 },	    /* no end */
+		{ "\xc0", 1, 0 },	    /* half a pointer */
+		{ "\xc0\0", 2, 0 },	    /* to itself */
+		{ "\xc0\2\0", 3, 0 },	    /* forwards */
+		{ "\1a\xc0\0", 4, 0 },	    /* a circle */
+		{ "\1a\2b\xc0\2\0", 7, 4 }, /* to a label that ends behind the pointer */
+		{ "\xc0\2\xc0\0", 4, 2 },   /* to a pointer that leads forwards */
+		{ "\100a\0", 3, 0 },	    /* labels of other kinds */
 		{ "\200a\0", 3, 0 },
 	};
 	size_t taken;

@@ -11,12 +11,12 @@
 
 #define POINTERS_MAX 127 /* in one name: one before each label */
 
-/* The name at AT, without compression; *taken is what it takes there. A pointer leads before
- * whatever was read so far, so that there is an end. */
+/* What a pointer leads to was written before: it ends where the part that has the pointer begins.
+ * So there is an end, and whatever is cut off behind a name does not change it. */
 int dns_name_read(uint8_t wire[DNS_NAME_WIRE_MAX], size_t *taken, const uint8_t *data, size_t size,
 		  size_t at)
 {
-	size_t length = 0, here = at, limit = at, end = 0;
+	size_t length = 0, here = at, begin = at, end = 0;
 	unsigned int pointers = 0;
 
 	for (;;) {
@@ -41,10 +41,10 @@ int dns_name_read(uint8_t wire[DNS_NAME_WIRE_MAX], size_t *taken, const uint8_t 
 			return -EBADMSG;
 		if (end == 0)
 			end = here + 2;
-		here = dns_get16(data + here) - DNS_POINTER;
-		if (here >= limit || pointers++ == POINTERS_MAX)
+		size = begin;
+		begin = here = dns_get16(data + here) - DNS_POINTER;
+		if (here >= size || pointers++ == POINTERS_MAX)
 			return -EBADMSG;
-		limit = here;
 	}
 }
 

@@ -42,8 +42,8 @@ START_TEST(entries_are_read)
 		{ "*.org", "any 0-65535 below org" },
 		{ "*", "any 0-65535 below " },
 		{ "udp:*:53", "udp 53-53 below " },
-		{ "tcp:intranet:8000-8080", "tcp 8000-8080 name intranet" },
-		{ "_srv.a-b.example:1-65535", "any 1-65535 name _srv.a-b.example" },
+		{ "tcp:intranet:8000-8063", "tcp 8000-8063 name intranet" },
+		{ "_srv.a-b.example:1-9", "any 1-9 name _srv.a-b.example" },
 		{ "1.2.3.example", "any 0-65535 name 1.2.3.example" },
 		{ "10.0.0.0/8", "any 0-65535 prefix 10.0.0.0/8" },
 		{ "10.1.2.3/8:80", "any 80-80 prefix 10.0.0.0/8" },
@@ -65,6 +65,25 @@ START_TEST(entries_are_read)
 			      cases[i].word);
 		ck_assert_str_eq(show(&entry), cases[i].shown);
 	}
+}
+END_TEST
+
+START_TEST(ports_of_a_name_are_counted)
+{
+	autoarena struct arena arena = {};
+	struct egress_entry entry = { .port_first = 7 };
+	struct egress egress;
+	const char *bad = NULL;
+
+	ck_assert_int_eq(egress_parse_entry(&arena, &entry, "a.example:1-64"), 0);
+	ck_assert_int_eq(egress_parse_entry(&arena, &entry, "*:65472-65535"), 0);
+	ck_assert_int_eq(egress_parse_entry(&arena, &entry, "a.example:1-65"), -ERANGE);
+	ck_assert_int_eq(egress_parse_entry(&arena, &entry, "tcp:*.example:1-65535"), -ERANGE);
+	ck_assert_uint_eq(entry.port_first, 65472);
+	/* Rules of networks have ranges. */
+	ck_assert_int_eq(egress_parse_entry(&arena, &entry, "10.0.0.0/8:1-65535"), 0);
+	ck_assert_int_eq(egress_parse(&arena, &egress, "a b:1-65 c", &bad), -ERANGE);
+	ck_assert_str_eq(bad, "b:1-65");
 }
 END_TEST
 
@@ -116,7 +135,7 @@ START_TEST(entries_that_are_none)
 		"icmp:a",
 		"tcp:",
 		"tcp:udp:a",
-		"http://a",
+		"http://example.org",
 		"b\xc3\xbc.example",
 		"a!",
 		"tcp::443",
@@ -294,7 +313,7 @@ END_TEST
 
 int main(void)
 {
-	return UNIT_RUN("format/egress", entries_are_read, entries_that_are_none, lists_have_words,
-			names_are_matched_by_label, addresses_are_matched_by_prefix,
-			internal_addresses_are_known);
+	return UNIT_RUN("format/egress", entries_are_read, ports_of_a_name_are_counted,
+			entries_that_are_none, lists_have_words, names_are_matched_by_label,
+			addresses_are_matched_by_prefix, internal_addresses_are_known);
 }

@@ -165,7 +165,12 @@ static int read_entry(struct egress_entry *entry, char *text)
 		return -EINVAL;
 	if (six || is_number(text))
 		return read_prefix(entry, text, six ? AF_INET6 : AF_INET);
-	return read_name(entry, text);
+	if (read_name(entry, text) < 0)
+		return -EINVAL;
+	return entry->port_first > 0 &&
+			       entry->port_last - entry->port_first >= EGRESS_NAME_PORTS_MAX
+		       ? -ERANGE
+		       : 0;
 }
 
 int egress_parse_entry(struct arena *arena, struct egress_entry *ret, const char *word)

@@ -5,7 +5,8 @@
  * Words separated by blanks: a host name, "*.NAME" (every name below NAME, not NAME itself), "*"
  * (every name), or an address with or without a prefix length; an IPv6 one stands in brackets if a
  * port follows. Before it "tcp:" or "udp:", behind it ":PORT" or ":FIRST-LAST"; without them both
- * and all. A list without entries allows nothing.
+ * and all. A list without entries allows nothing. What a name leads to is opened port by port, so a
+ * range of them is at most EGRESS_NAME_PORTS_MAX long.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,6 +17,7 @@ struct arena;
 
 #define EGRESS_ENTRIES_MAX 256 /* more: -E2BIG */
 #define EGRESS_NAME_MAX 253
+#define EGRESS_NAME_PORTS_MAX 64
 
 enum egress_kind { EGRESS_NAME, EGRESS_BELOW, EGRESS_PREFIX };
 
@@ -35,10 +37,10 @@ struct egress {
 	size_t count;
 };
 
-/* One word. -EINVAL. */
+/* One word. -EINVAL; -ERANGE: too many ports of a name, but not all. */
 int egress_parse_entry(struct arena *arena, struct egress_entry *ret, const char *word);
 
-/* The list; "" is an empty one. -EINVAL: *bad is then the word that is wrong; -E2BIG. */
+/* The list; "" is an empty one. -EINVAL, -ERANGE: *bad is then the word that is wrong; -E2BIG. */
 int egress_parse(struct arena *arena, struct egress *ret, const char *text, const char **bad);
 
 /* NAME is in the form of format/dns. Its entries one after the other, *at being 0 at first; NULL:

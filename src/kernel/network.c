@@ -1,11 +1,14 @@
 #include "kernel/network.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "io/fd.h"
+#include "io/file.h"
 
 int network_loopback_up(void)
 {
@@ -17,4 +20,12 @@ int network_loopback_up(void)
 	if (fd < 0)
 		return -errno;
 	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
+}
+
+int network_ignore_routers(const char *name)
+{
+	char path[sizeof("/proc/sys/net/ipv6/conf//accept_ra") + IFNAMSIZ];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.*s/accept_ra", IFNAMSIZ - 1, name);
+	return file_write(AT_FDCWD, path, "0");
 }

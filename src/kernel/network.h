@@ -3,3 +3,7 @@
 
 /* Payload: bring "lo" up in the caller's network namespace; the kernel gives it its addresses. */
 int network_loopback_up(void);
+
+/* Router advertisements that come in by the interface NAME of the caller's network namespace give
+ * it neither addresses nor routes. -ENOENT: there is none of this name, or no IPv6. */
+int network_ignore_routers(const char *name);

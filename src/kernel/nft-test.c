@@ -89,7 +89,7 @@ static void compare(const char *const *lines)
 
 START_TEST(rules_read_as_they_were_written)
 {
-	struct nftables *nft = begin(NFPROTO_INET);
+	struct nftables *nft = begin(NFTABLES_INET);
 	static const uint8_t prefix[16] = { 255, 255, 255, 255, 255, 255, 255, 255 };
 	static const uint8_t net[16] = { 0xfd, 0, 0, 0, 0, 0, 0, 1 };
 	static const uint8_t four[4] = { 192, 0, 2, 1 };
@@ -138,7 +138,7 @@ END_TEST
 
 START_TEST(more_rules_read_as_they_were_written)
 {
-	struct nftables *nft = begin(NFPROTO_INET);
+	struct nftables *nft = begin(NFTABLES_INET);
 
 	nft_rule(nft, "c");
 	nft_protocol(nft, IPPROTO_ICMPV6);
@@ -149,7 +149,7 @@ START_TEST(more_rules_read_as_they_were_written)
 
 	nft_rule(nft, "c");
 	nft_has_mark(nft, MARK);
-	nft_clear_mark(nft, MARK);
+	nft_change_mark(nft, MARK, 0);
 	nft_end(nft);
 
 	nft_rule(nft, "c");
@@ -159,7 +159,7 @@ START_TEST(more_rules_read_as_they_were_written)
 	nft_ct_status(nft, IPS_DST_NAT);
 	nft_ct_original_dport(nft);
 	nft_is_be16(nft, 53);
-	nft_set_mark(nft, MARK);
+	nft_change_mark(nft, 0, MARK);
 	nft_end(nft);
 
 	nft_rule(nft, "c");
@@ -184,7 +184,7 @@ END_TEST
 
 START_TEST(frames_are_looked_into)
 {
-	struct nftables *nft = begin(NFPROTO_BRIDGE);
+	struct nftables *nft = begin(NFTABLES_BRIDGE);
 	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
 	static const uint8_t target[16] = { 0xfd, [15] = 1 };
 
@@ -221,7 +221,7 @@ END_TEST
 
 START_TEST(nat_takes_addresses_from_maps)
 {
-	struct nftables *nft = begin(NFPROTO_INET);
+	struct nftables *nft = begin(NFTABLES_INET);
 	static const struct nftables_set sets[] = {
 		{ .name = "p4",
 		  .key = { NFTABLES_PROTOCOL, NFTABLES_PORT },

@@ -486,28 +486,18 @@ void nft_log(struct nftables *nftables, uint16_t group, const char *prefix, uint
 	end(nftables, expression);
 }
 
-/* mark = (mark & KEEP) ^ FLIP */
-static void change_mark(struct nftables *nftables, uint32_t keep, uint32_t flip)
+void nft_change_mark(struct nftables *nftables, uint32_t clear, uint32_t set)
 {
+	uint32_t keep = ~(clear | set);
 	struct expression expression;
 
 	nft_mark(nftables);
-	bitwise(nftables, at(0), &keep, &flip, sizeof(keep));
+	bitwise(nftables, at(0), &keep, &set, sizeof(keep));
 	expression = begin(nftables, "meta");
 	netlink_put_be32(&nftables->request, NFTA_META_KEY, NFT_META_MARK);
 	netlink_put_be32(&nftables->request, NFTA_META_SREG, at(0));
 	end(nftables, expression);
 	nftables->used = true;
-}
-
-void nft_set_mark(struct nftables *nftables, uint32_t bits)
-{
-	change_mark(nftables, ~bits, bits);
-}
-
-void nft_clear_mark(struct nftables *nftables, uint32_t bits)
-{
-	change_mark(nftables, ~bits, 0);
 }
 
 static void dnat(struct nftables *nftables, uint32_t family, unsigned int port_slot)

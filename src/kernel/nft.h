@@ -98,8 +98,7 @@ void nft_vmap(struct nftables *nftables, const char *map); /* what it gives for 
 void nft_reject(struct nftables *nftables);		   /* icmpx admin-prohibited */
 
 void nft_log(struct nftables *nftables, uint16_t group, const char *prefix, uint32_t bytes);
-void nft_set_mark(struct nftables *nftables, uint32_t bits); /* these too */
-void nft_clear_mark(struct nftables *nftables, uint32_t bits);
+void nft_change_mark(struct nftables *nftables, uint32_t clear, uint32_t set); /* bits of it */
 
 /* To the address, or address and port, that the registers hold; behind nft_map(). */
 void nft_dnat_ip(struct nftables *nftables, bool port);

@@ -188,6 +188,8 @@ static int take_rule(const struct netlink_answer *answer, void *context)
 			copy_name(&attribute, rule.chain);
 		else if (attribute.type == NFTA_RULE_EXPRESSIONS)
 			rule.expressions = attribute.value;
+		else if (attribute.type == NFTA_RULE_USERDATA)
+			rule.user = attribute.value;
 	}
 	return list->fn.rule(&rule, list->context);
 }

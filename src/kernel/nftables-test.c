@@ -17,7 +17,7 @@ static struct world world;
 static struct nftables *again(uint32_t generation)
 {
 	nftables_begin(&world.nftables, world.room, sizeof(world.room), generation);
-	nftables_use(&world.nftables, NFPROTO_INET, "t");
+	nftables_use(&world.nftables, NFTABLES_INET, "t");
 	return &world.nftables;
 }
 
@@ -57,7 +57,7 @@ static size_t elements(const char *set)
 	size_t count = 0;
 
 	ck_assert_int_eq(
-		nftables_list_keys(&world.netlink, NFPROTO_INET, "t", set, count_key, &count), 0);
+		nftables_list_keys(&world.netlink, NFTABLES_INET, "t", set, count_key, &count), 0);
 	return count;
 }
 
@@ -66,16 +66,17 @@ START_TEST(a_table_is_there_until_it_is_deleted)
 	struct nftables_table table;
 	struct nftables *nftables = begin();
 
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t"), -ENOENT);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t"), -ENOENT);
 	ck_assert_int_eq(commit(), 0);
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t"), 0);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t"), 0);
 	ck_assert_str_eq(table.comment, "hello");
 	ck_assert(!table.own);
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_BRIDGE, "t"), -ENOENT);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_BRIDGE, "t"),
+			 -ENOENT);
 	again(0);
 	nftables_delete_table(nftables);
 	ck_assert_int_eq(commit(), 0);
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t"), -ENOENT);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t"), -ENOENT);
 }
 END_TEST
 
@@ -89,7 +90,7 @@ START_TEST(a_transaction_is_done_as_a_whole_or_not_at_all)
 	nftables_make_chain(nftables, "c", NULL);
 	ck_assert_int_eq(commit(), -ENOENT);
 	ck_assert_uint_eq(world.netlink.failed, 2);
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t"), -ENOENT);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t"), -ENOENT);
 
 	again(0);
 	nftables_make_table(nftables, NULL);
@@ -216,7 +217,7 @@ START_TEST(chains_are_told)
 	nft_end(nftables);
 	ck_assert_int_eq(commit(), 0);
 	ck_assert_int_eq(nftables_list_chains(&world.netlink, note_chain, seen), 0);
-	ck_assert_uint_eq(seen[1].family, NFPROTO_INET);
+	ck_assert_uint_eq(seen[1].family, NFTABLES_INET);
 	ck_assert_str_eq(seen[1].table, "t");
 	ck_assert_str_eq(seen[1].name, "base");
 	ck_assert_uint_eq(seen[1].hook, NF_INET_FORWARD);
@@ -252,8 +253,8 @@ START_TEST(rules_are_told)
 		nft_end(nftables);
 	}
 	ck_assert_int_eq(commit(), 0);
-	ck_assert_int_eq(nftables_list_rules(&world.netlink, NFPROTO_INET, "t", count_rule, &count),
-			 0);
+	ck_assert_int_eq(
+		nftables_list_rules(&world.netlink, NFTABLES_INET, "t", count_rule, &count), 0);
 	ck_assert_uint_eq(count, 3);
 }
 END_TEST
@@ -268,15 +269,15 @@ START_TEST(an_own_table_is_closed_to_others_and_ends_with_its_socket)
 	ck_assert_int_eq(netlink_open(&world.netlink, NETLINK_NETFILTER), 0);
 	nftables_make_own_table(again(0), NULL);
 	ck_assert_int_eq(nftables_commit(&world.nftables, &owner), 0);
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t"), 0);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t"), 0);
 	ck_assert(table.own);
 	nftables_delete_table(again(0));
 	ck_assert_int_eq(commit(), -EPERM);
 	netlink_close(&owner);
 	for (int i = 0;
-	     i < 100 && nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t") == 0; i++)
+	     i < 100 && nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t") == 0; i++)
 		usleep(10000);
-	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFPROTO_INET, "t"), -ENOENT);
+	ck_assert_int_eq(nftables_read_table(&world.netlink, &table, NFTABLES_INET, "t"), -ENOENT);
 }
 END_TEST
 
@@ -285,7 +286,7 @@ START_TEST(what_does_not_fit_is_told)
 	struct nftables *nftables = begin();
 
 	nftables_begin(nftables, world.room, 60, 0);
-	nftables_use(nftables, NFPROTO_INET, "t");
+	nftables_use(nftables, NFTABLES_INET, "t");
 	nftables_make_table(nftables, "comment");
 	ck_assert_int_eq(commit(), -EMSGSIZE);
 }

@@ -116,6 +116,8 @@ void nftables_make_chain(struct nftables *nftables, const char *name,
 	nest = netlink_nest(request, NFTA_CHAIN_HOOK);
 	netlink_put_be32(request, NFTA_HOOK_HOOKNUM, hook->number);
 	netlink_put_be32(request, NFTA_HOOK_PRIORITY, (uint32_t)hook->priority);
+	if (hook->device)
+		netlink_put_text(request, NFTA_HOOK_DEV, hook->device);
 	netlink_nest_end(request, nest);
 	netlink_put_be32(request, NFTA_CHAIN_POLICY, NF_ACCEPT);
 	netlink_put_text(request, NFTA_CHAIN_TYPE, hook->type);

@@ -13,9 +13,18 @@
 
 #define NFTABLES_NAME_SIZE 32 /* that the functions that look can tell; longer ones are cut */
 
+/* As NFPROTO_*, whose header does not go together with <netinet/in.h>. */
+enum nftables_family {
+	NFTABLES_INET = 1,
+	NFTABLES_IPV4 = 2,
+	NFTABLES_NETDEV = 5,
+	NFTABLES_BRIDGE = 7,
+	NFTABLES_IPV6 = 10,
+};
+
 struct nftables {
 	struct netlink_request request;
-	unsigned int family; /* NFPROTO_* of what follows */
+	unsigned int family; /* of what follows */
 	const char *table;
 	uint32_t set_ids; /* numbers of sets within the transaction */
 	/* the rule that is being made, for kernel/nft */
@@ -49,6 +58,7 @@ struct nftables_hook {
 	const char *type; /* "filter", "nat", "route" */
 	unsigned int number;
 	int priority;
+	const char *device; /* of the family netdev: the interface's name */
 };
 
 /* HOOK may be NULL. No failure if it is there. */
@@ -139,6 +149,7 @@ int nftables_list_chains(struct netlink *netlink, nftables_chain_fn *fn, void *c
 struct nftables_rule {
 	char chain[NFTABLES_NAME_SIZE];
 	struct netlink_reader expressions; /* as the kernel encodes them */
+	struct netlink_reader user;	   /* a comment is in there */
 };
 typedef int nftables_rule_fn(const struct nftables_rule *rule, void *context);
 int nftables_list_rules(struct netlink *netlink, unsigned int family, const char *table,

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "kernel/syscall.h"
 
 #define REAP_PAUSE_MS 10
+#define SPAWN_STACK 65536 /* execvp(3) puts a path on it */
 #define STAT_ROOM 1024
 #define STAT_PATH_ROOM sizeof("/proc/-2147483648/stat")
 #define STAT_START_TIME 22
@@ -41,6 +43,15 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return pid;
+}
+
+pid_t process_spawn(int (*run)(void *context), void *context, int flags)
+{
+	char stack[SPAWN_STACK] __attribute__((aligned(16)));
+	pid_t pid = clone(run, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags,
+			  context);
+
+	return pid < 0 ? -errno : pid;
 }
 
 int process_signal(int pidfd, int signal)
@@ -180,4 +191,39 @@ bool process_hears(pid_t pid, int signal)
 	return ((status_mask(text, "\nSigBlk:\t") | status_mask(text, "\nSigCgt:\t")) >>
 		(signal - 1)) &
 	       1;
+}
+
+/* Nothing else of ours may stay open meanwhile: locks, pipes that somebody reads to their end. When
+ * the first of the two processes is gone, nothing is. */
+static _Noreturn void hold_open(int socket, int end)
+{
+	autoclose int pidfd = -EBADF;
+	ssize_t n;
+	char byte;
+
+	fd_close_all(0, (int[]){ socket, end }, 2);
+	if (process_clone(0, -EBADF, &pidfd) == 0)
+		n = read(end, &byte, 1);
+	(void)n;
+	_exit(0);
+}
+
+void process_close_apart(int *socket)
+{
+	autoclose int pidfd = -EBADF, reader = -EBADF, writer = -EBADF;
+	siginfo_t info;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) == 0) {
+		pid_t pid = process_clone(0, -EBADF, &pidfd);
+
+		if (pid == 0)
+			hold_open(*socket, ends[0]);
+		reader = ends[0];
+		writer = ends[1];
+		if (pid > 0)
+			process_wait(pidfd, &info, 0);
+	}
+	/* Before the pipe, which is what the other one waits for. */
+	fd_close(socket);
 }

@@ -10,6 +10,11 @@
  * the caller attaches). No handler of pthread_atfork() runs. */
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
 
+/* For what execs at once: RUN has the caller's memory, as after vfork(2), on a stack of its own,
+ * and the caller goes on when it has exec'ed or returned its exit status. FLAGS: CLONE_PARENT or 0.
+ * The child's number. */
+pid_t process_spawn(int (*run)(void *context), void *context, int flags);
+
 int process_signal(int pidfd, int signal);
 
 /* SIGNAL reaches it: it is caught or blocked. An init that has not come that far ignores it instead
@@ -40,3 +45,8 @@ int process_start_time(pid_t pid, uint64_t *ret);
 
 /* As process_start_time(). PROCESS_FD: its directory in /proc, which is never another process's. */
 int process_start_time_at(int process_fd, uint64_t *ret);
+
+/* Close a socket whose closing waits for the kernel: a packet socket, or one of the packet filter,
+ * until no processor uses what they had, some 16 ms. The last to close it is a process that nobody
+ * waits for. The caller has one thread. */
+void process_close_apart(int *fd);

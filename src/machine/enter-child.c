@@ -260,13 +260,24 @@ static int change_directory(const struct child *child)
 	return chdir("/") < 0 ? fail(-errno, "cannot change to '/'") : 0;
 }
 
-static int run(struct child *child)
+/* The kernel says who sends, in the caller's numbers. Nobody else could tell in time: the joiner
+ * waits until the program runs, and may be killed with it. */
+static int say_hello(const struct child *child)
+{
+	struct enter_message message = { .made = true };
+
+	return send(child->channel, &message, sizeof(message), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int exec_program(struct child *child)
 {
 	const struct enter_program *program = child->program;
 	const char *path = program->path == NULL ? program->arguments[0] : program->path;
 	int r;
 
-	r = die_with_caller(child);
+	r = say_hello(child);
+	if (r >= 0)
+		r = die_with_caller(child);
 	if (r >= 0)
 		r = take_terminal(child);
 	if (r >= 0)
@@ -295,12 +306,17 @@ static int come_to_cgroup(const struct child *child, enum enter_way way)
 	return way == ENTER_MADE || recv(child->channel, &told, 1, 0) == 1 ? 0 : -ECONNRESET;
 }
 
+static int run(void *child)
+{
+	(void)exec_program(child);
+	give_up(child);
+}
+
 _Noreturn void enter_child(const struct enter *enter, const struct enter_program *program,
 			   int channel, enum enter_way way)
 {
 	struct child child = { enter, program, enter->machine->name, channel };
-	struct enter_message message = { 0 };
-	int pidfd = -EBADF, r;
+	int r;
 
 	process_reset_signals();
 	r = come_to_cgroup(&child, way);
@@ -310,13 +326,11 @@ _Noreturn void enter_child(const struct enter *enter, const struct enter_program
 		r = enter->local ? become_local(&child) : become_guest(&child);
 	if (r < 0)
 		give_up(&child);
-	message.pid = process_clone(CLONE_PARENT, -EBADF, &pidfd);
-	if (message.pid == 0 && run(&child) < 0)
-		give_up(&child);
-	if (message.pid < 0) {
-		fail(message.pid, "cannot make a process in machine '%s'", child.name);
+	/* Its memory is ours, which is confined as it is, and copying it would take a while. */
+	r = process_spawn(run, &child, CLONE_PARENT);
+	if (r < 0) {
+		fail(r, "cannot make a process in machine '%s'", child.name);
 		give_up(&child);
 	}
-	(void)send(channel, &message, sizeof(message), MSG_NOSIGNAL);
 	_exit(0);
 }

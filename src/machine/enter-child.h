@@ -1,7 +1,7 @@
 /* machine/enter-child - what the two processes of machine/enter do. Runs in: the joiner, then the
  * program's process. */
 #pragma once
-#include <sys/types.h>
+#include <stdbool.h>
 
 #include "base/fail.h"
 
@@ -9,8 +9,8 @@ struct enter;
 struct enter_program;
 
 struct enter_message {
-	pid_t pid; /* > 0: the program's process was made; else what failed */
-	struct failure failure;
+	bool made; /* by the program's process, whose number comes with it (SCM_CREDENTIALS) */
+	struct failure failure; /* else */
 };
 
 /* How the joiner comes to the machine's cgroup: it is made there; it goes there; or it is moved by

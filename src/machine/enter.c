@@ -251,35 +251,49 @@ static int move_joiner(const struct enter *enter, pid_t joiner, int channel)
 
 /* A caller that passes signals on has them blocked by now: they are the program's. But where no
  * program comes to run, because somebody in there keeps it from that, they are about us again. */
-static int hear(int fd, struct enter_message *ret)
+static int hear(int fd, struct enter_message *ret, pid_t *ret_sender)
 {
-	struct pollfd message = { .fd = fd, .events = POLLIN };
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec data = { .iov_base = ret, .iov_len = sizeof(*ret) };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	const struct cmsghdr *header;
+	struct ucred sender;
 	sigset_t none;
 	ssize_t size;
 
 	sigemptyset(&none);
-	if (poll(&message, 1, START_MS) <= 0)
-		while (ppoll(&message, 1, NULL, &none) < 0)
+	if (poll(&readable, 1, START_MS) <= 0)
+		while (ppoll(&readable, 1, NULL, &none) < 0)
 			if (errno != EINTR)
 				return -errno;
-	size = recv(fd, ret, sizeof(*ret), 0);
-	if (size < 0)
-		return -errno;
-	if (size == 0)
-		return 0;
-	return size == (ssize_t)sizeof(*ret) ? 1 : -EBADMSG;
+	size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	if (size <= 0)
+		return size < 0 ? -errno : 0;
+	header = CMSG_FIRSTHDR(&message);
+	if (size != (ssize_t)sizeof(*ret) || header == NULL || header->cmsg_type != SCM_CREDENTIALS)
+		return -EBADMSG;
+	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	*ret_sender = sender.pid;
+	return 1;
 }
 
-/* The joiner says whom it made; then the program's process says what failed, or exec closes. */
+/* The program's process says that it was made; then what failed, or exec closes. */
 static int listen_to(const struct enter *enter, int channel, pid_t *ret_pid)
 {
 	struct enter_message message;
 	int r, failed = 0;
-	pid_t pid = 0;
+	pid_t pid = 0, sender;
 
-	while ((r = hear(channel, &message)) > 0) {
-		if (message.pid > 0) {
-			pid = message.pid;
+	while ((r = hear(channel, &message, &sender)) > 0) {
+		if (message.made) {
+			pid = sender;
 			continue;
 		}
 		message.failure.text[FAIL_TEXT_MAX - 1] = '\0';
@@ -303,8 +317,8 @@ static void wait_for(pid_t pid)
 		;
 }
 
-/* The number came through a channel that a guest's root who shares our ids could have got hold of:
- * only a child of ours counts (class S26). Not reaped yet, so the number is its own. */
+/* A guest's root who shares our ids could have got hold of the channel, and said so of a process of
+ * its own: only a child of ours counts (class S26). Not reaped yet, so the number is its own. */
 static int open_child(pid_t pid)
 {
 	siginfo_t info;
@@ -337,6 +351,9 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 			    enter->machine->name);
 	ours = pair[0];
 	theirs = pair[1];
+	if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0)
+		return fail(-errno, "cannot make a channel into machine '%s'",
+			    enter->machine->name);
 	joiner = clone_joiner(enter, &joiner_fd, &way);
 	if (joiner == 0)
 		enter_child(enter, program, theirs, way);

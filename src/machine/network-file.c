@@ -1,13 +1,19 @@
 #include "machine/network-file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "io/fd.h"
 #include "io/file.h"
-#include "net/firewall.h"
+
+#define WAIT_US 5000
 
 void network_file_name(char ret[NETWORK_FILE_ROOM], const char *machine)
 {
@@ -35,23 +41,59 @@ int network_file_read(struct arena *arena, struct facts *ret, int dir_fd, const 
 	return r < 0 ? r : facts_parse(arena, ret, text, size);
 }
 
-int network_file_undo(struct arena *arena, int dir_fd, const char *machine, const char *tag)
+int network_file_read_of(struct arena *arena, struct facts *ret, int dir_fd, const char *machine,
+			 const char *tag)
 {
-	autofirewall struct firewall firewall = FIREWALL_EMPTY;
-	struct firewall_machine part;
 	struct facts facts;
+	int r = network_file_read(arena, &facts, dir_fd, machine);
+
+	if (r >= 0 && !text_equal(facts.tag, tag))
+		r = -ENOENT;
+	if (r >= 0)
+		*ret = facts;
+	return r;
+}
+
+void network_file_remove(int dir_fd, const char *machine)
+{
+	char name[NETWORK_FILE_ROOM];
+
+	network_file_name(name, machine);
+	(void)unlinkat(dir_fd, name, 0);
+}
+
+/* A command that was stopped must not keep a machine from ending. */
+int network_file_lock(int record_fd)
+{
+	for (int waited = 0;; waited += WAIT_US) {
+		if (flock(record_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited >= NETWORK_FILE_PATIENCE_MS * 1000)
+			return -EBUSY;
+		usleep(WAIT_US);
+	}
+}
+
+void network_file_unlock(int record_fd)
+{
+	(void)flock(record_fd, LOCK_UN);
+}
+
+int network_file_hold(int dir_fd, const char *machine)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	autoclose int fd = openat(dir_fd, machine, flags);
+	struct stat st;
 	int r;
 
-	r = network_file_read(arena, &facts, dir_fd, machine);
-	if (r == -ENOENT || (r >= 0 && (!text_equal(facts.tag, tag) || facts.link == 0)))
-		return 0;
-	if (r >= 0)
-		r = facts_machine(arena, &part, &facts);
-	if (r >= 0)
-		r = firewall_open(&firewall);
-	if (r >= 0)
-		r = firewall_remove(&firewall, &part, false);
-	if (r >= 0)
-		r = firewall_drop_if_empty(&firewall);
-	return MIN(r, 0);
+	if (fd < 0)
+		return -errno;
+	r = network_file_lock(fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink > 0 ? take_fd(&fd) : -ENOENT;
 }

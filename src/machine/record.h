@@ -53,7 +53,6 @@ enum record_kind {
 	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
 	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
 	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
-	RECORD_HOSTS,  /* file of machine/hosts-file: removed if it carries the tag */
 	RECORD_LEASE,  /* file of an address of the pool: removed if the tag has it */
 	RECORD_LINK,   /* alternative name, with the tag, of an interface on the host */
 	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */
@@ -113,8 +112,14 @@ int record_resume(struct arena *arena, struct record *ret, int fd, const char *r
  * record. */
 void record_remove(struct record *record);
 
+/* The files beside NAME's record that go with it. Quiet. */
+void record_unlink_notes(int dir_fd, const char *name);
+
 /* While nothing but the lock is needed: hold one descriptor. */
 void record_rest(struct record *record);
+
+/* The others again: before the directory is out of sight. */
+int record_wake(struct record *record);
 
 /* Close without removing (in a child, or to leave a crash behind in tests). */
 void record_close(struct record *record);

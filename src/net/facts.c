@@ -8,11 +8,19 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "format/egress.h"
-#include "net/firewall.h"
 #include "net/names.h"
+
+#define MADE_WORDS 4 /* and the zone */
+
+const char *const facts_kind_names[FACTS_KINDS] = {
+	[FACTS_VETH] = "veth",
+	[FACTS_MACVLAN] = "macvlan",
+	[FACTS_IPVLAN] = "ipvlan",
+	[FACTS_INTERFACE] = "interface",
+};
 
 /* ---- lists ---- */
 
@@ -51,6 +59,70 @@ int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index
 	return 0;
 }
 
+struct facts_made *facts_add_made(struct arena *arena, struct facts *facts)
+{
+	if (facts->made_count == FACTS_LIST_MAX)
+		return NULL;
+	return list_grow(arena, (void **)&facts->made, &facts->made_count, sizeof(*facts->made));
+}
+
+struct facts *facts_add_part(struct arena *arena, struct facts *facts)
+{
+	if (facts->part_count == FACTS_PARTS_MAX)
+		return NULL;
+	return list_grow(arena, (void **)&facts->parts, &facts->part_count, sizeof(*facts->parts));
+}
+
+struct facts_made *facts_find_made(const struct facts *facts, uint32_t inside)
+{
+	for (size_t i = 0; i < facts->made_count && inside != 0; i++)
+		if (facts->made[i].inside == inside)
+			return &facts->made[i];
+	return NULL;
+}
+
+struct facts *facts_find_part(struct facts *facts, uint32_t link)
+{
+	if (link == 0)
+		return NULL;
+	if (facts->link == link)
+		return facts;
+	for (size_t i = 0; i < facts->part_count; i++)
+		if (facts->parts[i].link == link)
+			return &facts->parts[i];
+	return NULL;
+}
+
+size_t facts_interfaces(const struct facts *facts, uint32_t ret[FACTS_LIST_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < facts->interface_count; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < count && !known; j++)
+			known = ret[j] == facts->interfaces[i];
+		if (!known)
+			ret[count++] = facts->interfaces[i];
+	}
+	return count;
+}
+
+void facts_remove_interface(struct facts *facts, uint32_t index)
+{
+	size_t kept = 0;
+	bool removed = false;
+
+	/* Two ports of one bridge tell it twice. */
+	for (size_t i = 0; i < facts->interface_count; i++) {
+		if (facts->interfaces[i] == index && !removed)
+			removed = true;
+		else
+			facts->interfaces[kept++] = facts->interfaces[i];
+	}
+	facts->interface_count = kept;
+}
+
 /* ---- printing ---- */
 
 static void put_number(struct arena *arena, char **text, const char *key, uint32_t number)
@@ -65,6 +137,16 @@ static void put_text(struct arena *arena, char **text, const char *key, const ch
 		*text = arena_format(arena, "%s%s=%s\n", *text, key, value);
 }
 
+/* Zeroes are no hardware address: it is not known. */
+static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	char value[NAMES_MAC_ROOM];
+
+	names_mac_text(value, mac);
+	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : value);
+}
+
 static void put_prefixes(struct arena *arena, char **text, const char *key,
 			 const struct ip_prefix *list, size_t count)
 {
@@ -74,18 +156,26 @@ static void put_prefixes(struct arena *arena, char **text, const char *key,
 		put_text(arena, text, key, ip_text_prefix(room, &list[i]));
 }
 
-char *facts_print(struct arena *arena, const struct facts *facts)
+static void put_made(struct arena *arena, char **text, const struct facts_made *made)
 {
-	char *text = arena_text(arena, ""), mac[NAMES_MAC_ROOM], port[PORT_TEXT_ROOM];
+	*text = arena_format(arena, "%smade=%s %u %u %s%s%s\n", *text, facts_kind_names[made->kind],
+			     made->inside, made->outside, made->name, made->zone ? " " : "",
+			     made->zone ? made->zone : "");
+}
 
-	names_mac_text(mac, facts->mac);
+static char *print_part(struct arena *arena, const struct facts *facts)
+{
+	char *text = arena_text(arena, ""), port[PORT_TEXT_ROOM];
+
 	put_text(arena, &text, "tag", facts->tag);
 	put_text(arena, &text, "zone", facts->zone);
 	put_text(arena, &text, "egress", facts->egress);
 	put_number(arena, &text, "leader", facts->leader);
+	put_number(arena, &text, "namespace", facts->namespace);
 	put_number(arena, &text, "link", facts->link);
 	put_number(arena, &text, "bridge", facts->bridge);
-	put_text(arena, &text, "mac", facts->link != 0 ? mac : NULL);
+	put_mac(arena, &text, "mac", facts->mac);
+	put_mac(arena, &text, "gateway-mac", facts->gateway_mac);
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
 	put_number(arena, &text, "dns", facts->dns_port);
@@ -97,6 +187,20 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 		put_text(arena, &text, "port", port_text(port, &facts->ports[i]));
 	for (size_t i = 0; i < facts->interface_count; i++)
 		put_number(arena, &text, "interface", facts->interfaces[i]);
+	return text;
+}
+
+char *facts_print(struct arena *arena, const struct facts *facts)
+{
+	char *text = print_part(arena, facts);
+
+	for (size_t i = 0; i < facts->made_count; i++)
+		put_made(arena, &text, &facts->made[i]);
+	for (size_t i = 0; i < facts->leases.count; i++)
+		put_text(arena, &text, "lease", facts->leases.items[i]);
+	for (size_t i = 0; i < facts->part_count; i++)
+		text = arena_format(arena, "%spart=%zu\n%s", text, i + 1,
+				    print_part(arena, &facts->parts[i]));
 	return text;
 }
 
@@ -141,6 +245,54 @@ static int take_interface(struct arena *arena, struct facts *facts, const char *
 	return facts_add_interface(arena, facts, index) < 0 ? -EBADMSG : 0;
 }
 
+static int take_made(struct arena *arena, struct facts *facts, const char *value)
+{
+	struct text_list words = { 0 };
+	struct facts_made *made, parsed = { .kind = FACTS_KINDS };
+
+	text_split(arena, &words, value, " ");
+	if (words.count < MADE_WORDS || words.count > MADE_WORDS + 1)
+		return -EBADMSG;
+	for (size_t i = 0; i < FACTS_KINDS; i++)
+		if (text_equal(words.items[0], facts_kind_names[i]))
+			parsed.kind = (enum facts_kind)i;
+	if (parsed.kind == FACTS_KINDS || parse_u32(&parsed.inside, words.items[1]) < 0 ||
+	    parse_u32(&parsed.outside, words.items[2]) < 0)
+		return -EBADMSG;
+	parsed.name = words.items[3];
+	parsed.zone = words.count > MADE_WORDS ? words.items[MADE_WORDS] : NULL;
+	if ((parsed.kind != FACTS_VETH && !name_is_interface(parsed.name)) ||
+	    (parsed.zone != NULL && !name_is_interface(parsed.zone)))
+		return -EBADMSG;
+	made = facts_add_made(arena, facts);
+	if (made == NULL)
+		return -EBADMSG;
+	*made = parsed;
+	return 0;
+}
+
+static int take_lease(struct arena *arena, struct facts *facts, const char *value)
+{
+	if (facts->leases.count == FACTS_LIST_MAX)
+		return -EBADMSG;
+	text_list_add(arena, &facts->leases, arena_text(arena, value));
+	return 0;
+}
+
+/* Of the whole machine, wherever it stands; 0: it is none of these. */
+static int take_whole(struct arena *arena, struct facts *facts, const char *key, const char *value)
+{
+	int r;
+
+	if (text_equal(key, "made"))
+		r = take_made(arena, facts, value);
+	else if (text_equal(key, "lease"))
+		r = take_lease(arena, facts, value);
+	else
+		return 0;
+	return r < 0 ? r : 1;
+}
+
 static int take(struct arena *arena, struct facts *facts, const char *key, const char *value)
 {
 	if (text_equal(key, "tag"))
@@ -151,12 +303,16 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->egress = arena_text(arena, value);
 	else if (text_equal(key, "leader"))
 		return take_u32(&facts->leader, value);
+	else if (text_equal(key, "namespace"))
+		return take_u32(&facts->namespace, value);
 	else if (text_equal(key, "link"))
 		return take_u32(&facts->link, value);
 	else if (text_equal(key, "bridge"))
 		return take_u32(&facts->bridge, value);
 	else if (text_equal(key, "mac"))
 		return ip_parse_mac(facts->mac, value) < 0 ? -EBADMSG : 0;
+	else if (text_equal(key, "gateway-mac"))
+		return ip_parse_mac(facts->gateway_mac, value) < 0 ? -EBADMSG : 0;
 	else if (text_equal(key, "fixed"))
 		facts->fixed = text_equal(value, "1");
 	else if (text_equal(key, "nat"))
@@ -180,14 +336,14 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 
 int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t size)
 {
-	struct facts facts = { 0 };
+	struct facts facts = { 0 }, *part = &facts;
 	const char *end = text + size;
 
 	if (size > FACTS_SIZE_MAX || memchr(text, '\0', size) != NULL)
 		return -EBADMSG;
 	while (text < end) {
 		const char *line_end = memchr(text, '\n', (size_t)(end - text));
-		const char *equal;
+		const char *equal, *key, *value;
 		int r;
 
 		if (line_end == NULL)
@@ -195,115 +351,19 @@ int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t
 		equal = memchr(text, '=', (size_t)(line_end - text));
 		if (equal == NULL)
 			return -EBADMSG;
-		r = take(arena, &facts, arena_text_n(arena, text, (size_t)(equal - text)),
-			 arena_text_n(arena, equal + 1, (size_t)(line_end - equal - 1)));
+		key = arena_text_n(arena, text, (size_t)(equal - text));
+		value = arena_text_n(arena, equal + 1, (size_t)(line_end - equal - 1));
+		if (text_equal(key, "part"))
+			part = facts_add_part(arena, &facts);
+		if (part == NULL)
+			return -EBADMSG;
+		r = take_whole(arena, &facts, key, value);
+		if (r == 0)
+			r = take(arena, part, key, value);
 		if (r < 0)
 			return r;
 		text = line_end + 1;
 	}
 	*ret = facts;
 	return 0;
-}
-
-/* ---- for the firewall ---- */
-
-static struct firewall_address address_of(int family, const uint8_t *bytes, unsigned int bits)
-{
-	struct firewall_address address = { .family = (uint8_t)family, .bits = (uint8_t)bits };
-
-	memcpy(address.bytes, bytes, (size_t)ip_size(family));
-	return address;
-}
-
-/* With a link of its own a machine may choose its address in the IPv6 net, as hosts do. */
-enum bits { BITS_NETWORK, BITS_ONE, BITS_ONE_OR_64 };
-
-static struct firewall_address *addresses_of(struct arena *arena, const struct ip_prefix *list,
-					     size_t count, enum bits which)
-{
-	struct firewall_address *addresses = arena_take_array(arena, count, sizeof(*addresses));
-
-	for (size_t i = 0; i < count; i++) {
-		int family = list[i].ip.family;
-		unsigned int bits = (unsigned)ip_length(family);
-
-		if (which == BITS_NETWORK ||
-		    (which == BITS_ONE_OR_64 && family == AF_INET6 && list[i].length == 64))
-			bits = list[i].length;
-		addresses[i] = address_of(family, list[i].ip.bytes, bits);
-	}
-	return addresses;
-}
-
-static struct firewall_port *ports_of(struct arena *arena, const struct facts *facts)
-{
-	struct firewall_port *ports = arena_take_array(arena, facts->port_count, sizeof(*ports));
-
-	for (size_t i = 0; i < facts->port_count; i++) {
-		const struct port *port = &facts->ports[i];
-
-		ports[i] = (struct firewall_port){
-			.protocol = (uint8_t)port->protocol,
-			.first = port->host,
-			.last = (uint16_t)(port->host + port->count - 1),
-			.container = port->container,
-		};
-		if (port->address.family != 0)
-			ports[i].host = address_of(port->address.family, port->address.bytes,
-						   (unsigned)ip_length(port->address.family));
-	}
-	return ports;
-}
-
-static int add_targets(struct arena *arena, struct firewall_machine *machine, const char *text)
-{
-	struct firewall_target *targets;
-	const struct egress_entry *entry;
-	struct egress egress;
-	const char *bad;
-	size_t at = 0;
-	int r = egress_parse(arena, &egress, text, &bad);
-
-	if (r < 0)
-		return r;
-	targets = arena_take_array(arena, egress.count, sizeof(*targets));
-	while ((entry = egress_next_prefix(&egress, &at)) != NULL)
-		targets[machine->target_count++] = (struct firewall_target){
-			.network = address_of(entry->family, entry->bytes, entry->prefix_length),
-			.protocol = (uint8_t)entry->protocol,
-			.first = entry->port_first,
-			.last = entry->port_first == 0 ? 0 : entry->port_last,
-		};
-	machine->targets = targets;
-	machine->restricted = true;
-	return 0;
-}
-
-int facts_machine(struct arena *arena, struct firewall_machine *ret, const struct facts *facts)
-{
-	struct firewall_machine machine = {
-		.link = facts->link,
-		.bridge = facts->bridge,
-		.fixed = facts->fixed,
-		.nat = facts->nat,
-		.dns_port = facts->dns_port,
-		.log_group = facts->log_group,
-		.addresses = addresses_of(arena, facts->addresses, facts->address_count,
-					  facts->bridge == 0 ? BITS_ONE_OR_64 : BITS_ONE),
-		.gateways = addresses_of(arena, facts->gateways, facts->gateway_count, BITS_ONE),
-		.pools = addresses_of(arena, facts->pools, facts->pool_count, BITS_NETWORK),
-		.ports = ports_of(arena, facts),
-		.address_count = facts->address_count,
-		.gateway_count = facts->gateway_count,
-		.pool_count = facts->pool_count,
-		.port_count = facts->port_count,
-	};
-	int r = 0;
-
-	memcpy(machine.mac, facts->mac, sizeof(machine.mac));
-	if (facts->egress != NULL)
-		r = add_targets(arena, &machine, facts->egress);
-	if (r >= 0)
-		*ret = machine;
-	return r;
 }

@@ -299,7 +299,7 @@ static void put_self(struct nftables *nftables)
 
 void firewall_bridge_put(struct nftables *nftables)
 {
-	nftables_use(nftables, NFPROTO_BRIDGE, FIREWALL_TABLE);
+	nftables_use(nftables, NFTABLES_BRIDGE, FIREWALL_TABLE);
 	nftables_make_table(nftables, FIREWALL_VERSION);
 	firewall_sets_put(nftables, FIREWALL_INET_LAST + 1, FIREWALL_SETS - 1);
 	put_ports(nftables);

@@ -1,6 +1,5 @@
 #include "net/firewall-build.h"
 
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include "net/firewall-bridge.h"
@@ -53,7 +52,7 @@ unsigned int firewall_build_tables(struct firewall_build *build, bool with_bridg
 
 void firewall_build_use(struct nftables *nftables, enum firewall_set set)
 {
-	nftables_use(nftables, set <= FIREWALL_INET_LAST ? NFPROTO_INET : NFPROTO_BRIDGE,
+	nftables_use(nftables, set <= FIREWALL_INET_LAST ? NFTABLES_INET : NFTABLES_BRIDGE,
 		     FIREWALL_TABLE);
 }
 

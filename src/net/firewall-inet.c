@@ -15,7 +15,6 @@
 
 #define LOG_PER_SECOND 20
 #define LOG_BURST 100
-#define LOG_BYTES 128 /* of a packet: its headers */
 
 static const unsigned char first_half[16] = { 255, 255, 255, 255, 255, 255, 255, 255 };
 
@@ -192,11 +191,11 @@ static void put_published(struct nftables *nftables)
 
 static void put_mark(struct nftables *nftables)
 {
-	/* iif @links meta mark set meta mark | MARK */
+	/* iif @links meta mark set meta mark & ~DOUBT | MARK */
 	nft_rule(nftables, "mark");
 	nft_iif(nftables);
 	in(nftables, FIREWALL_LINKS, false);
-	nft_set_mark(nftables, FIREWALL_MARK);
+	nft_change_mark(nftables, FIREWALL_DOUBT, FIREWALL_MARK);
 	nft_end(nftables);
 
 	/* ip daddr @inside4 meta mark set meta mark | MARK, and so on */
@@ -205,7 +204,7 @@ static void put_mark(struct nftables *nftables)
 		nft_family(nftables, how != LOOK_IP);
 		nft_daddr(nftables, how != LOOK_IP);
 		look(nftables, how, 0, FIREWALL_INSIDE);
-		nft_set_mark(nftables, FIREWALL_MARK);
+		nft_change_mark(nftables, 0, FIREWALL_MARK);
 		nft_end(nftables);
 	}
 }
@@ -527,7 +526,7 @@ static void put_chains(struct nftables *nftables)
 
 void firewall_inet_put(struct nftables *nftables)
 {
-	nftables_use(nftables, NFPROTO_INET, FIREWALL_TABLE);
+	nftables_use(nftables, NFTABLES_INET, FIREWALL_TABLE);
 	nftables_make_table(nftables, FIREWALL_VERSION);
 	firewall_sets_put(nftables, 0, FIREWALL_INET_LAST);
 	put_chains(nftables);
@@ -587,7 +586,7 @@ static void put_refusal(struct nftables *nftables, const char *chain, uint16_t l
 	if (log_group > 0) {
 		nft_rule(nftables, chain);
 		nft_limit(nftables, LOG_PER_SECOND, LOG_BURST);
-		nft_log(nftables, log_group, FIREWALL_TABLE, LOG_BYTES);
+		nft_log(nftables, log_group, FIREWALL_TABLE, FIREWALL_LOG_BYTES);
 		nft_end(nftables);
 	}
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <linux/ip.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -9,12 +10,16 @@
 
 #include "base/fail.h"
 #include "base/macros.h"
+#include "kernel/link.h"
 #include "kernel/netlink.h"
 #include "kernel/route.h"
 #include "net/firewall-sets.h"
 #include "net/firewall.h"
 
 #define RULES_MAX 64 /* that are removed at one go */
+
+/* Where the ways around lead to. */
+enum { END = 79, OTHERS_END = 1009 };
 
 static const int families[] = { AF_INET, AF_INET6 };
 
@@ -42,75 +47,130 @@ static struct route_rule begin(int family, uint32_t priority, unsigned int actio
 				    .protocol = FIREWALL_ROUTING_PROTOCOL };
 }
 
-static int ensure_common(struct netlink *netlink, int family)
+/* The way around those that refuse, which is made before them. */
+static int ensure_around(struct netlink *netlink, int family, uint32_t first, uint32_t end)
 {
 	struct route_rule rules[] = {
-		begin(family, FIREWALL_ROUTING_END, FR_ACT_NOP),
-		begin(family, FIREWALL_ROUTING_LOCAL, FR_ACT_GOTO),
-		begin(family, FIREWALL_ROUTING_MARK, FR_ACT_GOTO),
+		begin(family, end, FR_ACT_NOP),
+		begin(family, first, FR_ACT_GOTO),
+		begin(family, first + 1, FR_ACT_GOTO),
 	};
 	int r = 0;
 
-	rules[1].go_to = rules[2].go_to = FIREWALL_ROUTING_END;
-	rules[1].from_link = "lo";
-	rules[2].mark = rules[2].mask = FIREWALL_MARK;
+	rules[1].mark = rules[1].mask = FIREWALL_MARK;
+	rules[2].from_link = "lo";
+	rules[1].go_to = rules[2].go_to = end;
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(rules); i++)
 		r = ensure(netlink, &rules[i]);
 	return MIN(r, 0);
 }
 
-/* The rule that refuses what goes there is what a start asks for: where it is, all are. */
+static int ensure_common(struct netlink *netlink, int family)
+{
+	struct route_rule doubt = begin(family, FIREWALL_ROUTING_DOUBT, FR_ACT_PROHIBIT);
+	int r = ensure_around(netlink, family, FIREWALL_ROUTING_DOUBT + 1, END);
+
+	doubt.mark = doubt.mask = FIREWALL_DOUBT;
+	return r < 0 ? r : MIN(ensure(netlink, &doubt), 0);
+}
+
+/* The rule of the pool is what a start asks for: where it is, all are. */
 static int ensure_pool(struct netlink *netlink, const struct firewall_address *pool)
 {
-	struct route_rule to = begin(pool->family, FIREWALL_ROUTING_TO, FR_ACT_PROHIBIT);
-	struct route_rule from = begin(pool->family, FIREWALL_ROUTING_FROM, FR_ACT_PROHIBIT);
-	struct route_prefix net = { .family = pool->family, .length = pool->bits };
+	struct route_rule rule = begin(pool->family, FIREWALL_ROUTING_POOL, FR_ACT_PROHIBIT);
 	int r;
 
-	memcpy(net.bytes, pool->bytes, sizeof(net.bytes));
-	to.to = net;
-	from.from = net;
-	r = ensure(netlink, &to);
-	if (r != 0)
-		return MIN(r, 0);
-	r = ensure_common(netlink, pool->family);
-	if (r < 0)
-		return r;
-	return MIN(ensure(netlink, &from), 0);
+	rule.to.family = pool->family;
+	rule.to.length = pool->bits;
+	memcpy(rule.to.bytes, pool->bytes, sizeof(rule.to.bytes));
+	r = ensure(netlink, &rule);
+	return r != 0 ? MIN(r, 0) : ensure_common(netlink, pool->family);
 }
 
-static const char *name_of(const struct firewall_machine *machine, char ret[IF_NAMESIZE])
+static int ensure_all(struct netlink *netlink, const struct firewall_machine *machine)
 {
-	return if_indextoname(machine->bridge > 0 ? machine->bridge : machine->link, ret);
-}
-
-static int ensure_link(struct netlink *netlink, const struct firewall_machine *machine)
-{
-	char name[IF_NAMESIZE];
+	uint32_t link = machine->bridge > 0 ? machine->bridge : machine->link;
 	int r = 0;
 
-	if (!name_of(machine, name))
-		return -errno;
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(families); i++) {
-		struct route_rule rule = begin(families[i], FIREWALL_ROUTING_LINK, FR_ACT_PROHIBIT);
-
+	if (machine->pool_count > 0 && link > 0)
+		r = link_set_ipv4(netlink, (int)link, IPV4_DEVCONF_SRC_VMARK, 1);
+	for (size_t i = 0; r >= 0 && i < machine->pool_count; i++)
+		r = ensure_pool(netlink, &machine->pools[i]);
+	for (size_t i = 0; r >= 0 && machine->restricted && i < ARRAY_SIZE(families); i++)
 		r = ensure_common(netlink, families[i]);
-		rule.from_link = name;
-		if (r >= 0)
-			r = ensure(netlink, &rule);
-	}
-	return MIN(r, 0);
+	return r;
 }
 
 int firewall_routing_add(struct netlink *route, const struct firewall_machine *machine)
 {
-	int r = 0;
+	int r = ensure_all(route, machine);
 
-	for (size_t i = 0; r >= 0 && i < machine->pool_count; i++)
-		r = ensure_pool(route, &machine->pools[i]);
-	if (r >= 0 && machine->restricted)
-		r = ensure_link(route, machine);
-	return r < 0 ? fail(r, "cannot make routing rules that protect the machine") : 0;
+	return r < 0 ? fail(r, "cannot make routing rules that protect machines") : 0;
+}
+
+struct pools {
+	struct firewall_address *list;
+	size_t count;
+};
+
+static int note_pool(const struct route_rule *rule, void *context)
+{
+	struct pools *pools = context;
+	struct firewall_address *pool;
+
+	if (rule->priority != FIREWALL_ROUTING_POOL || pools->count == FIREWALL_ADDRESSES_MAX)
+		return 0;
+	pool = &pools->list[pools->count];
+	pool->family = (uint8_t)rule->family;
+	pool->bits = (uint8_t)rule->to.length;
+	memcpy(pool->bytes, rule->to.bytes, sizeof(pool->bytes));
+	pools->count++;
+	return 0;
+}
+
+size_t firewall_routing_pools(struct netlink *route, struct firewall_address *ret)
+{
+	struct pools pools = { .list = ret };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		(void)route_list_rules(route, families[i], FIREWALL_ROUTING_PROTOCOL, note_pool,
+				       &pools);
+	return pools.count;
+}
+
+/* ---- others ---- */
+
+static int note_others(const struct route_rule *rule, void *context)
+{
+	bool *there = context;
+
+	*there = *there || rule->priority == FIREWALL_ROUTING_OTHERS;
+	return 0;
+}
+
+int firewall_routing_has_closed(struct netlink *route, int family)
+{
+	bool there = false;
+	int r = route_list_rules(route, family, FIREWALL_ROUTING_PROTOCOL, note_others, &there);
+
+	/* What changed meanwhile are others' rules: ours stand together. */
+	return r < 0 && r != -EAGAIN && !cannot(r) ? r : there;
+}
+
+int firewall_routing_close_others(struct netlink *route, int family)
+{
+	struct route_rule rule = begin(family, FIREWALL_ROUTING_OTHERS, FR_ACT_PROHIBIT);
+	int r = ensure_around(route, family, FIREWALL_ROUTING_OTHERS - 2, OTHERS_END);
+
+	return r < 0 ? r : MIN(ensure(route, &rule), 0);
+}
+
+int firewall_routing_open_others(struct netlink *route, int family)
+{
+	struct route_rule rule = begin(family, FIREWALL_ROUTING_OTHERS, FR_ACT_PROHIBIT);
+	int r = route_delete_rule(route, &rule);
+
+	return r == -ENOENT || cannot(r) ? 0 : r;
 }
 
 /* ---- removing ---- */
@@ -119,39 +179,30 @@ struct found {
 	struct route_rule rules[RULES_MAX];
 	char names[RULES_MAX][IF_NAMESIZE];
 	size_t count;
-	bool refusing;	  /* only those that refuse; else only the others */
-	const char *link; /* if given: of those only for this interface, or for one that is gone */
+	bool refusing; /* only those that refuse; else only the others */
 };
-
-static bool concerns(const struct found *found, const struct route_rule *rule)
-{
-	if ((rule->action == FR_ACT_PROHIBIT) != found->refusing)
-		return false;
-	if (!found->link)
-		return true;
-	return rule->priority == FIREWALL_ROUTING_LINK && rule->from_link &&
-	       (strcmp(rule->from_link, found->link) == 0 || if_nametoindex(rule->from_link) == 0);
-}
 
 static int note(const struct route_rule *rule, void *context)
 {
 	struct found *found = context;
-	char *name = found->names[found->count];
+	char *name;
 
-	if (!concerns(found, rule))
+	if ((rule->action == FR_ACT_PROHIBIT) != found->refusing || found->count == RULES_MAX)
 		return 0;
+	name = found->names[found->count];
 	found->rules[found->count] = *rule;
 	if (rule->from_link) {
 		memcpy(name, rule->from_link, strlen(rule->from_link) + 1);
 		found->rules[found->count].from_link = name;
 	}
-	return ++found->count == RULES_MAX;
+	found->count++;
+	return 0;
 }
 
 /* 1: there may be more. */
-static int remove_some(struct netlink *netlink, int family, bool refusing, const char *link)
+static int remove_some(struct netlink *netlink, int family, bool refusing)
 {
-	struct found found = { .refusing = refusing, .link = link };
+	struct found found = { .refusing = refusing };
 	int r;
 
 	r = route_list_rules(netlink, family, FIREWALL_ROUTING_PROTOCOL, note, &found);
@@ -167,36 +218,22 @@ static int remove_some(struct netlink *netlink, int family, bool refusing, const
 }
 
 /* The jumps over those that refuse stay until the last of them, lest the host's own is refused. */
-static int remove_all(struct netlink *netlink, const char *link)
+static int remove_all(struct netlink *netlink, int family)
 {
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(families); i++) {
-		do
-			r = remove_some(netlink, families[i], true, link);
-		while (r > 0);
-		while (r >= 0 && !link && (r = remove_some(netlink, families[i], false, link)) > 0)
-			;
-	}
-	return r;
-}
-
-int firewall_routing_remove(struct netlink *route, const struct firewall_machine *machine,
-			    bool with_zone)
-{
-	char name[IF_NAMESIZE];
 	int r;
 
-	if (!machine->restricted || (machine->bridge > 0 && !with_zone))
-		return 0;
-	/* An interface that is gone has no name any more; "" is none's. */
-	r = remove_all(route, name_of(machine, name) ? name : "");
-	return r < 0 ? fail(r, "cannot remove the machine's routing rules") : 0;
+	while ((r = remove_some(netlink, family, true)) > 0)
+		;
+	while (r >= 0 && (r = remove_some(netlink, family, false)) > 0)
+		;
+	return r;
 }
 
 int firewall_routing_drop(struct netlink *route)
 {
-	int r = remove_all(route, NULL);
+	int r = 0;
 
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(families); i++)
+		r = remove_all(route, families[i]);
 	return r < 0 ? fail(r, "cannot remove routing rules") : 0;
 }

@@ -10,9 +10,10 @@ struct nftables;
 /* What stands in the tables as their comment: which rules they have. */
 #define FIREWALL_VERSION "made by redd, ruleset 1"
 
-/* On packets that passed the tables: what the routing rules ask for. Who else marks packets uses
- * other bits. */
+/* Bits of packets' marks, which the routing rules ask for: it passed the tables; it is from a
+ * guarded machine and did not. Who else marks packets uses other bits. */
 #define FIREWALL_MARK 0x10000000
+#define FIREWALL_DOUBT 0x20000000
 
 /* Sets and maps. "link" is the interface that packets of a machine come in by: its own, or the
  * bridge; "port" is always its own. */

@@ -1,7 +1,6 @@
 #include "net/firewall.h"
 
 #include "base/fail.h"
-#include "base/unit.h"
 #include "net/topology.h"
 
 static struct topology at;
@@ -124,11 +123,180 @@ START_TEST(a_published_port_is_reached_from_everywhere)
 }
 END_TEST
 
+static void add_port(struct guest *guest, struct firewall_port port, int expected)
+{
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_add_port(&firewall, &guest->machine, &port), expected);
+}
+
+static void remove_port(struct guest *guest, struct firewall_port port)
+{
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_remove_port(&firewall, &guest->machine, &port), 0);
+}
+
+static bool reaches(const struct place *from, const char *address, uint16_t port,
+		    const struct guest *guest, uint16_t inside)
+{
+	int server = place_listen(&guest->place, address, SOCK_STREAM, inside);
+	bool talks = place_talks(from, address, SOCK_STREAM, port, server, TOPOLOGY_WAIT_MS * 3,
+				 NULL);
+
+	close(server);
+	return talks;
+}
+
+START_TEST(ports_come_and_go_while_it_runs)
+{
+	struct firewall_port port = {
+		.protocol = IPPROTO_TCP, .first = 8080, .last = 8080, .container = 80
+	};
+
+	add_all();
+	ck_assert(!reaches(&at.outside, HOST, 8080, &at.a, 80));
+	add_port(&at.a, port, 0);
+	add_port(&at.a, port, 0);
+	add_port(&at.b, port, -EADDRINUSE);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.a, 80));
+	ck_assert(reaches(&at.outside, HOST6, 8080, &at.a, 80));
+	/* another's is not removed */
+	remove_port(&at.b, port);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.a, 80));
+	remove_port(&at.a, port);
+	remove_port(&at.a, port);
+	ck_assert(!reaches(&at.outside, HOST, 8080, &at.a, 80));
+	add_port(&at.b, port, 0);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.b, 80));
+}
+END_TEST
+
+START_TEST(a_port_may_be_at_one_address_of_the_host)
+{
+	struct firewall_port port = { .protocol = IPPROTO_TCP,
+				      .host = topology_address(HOST),
+				      .first = 8080,
+				      .last = 8080,
+				      .container = 80 };
+	struct firewall_port loopback = port;
+
+	topology_build(&at);
+	topology_forward(&at);
+	place_address(&at.host, at.uplink, "192.0.2.9/24");
+	ck_assert_int_eq(firewall_open(&firewall), 0);
+	add(&at.a);
+	add(&at.b);
+	add_port(&at.a, port, 0);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.a, 80));
+	ck_assert(!reaches(&at.outside, HOST6, 8080, &at.a, 80));
+	ck_assert(!reaches(&at.outside, "192.0.2.9", 8080, &at.a, 80));
+	ck_assert(reaches(&at.host, HOST, 8080, &at.a, 80));
+	/* another may have it at all others */
+	port.host.family = 0;
+	add_port(&at.b, port, 0);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.a, 80));
+	ck_assert(reaches(&at.outside, "192.0.2.9", 8080, &at.b, 80));
+	loopback.host = topology_address("127.0.0.1");
+	loopback.first = loopback.last = 8081;
+	add_port(&at.a, loopback, 0);
+	ck_assert(!reaches(&at.outside, HOST, 8081, &at.a, 80));
+}
+END_TEST
+
+START_TEST(ports_may_be_ranges)
+{
+	struct firewall_port same = {
+		.protocol = IPPROTO_TCP, .first = 10000, .last = 19999, .container = 10000
+	};
+	struct firewall_port shifted = {
+		.protocol = IPPROTO_TCP, .first = 3000, .last = 3009, .container = 80
+	};
+	struct firewall_port at_one = same;
+
+	add_all();
+	add_port(&at.a, same, 0);
+	add_port(&at.a, shifted, 0);
+	ck_assert(reaches(&at.outside, HOST, 10000, &at.a, 10000));
+	ck_assert(reaches(&at.outside, HOST6, 15000, &at.a, 15000));
+	ck_assert(reaches(&at.outside, HOST, 19999, &at.a, 19999));
+	ck_assert(!reaches(&at.outside, HOST, 20000, &at.a, 20000));
+	ck_assert(reaches(&at.outside, HOST, 3000, &at.a, 80));
+	ck_assert(reaches(&at.outside, HOST6, 3009, &at.a, 89));
+	ck_assert(!reaches(&at.outside, HOST, 3010, &at.a, 90));
+	at_one.first = at_one.container = 15000;
+	at_one.last = 25000;
+	add_port(&at.b, at_one, -EADDRINUSE);
+	remove_port(&at.a, same);
+	ck_assert(!reaches(&at.outside, HOST, 15000, &at.a, 15000));
+	at_one.host = topology_address(HOST);
+	add_port(&at.b, at_one, 0);
+	ck_assert(reaches(&at.outside, HOST, 15000, &at.b, 15000));
+	ck_assert(!reaches(&at.outside, HOST6, 15000, &at.b, 15000));
+}
+END_TEST
+
+START_TEST(impossible_facts_are_refused)
+{
+	struct firewall_port ports[] = {
+		{ .protocol = IPPROTO_TCP, .first = 0, .last = 1, .container = 1 },
+		{ .protocol = IPPROTO_TCP, .first = 2, .last = 1, .container = 1 },
+		{ .protocol = IPPROTO_TCP, .first = 1, .last = 1, .container = 0 },
+		{ .protocol = IPPROTO_ICMP, .first = 1, .last = 1, .container = 1 },
+		{ .protocol = IPPROTO_TCP, .first = 1, .last = 1000, .container = 65000 },
+		{ .protocol = IPPROTO_TCP, .first = 1, .last = 1000, .container = 2 },
+	};
+
+	topology_build(&at);
+	ck_assert_int_eq(firewall_open(&firewall), 0);
+	at.a.machine.port_count = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		at.a.machine.ports = &ports[i];
+		ck_assert_int_eq(firewall_add(&firewall, &at.a.machine), -EINVAL);
+	}
+	at.a.machine.port_count = 0;
+	at.a.addresses[0].bits = 24;
+	ck_assert_int_eq(firewall_add(&firewall, &at.a.machine), -EINVAL);
+	at.a.addresses[0].bits = 32;
+	at.a.machine.restricted = true;
+	at.a.machine.fixed = false;
+	ck_assert_int_eq(firewall_add(&firewall, &at.a.machine), -EINVAL);
+	at.c.machine.restricted = true;
+	at.c.machine.gateway_count = 0;
+	ck_assert_int_eq(firewall_add(&firewall, &at.c.machine), -EINVAL);
+}
+END_TEST
+
+/* What frames of bridges do when they are not shown to the table inet: the other half of hosts. */
+START_TEST(a_zone_works_without_br_netfilter_too)
+{
+	const struct firewall_port port = {
+		.protocol = IPPROTO_TCP, .first = 8080, .last = 8080, .container = 80
+	};
+
+	build();
+	place_sysctl(&at.host, "/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
+	place_sysctl(&at.host, "/proc/sys/net/bridge/bridge-nf-call-ip6tables", "0");
+	at.c.machine.ports = &port;
+	at.c.machine.port_count = 1;
+	add(&at.b);
+	add(&at.c);
+	add(&at.d);
+	EXPECT(at.c.place, INTERNET, 80, at.outside, 80, HOST);
+	EXPECT(at.c.place, GUEST_D6, 80, at.d.place, 80, GUEST_C6);
+	REFUSE(at.b.place, GUEST_C, 80, at.c.place, 80);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.c, 80));
+	ck_assert(reaches(&at.c.place, HOST, 8080, &at.c, 80));
+	ck_assert(reaches(&at.d.place, HOST6, 8080, &at.c, 80));
+}
+END_TEST
+
 int main(void)
 {
-	return UNIT_RUN("net/firewall", machines_reach_other_networks_by_nat,
-			the_host_is_reached_and_sees_who_calls,
-			machines_are_apart_but_siblings_are_not,
-			without_rules_everybody_reaches_everybody,
-			a_published_port_is_reached_from_everywhere);
+	return TOPOLOGY_RUN("net/firewall", machines_reach_other_networks_by_nat,
+			    the_host_is_reached_and_sees_who_calls,
+			    machines_are_apart_but_siblings_are_not,
+			    without_rules_everybody_reaches_everybody,
+			    a_published_port_is_reached_from_everywhere,
+			    ports_come_and_go_while_it_runs,
+			    a_port_may_be_at_one_address_of_the_host, ports_may_be_ranges,
+			    impossible_facts_are_refused, a_zone_works_without_br_netfilter_too);
 }

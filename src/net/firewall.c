@@ -2,7 +2,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <linux/netfilter.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -156,7 +155,7 @@ static int put(struct attempt *attempt)
 	struct nftables_table table;
 	int r;
 
-	r = nftables_read_table(attempt->netlink, &table, NFPROTO_INET, FIREWALL_TABLE);
+	r = nftables_read_table(attempt->netlink, &table, NFTABLES_INET, FIREWALL_TABLE);
 	if (r == -ENOENT)
 		return put_all(attempt, true);
 	if (r < 0)
@@ -257,8 +256,7 @@ int firewall_remove(struct firewall *firewall, const struct firewall_machine *ma
 	if (r < 0)
 		return r;
 	attempt = begin(firewall, machine, &arena);
-	r = take_out(&attempt, with_zone);
-	return r < 0 ? r : firewall_routing_remove(&firewall->route, machine, with_zone);
+	return take_out(&attempt, with_zone);
 }
 
 /* ---- one port ---- */

@@ -42,6 +42,7 @@
 #define FIREWALL_PORTS_MAX 256	  /* of one machine, ranges counted once */
 #define FIREWALL_SHIFTED_MAX 256  /* length of a range that leads to other numbers */
 #define FIREWALL_TARGETS_MAX 256
+#define FIREWALL_LOG_BYTES 128 /* of a refused packet: its headers */
 
 struct firewall_address {
 	uint8_t family; /* AF_INET, AF_INET6; 0: none */

@@ -86,20 +86,24 @@ START_TEST(bad_words_are_not_written)
 }
 END_TEST
 
-START_TEST(a_held_file_is_waited_for)
+static int open_again(void)
 {
-	autoclose int fd = lease_file_lock(scratch_fd, "lock", 0);
+	return openat(scratch_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(lease_file_lock(scratch_fd, "lock", 0), -EBUSY);
-	ck_assert_int_eq(lease_file_lock(scratch_fd, "lock", 20), -EBUSY);
+START_TEST(a_held_directory_is_waited_for)
+{
+	autoclose int first = open_again(), second = open_again();
+
+	ck_assert_int_eq(lease_file_hold(first, 0), 0);
+	ck_assert_int_eq(lease_file_hold(second, 0), -EBUSY);
+	ck_assert_int_eq(lease_file_hold(second, 20), -EBUSY);
 	if (fork() == 0) {
 		usleep(50 * 1000);
 		_exit(0); /* with its copy of the descriptor */
 	}
-	fd_close(&fd);
-	fd = lease_file_lock(scratch_fd, "lock", 10 * 1000);
-	ck_assert_int_ge(fd, 0);
+	fd_close(&first);
+	ck_assert_int_eq(lease_file_hold(second, 10 * 1000), 0);
 	ck_assert_int_gt(wait(NULL), 0);
 }
 END_TEST
@@ -141,5 +145,6 @@ int main(void)
 {
 	return SCRATCH_RUN("net/lease-file", a_lease_comes_and_goes,
 			   only_what_was_seen_is_taken_over, what_is_no_lease_belongs_to_nobody,
-			   bad_words_are_not_written, a_held_file_is_waited_for, never_two_have_it);
+			   bad_words_are_not_written, a_held_directory_is_waited_for,
+			   never_two_have_it);
 }

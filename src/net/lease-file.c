@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,12 +20,26 @@
 #define YIELDS 16
 #define PAUSE_US 1000
 
-static int lock(int fd, unsigned int wait_ms)
+typedef int try_fn(int fd);
+
+static int try_file(int fd)
 {
-	const uint64_t until = clock_monotonic_us() + (uint64_t)wait_ms * 1000;
 	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	for (unsigned int i = 0; fcntl(fd, F_OFD_SETLK, &range) < 0; i++) {
+	return fcntl(fd, F_OFD_SETLK, &range);
+}
+
+/* The other kind needs a file that can be written. */
+static int try_directory(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB);
+}
+
+static int lock(int fd, try_fn *try, unsigned int wait_ms)
+{
+	const uint64_t until = clock_monotonic_us() + (uint64_t)wait_ms * 1000;
+
+	for (unsigned int i = 0; try(fd) < 0; i++) {
 		if (errno != EAGAIN && errno != EACCES)
 			return -errno;
 		if (clock_monotonic_us() >= until)
@@ -38,7 +53,7 @@ static int lock(int fd, unsigned int wait_ms)
 }
 
 /* Locked, and still what is called FILE. */
-static int open_locked(int dir_fd, const char *file, int flags, unsigned int wait_ms)
+static int open_locked(int dir_fd, const char *file, int flags)
 {
 	for (int i = 0; i < TRIES_MAX; i++) {
 		autoclose int fd = openat(dir_fd, file, FLAGS | flags, 0600);
@@ -47,7 +62,7 @@ static int open_locked(int dir_fd, const char *file, int flags, unsigned int wai
 
 		if (fd < 0)
 			return -errno;
-		r = lock(fd, wait_ms);
+		r = lock(fd, try_file, HELD_MS);
 		if (r < 0)
 			return r;
 		if (fstat(fd, &st) < 0)
@@ -117,7 +132,7 @@ int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen
 	length = snprintf(text, sizeof(text), "%s %s\n", mine->tag, mine->name);
 	if (!is_tag(mine->tag, strlen(mine->tag)) || !name_is_machine(mine->name))
 		return -EINVAL;
-	fd = open_locked(dir_fd, file, O_CREAT, HELD_MS);
+	fd = open_locked(dir_fd, file, O_CREAT);
 	if (fd < 0)
 		return fd;
 	r = read_lease(&now, fd);
@@ -130,7 +145,7 @@ int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen
 
 int lease_file_drop(int dir_fd, const char *file, const char *tag)
 {
-	autoclose int fd = open_locked(dir_fd, file, 0, HELD_MS);
+	autoclose int fd = open_locked(dir_fd, file, 0);
 	struct lease_file now;
 	int r;
 
@@ -145,7 +160,7 @@ int lease_file_drop(int dir_fd, const char *file, const char *tag)
 	return unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int lease_file_lock(int dir_fd, const char *name, unsigned int wait_ms)
+int lease_file_hold(int dir_fd, unsigned int wait_ms)
 {
-	return open_locked(dir_fd, name, O_CREAT, wait_ms);
+	return lock(dir_fd, try_directory, wait_ms);
 }

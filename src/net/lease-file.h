@@ -23,6 +23,6 @@ int lease_file_claim(int dir_fd, const char *file, const struct lease_file *seen
 /* Remove FILE if TAG has it. 0 also if not. */
 int lease_file_drop(int dir_fd, const char *file, const char *tag);
 
-/* Hold the file NAME, which is made: an open descriptor. It is the caller's until that is closed.
- * -EBUSY: it is somebody's, and still after WAIT_MS. */
-int lease_file_lock(int dir_fd, const char *name, unsigned int wait_ms);
+/* Hold the directory, as others of these do, until DIR_FD is closed. -EBUSY: it is somebody's, and
+ * still after WAIT_MS. */
+int lease_file_hold(int dir_fd, unsigned int wait_ms);

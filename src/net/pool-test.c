@@ -329,12 +329,37 @@ START_TEST(the_last_one_gives_the_zones_net_back)
 	snprintf(path, sizeof(path), "%s", noted);
 	take("b", "0b", "z");
 	ck_assert_int_eq(pool_release(path, "0a"), 0);
-	ck_assert_uint_eq(count_files("/mnt/network"), 4);
+	ck_assert_uint_eq(count_files("/mnt/network"), 3);
 	ck_assert_int_eq(pool_release(noted, "0b"), 0);
-	ck_assert_uint_eq(count_files("/mnt/network"), 1); /* the lock */
+	ck_assert_uint_eq(count_files("/mnt/network"), 0);
 	ck_assert_int_eq(pool_release(noted, "0b"), 0);
 	again = take("a", "1a", "z");
 	ck_assert_mem_eq(&a, &again, sizeof(a));
+}
+END_TEST
+
+START_TEST(other_ranges_are_for_zones_without_machines)
+{
+	struct pool_lease a, b, other;
+
+	begin();
+	a = take("a", "0a", "z");
+	config.ranges[0] = (struct config_range){ 0xc0a80000, 16 };
+	config.count = 1;
+	b = take("b", "0b", "z");
+	ck_assert(is_same(&a.host, &b.host));
+	ck_assert_uint_eq(a.index, b.index);
+	ck_assert_uint_eq(b.guest.length, 24);
+	other = take("b", "0b", "y");
+	ck_assert_int_eq(strncmp(text(&other.host), "192.168.", 8), 0);
+	ck_assert_uint_ne(other.index, a.index);
+	dead_tag = "0a";
+	ck_assert_int_eq(pool_release(noted, "0b"), 0);
+	snprintf(noted, sizeof(noted), "/mnt/network/zone.%u/%u", b.index - 32768,
+		 b.guest.bytes[3]);
+	ck_assert_int_eq(pool_release(noted, "0b"), 0);
+	b = take("b", "1b", "z");
+	ck_assert_int_eq(strncmp(text(&b.host), "192.168.", 8), 0);
 }
 END_TEST
 
@@ -461,8 +486,8 @@ START_TEST(fifty_starts_in_zones_get_different_addresses)
 
 	begin();
 	start_many(zones, ARRAY_SIZE(zones), true);
-	/* four nets, their owners and slots, and the lock */
-	ck_assert_uint_eq(count_files("/mnt/network"), 4 * 3 + 1);
+	/* four nets, their owners and slots */
+	ck_assert_uint_eq(count_files("/mnt/network"), 4 * 3);
 }
 END_TEST
 
@@ -475,7 +500,7 @@ START_TEST(only_leases_are_released)
 		"link.1",
 		"/mnt/network/link.",
 		"/mnt/network/link.x",
-		"/mnt/network/lock",
+		"/mnt/network",
 		"/mnt/network/owner.1",
 		"/mnt/link.1",
 		"/mnt/network/../network/link.1",
@@ -519,6 +544,7 @@ int main(void)
 		when_all_are_taken_it_says_so,
 		the_machines_of_a_zone_share_a_net,
 		the_last_one_gives_the_zones_net_back,
+		other_ranges_are_for_zones_without_machines,
 		a_dead_zones_net_is_taken_over,
 		no_route_lies_in_a_zones_net,
 		a_full_zone_says_so,

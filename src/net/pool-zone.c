@@ -20,8 +20,7 @@
 #include "net/pool.h"
 #include "net/subnet.h"
 
-#define LOCK "lock"
-#define LOCK_WAIT_MS 10000
+#define HELD_WAIT_MS 10000
 #define LIST_TRIES 10
 #define FIRST 2 /* .0 and .255 are no address of one, .1 is the gateway's */
 #define COUNT 253
@@ -82,20 +81,28 @@ static bool read_owner(int dir_fd, unsigned int number, char ret[POOL_FILE_ROOM]
 	return read_word(dir_fd, name, ret);
 }
 
-static bool read_slot(int dir_fd, const char *zone, uint32_t *ret)
+/* "NUMBER ADDRESS": if the ranges are others now, the net is still what it was. */
+static bool read_slot(int dir_fd, const char *zone, uint32_t *ret_number, uint32_t *ret_address)
 {
-	char name[2 * POOL_FILE_ROOM], word[POOL_FILE_ROOM];
+	char name[2 * POOL_FILE_ROOM], word[POOL_FILE_ROOM], *blank;
 
 	snprintf(name, sizeof(name), "slot.%s", zone);
-	return read_word(dir_fd, name, word) && parse_u32(ret, word) == 0;
+	if (!read_word(dir_fd, name, word))
+		return false;
+	blank = strchr(word, ' ');
+	if (blank == NULL)
+		return false;
+	*blank = '\0';
+	return parse_u32(ret_number, word) == 0 && parse_u32(ret_address, blank + 1) == 0;
 }
 
 static void forget_owner(int dir_fd, unsigned int number)
 {
 	char zone[POOL_FILE_ROOM], name[2 * POOL_FILE_ROOM];
-	uint32_t slot;
+	uint32_t slot, address;
 
-	if (read_owner(dir_fd, number, zone) && read_slot(dir_fd, zone, &slot) && slot == number) {
+	if (read_owner(dir_fd, number, zone) && read_slot(dir_fd, zone, &slot, &address) &&
+	    slot == number) {
 		snprintf(name, sizeof(name), "slot.%s", zone);
 		(void)unlinkat(dir_fd, name, 0);
 	}
@@ -103,16 +110,16 @@ static void forget_owner(int dir_fd, unsigned int number)
 	(void)unlinkat(dir_fd, name, 0);
 }
 
-static int set_owner(struct pool_search *search, unsigned int number)
+static int set_owner(struct pool_search *search, const struct subnet *subnet)
 {
 	char name[POOL_FILE_ROOM], word[POOL_FILE_ROOM];
 
-	forget_owner(search->dir_fd, number);
-	snprintf(name, sizeof(name), "owner.%u", number);
+	forget_owner(search->dir_fd, subnet->number);
+	snprintf(name, sizeof(name), "owner.%u", subnet->number);
 	if (symlinkat(search->wish->zone, search->dir_fd, name) < 0)
 		return fail(-errno, "cannot make '%s/%s'", search->path, name);
 	snprintf(name, sizeof(name), "slot.%s", search->wish->zone);
-	snprintf(word, sizeof(word), "%u", number);
+	snprintf(word, sizeof(word), "%u %u", subnet->number, subnet->address);
 	(void)unlinkat(search->dir_fd, name, 0);
 	if (symlinkat(word, search->dir_fd, name) < 0)
 		return fail(-errno, "cannot make '%s/%s'", search->path, name);
@@ -141,16 +148,23 @@ static bool has_members(struct pool_search *search, unsigned int number)
 /* The net that the zone has already: 1; it stays as long as somebody is in it. */
 static int find_net(struct pool_search *search, struct subnet *ret)
 {
+	const char *zone = search->wish->zone;
 	char owner[POOL_FILE_ROOM];
+	uint32_t number, address;
 	struct subnet subnet;
-	uint32_t number;
 	int r;
 
-	if (!read_slot(search->dir_fd, search->wish->zone, &number) ||
-	    !read_owner(search->dir_fd, number, owner) || strcmp(owner, search->wish->zone) != 0 ||
-	    !subnet_at(&subnet, search->wish->config, SUBNET_ZONE, number))
+	if (!read_slot(search->dir_fd, zone, &number, &address) ||
+	    !read_owner(search->dir_fd, number, owner) || strcmp(owner, zone) != 0)
 		return 0;
-	r = has_members(search, number) ? POOL_FREE : look_at_routes(search, &subnet);
+	if (has_members(search, number)) {
+		*ret = subnet_zone(address, number);
+		return 1;
+	}
+	if (!subnet_at(&subnet, search->wish->config, SUBNET_ZONE, number) ||
+	    subnet.address != address)
+		return 0;
+	r = look_at_routes(search, &subnet);
 	if (r < 0)
 		return r;
 	if (r == POOL_FREE)
@@ -178,7 +192,7 @@ static int choose_net(struct pool_search *search, struct subnet *ret)
 			n = subnet.range_ends;
 		if (r != POOL_FREE)
 			continue;
-		r = set_owner(search, subnet.number);
+		r = set_owner(search, &subnet);
 		if (r >= 0)
 			*ret = subnet;
 		return r;
@@ -222,25 +236,24 @@ static int take_address(struct pool_search *search, struct pool_lease *ret,
 			  search->mine.name, COUNT, search->wish->zone);
 }
 
+/* The directory is held until its descriptor is closed, by who called us. */
 int pool_zone_take(struct pool_search *search, struct pool_lease *ret)
 {
-	autoclose int lock = lease_file_lock(search->dir_fd, LOCK, LOCK_WAIT_MS);
 	struct subnet subnet;
 	int r;
 
-	if (lock < 0)
-		return fail(lock, "cannot hold '%s/" LOCK "'", search->path);
+	r = lease_file_hold(search->dir_fd, HELD_WAIT_MS);
+	if (r < 0)
+		return fail(r, "cannot hold '%s'", search->path);
 	r = find_net(search, &subnet);
 	if (r == 0)
 		r = choose_net(search, &subnet);
 	return r < 0 ? r : take_address(search, ret, &subnet);
 }
 
-/* Who just joins holds the lock: then the net is in use. */
+/* Who just joins holds the directory: then the net is in use. */
 void pool_zone_give_back(int dir_fd, const char *directory, unsigned int number)
 {
-	autoclose int lock = lease_file_lock(dir_fd, LOCK, 0);
-
-	if (lock >= 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
+	if (lease_file_hold(dir_fd, 0) == 0 && unlinkat(dir_fd, directory, AT_REMOVEDIR) == 0)
 		forget_owner(dir_fd, number);
 }

@@ -10,5 +10,5 @@ struct pool_search;
 int pool_zone_take(struct pool_search *search, struct pool_lease *ret);
 
 /* If nobody has an address in DIRECTORY, the NUMBER-th net's, any more: the net is nobody's either.
- * Quiet. */
+ * DIR_FD is held until it is closed. Quiet. */
 void pool_zone_give_back(int dir_fd, const char *directory, unsigned int number);

@@ -26,8 +26,8 @@
  *   link.N      who has the N-th net for a machine of its own
  *   zone.N/H    who has the address .H of the N-th net for zones
  *   owner.N     a link that leads to the name of the zone that has it
- *   slot.ZONE   and one back, to N
- *   lock        held by who gives out addresses of zones */
+ *   slot.ZONE   and one back, to N, with the address that the net begins with
+ * The directory is held by who gives out an address of a zone. */
 #define DIRECTORY "network"
 #define LINK_FILE "link."
 

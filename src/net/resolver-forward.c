@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/macros.h"
-#include "format/dns-wire.h"
 #include "format/dns-write.h"
 #include "format/dns.h"
 #include "io/fd.h"
@@ -16,11 +14,11 @@
 #include "net/resolver-peers.h"
 #include "net/resolver-servers.h"
 #include "net/resolver-state.h"
+#include "net/resolver-upstream.h"
 
 #define NO_SLOT RESOLVER_OUTSTANDING
-#define PATIENCE 5 /* times the time of one try */
-#define STRANGE_MAX \
-	8 /* datagrams that are no answer: somebody guesses, so what is guessed changes */
+#define PATIENCE 5    /* times the time of one try */
+#define STRANGE_MAX 8 /* datagrams that are no answer: somebody guesses, and has to begin again */
 
 /* What is told to all who wait for one answer. */
 struct outcome {
@@ -32,27 +30,11 @@ struct outcome {
 
 static void try_next(struct resolver *resolver, unsigned int index, uint64_t now);
 
-static bool is_asking(const struct resolver_slot *slot)
-{
-	return slot->state > SLOT_WAITING;
-}
-
-static void hang_up(struct resolver_slot *slot)
-{
-	if (is_asking(slot))
-		fd_close(&slot->fd);
-	/* Between two sockets. */
-	slot->state = SLOT_WAITING;
-	slot->fd = -EBADF;
-	slot->done = 0;
-	slot->strange = 0;
-}
-
 static void release(struct resolver *resolver, unsigned int index)
 {
 	struct resolver_slot *slot = &resolver->slots[index];
 
-	hang_up(slot);
+	resolver_upstream_hang_up(slot);
 	slot->state = SLOT_FREE;
 	resolver->outstanding--;
 }
@@ -134,71 +116,10 @@ static void fail(struct resolver *resolver, unsigned int index, int code, uint64
 	finish(resolver, index, &(struct outcome){ .code = code }, now);
 }
 
-static socklen_t address_size(const union resolver_socket_address *address)
-{
-	return address->any.sa_family == AF_INET ? sizeof(address->four) : sizeof(address->six);
-}
-
-static int dial(struct resolver *resolver, unsigned int index)
-{
-	struct resolver_slot *slot = &resolver->slots[index];
-	const union resolver_socket_address *server = &resolver->servers.addresses[slot->server];
-	int type = slot->tcp ? SOCK_STREAM : SOCK_DGRAM;
-	autoclose int fd = -EBADF;
-	int r;
-
-	if (getrandom(&slot->id, sizeof(slot->id), GRND_NONBLOCK) != sizeof(slot->id))
-		return -EAGAIN;
-	fd = socket(server->any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, &server->any, address_size(server)) < 0 && errno != EINPROGRESS)
-		return -errno;
-	r = resolver_loop_add(resolver, fd, EVENT_UPSTREAM, index, slot->tcp ? EPOLLOUT : EPOLLIN);
-	if (r < 0)
-		return r;
-	slot->state = slot->tcp ? SLOT_CONNECTING : SLOT_UDP;
-	slot->fd = take_fd(&fd);
-	return 0;
-}
-
-/* What the asker takes, if that is less than what we take. */
-static uint16_t wanted_size(const struct resolver_slot *slot)
-{
-	return slot->peer.is_stream ? DNS_UDP_OURS : MIN(slot->query.udp_size, DNS_UDP_OURS);
-}
-
-static int send_query(struct resolver_slot *slot)
-{
-	uint8_t data[2 + DNS_QUERY_MAX];
-	size_t size = dns_write_query(data + 2, &slot->query, slot->id, wanted_size(slot));
-	ssize_t n;
-
-	dns_put16(data, (unsigned int)size);
-	if (slot->tcp)
-		n = send(slot->fd, data, 2 + size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	else
-		n = send(slot->fd, data + 2, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	/* So little always has room in a new connection. */
-	return (size_t)n == size + (slot->tcp ? 2 : 0) ? 0 : -EIO;
-}
-
-static int try_once(struct resolver *resolver, unsigned int index)
-{
-	struct resolver_slot *slot = &resolver->slots[index];
-	int r = 0;
-
-	if (!is_asking(slot))
-		r = dial(resolver, index);
-	return r == 0 && !slot->tcp ? send_query(slot) : r;
-}
-
 /* The next server's turn. */
 static void turn(struct resolver *resolver, struct resolver_slot *slot)
 {
-	hang_up(slot);
+	resolver_upstream_hang_up(slot);
 	slot->server = (unsigned int)((slot->server + 1) % resolver->servers.count);
 }
 
@@ -222,7 +143,7 @@ static void try_next(struct resolver *resolver, unsigned int index, uint64_t now
 	while (slot->tries < most && now < slot->give_up) {
 		bool last = ++slot->tries == most;
 
-		if (try_once(resolver, index) == 0) {
+		if (resolver_upstream_ask(resolver, index) == 0) {
 			slot->deadline = MIN(now + servers->timeout_us, slot->give_up);
 			if (last)
 				slot->deadline = slot->give_up;
@@ -261,7 +182,7 @@ static unsigned int find_free(const struct resolver *resolver)
 static unsigned int find_twin(const struct resolver *resolver, const struct dns_query *query)
 {
 	for (unsigned int i = 0; resolver->outstanding > 0 && i < RESOLVER_OUTSTANDING; i++)
-		if (is_asking(&resolver->slots[i]) &&
+		if (resolver_upstream_is_asking(&resolver->slots[i]) &&
 		    dns_query_same_question(&resolver->slots[i].query, query))
 			return i;
 	return NO_SLOT;
@@ -328,7 +249,7 @@ static void take_reply(struct resolver *resolver, unsigned int index, uint8_t *d
 		return;
 	}
 	if (dns_reply_truncated(data) && slot->peer.is_stream && !slot->tcp) {
-		hang_up(slot);
+		resolver_upstream_hang_up(slot);
 		slot->tcp = true;
 		slot->tries = 0;
 		try_next(resolver, index, now);
@@ -382,28 +303,6 @@ static void read_datagrams(struct resolver *resolver, unsigned int index, uint64
 	give_up_try(resolver, index, now);
 }
 
-/* 1: there is a whole message in the stream's buffer; 0: not yet. */
-static int read_message(struct resolver *resolver, struct resolver_slot *slot)
-{
-	struct resolver_stream *stream = &resolver->streams[slot->peer.index];
-	uint8_t *buffer = resolver->buffers[slot->peer.index];
-
-	for (;;) {
-		size_t want = slot->done < 2 ? 2 : 2 + (size_t)dns_get16(buffer);
-		ssize_t n;
-
-		if (slot->done >= 2 && slot->done == want)
-			return 1;
-		n = recv(slot->fd, buffer + slot->done, want - slot->done, MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			return 0;
-		if (n <= 0)
-			return n < 0 ? -errno : -EPIPE;
-		slot->done += (size_t)n;
-		stream->large = stream->large || slot->done > RESOLVER_PAGE;
-	}
-}
-
 static void go_on_connected(struct resolver *resolver, unsigned int index, uint64_t now)
 {
 	struct resolver_slot *slot = &resolver->slots[index];
@@ -411,14 +310,14 @@ static void go_on_connected(struct resolver *resolver, unsigned int index, uint6
 	int r;
 
 	if (slot->state == SLOT_CONNECTING) {
-		r = send_query(slot);
+		r = resolver_upstream_send(slot);
 		if (r == -EAGAIN || r == -ENOTCONN)
 			return;
 		slot->state = SLOT_TCP;
 		if (r == 0)
 			resolver_loop_change(resolver, slot->fd, EVENT_UPSTREAM, index, EPOLLIN);
 	} else {
-		r = read_message(resolver, slot);
+		r = resolver_upstream_read(resolver, slot);
 	}
 	if (r > 0)
 		r = dns_check_reply(data, slot->done - 2, &slot->query, slot->id);
@@ -436,7 +335,7 @@ void resolver_forward_go_on(struct resolver *resolver, unsigned int index, uint6
 
 	if (slot->state == SLOT_UDP)
 		read_datagrams(resolver, index, now);
-	else if (is_asking(slot))
+	else if (resolver_upstream_is_asking(slot))
 		go_on_connected(resolver, index, now);
 }
 
@@ -460,7 +359,7 @@ uint64_t resolver_forward_expire(struct resolver *resolver, uint64_t now, uint64
 
 		if (slot->state == SLOT_FREE)
 			continue;
-		if (slot->deadline <= now && !is_asking(slot)) {
+		if (slot->deadline <= now && !resolver_upstream_is_asking(slot)) {
 			fail(resolver, i, DNS_SERVFAIL, now);
 		} else if (slot->deadline <= now) {
 			blame(resolver, slot);
@@ -478,6 +377,6 @@ uint64_t resolver_forward_expire(struct resolver *resolver, uint64_t now, uint64
 void resolver_forward_done(struct resolver *resolver)
 {
 	for (unsigned int i = 0; i < RESOLVER_OUTSTANDING; i++)
-		if (is_asking(&resolver->slots[i]))
+		if (resolver_upstream_is_asking(&resolver->slots[i]))
 			fd_close(&resolver->slots[i].fd);
 }

@@ -23,8 +23,7 @@
 #define RESOLVER_OUTSTANDING 64 /* queries to the host's resolvers; more are answered SERVFAIL */
 #define RESOLVER_STREAMS 8	/* clients over TCP; one more takes the place of one that idles */
 #define RESOLVER_QUERIES_PER_S 4096 /* more wait in the sockets' queues, and are lost there */
-#define RESOLVER_ADDRESSES_MAX \
-	32 /* of one answer that a callback sees; what is beyond is left out */
+#define RESOLVER_ADDRESSES_MAX 32   /* of one answer; what is beyond is left out */
 #define RESOLVER_LOCAL_TTL_S 5
 
 struct resolver;

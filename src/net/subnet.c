@@ -77,6 +77,16 @@ bool subnet_nth(struct subnet *ret, const struct config *config, enum subnet_kin
 	return false;
 }
 
+struct subnet subnet_zone(uint32_t address, unsigned int number)
+{
+	return (struct subnet){
+		.kind = SUBNET_ZONE,
+		.address = address,
+		.length = ZONE_LENGTH,
+		.number = number,
+	};
+}
+
 unsigned int subnet_count(const struct config *config, enum subnet_kind kind)
 {
 	unsigned int count = 0;

@@ -35,6 +35,9 @@ bool subnet_at(struct subnet *ret, const struct config *config, enum subnet_kind
 bool subnet_nth(struct subnet *ret, const struct config *config, enum subnet_kind kind,
 		uint64_t hash, unsigned int n);
 
+/* The one for a zone that begins with ADDRESS, whatever the ranges are now. */
+struct subnet subnet_zone(uint32_t address, unsigned int number);
+
 /* How many there are. */
 unsigned int subnet_count(const struct config *config, enum subnet_kind kind);
 

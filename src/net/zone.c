@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "kernel/link.h"
+#include "kernel/network.h"
+#include "net/names.h"
 
 #define LOCK "/run/systemd/nspawn-network-zone" /* reference, 7.2 */
 
@@ -29,19 +31,36 @@ static int lock(void)
 	return take_fd(&fd);
 }
 
-int zone_make(struct netlink *netlink, const char *name)
+/* Who is in a zone is no router for the host (class S54). */
+static int make_bridge(struct netlink *netlink, const char *name, const struct link_want *want)
 {
-	struct link_want want = { .name = name, .up = LINK_ON };
+	int index, r;
+
+	r = link_make_bridge(netlink, &index, want);
+	if (r < 0)
+		return fail(r, "cannot make the bridge '%s'", name);
+	r = network_ignore_routers(name);
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
+			    name, strerror(-r));
+	return 0;
+}
+
+int zone_make(struct netlink *netlink, const char *name, const uint8_t *host_id)
+{
+	uint8_t mac[NAMES_MAC_SIZE];
+	struct link_want want = { .name = name, .mac = mac, .up = LINK_ON };
 	autoclose int held = lock();
 	struct link_facts facts;
-	int index, r;
+	int r;
 
 	if (held < 0)
 		return fail(held, "cannot lock '%s'", LOCK);
+	names_mac(mac, NAMES_MAC_ZONE, host_id, name, 0);
 	r = link_find(netlink, &facts, name);
 	if (r == -ENODEV) {
-		r = link_make_bridge(netlink, &index, &want);
-		return r < 0 ? fail(r, "cannot make the bridge '%s'", name) : take_fd(&held);
+		r = make_bridge(netlink, name, &want);
+		return r < 0 ? r : take_fd(&held);
 	}
 	if (r < 0)
 		return fail(r, "cannot look for the bridge '%s'", name);
@@ -50,6 +69,7 @@ int zone_make(struct netlink *netlink, const char *name)
 				  "name, which is no bridge",
 				  name);
 	want.name = NULL;
+	want.mac = NULL;
 	r = link_set(netlink, facts.index, &want);
 	return r < 0 ? fail(r, "cannot bring the bridge '%s' up", name) : take_fd(&held);
 }

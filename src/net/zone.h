@@ -4,12 +4,14 @@
  * The host's network namespace. Speaking.
  */
 #pragma once
+#include <stdint.h>
 
 struct netlink;
 
 /* The bridge NAME ("vz-…") is there and up, and stays, as long as the returned lock is held or it
- * has a port. */
-int zone_make(struct netlink *netlink, const char *name);
+ * has a port. HOST_ID (16 bytes) gives it a hardware address that does not change with its ports.
+ */
+int zone_make(struct netlink *netlink, const char *name, const uint8_t *host_id);
 
 /* Remove it if it is empty. A failure is a warning. */
 void zone_leave(struct netlink *netlink, const char *name);

@@ -138,6 +138,9 @@ static enum resolv_conf_mode resolv_conf_auto(const struct planner *p)
 	/* Without the host's network the host's servers may be out of reach. */
 	if (spec_has_private_network(p->spec) && p->spec->addressing.dns != DNS_HOST)
 		return RESOLV_OFF;
+	/* The stub listens on the host's loopback interface alone. */
+	if (p->host->resolved_stub && spec_has_private_network(p->spec))
+		return p->etc_writable ? RESOLV_COPY_UPLINK : RESOLV_BIND_UPLINK;
 	if (p->host->resolved_stub)
 		return p->etc_writable ? RESOLV_COPY_STUB : RESOLV_BIND_STUB;
 	if (p->host->has_resolv_conf)

@@ -328,6 +328,19 @@ struct ip network_name_server(const struct planner *p, bool ipv6)
 	return none;
 }
 
+/* What may be reached is told by who sends, so all of the container's addresses must be known; and
+ * names are allowed by our own name server, which has an address of the host's end. */
+static int check_egress(const struct planner *p, const struct given *given)
+{
+	bool automatic = network_address_mode(p->spec, p->host->networkd) == ADDRESSES_AUTO;
+
+	if (!p->spec->addressing.egress_set ||
+	    (given->host_name && (automatic || given->hosts > 0)))
+		return 0;
+	return fail_input("cannot use '--network-egress=' unless the addresses of both ends of the "
+			  "link are ours (try --network-address=auto, or --network-host-address=)");
+}
+
 static void add_services(struct planner *p, const struct given *given)
 {
 	const struct addressing *addressing = &p->spec->addressing;
@@ -337,8 +350,10 @@ static void add_services(struct planner *p, const struct given *given)
 
 	if (!given->host_name)
 		return;
-	p->reason = "clients inside";
-	step_add(p, STEP_ANSWER, given->link->host)->data = "DHCP, router advertisements";
+	if (automatic || given->hosts > 0) {
+		p->reason = "clients inside";
+		step_add(p, STEP_ANSWER, given->link->host)->data = "DHCP, router advertisements";
+	}
 	if (server.family == 0)
 		server = network_name_server(p, true);
 	if (server.family != 0 && addressing->dns == DNS_AUTO) {
@@ -395,6 +410,9 @@ int network_links(struct planner *p)
 		memcpy(primary->mac, spec->addressing.mac, sizeof(primary->mac));
 		primary->has_mac = true;
 	}
+	/* Who says so much about it wants a client inside to find it up, as in NixOS containers. */
+	if (primary)
+		primary->up_inside = spec->addressing.mac_set || spec->addressing.interface_name;
 	p->reason = step_said(p, GROUP_ADDRESSES, "--network-address=");
 	if (collect(p, &given, primary)) {
 		primary->up_inside = true;
@@ -402,5 +420,5 @@ int network_links(struct planner *p)
 		add_services(p, &given);
 	}
 	add_ports(p);
-	return 0;
+	return check_egress(p, &given);
 }

@@ -5,7 +5,8 @@
 
 struct planner;
 
-/* All of SIDE_NETWORK. -EINVAL: two interfaces of the container would have one name. */
+/* All of SIDE_NETWORK. -EINVAL: two interfaces of the container would have one name, or what it may
+ * reach shall be limited where we do not know its addresses. */
 int network_links(struct planner *p);
 
 /* Where the addresses of the first link come from, once it is known whether the host's own

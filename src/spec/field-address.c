@@ -10,6 +10,7 @@
 #include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "format/egress.h"
 
 #define ADDRESSES_MAX 16 /* of one kind */
 
@@ -132,7 +133,26 @@ int field_dns(struct setting_reader *reader, const char *value)
 	return 0;
 }
 
-/* An empty list means nothing at all, so it is remembered that there is one. */
+static int check_destination(struct setting_reader *reader, const char *word)
+{
+	struct egress_entry entry;
+
+	int r = egress_parse_entry(reader->arena, &entry, word);
+
+	if (r >= 0)
+		return 0;
+	if (r == -ERANGE)
+		return field_refuse(reader, arena_format(reader->arena,
+							 "'%s' has more than %d ports of a name",
+							 word, EGRESS_NAME_PORTS_MAX));
+	return field_refuse(reader,
+			    arena_format(reader->arena,
+					 "'%s' is no name and no network, with or without ports",
+					 word));
+}
+
+/* An empty list means nothing at all, so it is remembered that there is one; and also if it cannot
+ * be understood: a line of a file is left out with a warning then, which must not open anything. */
 int field_egress(struct setting_reader *reader, const char *value)
 {
 	struct addressing *addressing = &reader->spec->addressing;
@@ -140,6 +160,14 @@ int field_egress(struct setting_reader *reader, const char *value)
 
 	text_split(reader->arena, &words, value, " \t");
 	addressing->egress_set = true;
+	if (words.count > EGRESS_ENTRIES_MAX - addressing->egress.count)
+		return field_refuse(reader, "too many destinations");
+	for (size_t i = 0; i < words.count; i++) {
+		int r = check_destination(reader, words.items[i]);
+
+		if (r < 0)
+			return r;
+	}
 	for (size_t i = 0; i < words.count; i++)
 		text_list_add(reader->arena, &addressing->egress, words.items[i]);
 	return 0;

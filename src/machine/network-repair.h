@@ -1,0 +1,15 @@
+/* machine/network-repair - the host's rules for running machines, made again after somebody else
+ * has removed them ("nft flush ruleset").
+ *
+ * Until then machines are isolated rather than open (net/firewall). Root, in the host's network
+ * namespace: any command. Speaking only through the log.
+ */
+#pragma once
+
+struct arena;
+
+/* Whoever filters for machines leaves this mark in RUNTIME, so that others need not ask. Quiet. */
+int network_repair_mark(const char *runtime);
+
+/* Costs next to nothing where no machine was ever filtered for, or the rules are there. */
+void network_repair(struct arena *arena, const char *runtime);
