@@ -19,11 +19,14 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "format/envfile.h"
+#include "io/child.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/capability.h"
 #include "kernel/cgroup.h"
 #include "machine/find.h"
+#include "net/userspace.h"
+#include "plan/network-user.h"
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
@@ -205,7 +208,8 @@ static bool networkd_runs(void)
 	return false;
 }
 
-static void gather_network(struct host *host, const struct spec *spec)
+/* For a user's container the program is asked for instead of what the host does for links. */
+static void gather_network(struct arena *arena, struct host *host, const struct spec *spec)
 {
 	char text[64];
 
@@ -214,7 +218,11 @@ static void gather_network(struct host *host, const struct spec *spec)
 	/* Without one, names are the same on all such hosts, which is no harm. */
 	if (file_read_line(text, sizeof(text), AT_FDCWD, "/etc/machine-id") >= 0)
 		(void)parse_id128(host->machine_id, text);
-	host->networkd = networkd_runs();
+	if (!network_user_is(host))
+		host->networkd = networkd_runs();
+	else if (spec->network_veth == TRISTATE_YES)
+		host->pasta = child_find(arena, text_variable(host->environment, "PATH"),
+					 USERSPACE_PROGRAM);
 }
 
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
@@ -246,7 +254,7 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 	gather_limit(&host.sigpending, RLIMIT_SIGPENDING);
 	gather_cgroup(&host, spec);
 	gather_bound_devices(arena, &host, spec);
-	gather_network(&host, spec);
+	gather_network(arena, &host, spec);
 	*ret = host;
 	return 0;
 }

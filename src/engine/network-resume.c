@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "engine/network-user.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
 #include "machine/find.h"
@@ -82,6 +83,7 @@ static int resume(struct container *container)
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
 	network->forwarding_fd = -EBADF;
 	network->netns_fd = -EBADF;
+	network_user_resume(network);
 	process = namespace_open_process(container->spawn.pid);
 	if (process >= 0)
 		network->netns_fd = namespace_open(process, "net");

@@ -85,7 +85,7 @@ static int collect(struct network *network)
 
 /* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
  * took over is not there, and has none. */
-static int write_facts(struct network *network)
+int network_rules_note(struct network *network)
 {
 	struct container *container = network->container;
 	const struct record *record = &container->resources.record;
@@ -198,10 +198,12 @@ int network_rules_resume(struct network *network, bool dns)
 	};
 	int r = 0;
 
+	if (network->userspace.pid != 0)
+		return network_rules_note(network);
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(container->arena, &network->answers, &request);
 	if (r >= 0)
-		r = write_facts(network);
+		r = network_rules_note(network);
 	if (r >= 0)
 		r = publish(network);
 	return r < 0 ? r : filter(network);

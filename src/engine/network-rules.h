@@ -8,6 +8,7 @@
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
+#include "net/userspace.h"
 
 struct container;
 
@@ -18,7 +19,11 @@ struct network {
 	struct answers *answers;
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */
+	struct userspace userspace; /* without root: instead of all that */
 };
+
+/* What is known so far, beside the record. */
+int network_rules_note(struct network *network);
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);

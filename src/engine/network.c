@@ -17,11 +17,13 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "engine/network-user.h"
 #include "io/fd.h"
 #include "kernel/link.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "kernel/network.h"
+#include "kernel/process.h"
 #include "kernel/route.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
@@ -277,6 +279,25 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	return 0;
 }
 
+static int make_user(struct making *m, const struct link_plan *link, struct made *made)
+{
+	struct link_want want = { .mtu = USERSPACE_MTU,
+				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	struct link_facts facts;
+	int r;
+
+	r = network_user_make(m->network, link);
+	if (r < 0)
+		return r;
+	r = link_find(&m->guest, &facts, link->name);
+	if (r >= 0)
+		r = link_set(&m->guest, facts.index, &want);
+	if (r < 0)
+		return fail_link(m, link, r, 1);
+	made->there = facts.index;
+	return 0;
+}
+
 static int make_link(struct making *m, const struct step *step)
 {
 	struct made *made = &m->made[m->count];
@@ -289,6 +310,8 @@ static int make_link(struct making *m, const struct step *step)
 		r = make_veth(m, step->link, made);
 	else if (step->link->kind == LINK_INTERFACE)
 		r = move_interface(m, step->link, made);
+	else if (step->link->kind == LINK_USER)
+		r = make_user(m, step->link, made);
 	else
 		r = make_virtual(m, step->link, made);
 	m->count += r >= 0;
@@ -465,8 +488,12 @@ int network_make(struct container *container)
 		.netns_fd = -EBADF,
 		.zone_lock = -EBADF,
 	};
+	siginfo_t info;
 	int r;
 
+	if (container->leaving_fd >= 0)
+		(void)process_wait(container->leaving_fd, &info, 0);
+	fd_close(&container->leaving_fd);
 	if (!plan_has(&container->plan, STEP_LINK, STEP_LINK))
 		return 0;
 	r = channel_await(&container->channel);
@@ -477,6 +504,7 @@ int network_make(struct container *container)
 	m.network->container = container;
 	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
 	m.network->forwarding_fd = -EBADF;
+	m.network->userspace = (struct userspace)USERSPACE_EMPTY;
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -573,6 +601,8 @@ void network_end(struct container *container)
 	if (container->network == NULL && !container->restored &&
 	    !spec_has_private_network(container->spec))
 		return;
+	if (container->network != NULL)
+		userspace_end(&container->network->userspace, &container->leaving_fd);
 	directory = open_directory(container);
 	if (record->fd >= 0)
 		locked = network_file_lock(record->fd);
@@ -606,19 +636,23 @@ int network_fd(const struct network *network)
 }
 
 /* Behind the answers. */
-enum { SERVED_FORWARDING = ANSWERS_FDS };
+enum { SERVED_FORWARDING = ANSWERS_FDS, SERVED_USER };
 
 int network_served_fd(const struct network *network, size_t which)
 {
 	if (network == NULL)
 		return -EBADF;
+	if (which == SERVED_USER)
+		return network->userspace.pidfd;
 	return which == SERVED_FORWARDING ? network->forwarding_fd
 					  : answers_fd(network->answers, which);
 }
 
 void network_serve(struct network *network, size_t which)
 {
-	if (which == SERVED_FORWARDING)
+	if (which == SERVED_USER)
+		network_user_ended(network);
+	else if (which == SERVED_FORWARDING)
 		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
 	else
 		answers_serve(network->answers, which);

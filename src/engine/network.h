@@ -13,7 +13,7 @@
 struct container;
 struct network;
 
-#define NETWORK_SERVED (ANSWERS_FDS + 1)
+#define NETWORK_SERVED (ANSWERS_FDS + 2)
 
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);

@@ -1,6 +1,7 @@
 #include "net/facts.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -198,6 +199,9 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 		put_made(arena, &text, &facts->made[i]);
 	for (size_t i = 0; i < facts->leases.count; i++)
 		put_text(arena, &text, "lease", facts->leases.items[i]);
+	if (facts->helper != 0)
+		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
+				    facts->helper_start);
 	for (size_t i = 0; i < facts->part_count; i++)
 		text = arena_format(arena, "%spart=%zu\n%s", text, i + 1,
 				    print_part(arena, &facts->parts[i]));
@@ -279,6 +283,18 @@ static int take_lease(struct arena *arena, struct facts *facts, const char *valu
 	return 0;
 }
 
+static int take_helper(struct arena *arena, struct facts *facts, const char *value)
+{
+	struct text_list words = { 0 };
+
+	text_split(arena, &words, value, " ");
+	if (words.count != 2 || parse_u32(&facts->helper, words.items[0]) < 0 ||
+	    facts->helper == 0 || facts->helper > INT32_MAX ||
+	    parse_u64(&facts->helper_start, words.items[1]) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
 /* Of the whole machine, wherever it stands; 0: it is none of these. */
 static int take_whole(struct arena *arena, struct facts *facts, const char *key, const char *value)
 {
@@ -288,6 +304,8 @@ static int take_whole(struct arena *arena, struct facts *facts, const char *key,
 		r = take_made(arena, facts, value);
 	else if (text_equal(key, "lease"))
 		r = take_lease(arena, facts, value);
+	else if (text_equal(key, "helper"))
+		r = take_helper(arena, facts, value);
 	else
 		return 0;
 	return r < 0 ? r : 1;

@@ -26,6 +26,8 @@
 
 #define PATIENCE_US (30 * UINT64_C(1000000))
 #define ITS_OUTPUT "/proc/self/fd/1"
+#define PORT_PATIENCE_MS 300 /* for one that has just ended */
+#define PORT_TRY_MS 5
 
 /* ---- its words ---- */
 
@@ -174,7 +176,20 @@ static int fail_port(const struct port *port, uint16_t number, int r)
 	return fail(r, "cannot forward the port '%s:%u'", protocol, number);
 }
 
-static int check_port(const struct userspace_wish *wish, const struct port *port, uint16_t number)
+static int await_port(const struct port *port, const struct ip *address, uint16_t number,
+		      int *patience_ms)
+{
+	int r;
+
+	while ((r = try_port(port, address, number)) == -EADDRINUSE && *patience_ms > 0) {
+		(void)poll(NULL, 0, PORT_TRY_MS);
+		*patience_ms -= PORT_TRY_MS;
+	}
+	return r < 0 ? fail_port(port, number, r) : 0;
+}
+
+static int check_port(const struct userspace_wish *wish, const struct port *port, uint16_t number,
+		      int *patience_ms)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 
@@ -183,23 +198,25 @@ static int check_port(const struct userspace_wish *wish, const struct port *port
 		int r = 0;
 
 		if (port->address.family == families[i])
-			r = try_port(port, &port->address, number);
+			r = await_port(port, &port->address, number, patience_ms);
 		else if (port->address.family == 0 && wish->guest[i].ip.family != 0)
-			r = try_port(port, &any, number);
+			r = await_port(port, &any, number, patience_ms);
 		if (r < 0)
-			return fail_port(port, number, r);
+			return r;
 	}
 	return 0;
 }
 
 int userspace_check_ports(const struct userspace_wish *wish)
 {
+	int patience_ms = PORT_PATIENCE_MS;
+
 	for (size_t i = 0; i < wish->port_count; i++) {
 		const struct port *port = &wish->ports[i];
 		unsigned int count = MAX(port->count, 1);
 
 		for (unsigned int n = 0; n < count; n++) {
-			int r = check_port(wish, port, (uint16_t)(port->host + n));
+			int r = check_port(wish, port, (uint16_t)(port->host + n), &patience_ms);
 
 			if (r < 0)
 				return r;
@@ -257,7 +274,7 @@ int userspace_start(struct arena *arena, struct userspace *ret, const struct use
 	output = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		r = fail(-errno, "cannot make a pipe");
-		userspace_end(&userspace);
+		userspace_end(&userspace, NULL);
 		return r;
 	}
 	gate = ends[0];
@@ -272,7 +289,7 @@ int userspace_start(struct arena *arena, struct userspace *ret, const struct use
 			      : process_start_time(userspace.pid, &userspace.start);
 	if (r < 0) {
 		fail(r, "cannot make a process for '%s'", USERSPACE_PROGRAM);
-		userspace_end(&userspace);
+		userspace_end(&userspace, NULL);
 		return r;
 	}
 	*ret = userspace;
@@ -391,7 +408,7 @@ void userspace_take_over(struct userspace *ret, pid_t pid, uint64_t start)
 		fd_close(&userspace.pidfd);
 }
 
-void userspace_end(struct userspace *userspace)
+void userspace_end(struct userspace *userspace, int *ret_leaving)
 {
 	siginfo_t info;
 
@@ -399,7 +416,8 @@ void userspace_end(struct userspace *userspace)
 	if (userspace->pidfd >= 0) {
 		(void)process_signal(userspace->pidfd, SIGKILL);
 		/* If an earlier supervisor made it, it is not ours to reap. */
-		(void)process_wait(userspace->pidfd, &info, 0);
+		if (process_wait(userspace->pidfd, &info, ret_leaving ? WNOHANG : 0) == -EAGAIN)
+			*ret_leaving = take_fd(&userspace->pidfd);
 	}
 	fd_close(&userspace->pidfd);
 	fd_close(&userspace->words_fd);

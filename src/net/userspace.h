@@ -60,7 +60,7 @@ struct userspace {
 void userspace_arguments(struct arena *arena, struct text_list *ret,
 			 const struct userspace_wish *wish);
 
-/* That the ports are free, as far as can be told: pasta is content if a part of them is. */
+/* That the ports are free, or will be in a moment: pasta is content if a part of them is. */
 int userspace_check_ports(const struct userspace_wish *wish);
 
 /* Make the process, which waits: pid and start can be noted before it does anything. */
@@ -76,5 +76,6 @@ void userspace_take_over(struct userspace *ret, pid_t pid, uint64_t start);
 /* What it said last; "": nothing. Quiet. */
 const char *userspace_words(struct userspace *userspace);
 
-/* End it, if it has not by itself. Accepts none. Quiet. */
-void userspace_end(struct userspace *userspace);
+/* End it, if it has not by itself. Accepts none. Quiet. The kernel takes some 50 ms to remove its
+ * interface; who has no time for that takes *RET_LEAVING, a pidfd, to reap it later or never. */
+void userspace_end(struct userspace *userspace, int *ret_leaving);
