@@ -29,6 +29,7 @@
 #include "machine/network-undo.h"
 #include "net/firewall-forwarding.h"
 #include "net/links.h"
+#include "net/names.h"
 #include "net/pin.h"
 #include "net/zone.h"
 #include "plan/plan.h"
@@ -279,10 +280,30 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	return 0;
 }
 
+/* What routers advertise there is for clients inside: the kernel would take lifetimes from them for
+ * the addresses that we set, and the pasta of 2023 says it only once.
+ *
+ * Nobody else lives there who could have it, so the link-local address is valid at once. Until it
+ * is, the kernel sends some packets from "::", which the same takes for the container's address. */
+static void prepare_ipv6(struct making *m, const struct link_plan *link, int index)
+{
+	struct route_address address = {
+		.link = index,
+		.local = { .family = AF_INET6, .length = 64, .bytes = { 0xfe, 0x80 } },
+		.scope = RT_SCOPE_LINK,
+		.flags = IFA_F_NODAD,
+	};
+
+	if (link->guest[1].ip.family == 0)
+		return;
+	(void)network_ignore_routers_in(m->netns_fd, link->name);
+	names_eui64(address.local.bytes + 8, link->mac);
+	(void)route_add_address(&m->guest, &address);
+}
+
 static int make_user(struct making *m, const struct link_plan *link, struct made *made)
 {
-	struct link_want want = { .mtu = USERSPACE_MTU,
-				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	const struct link_want want = { .mtu = USERSPACE_MTU };
 	struct link_facts facts;
 	int r;
 
@@ -290,8 +311,11 @@ static int make_user(struct making *m, const struct link_plan *link, struct made
 	if (r < 0)
 		return r;
 	r = link_find(&m->guest, &facts, link->name);
-	if (r >= 0)
-		r = link_set(&m->guest, facts.index, &want);
+	if (r < 0)
+		return fail_link(m, link, r, 1);
+	if (link->up_inside)
+		prepare_ipv6(m, link, facts.index);
+	r = link_set(&m->guest, facts.index, &want);
 	if (r < 0)
 		return fail_link(m, link, r, 1);
 	made->there = facts.index;
@@ -446,7 +470,26 @@ static int send_one(struct making *m, enum link_end end, const struct step *step
 	return r < 0 ? r : 0;
 }
 
-static int set_addresses(struct making *m)
+/* Not before it has its addresses: the other end answers so fast that the kernel would have made
+ * them itself, for a time. */
+static int bring_up(struct making *m)
+{
+	const struct link_want want = { .up = LINK_ON };
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct link_plan *link = m->made[i].link;
+		int r;
+
+		if (link->kind != LINK_USER || !link->up_inside)
+			continue;
+		r = link_set(&m->guest, m->made[i].there, &want);
+		if (r < 0)
+			return fail_link(m, link, r, 1);
+	}
+	return 0;
+}
+
+static int set_all(struct making *m, enum step_kind kind)
 {
 	const struct plan *plan = &m->container->plan;
 
@@ -454,7 +497,7 @@ static int set_addresses(struct making *m)
 		const struct step *step = &plan->steps[i];
 		int r;
 
-		if (step->kind != STEP_ADDRESS && step->kind != STEP_ROUTE)
+		if (step->kind != kind)
 			continue;
 		r = send_one(m, step->number, step);
 		if (r < 0)
@@ -509,7 +552,11 @@ int network_make(struct container *container)
 	if (r >= 0)
 		r = make_links(&m);
 	if (r >= 0)
-		r = set_addresses(&m);
+		r = set_all(&m, STEP_ADDRESS);
+	if (r >= 0)
+		r = bring_up(&m);
+	if (r >= 0)
+		r = set_all(&m, STEP_ROUTE);
 	if (r >= 0)
 		r = network_rules(m.network);
 	/* A namespace that somebody holds outlives its last process: until all is home again. And

@@ -7,3 +7,6 @@ int network_loopback_up(void);
 /* Router advertisements that come in by the interface NAME of the caller's network namespace give
  * it neither addresses nor routes. -ENOENT: there is none of this name, or no IPv6. */
 int network_ignore_routers(const char *name);
+
+/* The same in another one, by a child that goes there. */
+int network_ignore_routers_in(int netns_fd, const char *name);
