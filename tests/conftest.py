@@ -208,7 +208,7 @@ def mine(redd, user):
 @pytest.fixture(scope="session")
 def probe():
     """tests/system/probe.c: small questions that a tree without tools cannot answer."""
-    return runner.compile_static(os.path.join(runner.TOP, "tests/system/probe.c"))
+    return runner.compile_static(os.path.join(runner.TOP, "tests/system/probe.c"), libraries=["-lresolv"])
 
 
 @pytest.fixture(scope="session")

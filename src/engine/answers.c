@@ -23,13 +23,14 @@
 #include "net/firewall.h"
 #include "net/forward.h"
 #include "net/lease.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/resolver.h"
 
 #define GRACE_S 2	/* a guest may use an answer in its last second */
 #define REFUSALS_MAX 64 /* that are taken at one go */
 
 struct answers {
+	struct arena *arena; /* for as long as it is open */
 	const char *runtime, *machine;
 	const struct facts *facts;
 	bool restricted;
@@ -60,27 +61,39 @@ static int tell(struct resolver_address *ret, size_t room, const struct ip_prefi
 	return (int)told;
 }
 
-/* Another one of the zone. */
+static bool is_in_zone(const struct facts *facts, const char *zone)
+{
+	bool found = zone != NULL && text_equal(facts->zone, zone);
+
+	for (size_t i = 0; i < facts->part_count && zone != NULL; i++)
+		found = found || text_equal(facts->parts[i].zone, zone);
+	return found;
+}
+
+/* Another one of a zone that we are in: what it is called there. */
 static int tell_sibling(const struct answers *answers, struct resolver_address *ret, size_t room,
 			const char *name, int family)
 {
 	autoarena struct arena scratch = { 0 };
 	autoclose int directory = -EBADF;
-	struct facts facts;
-	int r;
+	struct facts facts, *part = NULL;
 
-	if (answers->facts->zone == NULL || !name_is_machine(name))
+	if ((answers->facts->zone == NULL && answers->facts->part_count == 0) ||
+	    !name_is_machine(name))
 		return -ENOENT;
 	directory = record_open_runtime(answers->runtime, "machines");
-	if (directory < 0)
+	if (directory < 0 || network_file_read(&scratch, &facts, directory, name) < 0)
 		return -ENOENT;
-	r = network_file_read(&scratch, &facts, directory, name);
-	if (r < 0 || !text_equal(facts.zone, answers->facts->zone))
-		return -ENOENT;
+	if (is_in_zone(answers->facts, facts.zone))
+		part = &facts;
+	for (size_t i = 0; i < facts.part_count && part == NULL; i++)
+		if (is_in_zone(answers->facts, facts.parts[i].zone))
+			part = &facts.parts[i];
 	/* Killed, and nobody has cleaned up after it yet. */
-	if (facts.leader > 0 && kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH)
+	if (part == NULL ||
+	    (facts.leader > 0 && kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH))
 		return -ENOENT;
-	return tell(ret, room, facts.addresses, facts.address_count, family);
+	return tell(ret, room, part->addresses, part->address_count, family);
 }
 
 static int look_up(void *context, struct resolver_address *ret, size_t room, const char *name,
@@ -170,9 +183,9 @@ static int open_address(struct answers *answers, const char *name, struct resolv
 	size_t at = 0;
 	int r = 0;
 
-	if (egress_has_address(&answers->egress, address->family, address->bytes))
-		return 0;
-	address->refused = egress_is_internal(address->family, address->bytes);
+	/* What is listed as an address is no secret of a name's; its ports may be others. */
+	address->refused = egress_is_internal(address->family, address->bytes) &&
+			   !egress_has_address(&answers->egress, address->family, address->bytes);
 	if (address->refused)
 		return 0;
 	memcpy(to.bytes, address->bytes, sizeof(to.bytes));
@@ -282,15 +295,18 @@ static int open_lease(struct answers *answers)
 	memcpy(config.gateway_mac, facts->gateway_mac, sizeof(config.gateway_mac));
 	config.link_local.s6_addr[0] = 0xfe;
 	config.link_local.s6_addr[1] = 0x80;
-	names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
+	link_names_eui64(config.link_local.s6_addr + 8, facts->gateway_mac);
 	for (size_t i = facts->address_count; i-- > 0;) {
 		const struct ip_prefix *address = &facts->addresses[i];
 
 		if (address->ip.family == AF_INET) {
 			memcpy(&config.address, address->ip.bytes, sizeof(config.address));
 			config.prefix_length = address->length;
-		} else if (address->length == 64) {
-			memcpy(&config.prefix, address->ip.bytes, 8);
+		} else {
+			memcpy(&config.address6, address->ip.bytes, sizeof(config.address6));
+			memset(&config.prefix, 0, sizeof(config.prefix));
+			if (address->length == 64)
+				memcpy(&config.prefix, address->ip.bytes, 8);
 		}
 	}
 	for (size_t i = facts->gateway_count; i-- > 0;) {
@@ -311,22 +327,22 @@ static int open_lease(struct answers *answers)
 }
 
 /* Another program may listen there on purpose: the port is reached from elsewhere all the same. */
-static int open_forward(struct arena *arena, struct answers *answers)
+static int set_forward(struct answers *answers)
 {
 	const struct firewall_machine *part = &answers->part;
-	int r = part->port_count == 0 ? 0 : forward_open(&answers->forward, arena);
+	int r = 0;
 
-	for (size_t i = 0; i < part->port_count && r >= 0; i++) {
-		r = forward_add(&answers->forward, &part->ports[i], part->addresses,
-				part->address_count);
-		if (r < 0)
-			log_warning("a port of machine '%s' is not reached through the host's "
-				    "localhost: %s, going on without",
-				    answers->machine, fail_recorded()->text);
-		fail_forget();
-		r = 0;
-	}
-	return r;
+	if (answers->forward.inside == NULL && part->port_count > 0)
+		r = forward_open(&answers->forward, answers->arena);
+	if (r < 0 || answers->forward.inside == NULL)
+		return r;
+	if (forward_set(&answers->forward, part->ports, part->port_count, part->addresses,
+			part->address_count) < 0)
+		log_warning("not all ports of machine '%s' are reached through the host's "
+			    "localhost: %s, going on without",
+			    answers->machine, fail_recorded()->text);
+	fail_forget();
+	return 0;
 }
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
@@ -336,6 +352,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	const char *bad;
 	int r = 0;
 
+	answers->arena = arena;
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
 	answers->lease = (struct lease)LEASE_EMPTY;
 	answers->log = (struct firewall_log)FIREWALL_LOG_EMPTY;
@@ -343,6 +360,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	answers->refusals.runtime = request->runtime;
 	answers->refusals.machine = request->machine;
 	answers->forward = (struct forward)FORWARD_EMPTY;
+	answers->arena = arena;
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
@@ -362,13 +380,23 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	if (r >= 0)
 		r = facts_machine(arena, &answers->part, facts);
 	if (r >= 0)
-		r = open_forward(arena, answers);
+		r = set_forward(answers);
 	if (r < 0) {
 		answers_done(&answers);
 		return r;
 	}
 	*ret = answers;
 	return 0;
+}
+
+void answers_renew(struct answers *answers, struct arena *arena)
+{
+	struct firewall_machine now = { 0 };
+
+	(void)facts_machine(arena, &now, answers->facts);
+	answers->part = now;
+	(void)set_forward(answers);
+	fail_forget();
 }
 
 enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };

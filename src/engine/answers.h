@@ -3,7 +3,8 @@
  * what a restricted one is refused (machine/refusals).
  *
  * Runs in: supervisor, in the host's network namespace. Opening speaks; serving is quiet, never
- * waits, and keeps no memory that it did not take when it was opened.
+ * waits, and keeps no memory that it did not take when it was opened, or when there were ports for
+ * the first time.
  */
 #pragma once
 #include <stdbool.h>
@@ -22,6 +23,9 @@ struct answers_request {
 };
 
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request);
+
+/* The facts are other ones by now, in the memory of ARENA: other ports, or addresses. */
+void answers_renew(struct answers *answers, struct arena *arena);
 
 /* To be polled for POLLIN, for answers_serve() with its number; -EBADF: nothing. */
 int answers_fd(const struct answers *answers, size_t which);

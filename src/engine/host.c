@@ -25,8 +25,12 @@
 #include "kernel/capability.h"
 #include "kernel/cgroup.h"
 #include "machine/find.h"
+<<<<<<< HEAD
 #include "net/userspace.h"
 #include "plan/network-user.h"
+=======
+#include "machine/network-host.h"
+>>>>>>> net
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
@@ -192,6 +196,7 @@ static bool is_confined(void)
 	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
 }
 
+<<<<<<< HEAD
 /* Its files stay when it is stopped, its cgroup does not. */
 static bool networkd_runs(void)
 {
@@ -210,11 +215,13 @@ static bool networkd_runs(void)
 
 /* For a user's container the program is asked for instead of what the host does for links. */
 static void gather_network(struct arena *arena, struct host *host, const struct spec *spec)
+=======
+static void gather_network(struct host *host, const struct spec *spec)
+>>>>>>> net
 {
-	char text[64];
-
 	if (!spec_has_private_network(spec))
 		return;
+<<<<<<< HEAD
 	/* Without one, names are the same on all such hosts, which is no harm. */
 	if (file_read_line(text, sizeof(text), AT_FDCWD, "/etc/machine-id") >= 0)
 		(void)parse_id128(host->machine_id, text);
@@ -223,6 +230,10 @@ static void gather_network(struct arena *arena, struct host *host, const struct 
 	else if (spec->network_veth == TRISTATE_YES)
 		host->pasta = child_find(arena, text_variable(host->environment, "PATH"),
 					 USERSPACE_PROGRAM);
+=======
+	network_host_id(host->machine_id);
+	host->networkd = network_host_has_networkd();
+>>>>>>> net
 }
 
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,

@@ -44,42 +44,58 @@ static void resume_pool(struct container *container, const struct machine *machi
 	}
 }
 
-static int read_facts(struct container *container, struct facts *ret)
+static struct network *add_network(struct container *container)
 {
-	const char *runtime = container->resources.record.runtime;
-	const char *name = container->spec->machine;
-	autoclose int directory = record_open_runtime(runtime, "machines");
-	struct machine machine;
-	int r = directory;
+	autoclose int process = namespace_open_process(container->spawn.pid);
+	struct network *network = network_new(container);
 
-	if (r >= 0)
-		r = network_file_read_of(container->arena, ret, directory, name,
-					 container->resources.record.tag);
-	if (r < 0)
-		return r;
-	r = machine_open(container->arena, &machine, runtime, name);
-	if (r < 0)
-		return r;
-	resume_pool(container, &machine, ret);
-	resume_notes(container, &machine, RECORD_LINK, &container->network_notes);
-	resume_notes(container, &machine, RECORD_ZONE, &container->network_notes);
-	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
-	container->network = arena_new(container->arena, struct network);
-	return 0;
+	network->netns_fd = process < 0 ? -EBADF : namespace_open(process, "net");
+	container->network = network;
+	return network;
+}
+
+static int read_facts(struct arena *arena, struct facts *ret, const struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	autoclose int directory = record_open_runtime(record->runtime, "machines");
+
+	return directory < 0 ? directory
+			     : network_file_read_of(arena, ret, directory, container->spec->machine,
+						    record->tag);
+}
+
+/* As before; or for a first link that was attached, whether it has been served so far or not. */
+static bool wants_dns(const struct container *container, const struct facts *facts)
+{
+	bool attached = false;
+
+	for (size_t i = 0; i < facts->made_count; i++)
+		attached = attached || (facts->made[i].attached && facts->link != 0 &&
+					facts->made[i].outside == facts->link);
+	return facts->dns_port != 0 || (attached && facts->gateway_count > 0 &&
+					container->spec->addressing.dns == DNS_AUTO);
 }
 
 static int resume(struct container *container)
 {
-	autoclose int process = -EBADF;
 	struct network *network;
+	struct machine machine;
 	struct facts facts;
-	int r = read_facts(container, &facts);
+	int r = read_facts(container->arena, &facts, container);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	network = container->network;
-	network->container = container;
+	r = machine_open(container->arena, &machine, container->resources.record.runtime,
+			 container->spec->machine);
+	if (r < 0)
+		return r;
+	resume_pool(container, &machine, &facts);
+	resume_notes(container, &machine, RECORD_LINK, &container->network_notes);
+	resume_notes(container, &machine, RECORD_ZONE, &container->network_notes);
+	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
+	network = add_network(container);
 	network->facts = facts;
+<<<<<<< HEAD
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
 	network->forwarding_fd = -EBADF;
 	network->netns_fd = -EBADF;
@@ -88,15 +104,54 @@ static int resume(struct container *container)
 	if (process >= 0)
 		network->netns_fd = namespace_open(process, "net");
 	return network_rules_resume(network, facts.dns_port != 0);
+=======
+	return network_rules_resume(network, wants_dns(container, &facts));
+}
+
+/* Another first link than before, or the first that needs something. */
+static int serve_anew(struct network *network)
+{
+	answers_done(&network->answers);
+	arena_done(&network->serving);
+	if (network->facts.gateway_count == 0 && network->facts.port_count == 0)
+		return 0;
+	return network_rules_resume(network, wants_dns(network->container, &network->facts));
+}
+
+static int renew(struct container *container)
+{
+	struct network *network = container->network;
+	struct arena arena = { 0 }, before;
+	struct facts facts;
+	bool same;
+	int r = read_facts(&arena, &facts, container);
+
+	if (r < 0) {
+		arena_done(&arena);
+		return r == -ENOENT ? 0 : r;
+	}
+	if (network == NULL)
+		network = add_network(container);
+	same = network->facts.link == facts.link && network->answers != NULL;
+	before = network->renewed;
+	network->renewed = arena;
+	network->facts = facts;
+	if (same)
+		answers_renew(network->answers, &network->renewed);
+	else
+		r = serve_anew(network);
+	arena_done(&before);
+	return r;
+>>>>>>> net
 }
 
 /* What is read is written again, so nobody may change it meanwhile. */
-void network_resume(struct container *container)
+static void locked(struct container *container, int (*run)(struct container *container))
 {
 	int record = container->resources.record.fd;
-	int locked = network_file_lock(record), r = resume(container);
+	int lock = network_file_lock(record), r = run(container);
 
-	if (locked >= 0)
+	if (lock >= 0)
 		network_file_unlock(record);
 	if (r < 0)
 		log_warning("cannot serve the network of machine '%s' any more: %s, going on "
@@ -104,4 +159,14 @@ void network_resume(struct container *container)
 			    container->spec->machine,
 			    fail_recorded()->code == 0 ? strerror(-r) : fail_recorded()->text);
 	fail_forget();
+}
+
+void network_resume(struct container *container)
+{
+	locked(container, resume);
+}
+
+void network_renew(struct container *container)
+{
+	locked(container, renew);
 }

@@ -1,7 +1,6 @@
 #include "engine/network-rules.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,7 +11,6 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "engine/container.h"
-#include "format/hosts.h"
 #include "io/fd.h"
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
@@ -20,6 +18,19 @@
 #include "machine/network-repair.h"
 #include "net/firewall-conflicts.h"
 #include "net/firewall-forwarding.h"
+#include "net/firewall-guard.h"
+
+struct network *network_new(struct container *container)
+{
+	struct arena own = { 0 };
+	struct network *network = arena_new(&own, struct network);
+
+	network->own = own;
+	network->container = container;
+	network->firewall = (struct firewall)FIREWALL_EMPTY;
+	network->netns_fd = network->forwarding_fd = -EBADF;
+	return network;
+}
 
 static const struct step *planned(const struct network *network, enum step_kind kind,
 				  const char *data)
@@ -36,7 +47,7 @@ static const struct step *planned(const struct network *network, enum step_kind 
 static int collect_addresses(struct network *network)
 {
 	const struct plan *plan = &network->container->plan;
-	struct arena *arena = network->container->arena;
+	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = 0;
 
@@ -62,7 +73,7 @@ static int collect(struct network *network)
 	const struct spec *spec = container->spec;
 	const struct pooled *pooled = &container->resources.taken.pooled;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
-	struct arena *arena = container->arena;
+	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
 	struct stat st;
@@ -105,27 +116,13 @@ int network_rules_note(struct network *network)
 /* For libnss_redd: who asks for the machine's name on the host. */
 static int publish(struct network *network)
 {
-	struct container *container = network->container;
-	const char *runtime = container->resources.record.runtime;
-	const char *name = container->spec->machine;
-	const struct facts *facts = &network->facts;
-	struct hosts hosts = { .pid = container->spawn.pid };
+	const char *name = network->container->spec->machine;
 	int r;
 
-	if (facts->address_count == 0)
+	if (network->facts.address_count == 0)
 		return 0;
-	r = process_start_time(hosts.pid, &hosts.start);
-	if (r < 0)
-		return fail(r, "cannot ask when the payload was started");
-	snprintf(hosts.tag, sizeof(hosts.tag), "%s", facts->tag);
-	hosts.count = MIN(facts->address_count, (size_t)HOSTS_ADDRESSES_MAX);
-	for (size_t i = 0; i < hosts.count; i++) {
-		hosts.addresses[i].family = facts->addresses[i].ip.family;
-		memcpy(hosts.addresses[i].bytes, facts->addresses[i].ip.bytes,
-		       sizeof(hosts.addresses[i].bytes));
-	}
 	/* By its tag it is found without a note. */
-	r = hosts_file_write(runtime, name, &hosts);
+	r = hosts_file_publish(network->container->resources.record.runtime, name, &network->facts);
 	if (r < 0)
 		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
 			    "without",
@@ -158,18 +155,20 @@ static int filter(struct network *network)
 	struct container *container = network->container;
 	struct firewall_machine *machines;
 	size_t count;
-	int r = facts_machines(container->arena, &machines, &count, &network->facts);
+	int r = facts_machines(&network->own, &machines, &count, &network->facts);
 
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
 	if (count == 0)
 		return 0;
-	r = firewall_open(&network->firewall);
+	r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
 	if (r >= 0)
 		(void)network_repair_mark(container->resources.record.runtime);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].restricted)
+			r = firewall_guard(&network->firewall, &machines[i]);
 		if (r >= 0 && machines[i].address_count > 0)
 			forward(network, &machines[i]);
 	}
@@ -201,7 +200,7 @@ int network_rules_resume(struct network *network, bool dns)
 	if (network->userspace.pid != 0)
 		return network_rules_note(network);
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
-		r = answers_open(container->arena, &network->answers, &request);
+		r = answers_open(&network->serving, &network->answers, &request);
 	if (r >= 0)
 		r = network_rules_note(network);
 	if (r >= 0)
@@ -222,12 +221,14 @@ void network_rules_look(struct network *network)
 	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
 	autoarena struct arena scratch = { 0 };
 	struct firewall_machine machine;
-	int count = 0;
+	int count;
 
-	if (network->firewall.filter.fd >= 0 &&
-	    facts_machine(&scratch, &machine, &network->facts) >= 0)
-		count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
-					   conflicts);
+	if (network->firewall.filter.fd < 0 ||
+	    facts_machine(&scratch, &machine, &network->facts) < 0)
+		return;
+	firewall_settle(&network->firewall, &machine);
+	count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+				   conflicts);
 	for (int i = 0; i < count; i++)
 		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
 			   conflicts[i].who, network->container->spec->machine,

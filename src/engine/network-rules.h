@@ -4,6 +4,7 @@
  * Runs in: supervisor, in the host's network namespace. Speaking.
  */
 #pragma once
+#include "base/arena.h"
 #include "engine/answers.h"
 #include "machine/record.h"
 #include "net/facts.h"
@@ -16,14 +17,22 @@ struct network {
 	struct container *container;
 	int netns_fd; /* of the container */
 	struct facts facts;
+	struct arena own;     /* that this struct is in, and the facts */
+	struct arena renewed; /* that facts are in, once others have changed them */
+	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */
 	struct userspace userspace; /* without root: instead of all that */
 };
 
+<<<<<<< HEAD
 /* What is known so far, beside the record. */
 int network_rules_note(struct network *network);
+=======
+/* In an arena of its own: a guest may start again as often as it likes. */
+struct network *network_new(struct container *container);
+>>>>>>> net
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);

@@ -9,10 +9,10 @@
 #include "base/log.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "format/link-names.h"
 #include "kernel/netlink.h"
 #include "kernel/route.h"
 #include "net/config.h"
-#include "net/names.h"
 #include "net/pool.h"
 #include "plan/network.h"
 #include "plan/network-user.h"
@@ -60,7 +60,7 @@ int network_user_look(struct arena *arena, struct pooled *ret, const struct spec
 	struct pooled pooled = { .taken = true };
 	struct pool_lease lease;
 	struct config config;
-	uint8_t mac[NAMES_MAC_SIZE];
+	uint8_t mac[LINK_NAMES_MAC_SIZE];
 	const struct pool_wish wish = {
 		.machine = spec->machine,
 		.mac = spec->addressing.mac_set ? spec->addressing.mac : mac,
@@ -73,7 +73,7 @@ int network_user_look(struct arena *arena, struct pooled *ret, const struct spec
 	if (!network_user_is(host) || spec->network_veth != TRISTATE_YES ||
 	    network_address_mode(spec, false) == ADDRESSES_GIVEN)
 		return 0;
-	names_mac(mac, NAMES_MAC_GUEST, host->machine_id, spec->machine, 0);
+	link_names_mac(mac, LINK_NAMES_MAC_GUEST, host->machine_id, spec->machine, 0);
 	r = config_read(arena, &config, CONFIG_PATH);
 	if (r < 0)
 		return r;

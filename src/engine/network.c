@@ -18,8 +18,10 @@
 #include "engine/container.h"
 #include "engine/network-rules.h"
 #include "engine/network-user.h"
+#include "format/link-names.h"
 #include "io/fd.h"
 #include "kernel/link.h"
+#include "kernel/link-port.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "kernel/network.h"
@@ -29,7 +31,6 @@
 #include "machine/network-undo.h"
 #include "net/firewall-forwarding.h"
 #include "net/links.h"
-#include "net/names.h"
 #include "net/pin.h"
 #include "net/zone.h"
 #include "plan/plan.h"
@@ -74,7 +75,7 @@ static int fail_link(struct making *m, const struct link_plan *link, int r, int 
 
 static int add_interface(struct making *m, int index)
 {
-	return facts_add_interface(m->container->arena, &m->network->facts, (uint32_t)index);
+	return facts_add_interface(&m->network->own, &m->network->facts, (uint32_t)index);
 }
 
 static int find_master(struct making *m, const struct link_plan *link, struct link_facts *ret)
@@ -119,7 +120,7 @@ static int fail_too_many(void)
 static int add_made(struct making *m, struct facts_made **ret, enum facts_kind kind,
 		    const char *name)
 {
-	struct arena *arena = m->container->arena;
+	struct arena *arena = &m->network->own;
 
 	*ret = facts_add_made(arena, &m->network->facts);
 	if (*ret == NULL)
@@ -153,10 +154,12 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 }
 
 /* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
-static void ignore_routers(const struct link_plan *link)
+static void set_up_host_end(const struct link_plan *link)
 {
 	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
 
+	if (link->master == NULL && link->up)
+		(void)network_trust_addresses(link->host);
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
 			    link->host, strerror(-r));
@@ -185,11 +188,16 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link_make_veth(&m->host, &made->here, &made->there, &here, &there);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
-	ignore_routers(link);
+	set_up_host_end(link);
 	/* The kernel cannot bring this end up before it knows the other. */
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
 		return fail_link(m, link, r, 1);
+	/* Where the filter sees what a bridge passes on (br_netfilter), a machine's call of its own
+	 * published port is turned round there. */
+	if (noted->zone != NULL)
+		(void)link_port_set(&m->host, made->here,
+				    &(struct link_port){ .hairpin = LINK_ON });
 	/* Without it (Linux before 5.5) a killed supervisor's link goes with the namespace. */
 	(void)link_add_altname(&m->host, made->here, noted->name);
 	noted->outside = (uint32_t)made->here;
@@ -297,7 +305,7 @@ static void prepare_ipv6(struct making *m, const struct link_plan *link, int ind
 	if (link->guest[1].ip.family == 0)
 		return;
 	(void)network_ignore_routers_in(m->netns_fd, link->name);
-	names_eui64(address.local.bytes + 8, link->mac);
+	link_names_eui64(address.local.bytes + 8, link->mac);
 	(void)route_add_address(&m->guest, &address);
 }
 
@@ -351,7 +359,7 @@ static int make_zone(struct making *m, const struct step *step)
 	m->zone_lock = zone_make(&m->host, step->target, m->container->host.machine_id);
 	if (m->zone_lock < 0)
 		return m->zone_lock;
-	m->network->facts.zone = arena_text(m->container->arena, step->target);
+	m->network->facts.zone = arena_text(&m->network->own, step->target);
 	return 0;
 }
 
@@ -542,12 +550,16 @@ int network_make(struct container *container)
 	r = channel_await(&container->channel);
 	if (r < 0)
 		return r;
+<<<<<<< HEAD
 	container->network = m.network = arena_new(container->arena, struct network);
 	m.network->netns_fd = -EBADF;
 	m.network->container = container;
 	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
 	m.network->forwarding_fd = -EBADF;
 	m.network->userspace = (struct userspace)USERSPACE_EMPTY;
+=======
+	container->network = m.network = network_new(container);
+>>>>>>> net
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -569,9 +581,9 @@ int network_make(struct container *container)
 
 /* ---- while it runs, and its end ---- */
 
-static bool holds_interfaces(const struct network *network)
+bool network_lends(const struct network *network)
 {
-	for (size_t i = 0; i < network->facts.made_count; i++)
+	for (size_t i = 0; network != NULL && i < network->facts.made_count; i++)
 		if (network->facts.made[i].kind == FACTS_INTERFACE)
 			return true;
 	return false;
@@ -581,18 +593,17 @@ void network_settle(struct container *container)
 {
 	struct network *network = container->network;
 	const struct record *record = &container->resources.record;
-	int r;
+	int r = 0;
 
 	if (network == NULL)
 		return;
-	network_rules_look(network);
-	if (!holds_interfaces(network))
-		return;
-	r = pin_make(record->runtime, record->tag, network->netns_fd);
+	if (network_lends(network))
+		r = pin_make(record->runtime, record->tag, network->netns_fd);
 	if (r < 0)
 		log_warning("cannot hold the network namespace of machine '%s': %s, going on "
 			    "without (should its supervisor be killed, interfaces may be lost)",
 			    container->spec->machine, strerror(-r));
+	network_rules_look(network);
 }
 
 /* The records' directory. In the private mount namespace the container's tree covers it. */
@@ -629,18 +640,15 @@ static void undo_links(struct container *container, const struct facts *facts)
 		.tag = container->resources.record.tag,
 		.netns_fd = network == NULL ? -EBADF : network->netns_fd,
 	};
-	autonetlink struct netlink host = NETLINK_EMPTY;
 
 	network_undo_links(&undo, facts);
-	/* No link of ours may have come to be in it. */
-	if (facts->zone != NULL && netlink_open(&host, NETLINK_ROUTE) >= 0)
-		zone_leave(&host, facts->zone);
 }
 
 void network_end(struct container *container)
 {
 	const struct record *record = &container->resources.record;
 	autoclose int directory = -EBADF;
+	struct arena own = { 0 };
 	struct facts facts;
 	int locked = -EBADF;
 
@@ -657,9 +665,10 @@ void network_end(struct container *container)
 		log_warning("somebody changes the network of machine '%s' for too long, going on "
 			    "without waiting",
 			    container->spec->machine);
+	/* Links first: while somebody may send, there are rules. */
 	if (read_facts(container, &facts, directory) >= 0) {
-		network_rules_end(container, &facts);
 		undo_links(container, &facts);
+		network_rules_end(container, &facts);
 		if (directory >= 0)
 			network_file_remove(directory, container->spec->machine);
 	}
@@ -668,6 +677,10 @@ void network_end(struct container *container)
 	if (container->network != NULL) {
 		fd_close(&container->network->netns_fd);
 		fd_close(&container->network->forwarding_fd);
+		arena_done(&container->network->renewed);
+		arena_done(&container->network->serving);
+		own = container->network->own;
+		arena_done(&own);
 	}
 	container->network = NULL;
 }

@@ -83,6 +83,7 @@ static int open_network(struct resources *resources, const struct spec *spec)
 	    ioctl(resources->network_fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return fail_input("'%s' is no network namespace (try a path like /run/netns/NAME)",
 				  spec->network_namespace_path);
+	record_note_later(&resources->record, RECORD_NETNS, spec->network_namespace_path);
 	return 0;
 }
 

@@ -177,14 +177,19 @@ static int prepare(struct container *container, bool dry)
 static int leave_private(void *context)
 {
 	struct container *container = context;
-	int r = record_runs(&container->resources.record, container->spawn.pid);
+	struct resources *resources = &container->resources;
+	/* Nobody counts on such a machine before a crash of ours would do no harm. */
+	bool lends = network_lends(container->network);
+	int r = lends ? 0 : record_runs(&resources->record, container->spawn.pid);
 
 	if (r >= 0)
-		r = resources_leave_private_mounts(&container->resources);
+		r = resources_leave_private_mounts(resources);
 	if (r >= 0)
 		network_settle(container);
+	if (r >= 0 && lends)
+		r = record_runs(&resources->record, container->spawn.pid);
 	return r < 0 ? r
-		     : registration_enter(&container->resources, container->spec, &container->host,
+		     : registration_enter(resources, container->spec, &container->host,
 					  &container->root, container->network,
 					  container->spawn.pid, container->spawn.pidfd);
 }
@@ -275,6 +280,11 @@ static void serve(void *context, size_t which)
 	network_serve(container->network, which);
 }
 
+static void network_changed(void *context)
+{
+	network_renew(context);
+}
+
 static enum outcome watch(struct container *container, int *ret_status)
 {
 	enum outcome outcome;
@@ -304,6 +314,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.served = NETWORK_SERVED,
 		.served_fd = served_fd,
 		.serve = serve,
+		.network_changed = network_changed,
 		.started = leave_private,
 		.ready = note_ready,
 		.ends = note_stopping,

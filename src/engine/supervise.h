@@ -48,6 +48,8 @@ struct supervise {
 	bool stopping;
 	bool adopted;  /* not our child */
 	int holder_fd; /* of engine/keep; -EBADF: none */
+	/* SUPERVISOR_NETWORK. NULL: it is none of ours. */
+	void (*network_changed)(void *context);
 	/* SUPERVISOR_REEXEC: returns if that failed. NULL: refused. */
 	void (*replace)(void *context, bool stopping);
 	int bus_fd; /* to the service manager; -EBADF: none */

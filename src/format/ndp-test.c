@@ -79,6 +79,7 @@ START_TEST(an_advertisement_tells_all)
 		.mtu = 1400,
 		.prefix.s6_addr = { 0xfd, 0x12 },
 		.prefix_length = 64,
+		.autonomous = true,
 		.valid_s = NDP_FOREVER,
 		.preferred_s = 3600,
 		.dns = dns,

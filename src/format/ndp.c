@@ -56,7 +56,8 @@ static void put_prefix(struct octets *out, const struct ndp_advertisement *adver
 {
 	put_option(out, PREFIX, 4 * UNIT);
 	octets_put8(out, (uint8_t)advertisement->prefix_length);
-	octets_put8(out, PREFIX_ON_LINK | PREFIX_AUTONOMOUS);
+	octets_put8(out, (uint8_t)(PREFIX_ON_LINK |
+				   (advertisement->autonomous ? PREFIX_AUTONOMOUS : 0)));
 	octets_put32(out, advertisement->valid_s);
 	octets_put32(out, advertisement->preferred_s);
 	octets_put32(out, 0);

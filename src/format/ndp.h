@@ -26,7 +26,8 @@ struct ndp_advertisement {
 	uint16_t router_s;	       /* how long it is the default router; 0: it is none */
 	bool managed, other;	       /* DHCPv6 has addresses; has other things */
 	uint32_t mtu;		       /* 0: not told */
-	struct in6_addr prefix;	       /* on the link, and hosts make their address of it */
+	struct in6_addr prefix;	       /* on the link */
+	bool autonomous;	       /* hosts make their address of it */
 	unsigned int prefix_length;    /* 0: none */
 	uint32_t valid_s, preferred_s; /* of the prefix */
 	const struct in6_addr *dns;

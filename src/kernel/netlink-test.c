@@ -301,6 +301,57 @@ START_TEST(only_the_kernel_answers)
 }
 END_TEST
 
+static void make_bridge(struct netlink *netlink, const char *name)
+{
+	unsigned char room[512];
+	struct netlink_request request = netlink_request(room, sizeof(room));
+
+	begin_link(&request, name, "bridge", NLM_F_ACK);
+	ck_assert_int_eq(netlink_call(netlink, &request, NULL, NULL), 0);
+}
+
+START_TEST(who_joined_a_group_is_told)
+{
+	struct netlink netlink = NETLINK_EMPTY, told = NETLINK_EMPTY;
+
+	open_route(&netlink);
+	ck_assert_int_eq(netlink_open(&told, NETLINK_ROUTE), 0);
+	make_bridge(&netlink, "one");
+	ck_assert_int_eq(netlink_drain(&told, 4096), 0);
+	ck_assert_int_eq(netlink_join(&told, RTNLGRP_IPV4_IFADDR), 0);
+	ck_assert_int_eq(netlink_join(&told, RTNLGRP_LINK), 0);
+	ck_assert_int_eq(netlink_drain(&told, 4096), 0);
+	make_bridge(&netlink, "two");
+	ck_assert_int_eq(netlink_drain(&told, 4096), 1);
+	ck_assert_int_eq(netlink_drain(&told, 4096), 0);
+	ck_assert_int_lt(netlink_join(&told, 100000), 0);
+	netlink_close(&told);
+	ck_assert_int_eq(netlink_join(&told, RTNLGRP_LINK), -EBADF);
+	ck_assert_int_eq(netlink_drain(&told, 4096), 0);
+	netlink_close(&netlink);
+}
+END_TEST
+
+START_TEST(what_was_too_much_to_be_told_is_something_too)
+{
+	struct netlink netlink = NETLINK_EMPTY, told = NETLINK_EMPTY;
+	int size = 1;
+	char name[16];
+
+	open_route(&netlink);
+	ck_assert_int_eq(netlink_open(&told, NETLINK_ROUTE), 0);
+	ck_assert_int_eq(setsockopt(told.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	ck_assert_int_eq(netlink_join(&told, RTNLGRP_LINK), 0);
+	for (int i = 0; i < 16; i++) {
+		snprintf(name, sizeof(name), "br%d", i);
+		make_bridge(&netlink, name);
+	}
+	ck_assert_int_eq(netlink_drain(&told, 1), 1);
+	netlink_close(&told);
+	netlink_close(&netlink);
+}
+END_TEST
+
 START_TEST(without_a_wish_for_an_acknowledgement_nothing_is_waited_for)
 {
 	struct netlink netlink = NETLINK_EMPTY;
@@ -418,7 +469,8 @@ int main(void)
 			all_messages_are_done_and_the_last_is_acknowledged,
 			the_first_failure_is_told_with_the_kernels_words,
 			answers_are_given_to_the_callback_until_it_has_enough,
-			only_the_kernel_answers,
+			only_the_kernel_answers, who_joined_a_group_is_told,
+			what_was_too_much_to_be_told_is_something_too,
 			without_a_wish_for_an_acknowledgement_nothing_is_waited_for,
 			a_request_may_be_larger_than_what_sockets_hold,
 			a_socket_belongs_to_the_namespace_it_was_asked_for,

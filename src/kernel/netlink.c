@@ -537,3 +537,41 @@ int netlink_dump(struct netlink *netlink, struct netlink_request *request, netli
 
 	return ask(netlink, request, &wait);
 }
+
+/* ---- being told ---- */
+
+int netlink_join(struct netlink *netlink, unsigned int group)
+{
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	int number = (int)group;
+
+	/* Who has no number yet counts as the kernel, which is not told what it did. */
+	if (bind(netlink->fd, (struct sockaddr *)&any, sizeof(any)) < 0 && errno != EINVAL)
+		return -errno;
+	return setsockopt(netlink->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &number,
+			  sizeof(number)) < 0
+		       ? -errno
+		       : 0;
+}
+
+int netlink_drain(struct netlink *netlink, unsigned int most)
+{
+	bool told = false;
+
+	for (unsigned int i = 0; i < most; i++) {
+		struct sockaddr_nl from = {};
+		socklen_t size = sizeof(from);
+		unsigned char byte;
+		ssize_t got = recvfrom(netlink->fd, &byte, sizeof(byte), MSG_DONTWAIT,
+				       (struct sockaddr *)&from, &size);
+
+		/* Some of it was lost: that too tells that something happened. */
+		if (got < 0 && errno == ENOBUFS)
+			told = true;
+		else if (got < 0)
+			break;
+		else if (from.nl_pid == 0)
+			told = true;
+	}
+	return told;
+}

@@ -111,6 +111,16 @@ int netlink_call(struct netlink *netlink, struct netlink_request *request, netli
 int netlink_dump(struct netlink *netlink, struct netlink_request *request, netlink_answer_fn *fn,
 		 void *context);
 
+/* ---- being told ---- */
+
+/* From now on the kernel tells this socket what happens to GROUP: RTNLGRP_*, NFNLGRP_*, … Then it
+ * is no socket for calls any more, but one to be polled. */
+int netlink_join(struct netlink *netlink, unsigned int group);
+
+/* Take what was told, at most MOST datagrams, without a look at it. 1: the kernel told something,
+ * or what it told was too much for the socket. 0: nothing, or others have sent to it. */
+int netlink_drain(struct netlink *netlink, unsigned int most);
+
 /* ---- reading ---- */
 
 struct netlink_attribute {

@@ -36,7 +36,7 @@ static void read_setting(char ret[8], const char *path)
 	close(fd);
 }
 
-START_TEST(routers_are_ignored_on_one_interface_alone)
+START_TEST(settings_are_of_one_interface_alone)
 {
 	char setting[8] = "";
 
@@ -49,6 +49,10 @@ START_TEST(routers_are_ignored_on_one_interface_alone)
 	read_setting(setting, "/proc/sys/net/ipv6/conf/default/accept_ra");
 	ck_assert_str_eq(setting, "1\n");
 	ck_assert_int_eq(network_ignore_routers("eth7"), -ENOENT);
+	ck_assert_int_eq(network_trust_addresses("lo"), 0);
+	read_setting(setting, "/proc/sys/net/ipv6/conf/lo/accept_dad");
+	ck_assert_str_eq(setting, "0\n");
+	ck_assert_int_eq(network_trust_addresses("eth7"), -ENOENT);
 }
 END_TEST
 
@@ -80,7 +84,11 @@ int main(void)
 	TCase *cases = tcase_create("network");
 
 	tcase_add_test(cases, loopback_comes_up);
+<<<<<<< HEAD
 	tcase_add_test(cases, routers_are_ignored_on_one_interface_alone);
 	tcase_add_test(cases, routers_are_ignored_in_another_namespace);
+=======
+	tcase_add_test(cases, settings_are_of_one_interface_alone);
+>>>>>>> net
 	return fixture_run(cases, "kernel/network");
 }

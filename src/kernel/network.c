@@ -26,14 +26,16 @@ int network_loopback_up(void)
 	return ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
 
-int network_ignore_routers(const char *name)
+static int switch_off(const char *name, const char *what)
 {
-	char path[sizeof("/proc/sys/net/ipv6/conf//accept_ra") + IFNAMSIZ];
+	char path[sizeof("/proc/sys/net/ipv6/conf//accept_dad") + IFNAMSIZ];
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.*s/accept_ra", IFNAMSIZ - 1, name);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%.*s/%.10s", IFNAMSIZ - 1, name,
+		 what);
 	return file_write(AT_FDCWD, path, "0");
 }
 
+<<<<<<< HEAD
 int network_ignore_routers_in(int netns_fd, const char *name)
 {
 	autoclose int pidfd = -EBADF;
@@ -51,4 +53,14 @@ int network_ignore_routers_in(int netns_fd, const char *name)
 	if (r < 0)
 		return r;
 	return info.si_code == CLD_EXITED ? -info.si_status : -EIO;
+=======
+int network_ignore_routers(const char *name)
+{
+	return switch_off(name, "accept_ra");
+}
+
+int network_trust_addresses(const char *name)
+{
+	return switch_off(name, "accept_dad");
+>>>>>>> net
 }

@@ -15,6 +15,8 @@
 #include "format/hosts.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/process.h"
+#include "net/facts.h"
 
 #define DIRECTORY "hosts"
 
@@ -111,4 +113,32 @@ int hosts_file_remove(const char *path, const char *tag)
 	if (!is_of(&scratch, fd, tag))
 		return 0;
 	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static void add_addresses(struct hosts *hosts, const struct facts *part)
+{
+	for (size_t i = 0; i < part->address_count && hosts->count < HOSTS_ADDRESSES_MAX; i++) {
+		struct hosts_address *address = &hosts->addresses[hosts->count++];
+
+		address->family = part->addresses[i].ip.family;
+		memcpy(address->bytes, part->addresses[i].ip.bytes, sizeof(address->bytes));
+	}
+}
+
+int hosts_file_publish(const char *runtime, const char *name, const struct facts *facts)
+{
+	struct hosts hosts = { .pid = (pid_t)facts->leader };
+	autoarena struct arena scratch = { 0 };
+	int r;
+
+	add_addresses(&hosts, facts);
+	for (size_t i = 0; i < facts->part_count; i++)
+		add_addresses(&hosts, &facts->parts[i]);
+	if (hosts.count == 0)
+		return hosts_file_remove(hosts_file_path(&scratch, runtime, name), facts->tag);
+	r = process_start_time(hosts.pid, &hosts.start);
+	if (r < 0)
+		return r;
+	snprintf(hosts.tag, sizeof(hosts.tag), "%s", facts->tag);
+	return hosts_file_write(runtime, name, &hosts);
 }

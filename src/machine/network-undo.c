@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -44,6 +45,13 @@ static void bring_home(const struct network_undo *undo, const struct facts *fact
 	warn("let go of the network namespace of", undo, pin_remove(undo->runtime, undo->tag));
 }
 
+static void release(const struct network_undo *undo, const struct facts *part)
+{
+	for (size_t i = 0; i < part->leases.count; i++)
+		warn("give back an address of", undo,
+		     pool_release(part->leases.items[i], undo->tag));
+}
+
 void network_undo_links(const struct network_undo *undo, const struct facts *facts)
 {
 	autonetlink struct netlink host = NETLINK_EMPTY;
@@ -58,9 +66,9 @@ void network_undo_links(const struct network_undo *undo, const struct facts *fac
 			links_let_all_go(&host, facts);
 		warn("remove the links of", undo, r);
 	}
-	for (size_t i = 0; i < facts->leases.count; i++)
-		warn("give back an address of", undo,
-		     pool_release(facts->leases.items[i], undo->tag));
+	release(undo, facts);
+	for (size_t i = 0; i < facts->part_count; i++)
+		release(undo, &facts->parts[i]);
 	warn("forget the names of", undo,
 	     hosts_file_remove(hosts_file_path(&scratch, undo->runtime, undo->machine), undo->tag));
 }
@@ -97,6 +105,15 @@ static int read_facts(struct arena *arena, struct facts *ret, const struct netwo
 	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
+/* Indexes are of the namespace that they were noted in, and mean others here. */
+static bool is_here(const struct facts *facts)
+{
+	struct stat st;
+
+	return facts->namespace == 0 ||
+	       (stat("/proc/self/ns/net", &st) == 0 && (uint32_t)st.st_ino == facts->namespace);
+}
+
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd)
 {
 	struct firewall_machine *machines;
@@ -104,10 +121,15 @@ int network_undo_all(struct arena *arena, const struct network_undo *undo, int d
 	size_t count;
 	int found = read_facts(arena, &facts, undo, dir_fd), r = MIN(found, 0);
 
-	if (r >= 0)
-		r = facts_machines(arena, &machines, &count, &facts);
-	if (r >= 0)
-		r = remove_rules(machines, count);
+	if (r >= 0 && !is_here(&facts)) {
+		log_debug("the network of machine '%s' was another one", undo->machine);
+		facts.made_count = 0;
+	} else {
+		if (r >= 0)
+			r = facts_machines(arena, &machines, &count, &facts);
+		if (r >= 0)
+			r = remove_rules(machines, count);
+	}
 	if (r < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
 			    undo->machine,

@@ -23,6 +23,9 @@ struct arena;
 /* Asks a supervisor to replace its program by what is at RECORD_PROGRAM now. */
 #define SUPERVISOR_REEXEC (SIGRTMIN + 25)
 
+/* Tells a supervisor that machine/network-file was changed by somebody else. */
+#define SUPERVISOR_NETWORK (SIGRTMIN + 26)
+
 #define RECORD_TAG_ROOM 17
 #define RECORD_SIZE_MAX (64 * 1024)
 #define RECORD_NOTES_MAX 512
@@ -36,7 +39,7 @@ enum record_kind {
 	RECORD_LOCK,	  /* lock file: removed if nobody holds it */
 	RECORD_MOUNT,	  /* mount point of a mount whose source is the tag */
 	RECORD_ID_BASE,	  /* information only */
-	RECORD_NETNS,	  /* information only */
+	RECORD_NETNS,	  /* --network-namespace-path=: its namespace is not its own */
 	RECORD_ID,	  /* the machine's id: 32 hex digits */
 	RECORD_SERVICE,	  /* who made it: "systemd-nspawn" */
 	RECORD_STARTED,	  /* "REALTIME MONOTONIC", microseconds */

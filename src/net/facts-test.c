@@ -32,14 +32,15 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "port=udp:127.0.0.1:5000-5009:5000-5009\n"
 			    "port=tcp:[fd00::1]:443:443\n"
 			    "interface=11\n"
-			    "made=veth 2 12 redd-0123456789abcdef-0 vz-web\n"
-			    "made=interface 3 0 eth7\n"
 			    "lease=/run/redd/network/link.3\n"
+			    "made=veth 2 12 redd-0123456789abcdef-0 vz-web\n"
+			    "attached=interface 3 0 eth7\n"
 			    "part=1\n"
 			    "link=9\n"
 			    "mac=02:00:5e:10:00:02\n"
 			    "gateway-mac=02:00:5e:10:00:03\n"
-			    "address=10.213.0.14/30\n";
+			    "address=10.213.0.14/30\n"
+			    "lease=/run/redd/network/link.4\n";
 
 static struct arena arena;
 
@@ -322,6 +323,24 @@ START_TEST(what_was_made_is_found_by_its_index_inside)
 }
 END_TEST
 
+START_TEST(what_is_removed_leaves_the_others)
+{
+	struct facts facts = parsed(whole);
+
+	facts_remove_made(&facts, &facts.made[0]);
+	ck_assert_uint_eq(facts.made_count, 1);
+	ck_assert_str_eq(facts.made[0].name, "eth7");
+	ck_assert(facts.made[0].attached);
+	facts_remove_made(&facts, &facts.made[0]);
+	ck_assert_uint_eq(facts.made_count, 0);
+	ck_assert_ptr_nonnull(facts_add_part(&arena, &facts));
+	facts_remove_part(&facts, &facts.parts[1]);
+	ck_assert_ptr_eq(facts_find_part(&facts, 9), facts.parts);
+	facts_remove_part(&facts, &facts.parts[0]);
+	ck_assert_ptr_null(facts_find_part(&facts, 9));
+}
+END_TEST
+
 START_TEST(a_bridge_that_two_ports_have_is_told_once_less)
 {
 	struct facts facts = parsed("interface=4\ninterface=7\ninterface=4\n");
@@ -373,6 +392,7 @@ int main(void)
 			a_machine_that_may_not_reach_everything_has_one_address_of_it,
 			a_wrong_list_of_what_may_be_reached_opens_nothing,
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
+			what_is_removed_leaves_the_others,
 			a_bridge_that_two_ports_have_is_told_once_less,
 			rules_are_for_each_part_that_is_known);
 }

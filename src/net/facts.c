@@ -12,7 +12,7 @@
 #include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 #define MADE_WORDS 4 /* and the zone */
 
@@ -72,6 +72,22 @@ struct facts *facts_add_part(struct arena *arena, struct facts *facts)
 	if (facts->part_count == FACTS_PARTS_MAX)
 		return NULL;
 	return list_grow(arena, (void **)&facts->parts, &facts->part_count, sizeof(*facts->parts));
+}
+
+void facts_remove_made(struct facts *facts, struct facts_made *made)
+{
+	size_t after = (size_t)(&facts->made[facts->made_count] - made) - 1;
+
+	memmove(made, made + 1, after * sizeof(*made));
+	facts->made_count--;
+}
+
+void facts_remove_part(struct facts *facts, struct facts *part)
+{
+	size_t after = (size_t)(&facts->parts[facts->part_count] - part) - 1;
+
+	memmove(part, part + 1, after * sizeof(*part));
+	facts->part_count--;
 }
 
 struct facts_made *facts_find_made(const struct facts *facts, uint32_t inside)
@@ -142,9 +158,9 @@ static void put_text(struct arena *arena, char **text, const char *key, const ch
 static void put_mac(struct arena *arena, char **text, const char *key, const uint8_t mac[6])
 {
 	static const uint8_t none[6];
-	char value[NAMES_MAC_ROOM];
+	char value[LINK_NAMES_MAC_ROOM];
 
-	names_mac_text(value, mac);
+	link_names_mac_text(value, mac);
 	put_text(arena, text, key, memcmp(mac, none, sizeof(none)) == 0 ? NULL : value);
 }
 
@@ -159,7 +175,8 @@ static void put_prefixes(struct arena *arena, char **text, const char *key,
 
 static void put_made(struct arena *arena, char **text, const struct facts_made *made)
 {
-	*text = arena_format(arena, "%smade=%s %u %u %s%s%s\n", *text, facts_kind_names[made->kind],
+	*text = arena_format(arena, "%s%s=%s %u %u %s%s%s\n", *text,
+			     made->attached ? "attached" : "made", facts_kind_names[made->kind],
 			     made->inside, made->outside, made->name, made->zone ? " " : "",
 			     made->zone ? made->zone : "");
 }
@@ -188,6 +205,8 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 		put_text(arena, &text, "port", port_text(port, &facts->ports[i]));
 	for (size_t i = 0; i < facts->interface_count; i++)
 		put_number(arena, &text, "interface", facts->interfaces[i]);
+	for (size_t i = 0; i < facts->leases.count; i++)
+		put_text(arena, &text, "lease", facts->leases.items[i]);
 	return text;
 }
 
@@ -197,11 +216,14 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->made_count; i++)
 		put_made(arena, &text, &facts->made[i]);
+<<<<<<< HEAD
 	for (size_t i = 0; i < facts->leases.count; i++)
 		put_text(arena, &text, "lease", facts->leases.items[i]);
 	if (facts->helper != 0)
 		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
 				    facts->helper_start);
+=======
+>>>>>>> net
 	for (size_t i = 0; i < facts->part_count; i++)
 		text = arena_format(arena, "%spart=%zu\n%s", text, i + 1,
 				    print_part(arena, &facts->parts[i]));
@@ -249,10 +271,10 @@ static int take_interface(struct arena *arena, struct facts *facts, const char *
 	return facts_add_interface(arena, facts, index) < 0 ? -EBADMSG : 0;
 }
 
-static int take_made(struct arena *arena, struct facts *facts, const char *value)
+static int take_made(struct arena *arena, struct facts *facts, const char *value, bool attached)
 {
 	struct text_list words = { 0 };
-	struct facts_made *made, parsed = { .kind = FACTS_KINDS };
+	struct facts_made *made, parsed = { .kind = FACTS_KINDS, .attached = attached };
 
 	text_split(arena, &words, value, " ");
 	if (words.count < MADE_WORDS || words.count > MADE_WORDS + 1)
@@ -283,6 +305,7 @@ static int take_lease(struct arena *arena, struct facts *facts, const char *valu
 	return 0;
 }
 
+<<<<<<< HEAD
 static int take_helper(struct arena *arena, struct facts *facts, const char *value)
 {
 	struct text_list words = { 0 };
@@ -311,6 +334,8 @@ static int take_whole(struct arena *arena, struct facts *facts, const char *key,
 	return r < 0 ? r : 1;
 }
 
+=======
+>>>>>>> net
 static int take(struct arena *arena, struct facts *facts, const char *key, const char *value)
 {
 	if (text_equal(key, "tag"))
@@ -349,6 +374,8 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		return take_port(arena, facts, value);
 	else if (text_equal(key, "interface"))
 		return take_interface(arena, facts, value);
+	else if (text_equal(key, "lease"))
+		return take_lease(arena, facts, value);
 	return 0;
 }
 
@@ -375,8 +402,9 @@ int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t
 			part = facts_add_part(arena, &facts);
 		if (part == NULL)
 			return -EBADMSG;
-		r = take_whole(arena, &facts, key, value);
-		if (r == 0)
+		if (text_equal(key, "made") || text_equal(key, "attached"))
+			r = take_made(arena, &facts, value, *key == 'a');
+		else
 			r = take(arena, part, key, value);
 		if (r < 0)
 			return r;

@@ -31,6 +31,7 @@ struct facts_made {
 	 * of what it is made of, or comes home as. */
 	const char *name;
 	const char *zone; /* veth: the bridge of a zone that it is a port of; NULL: of none */
+	bool attached;	  /* not at the start, but later */
 };
 
 /* What rules are made for is a part: the first veth, and each that was attached later. */
@@ -49,16 +50,21 @@ struct facts {
 	struct ip_prefix *addresses, *gateways, *pools;
 	struct port *ports;
 	size_t address_count, gateway_count, pool_count, port_count;
-	uint32_t *interfaces; /* indexes of the host's, that lead to it */
-	size_t interface_count;
+	struct text_list leases; /* for pool_release(): of what was attached later */
 
 	/* only of the whole machine */
+	uint32_t *interfaces; /* indexes of the host's, that lead to it */
+	size_t interface_count;
 	struct facts_made *made;
 	size_t made_count;
+<<<<<<< HEAD
 	struct text_list leases; /* for pool_release(): of what was attached later */
 	uint32_t helper;	 /* process that its network comes through (net/userspace); 0: none */
 	uint64_t helper_start;	 /* its start time */
 	struct facts *parts;	 /* with what the first part has too, but no ports, and no parts */
+=======
+	struct facts *parts; /* with what the first part has too, but no ports, and no parts */
+>>>>>>> net
 	size_t part_count;
 };
 
@@ -77,6 +83,10 @@ int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index
 
 struct facts_made *facts_add_made(struct arena *arena, struct facts *facts); /* NULL: too many */
 struct facts *facts_add_part(struct arena *arena, struct facts *facts);	     /* NULL: likewise */
+
+/* What was added is there no more. */
+void facts_remove_made(struct facts *facts, struct facts_made *made);
+void facts_remove_part(struct facts *facts, struct facts *part);
 
 /* The one at that index in the machine; NULL: we made none of it. */
 struct facts_made *facts_find_made(const struct facts *facts, uint32_t inside);

@@ -95,7 +95,7 @@ struct trace {
 
 static bool holds(struct netlink_reader reader, const void *bytes, size_t size)
 {
-	return memmem(reader.bytes, reader.size, bytes, size) != NULL;
+	return reader.size > 0 && memmem(reader.bytes, reader.size, bytes, size) != NULL;
 }
 
 /* The network's bytes that count, and, as it stands in a rule, at least four. */

@@ -1,6 +1,7 @@
 #include "net/firewall-routing.h"
 
 #include <linux/fib_rules.h>
+#include <sys/wait.h>
 
 #include "base/fail.h"
 #include "kernel/nftables.h"
@@ -314,12 +315,63 @@ START_TEST(two_who_want_one_port_do_not_prevent_a_repair)
 }
 END_TEST
 
+/* Machine NUMBER, on a's link. */
+static int add_numbered(unsigned char number)
+{
+	struct firewall firewall_of_its = FIREWALL_EMPTY;
+	struct firewall_address address = { AF_INET, 32, { 10, 213, 1, number } };
+	struct firewall_machine machine = at.a.machine;
+	int r;
+
+	machine.addresses = &address;
+	machine.address_count = 1;
+	r = firewall_open(&firewall_of_its);
+	if (r >= 0)
+		r = firewall_add(&firewall_of_its, &machine);
+	return r;
+}
+
+static int count_key(const struct nftables_value *key, void *context)
+{
+	(void)key;
+	(*(size_t *)context)++;
+	return 0;
+}
+
+START_TEST(many_may_start_at_once)
+{
+	enum { COUNT = 24 };
+	size_t count = 0;
+	pid_t pids[COUNT];
+	int status;
+
+	build();
+	for (unsigned char i = 0; i < COUNT; i++) {
+		pids[i] = fork();
+		ck_assert_int_ge(pids[i], 0);
+		if (pids[i] == 0)
+			_exit(add_numbered(i) < 0);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_int_eq(nftables_list_keys(&firewall.filter, NFTABLES_INET, "redd", "inside4",
+					    count_key, &count),
+			 0);
+	ck_assert_uint_eq(count, COUNT);
+	ck_assert_uint_eq(rules(), 10);
+}
+END_TEST
+
 int main(void)
 {
-	return TOPOLOGY_RUN(
-		"net/firewall-repair", the_tables_come_with_the_first_and_go_with_the_last,
-		a_flush_isolates_machines_until_it_is_repaired,
-		a_guarded_machine_is_cut_off_by_a_flush, reverse_path_filters_are_not_disturbed,
-		what_is_missing_or_too_much_is_repaired, tables_of_another_version_are_replaced,
-		a_change_in_between_is_noticed, two_who_want_one_port_do_not_prevent_a_repair);
+	return TOPOLOGY_RUN("net/firewall-repair",
+			    the_tables_come_with_the_first_and_go_with_the_last,
+			    a_flush_isolates_machines_until_it_is_repaired,
+			    a_guarded_machine_is_cut_off_by_a_flush,
+			    reverse_path_filters_are_not_disturbed,
+			    what_is_missing_or_too_much_is_repaired,
+			    tables_of_another_version_are_replaced, a_change_in_between_is_noticed,
+			    two_who_want_one_port_do_not_prevent_a_repair, many_may_start_at_once);
 }

@@ -170,6 +170,117 @@ START_TEST(ports_come_and_go_while_it_runs)
 }
 END_TEST
 
+/* It has other addresses inside, and the filter is told. */
+static void move(struct guest *guest, const char *four, const char *six)
+{
+	struct firewall_machine before = guest->machine;
+	struct firewall_address old[2], *now = guest->addresses;
+	char text[64];
+
+	memcpy(old, guest->addresses, sizeof(old));
+	before.addresses = old;
+	place_sysctl(&guest->place, "/proc/sys/net/ipv4/conf/all/promote_secondaries", "1");
+	snprintf(text, sizeof(text), "%s/24", four);
+	place_address(&guest->place, guest->inside, text);
+	snprintf(text, sizeof(text), "%s/64", six);
+	place_address(&guest->place, guest->inside, text);
+	for (int i = 0; i < 2; i++) {
+		struct route_address gone = { .link = guest->inside,
+					      .local = { .family = old[i].family,
+							 .length = i > 0 ? 64 : 24 } };
+
+		memcpy(gone.local.bytes, old[i].bytes, sizeof(gone.local.bytes));
+		ck_assert_int_eq(route_delete_address(&guest->place.netlink, &gone), 0);
+	}
+	ck_assert_int_eq(inet_pton(AF_INET, four, now[0].bytes), 1);
+	ck_assert_int_eq(inet_pton(AF_INET6, six, now[1].bytes), 1);
+	place_go(&at.host);
+	ck_assert_msg(firewall_change(&firewall, &before, &guest->machine) == 0, "%s",
+		      fail_recorded()->text);
+}
+
+static const struct firewall_port two_ports[] = {
+	{ .protocol = IPPROTO_TCP, .first = 8080, .last = 8080, .container = 80 },
+	{ .protocol = IPPROTO_TCP, .first = 8081, .last = 8081, .container = 80 },
+};
+
+START_TEST(ports_follow_a_machine_to_other_addresses)
+{
+	build();
+	at.c.machine.ports = two_ports;
+	at.c.machine.port_count = 1;
+	add(&at.c);
+	add(&at.d);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.c, 80));
+	move(&at.c, "10.213.128.77", "fd00:213:0:8000::77");
+	EXPECT(at.d.place, "10.213.128.77", 80, at.c.place, 80, GUEST_D);
+	EXPECT(at.c.place, GUEST_D6, 80, at.d.place, 80, "fd00:213:0:8000::77");
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.c, 80));
+	ck_assert(reaches(&at.outside, HOST6, 8080, &at.c, 80));
+	ck_assert(reaches(&at.d.place, HOST, 8080, &at.c, 80));
+}
+END_TEST
+
+START_TEST(a_machine_may_have_no_address_for_some_time)
+{
+	struct firewall_machine none;
+
+	build();
+	at.a.machine.fixed = false;
+	none = at.a.machine;
+	none.address_count = 0;
+	at.a.machine.ports = none.ports = two_ports;
+	at.a.machine.port_count = none.port_count = 1;
+	ck_assert_int_eq(firewall_add(&firewall, &none), 0);
+	ck_assert(!reaches(&at.outside, HOST, 8080, &at.a, 80));
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_change(&firewall, &none, &at.a.machine), 0);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.a, 80));
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_change(&firewall, &at.a.machine, &none), 0);
+	ck_assert(!reaches(&at.outside, HOST, 8080, &at.a, 80));
+}
+END_TEST
+
+START_TEST(ports_of_others_stay_theirs_when_a_machine_moves)
+{
+	struct firewall_machine none;
+
+	build();
+	at.b.machine.ports = two_ports;
+	at.b.machine.port_count = 1;
+	add(&at.b);
+	none = at.a.machine;
+	none.address_count = 0;
+	ck_assert_int_eq(firewall_add(&firewall, &none), 0);
+	at.a.machine.ports = two_ports;
+	at.a.machine.port_count = 2;
+	ck_assert_int_eq(firewall_change(&firewall, &none, &at.a.machine), -EADDRINUSE);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.b, 80));
+	ck_assert(reaches(&at.outside, HOST, 8081, &at.a, 80));
+	/* All is gone meanwhile: then it is made anew. */
+	place_go(&at.host);
+	remove_guest(&at.b, false);
+	remove_guest(&at.a, false);
+	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
+	ck_assert_int_eq(firewall_change(&firewall, &none, &at.a.machine), 0);
+	ck_assert(reaches(&at.outside, HOST, 8080, &at.a, 80));
+}
+END_TEST
+
+START_TEST(who_is_restricted_does_not_move)
+{
+	struct firewall_machine moved;
+
+	build();
+	at.a.machine.restricted = true;
+	add(&at.a);
+	moved = at.a.machine;
+	moved.address_count = 1;
+	ck_assert_int_eq(firewall_change(&firewall, &at.a.machine, &moved), -EINVAL);
+}
+END_TEST
+
 START_TEST(a_port_may_be_at_one_address_of_the_host)
 {
 	struct firewall_port port = { .protocol = IPPROTO_TCP,
@@ -291,12 +402,14 @@ END_TEST
 
 int main(void)
 {
-	return TOPOLOGY_RUN("net/firewall", machines_reach_other_networks_by_nat,
-			    the_host_is_reached_and_sees_who_calls,
-			    machines_are_apart_but_siblings_are_not,
-			    without_rules_everybody_reaches_everybody,
-			    a_published_port_is_reached_from_everywhere,
-			    ports_come_and_go_while_it_runs,
-			    a_port_may_be_at_one_address_of_the_host, ports_may_be_ranges,
-			    impossible_facts_are_refused, a_zone_works_without_br_netfilter_too);
+	return TOPOLOGY_RUN(
+		"net/firewall", machines_reach_other_networks_by_nat,
+		the_host_is_reached_and_sees_who_calls, machines_are_apart_but_siblings_are_not,
+		without_rules_everybody_reaches_everybody,
+		a_published_port_is_reached_from_everywhere, ports_come_and_go_while_it_runs,
+		ports_follow_a_machine_to_other_addresses,
+		a_machine_may_have_no_address_for_some_time,
+		ports_of_others_stay_theirs_when_a_machine_moves, who_is_restricted_does_not_move,
+		a_port_may_be_at_one_address_of_the_host, ports_may_be_ranges,
+		impossible_facts_are_refused, a_zone_works_without_br_netfilter_too);
 }

@@ -15,7 +15,7 @@
 #include "io/file.h"
 
 #define ENTRIES_MAX (4 * 1024 * 1024) /* bytes of rules; who has more has no use for us */
-#define NAMES_MAX 4096
+#define LINK_NAMES_MAX 4096
 
 /* IPv6 has the same numbers and structures, but for the head of an entry. */
 static const struct version {
@@ -30,7 +30,7 @@ static const struct version {
 /* To ask for a table makes it: so look first whether it is there. */
 static bool is_used(const struct version *version)
 {
-	char names[NAMES_MAX];
+	char names[LINK_NAMES_MAX];
 	const char *at = names;
 
 	if (file_read_line(names, sizeof(names), AT_FDCWD, version->names) < 0)

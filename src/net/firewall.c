@@ -12,6 +12,7 @@
 #include "kernel/netlink.h"
 #include "net/firewall-build.h"
 #include "net/firewall-check.h"
+#include "net/firewall-flows.h"
 #include "net/firewall-routing.h"
 
 #define TRIES 4
@@ -290,6 +291,8 @@ int firewall_add_port(struct firewall *firewall, const struct firewall_machine *
 
 	if (leads_elsewhere(r))
 		return fail_port(port->first);
+	if (r >= 0)
+		firewall_flows_turn(&firewall->filter, machine, port, 1);
 	return r == -ENOENT ? fail_stale() : r;
 }
 
@@ -298,8 +301,100 @@ int firewall_remove_port(struct firewall *firewall, const struct firewall_machin
 {
 	int r = change_port(firewall, machine, port, FIREWALL_TAKE_OUT);
 
+	if (r >= 0)
+		firewall_flows_end(&firewall->filter, machine, port, 1);
 	/* Not there, or another machine's by now. */
 	return leads_elsewhere(r) || r == -ENOENT ? 0 : r;
+}
+
+/* ---- other addresses ---- */
+
+static int exchange(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after)
+{
+	const struct firewall_machine both[] = { *before, *after };
+	size_t size = firewall_build_room(both, ARRAY_SIZE(both));
+	struct firewall_build build = {};
+	autoarena struct arena arena = {};
+	void *room = arena_take(&arena, size);
+
+	firewall_build_begin(&build, FIREWALL_TAKE_OUT, room, size, 0);
+	firewall_build_machine(&build, before);
+	build.deed = FIREWALL_PUT;
+	firewall_build_machine(&build, after);
+	return nftables_commit(&build.nftables, &firewall->filter);
+}
+
+/* Where that is not possible because tables are gone, or a port belongs to another machine. */
+static int exchange_slowly(struct firewall *firewall, const struct firewall_machine *before,
+			   const struct firewall_machine *after)
+{
+	struct firewall_machine bare = *after;
+	int r = firewall_remove(firewall, before, false), first = 0;
+
+	bare.port_count = 0;
+	if (r >= 0)
+		r = firewall_add(firewall, &bare);
+	for (size_t i = 0; i < after->port_count && r >= 0; i++) {
+		int port = firewall_add_port(firewall, after, &after->ports[i]);
+
+		first = first == 0 ? MIN(port, 0) : first;
+	}
+	return r < 0 ? r : first;
+}
+
+static bool has_address(const struct firewall_machine *machine,
+			const struct firewall_address *address)
+{
+	for (size_t i = 0; i < machine->address_count; i++)
+		if (memcmp(&machine->addresses[i], address, sizeof(*address)) == 0)
+			return true;
+	return false;
+}
+
+/* What leads to addresses that it has no more. */
+static void end_flows(struct firewall *firewall, const struct firewall_machine *before,
+		      const struct firewall_machine *after)
+{
+	struct firewall_address lost[FIREWALL_ADDRESSES_MAX];
+	struct firewall_machine old = *before;
+
+	old.addresses = lost;
+	old.address_count = 0;
+	for (size_t i = 0; i < before->address_count; i++)
+		if (!has_address(after, &before->addresses[i]))
+			lost[old.address_count++] = before->addresses[i];
+	if (old.address_count > 0)
+		firewall_flows_end(&firewall->filter, &old, old.ports, old.port_count);
+}
+
+int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after)
+{
+	bool egress = firewall_elements_egress(before) || firewall_elements_egress(after);
+	int r = firewall_check(before);
+
+	if (r >= 0)
+		r = firewall_check(after);
+	if (r >= 0 && egress)
+		r = fail_input("what is restricted keeps its addresses");
+	if (r < 0)
+		return r;
+	r = exchange(firewall, before, after);
+	if (r == -ENOENT || leads_elsewhere(r))
+		r = exchange_slowly(firewall, before, after);
+	else if (r < 0)
+		return fail(r, "cannot change the packet filter");
+	else
+		r = firewall_routing_add(&firewall->route, after);
+	end_flows(firewall, before, after);
+	firewall_flows_turn(&firewall->filter, after, after->ports, after->port_count);
+	return r;
+}
+
+void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	firewall_flows_turn(&firewall->filter, machine, machine->ports, machine->port_count);
 }
 
 /* ---- what DNS told ---- */

@@ -3,8 +3,9 @@
  * Two tables of our own, `inet redd` and `bridge redd`. Their rules never change while machines
  * come and go; what belongs to a machine are elements of sets and maps, and for a machine whose
  * egress is restricted one small chain. The tables are made with the first machine and removed
- * with the last. Beside them stand a few routing rules ("ip rule") that refuse what did not pass
- * the tables, so that who flushes the host's ruleset isolates machines instead of opening them.
+ * with the last. Beside them stand a few routing rules (net/firewall-routing) that refuse what did
+ * not pass the tables: who flushes the host's rulesets isolates machines instead of opening them,
+ * and cuts off those that are guarded (net/firewall-guard). The next command repairs it.
  *
  *	who		to whom			answer
  *	machine		other networks		yes, by NAT if it has NAT
@@ -28,7 +29,15 @@
  *	host		published port		yes; through 127.0.0.1 and ::1 by net/forward
  *	sibling, itself	published port		yes; the machine sees the gateway
  *
- * Another table that drops still drops: firewall_conflicts(). Runs in: supervisor, commands.
+ * Ports of a bridge are to be hairpins (kernel/link-port), or a machine cannot call its own
+ * published port where frames of bridges are shown to inet as well (br_netfilter).
+ *
+ * A supervisor calls firewall_log_open() if it is restricted, firewall_open(), firewall_add(),
+ * firewall_forwarding_on(), firewall_guard() if it is restricted; when the program runs,
+ * firewall_settle(). And in the end firewall_remove(), firewall_drop_if_empty(), and, late,
+ * firewall_close(). Another table that drops still drops: firewall_conflicts().
+ *
+ * Runs in: supervisor, commands.
  */
 #pragma once
 #include <stdbool.h>
@@ -111,11 +120,20 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
 		    bool with_zone);
 
+/* A machine that is not restricted has got other addresses, or none, or other ports: what stays is
+ * there all the time. -EADDRINUSE: ports belong to other machines; all else is done. -ESTALE. */
+int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after);
+
 /* One more or less of a machine that is there. -EADDRINUSE, -ESTALE as above. */
 int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,
 		      const struct firewall_port *port);
 int firewall_remove_port(struct firewall *firewall, const struct firewall_machine *machine,
 			 const struct firewall_port *port);
+
+/* Who sent to one of its UDP ports before they were its own still sends elsewhere, maybe for ever.
+ * Takes many milliseconds if there are such ports: when the machine's program runs. */
+void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine);
 
 /* A restricted machine may reach ADDRESS, learnt from DNS, for SECONDS from now (again: from now).
  * PORT 0: all but 53 and 853, of all protocols; PROTOCOL 0: TCP and UDP. -EPERM: an address that

@@ -328,12 +328,103 @@ START_TEST(what_cannot_be_had_is_told_and_leaves_nothing)
 }
 END_TEST
 
+static int set(const struct firewall_port *ports, size_t count, const struct guest *guest)
+{
+	return forward_set(&forward, ports, count, guest ? guest->addresses : NULL, guest ? 2 : 0);
+}
+
+START_TEST(ports_follow_a_machine_to_other_addresses)
+{
+	const struct firewall_port ports[] = {
+		{ .protocol = IPPROTO_TCP, .first = 8080, .last = 8081, .container = 80 },
+		{ .protocol = IPPROTO_UDP, .first = 8080, .last = 8081, .container = 80 },
+	};
+
+	begin();
+	ck_assert_int_eq(set(ports, 2, &at.a), 0);
+	ck_assert_int_eq(set(ports, 2, &at.b), 0);
+	run();
+	for (int i = 0; i < 2; i++) {
+		EXPECT(at.host, "127.0.0.1", (uint16_t)(8080 + i), at.b.place, (uint16_t)(80 + i),
+		       GATEWAY_B);
+		EXPECT(at.host, "::1", (uint16_t)(8080 + i), at.b.place, (uint16_t)(80 + i),
+		       GATEWAY_B6);
+	}
+	end();
+}
+END_TEST
+
+static bool is_free(const char *address, uint16_t port)
+{
+	struct sockaddr_storage here;
+	socklen_t size = place_sockaddr(&here, address, port);
+	int fd = place_socket(&at.host, here.ss_family, SOCK_STREAM);
+	bool free = bind(fd, (struct sockaddr *)&here, size) == 0;
+
+	close(fd);
+	return free;
+}
+
+START_TEST(nobody_listens_for_a_machine_without_addresses)
+{
+	const struct firewall_port ports[] = {
+		{ .protocol = IPPROTO_TCP, .first = 8080, .last = 8080, .container = 80 },
+		{ .protocol = IPPROTO_TCP, .first = 8081, .last = 8081, .container = 81 },
+	};
+	struct firewall_port changed = { .protocol = IPPROTO_TCP, .first = 8080, .last = 8080 };
+	int server;
+
+	begin();
+	ck_assert_int_eq(set(ports, 2, NULL), 0);
+	ck_assert(is_free("127.0.0.1", 8080));
+	ck_assert_int_eq(set(ports, 2, &at.a), 0);
+	ck_assert(!is_free("127.0.0.1", 8080) && !is_free("::1", 8081));
+	ck_assert_int_eq(set(ports, 1, &at.a), 0);
+	ck_assert(!is_free("127.0.0.1", 8080) && is_free("::1", 8081));
+	ck_assert_int_eq(set(ports, 1, NULL), 0);
+	ck_assert(is_free("127.0.0.1", 8080));
+	/* The same port of the host, to another one inside. */
+	changed.container = 82;
+	ck_assert_int_eq(set(ports, 1, &at.a), 0);
+	ck_assert_int_eq(set(&changed, 1, &at.a), 0);
+	run();
+	server = place_listen(&at.a.place, "127.0.0.1", SOCK_STREAM, 82);
+	ck_assert(place_talks(&at.host, "127.0.0.1", SOCK_STREAM, 8080, server,
+			      TOPOLOGY_PATIENCE_MS, NULL));
+	close(server);
+	end();
+}
+END_TEST
+
+START_TEST(one_that_is_taken_does_not_keep_the_others_away)
+{
+	const struct firewall_port ports[] = {
+		{ .protocol = IPPROTO_TCP, .first = 8080, .last = 8080, .container = 80 },
+		{ .protocol = IPPROTO_TCP, .first = 8081, .last = 8081, .container = 81 },
+	};
+	int other;
+
+	begin();
+	other = place_listen(&at.host, "127.0.0.1", SOCK_STREAM, 8080);
+	ck_assert_int_eq(set(ports, 2, &at.a), -EADDRINUSE);
+	ck_assert(!is_free("127.0.0.1", 8081));
+	close(other);
+	ck_assert_int_eq(set(ports, 2, &at.a), 0);
+	ck_assert(!is_free("127.0.0.1", 8080));
+	forward_close(&forward);
+	arena_done(&arena);
+}
+END_TEST
+
 int main(void)
 {
 	return TOPOLOGY_RUN("net/forward", localhost_leads_to_the_machine,
 			    a_port_may_be_at_one_loopback_address,
 			    all_bytes_arrive_and_so_does_the_end, half_a_connection_may_end_first,
 			    what_was_cut_off_does_not_look_complete, too_many_connections_wait,
+			    ports_follow_a_machine_to_other_addresses,
+			    nobody_listens_for_a_machine_without_addresses,
+			    one_that_is_taken_does_not_keep_the_others_away,
 			    many_callers_of_udp_are_told_apart, a_service_that_comes_later_is_found,
 			    what_cannot_be_had_is_told_and_leaves_nothing);
 }

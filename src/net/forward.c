@@ -51,12 +51,17 @@ int forward_open(struct forward *ret, struct arena *arena)
 	return 0;
 }
 
-/* With its callers of UDP, who cannot be answered without it. */
-static void close_listener(struct forward_inside *inside, struct forward_listener *listener)
+static void close_callers(struct forward_inside *inside, const struct forward_listener *listener)
 {
 	for (size_t i = 0; i < FORWARD_CALLERS_MAX; i++)
 		if (inside->callers[i].fd >= 0 && inside->callers[i].listener == listener)
 			forward_datagram_close(&inside->callers[i]);
+}
+
+/* With its callers of UDP, who cannot be answered without it. */
+static void close_listener(struct forward_inside *inside, struct forward_listener *listener)
+{
+	close_callers(inside, listener);
 	fd_close(&listener->fd);
 }
 
@@ -231,6 +236,70 @@ void forward_remove(struct forward *forward, const struct firewall_port *port)
 		if (listener->fd >= 0 && is_same(&listener->port, port))
 			close_listener(forward->inside, listener);
 	}
+}
+
+/* ---- other ports, other addresses ---- */
+
+static const struct firewall_port *find_port(const struct firewall_port *ports, size_t count,
+					     const struct firewall_port *port)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_same(&ports[i], port))
+			return &ports[i];
+	return NULL;
+}
+
+static bool has_listener(const struct forward_inside *inside, const struct firewall_port *port)
+{
+	for (size_t i = 0; i < FORWARD_LISTENERS_MAX; i++)
+		if (inside->listeners[i].fd >= 0 && is_same(&inside->listeners[i].port, port))
+			return true;
+	return false;
+}
+
+static void lead(struct forward_inside *inside, struct forward_listener *listener,
+		 const struct firewall_port *port, const struct firewall_address *address)
+{
+	uint16_t at = ntohs(listener->here.any.sa_family == AF_INET6
+				    ? listener->here.six.sin6_port
+				    : listener->here.four.sin_port);
+	uint16_t number = (uint16_t)(port->container + (at - port->first));
+	union forward_address target = socket_address(address, number);
+
+	listener->port = *port;
+	if (memcmp(&target, &listener->target, sizeof(target)) == 0)
+		return;
+	listener->target = target;
+	close_callers(inside, listener);
+}
+
+int forward_set(struct forward *forward, const struct firewall_port *ports, size_t port_count,
+		const struct firewall_address *addresses, size_t count)
+{
+	struct forward_inside *inside = forward->inside;
+	int first = 0;
+
+	for (size_t i = 0; i < FORWARD_LISTENERS_MAX; i++) {
+		struct forward_listener *listener = &inside->listeners[i];
+		const struct firewall_port *port;
+
+		if (listener->fd < 0)
+			continue;
+		port = find_port(ports, port_count, &listener->port);
+		if (port && count > 0)
+			lead(inside, listener, port,
+			     target_of(listener->here.any.sa_family, addresses, count));
+		else
+			close_listener(inside, listener);
+	}
+	for (size_t i = 0; i < port_count; i++) {
+		int r = has_listener(inside, &ports[i])
+				? 0
+				: forward_add(forward, &ports[i], addresses, count);
+
+		first = first == 0 ? MIN(r, 0) : first;
+	}
+	return first;
 }
 
 /* ---- running ---- */

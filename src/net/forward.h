@@ -45,5 +45,10 @@ int forward_add(struct forward *forward, const struct firewall_port *port,
 /* Connections go on until they end. */
 void forward_remove(struct forward *forward, const struct firewall_port *port);
 
+/* Listen for these ports and no others; what is there already only leads to where the machine is
+ * now. All is done that can be; the first failure is told, as by forward_add(). */
+int forward_set(struct forward *forward, const struct firewall_port *ports, size_t port_count,
+		const struct firewall_address *addresses, size_t count);
+
 /* Pass on what is there; a bounded part of it. */
 void forward_run(struct forward *forward);

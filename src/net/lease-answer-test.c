@@ -2,6 +2,7 @@
 
 #include "base/unit.h"
 #include "net/lease-sample.h"
+#include "format/link-names.h"
 
 /* What a client got, taken apart. */
 struct got {
@@ -316,6 +317,45 @@ START_TEST(dhcpv6_is_answered_on_the_link_only)
 }
 END_TEST
 
+/* Of its advertisement: flags, and of the prefix (0: there is none) flags as well. */
+static void advertises(const struct lease_config *config, uint8_t flags, uint8_t of_prefix)
+{
+	uint8_t room[LEASE_FRAME_MAX];
+	const uint8_t *message = room + frame_headers(FRAME_ICMP6);
+	size_t size = lease_advertisement(room, config);
+
+	ck_assert_uint_gt(size, 0);
+	ck_assert_uint_eq(message[5], flags);
+	/* behind the router's MAC address and the MTU */
+	ck_assert_uint_eq(message[32] == 3 ? message[35] : 0, of_prefix);
+}
+
+START_TEST(a_machine_with_a_given_address_makes_no_other)
+{
+	static const struct in6_addr given = { .s6_addr = { 0xfd, 0, 0, 0xed, [15] = 2 } };
+	struct lease_config config = lease_sample();
+	uint8_t room[LEASE_SAMPLE_ROOM];
+	struct got got;
+	size_t size;
+
+	advertises(&config, 0, 0xc0);
+	config.address6 = given;
+	advertises(&config, 0x80, 0x80);
+	/* but gets it if it asks */
+	size = lease_sample_dhcp6(room, "\1\1\2\3" CLIENT ASSOCIATION,
+				  sizeof("\1\1\2\3" CLIENT ASSOCIATION) - 1);
+	ck_assert(ask(&got, &config, room, size));
+	ck_assert(tells(&got, &given, sizeof(given)) && !tells(&got, OWN6, 16));
+	/* nor has it a net */
+	config.prefix = in6addr_any;
+	advertises(&config, 0x80, 0);
+	config = lease_sample();
+	config.address6 = config.prefix;
+	link_names_eui64(config.address6.s6_addr + 8, config.guest_mac);
+	advertises(&config, 0, 0xc0);
+}
+END_TEST
+
 START_TEST(families_that_the_machine_has_not_are_silent)
 {
 	struct lease_config config = lease_sample();
@@ -365,5 +405,6 @@ int main(void)
 		a_solicitation_is_answered, what_only_looks_like_a_solicitation_is_not_answered,
 		a_client_of_dhcpv6_gets_the_address_that_it_would_make,
 		a_client_of_dhcpv6_is_told_other_things, dhcpv6_is_answered_on_the_link_only,
+		a_machine_with_a_given_address_makes_no_other,
 		families_that_the_machine_has_not_are_silent, the_longest_names_fit);
 }

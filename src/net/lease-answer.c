@@ -102,8 +102,14 @@ static size_t answer_dhcp(uint8_t *ret, const struct lease_config *config,
 
 /* ---- DHCP for IPv6 ---- */
 
+static bool has6(const struct lease_config *config)
+{
+	return !IN6_IS_ADDR_UNSPECIFIED(&config->prefix) ||
+	       !IN6_IS_ADDR_UNSPECIFIED(&config->address6);
+}
+
 /* What the machine makes itself of the prefix: RFC 4291, appendix A. */
-static struct in6_addr address6(const struct lease_config *config)
+static struct in6_addr own_address6(const struct lease_config *config)
 {
 	struct in6_addr address = config->prefix;
 	uint8_t *id = address.s6_addr + 8;
@@ -114,6 +120,19 @@ static struct in6_addr address6(const struct lease_config *config)
 	id[3] = 0xff;
 	id[4] = 0xfe;
 	return address;
+}
+
+static struct in6_addr address6(const struct lease_config *config)
+{
+	return IN6_IS_ADDR_UNSPECIFIED(&config->address6) ? own_address6(config) : config->address6;
+}
+
+/* Else it would have another one beside that which it was given, and talk from there. */
+static bool makes_its_address(const struct lease_config *config)
+{
+	struct in6_addr own = own_address6(config), given = address6(config);
+
+	return IN6_ARE_ADDR_EQUAL(&own, &given);
 }
 
 /* False: silence. */
@@ -172,7 +191,7 @@ static size_t answer_dhcp6(uint8_t *ret, const struct lease_config *config,
 	struct dhcp6_query query;
 
 	memcpy(answer.mac, config->gateway_mac, DHCP6_MAC);
-	if (IN6_IS_ADDR_UNSPECIFIED(&config->prefix) || frame->to_port != DHCP6_SERVER_PORT)
+	if (!has6(config) || frame->to_port != DHCP6_SERVER_PORT)
 		return 0;
 	if (!IN6_ARE_ADDR_EQUAL(&frame->to6, &all_servers) || !IN6_IS_ADDR_LINKLOCAL(&frame->from6))
 		return 0;
@@ -190,9 +209,11 @@ static size_t write_advertisement(uint8_t *ret, const struct lease_config *confi
 	/* The prefix is the machine's as long as it runs. */
 	struct ndp_advertisement advertisement = {
 		.router_s = ROUTER_SECONDS,
+		.managed = !makes_its_address(config),
+		.autonomous = makes_its_address(config),
 		.mtu = config->mtu,
 		.prefix = config->prefix,
-		.prefix_length = 64,
+		.prefix_length = IN6_IS_ADDR_UNSPECIFIED(&config->prefix) ? 0 : 64,
 		.valid_s = NDP_FOREVER,
 		.preferred_s = NDP_FOREVER,
 		.dns = config->dns6,
@@ -221,7 +242,7 @@ static size_t answer_solicitation(uint8_t *ret, const struct lease_config *confi
 {
 	bool from_nobody = IN6_IS_ADDR_UNSPECIFIED(&frame->from6);
 
-	if (IN6_IS_ADDR_UNSPECIFIED(&config->prefix) || frame->hops != NDP_HOPS)
+	if (!has6(config) || frame->hops != NDP_HOPS)
 		return 0;
 	if (!IN6_ARE_ADDR_EQUAL(&frame->to6, &all_routers) &&
 	    !IN6_ARE_ADDR_EQUAL(&frame->to6, &config->link_local))
@@ -235,9 +256,7 @@ static size_t answer_solicitation(uint8_t *ret, const struct lease_config *confi
 
 size_t lease_advertisement(uint8_t *ret, const struct lease_config *config)
 {
-	if (IN6_IS_ADDR_UNSPECIFIED(&config->prefix))
-		return 0;
-	return write_advertisement(ret, config, &all_nodes);
+	return has6(config) ? write_advertisement(ret, config, &all_nodes) : 0;
 }
 
 size_t lease_answer(uint8_t *ret, const struct lease_config *config, const uint8_t *data,

@@ -32,7 +32,9 @@ struct lease_config {
 	unsigned int prefix_length;	 /* 1 to 32 */
 	struct in_addr dns[LEASE_DNS_MAX];
 	size_t dns_count;
-	struct in6_addr prefix;	    /* of 64 bits; ::: no advertisements, no DHCPv6 */
+	struct in6_addr prefix;	    /* of 64 bits; ::: not told */
+	struct in6_addr address6;   /* ::: what the machine makes of the prefix; without any of
+				     * the two no advertisements, no DHCPv6 */
 	struct in6_addr link_local; /* the gateway's, fe80::… */
 	struct in6_addr dns6[LEASE_DNS_MAX];
 	size_t dns6_count;

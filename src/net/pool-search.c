@@ -8,7 +8,7 @@
 #include "base/fail.h"
 #include "base/hash.h"
 #include "net/config.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/pool.h"
 
 #define HOST_ADDRESS 1
@@ -36,7 +36,7 @@ struct pool_lease pool_search_lease_of(const struct pool_search *search,
 	const struct pool_wish *wish = search->wish;
 	uint8_t guest_id6[8];
 
-	names_eui64(guest_id6, wish->mac);
+	link_names_eui64(guest_id6, wish->mac);
 	return (struct pool_lease){
 		.guest = subnet_address(subnet, guest),
 		.host = subnet_address(subnet, HOST_ADDRESS),

@@ -15,7 +15,7 @@
 #include "kernel/link.h"
 #include "kernel/netlink.h"
 #include "net/config.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 #define STARTS 50
 

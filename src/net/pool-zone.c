@@ -15,7 +15,7 @@
 #include "io/fd.h"
 #include "kernel/route.h"
 #include "net/lease-file.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/pool-search.h"
 #include "net/pool.h"
 #include "net/subnet.h"

@@ -17,7 +17,7 @@
 #include "io/fd.h"
 #include "net/config.h"
 #include "net/lease-file.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "net/pool-search.h"
 #include "net/pool-zone.h"
 #include "net/subnet.h"
@@ -132,7 +132,7 @@ static int open_directory(const char *runtime, const char *path)
 static int begin(struct lease_file *ret, const struct pool_wish *wish)
 {
 	if (strlen(wish->machine) >= sizeof(ret->name) || strlen(wish->tag) >= sizeof(ret->tag) ||
-	    (wish->zone && strlen(wish->zone) >= NAMES_LINK_ROOM))
+	    (wish->zone && strlen(wish->zone) >= LINK_NAMES_LINK_ROOM))
 		return fail_input("cannot find addresses for '%s': no name is that long",
 				  wish->machine);
 	snprintf(ret->name, sizeof(ret->name), "%s", wish->machine);

@@ -17,12 +17,12 @@
 #include "base/macros.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "format/link-names.h"
 #include "format/port.h"
 #include "io/clock.h"
 #include "io/fd.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
-#include "net/names.h"
 
 #define PATIENCE_US (30 * UINT64_C(1000000))
 #define ITS_OUTPUT "/proc/self/fd/1"
@@ -102,7 +102,7 @@ static void add_ports(struct arena *arena, struct text_list *list,
 void userspace_arguments(struct arena *arena, struct text_list *ret,
 			 const struct userspace_wish *wish)
 {
-	char mac[NAMES_MAC_ROOM];
+	char mac[LINK_NAMES_MAC_ROOM];
 
 	add(arena, ret, USERSPACE_PROGRAM);
 	/* As the process that we made; it says that it is ready by writing its number. */
@@ -110,9 +110,9 @@ void userspace_arguments(struct arena *arena, struct text_list *ret,
 	add(arena, ret, "--quiet");
 	add_pair(arena, ret, "--pid", ITS_OUTPUT);
 	add_pair(arena, ret, "--ns-ifname", wish->interface);
-	names_mac_text(mac, wish->mac);
+	link_names_mac_text(mac, wish->mac);
 	add_pair(arena, ret, "--ns-mac-addr", mac);
-	names_mac_text(mac, wish->gateway_mac);
+	link_names_mac_text(mac, wish->gateway_mac);
 	add_pair(arena, ret, "--mac-addr", mac);
 	add_addresses(arena, ret, wish);
 	add(arena, ret, "--dhcp-dns");

@@ -11,7 +11,7 @@
 #include "kernel/fixture.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 #undef fail /* an old macro of Check */
 
@@ -77,11 +77,11 @@ END_TEST
 /* It is the gateway's, which siblings remember. */
 START_TEST(its_hardware_address_is_its_own_whoever_joins)
 {
-	uint8_t mac[NAMES_MAC_SIZE];
+	uint8_t mac[LINK_NAMES_MAC_SIZE];
 	struct link_facts bridge;
 
 	begin();
-	names_mac(mac, NAMES_MAC_ZONE, host_id, "vz-web", 0);
+	link_names_mac(mac, LINK_NAMES_MAC_ZONE, host_id, "vz-web", 0);
 	make();
 	ck_assert(is_there(&bridge));
 	ck_assert_mem_eq(bridge.mac, mac, sizeof(mac));

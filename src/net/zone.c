@@ -12,7 +12,7 @@
 #include "io/fd.h"
 #include "kernel/link.h"
 #include "kernel/network.h"
-#include "net/names.h"
+#include "format/link-names.h"
 
 #define LOCK "/run/systemd/nspawn-network-zone" /* reference, 7.2 */
 
@@ -39,6 +39,7 @@ static int make_bridge(struct netlink *netlink, const char *name, const struct l
 	r = link_make_bridge(netlink, &index, want);
 	if (r < 0)
 		return fail(r, "cannot make the bridge '%s'", name);
+	(void)network_trust_addresses(name);
 	r = network_ignore_routers(name);
 	if (r < 0 && r != -ENOENT)
 		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
@@ -48,7 +49,7 @@ static int make_bridge(struct netlink *netlink, const char *name, const struct l
 
 int zone_make(struct netlink *netlink, const char *name, const uint8_t *host_id)
 {
-	uint8_t mac[NAMES_MAC_SIZE];
+	uint8_t mac[LINK_NAMES_MAC_SIZE];
 	struct link_want want = { .name = name, .mac = mac, .up = LINK_ON };
 	autoclose int held = lock();
 	struct link_facts facts;
@@ -56,7 +57,7 @@ int zone_make(struct netlink *netlink, const char *name, const uint8_t *host_id)
 
 	if (held < 0)
 		return fail(held, "cannot lock '%s'", LOCK);
-	names_mac(mac, NAMES_MAC_ZONE, host_id, name, 0);
+	link_names_mac(mac, LINK_NAMES_MAC_ZONE, host_id, name, 0);
 	r = link_find(netlink, &facts, name);
 	if (r == -ENODEV) {
 		r = make_bridge(netlink, name, &want);

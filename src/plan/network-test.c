@@ -8,7 +8,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "base/unit.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "plan/sample.h"
 #include "plan/step.h"
 
@@ -77,11 +77,11 @@ static size_t count(enum step_kind kind)
 	return found;
 }
 
-static bool has_mac(const uint8_t *mac, enum names_mac_kind kind, uint64_t index)
+static bool has_mac(const uint8_t *mac, enum link_names_mac_kind kind, uint64_t index)
 {
-	uint8_t derived[NAMES_MAC_SIZE];
+	uint8_t derived[LINK_NAMES_MAC_SIZE];
 
-	names_mac(derived, kind, sample.host.machine_id, sample.spec.machine, index);
+	link_names_mac(derived, kind, sample.host.machine_id, sample.spec.machine, index);
 	return memcmp(mac, derived, sizeof(derived)) == 0;
 }
 
@@ -97,14 +97,14 @@ START_TEST(each_kind_of_link_has_hardware_addresses_of_its_own)
 	add(&sample.spec.interfaces, "eth3", NULL);
 	ck_assert_int_eq(sample_build(&sample), 0);
 	ck_assert_uint_eq(count(STEP_LINK), 7);
-	ck_assert(has_mac(link_number(0)->host_mac, NAMES_MAC_HOST, 0));
-	ck_assert(has_mac(link_number(0)->mac, NAMES_MAC_GUEST, 0));
+	ck_assert(has_mac(link_number(0)->host_mac, LINK_NAMES_MAC_HOST, 0));
+	ck_assert(has_mac(link_number(0)->mac, LINK_NAMES_MAC_GUEST, 0));
 	/* Moved: it keeps what it has. */
 	ck_assert_int_eq(link_number(1)->kind, LINK_INTERFACE);
 	ck_assert(!link_number(1)->has_mac);
-	ck_assert(has_mac(link_number(3)->host_mac, NAMES_MAC_EXTRA_HOST, 1));
-	ck_assert(has_mac(link_number(3)->mac, NAMES_MAC_EXTRA_GUEST, 1));
-	ck_assert(has_mac(link_number(5)->mac, NAMES_MAC_MACVLAN, 1));
+	ck_assert(has_mac(link_number(3)->host_mac, LINK_NAMES_MAC_EXTRA_HOST, 1));
+	ck_assert(has_mac(link_number(3)->mac, LINK_NAMES_MAC_EXTRA_GUEST, 1));
+	ck_assert(has_mac(link_number(5)->mac, LINK_NAMES_MAC_MACVLAN, 1));
 	/* It has its parent's. */
 	ck_assert_int_eq(link_number(6)->kind, LINK_IPVLAN);
 	ck_assert(!link_number(6)->has_mac);
@@ -124,7 +124,7 @@ START_TEST(what_was_given_goes_to_the_first_link_that_is_no_extra)
 	sample.spec.addressing.mode = ADDRESSES_GIVEN;
 	give(&sample.spec.addressing.addresses, "192.0.2.7/24");
 	ck_assert_int_eq(sample_build(&sample), 0);
-	ck_assert(has_mac(link_number(0)->mac, NAMES_MAC_EXTRA_GUEST, 0));
+	ck_assert(has_mac(link_number(0)->mac, LINK_NAMES_MAC_EXTRA_GUEST, 0));
 	ck_assert(!link_number(0)->up_inside);
 	ck_assert_mem_eq(link_number(1)->mac, mac, sizeof(mac));
 	ck_assert(link_number(1)->up_inside);
@@ -173,7 +173,7 @@ START_TEST(a_name_that_is_too_long_is_kept_as_another_one)
 	sample.spec.network_veth = TRISTATE_YES;
 	add(&sample.spec.macvlans, "interface-name0", NULL);
 	ck_assert_int_eq(sample_build(&sample), 0);
-	ck_assert_uint_eq(strlen(link_number(0)->host), NAMES_LINK_ROOM - 1);
+	ck_assert_uint_eq(strlen(link_number(0)->host), LINK_NAMES_LINK_ROOM - 1);
 	ck_assert_str_eq(link_number(0)->host_alternative, "ve-a-name-that-is-too-long");
 	ck_assert_str_eq(link_number(1)->alternative, "mv-interface-name0");
 	sample_done(&sample);

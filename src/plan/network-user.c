@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/macros.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "plan/network.h"
 #include "plan/step.h"
 
@@ -77,8 +77,8 @@ struct link_plan *network_user_link(struct planner *p, const char *name)
 	link->kind = LINK_USER;
 	link->host = p->host->pasta;
 	link->name = name;
-	names_mac(link->host_mac, NAMES_MAC_HOST, p->host->machine_id, p->spec->machine, 0);
-	names_mac(link->mac, NAMES_MAC_GUEST, p->host->machine_id, p->spec->machine, 0);
+	link_names_mac(link->host_mac, LINK_NAMES_MAC_HOST, p->host->machine_id, p->spec->machine, 0);
+	link_names_mac(link->mac, LINK_NAMES_MAC_GUEST, p->host->machine_id, p->spec->machine, 0);
 	link->has_mac = true;
 	step = step_add(p, STEP_LINK, name);
 	step->source = "(user)";

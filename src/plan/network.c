@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/macros.h"
 #include "base/text.h"
-#include "net/names.h"
+#include "format/link-names.h"
 #include "plan/network-user.h"
 #include "plan/step.h"
 
@@ -54,22 +54,22 @@ static struct link_plan *add_link(struct planner *p, enum link_kind kind, const 
 }
 
 /* NULL: no interface can be called after it. */
-static const char *derive_name(struct planner *p, enum names_kind kind, const char *of,
+static const char *derive_name(struct planner *p, enum link_names_kind kind, const char *of,
 			       const char **ret_alternative)
 {
-	struct names_link *link = arena_new(p->arena, struct names_link);
+	struct link_name *link = arena_new(p->arena, struct link_name);
 
-	if (names_link(link, kind, of) < 0)
+	if (link_names_make(link, kind, of) < 0)
 		return NULL;
 	*ret_alternative = *link->alternative ? link->alternative : NULL;
 	return link->name;
 }
 
-static void derive_macs(struct planner *p, struct link_plan *link, enum names_mac_kind host,
-			enum names_mac_kind guest, uint64_t index)
+static void derive_macs(struct planner *p, struct link_plan *link, enum link_names_mac_kind host,
+			enum link_names_mac_kind guest, uint64_t index)
 {
-	names_mac(link->host_mac, host, p->host->machine_id, p->spec->machine, index);
-	names_mac(link->mac, guest, p->host->machine_id, p->spec->machine, index);
+	link_names_mac(link->host_mac, host, p->host->machine_id, p->spec->machine, index);
+	link_names_mac(link->mac, guest, p->host->machine_id, p->spec->machine, index);
 	link->has_mac = true;
 }
 
@@ -77,7 +77,7 @@ static const char *guest_name(const struct spec *spec)
 {
 	const char *name = spec->addressing.interface_name;
 
-	return name ? name : NAMES_GUEST;
+	return name ? name : LINK_NAMES_GUEST;
 }
 
 static void add_veth(struct planner *p)
@@ -94,7 +94,8 @@ static void add_veth(struct planner *p)
 		return;
 	}
 	host = derive_name(p,
-			   spec->network_bridge || spec->network_zone ? NAMES_BRIDGED : NAMES_VETH,
+			   spec->network_bridge || spec->network_zone ? LINK_NAMES_BRIDGED
+								      : LINK_NAMES_VETH,
 			   spec->machine, &alternative);
 	if (spec->network_zone) {
 		p->reason = step_said(p, GROUP_NETWORK, "--network-zone=");
@@ -110,7 +111,7 @@ static void add_veth(struct planner *p)
 					  : spec->network_bridge;
 	link->up = link->master != NULL ||
 		   network_address_mode(spec, p->host->networkd) != ADDRESSES_OFF;
-	derive_macs(p, link, NAMES_MAC_HOST, NAMES_MAC_GUEST, 0);
+	derive_macs(p, link, LINK_NAMES_MAC_HOST, LINK_NAMES_MAC_GUEST, 0);
 	p->plan->steps[p->plan->count - 1].data =
 		link->master ? arena_format(p->arena, "veth in %s", link->master) : "veth";
 }
@@ -125,7 +126,7 @@ static void add_extras(struct planner *p)
 		struct link_plan *link = add_link(p, LINK_VETH, pair->host,
 						  pair->container ? pair->container : pair->host);
 
-		derive_macs(p, link, NAMES_MAC_EXTRA_HOST, NAMES_MAC_EXTRA_GUEST, i);
+		derive_macs(p, link, LINK_NAMES_MAC_EXTRA_HOST, LINK_NAMES_MAC_EXTRA_GUEST, i);
 		p->plan->steps[p->plan->count - 1].data = "veth";
 	}
 }
@@ -133,7 +134,8 @@ static void add_extras(struct planner *p)
 static void add_virtual(struct planner *p, enum link_kind kind, const struct interface_list *list,
 			const char *option)
 {
-	enum names_kind derived = kind == LINK_MACVLAN ? NAMES_MACVLAN : NAMES_IPVLAN;
+	enum link_names_kind derived = kind == LINK_MACVLAN ? LINK_NAMES_MACVLAN
+							    : LINK_NAMES_IPVLAN;
 
 	p->reason = step_said(p, GROUP_NETWORK, option);
 	for (size_t i = 0; i < list->count; i++) {
@@ -148,8 +150,8 @@ static void add_virtual(struct planner *p, enum link_kind kind, const struct int
 		link = add_link(p, kind, pair->host, name);
 		link->alternative = alternative;
 		if (kind == LINK_MACVLAN) {
-			names_mac(link->mac, NAMES_MAC_MACVLAN, p->host->machine_id,
-				  p->spec->machine, i);
+			link_names_mac(link->mac, LINK_NAMES_MAC_MACVLAN, p->host->machine_id,
+				       p->spec->machine, i);
 			link->has_mac = true;
 		}
 		p->plan->steps[p->plan->count - 1].data = kind == LINK_MACVLAN	? "macvlan"

@@ -116,8 +116,9 @@ static int check_addressing(const struct spec *spec)
 		return fail_input(
 			"cannot use '--network-gateway=' or '--network-route=' without an "
 			"address (try --network-address=)");
-	if (addressing->egress_set && (!ours || spec->network_bridge || spec->macvlans.count > 0 ||
-				       spec->ipvlans.count > 0 || spec->interfaces.count > 0))
+	if (addressing->egress_set &&
+	    (!ours || spec->network_bridge || spec->macvlans.count > 0 || spec->ipvlans.count > 0 ||
+	     spec->interfaces.count > 0 || spec->veth_extras.count > 0))
 		return fail_input("cannot use '--network-egress=' unless all that the container "
 				  "sends comes through a link of ours (try --network-veth or "
 				  "--network-zone=, and no other link)");

@@ -31,6 +31,7 @@ from . import machines, runner, sandbox
 NEWNET = 0x40000000
 MS_SLAVE = 1 << 19
 QUESTION = b"who am I?\n"
+PKTINFO = ((socket.IPPROTO_IP, 8), (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO))
 KEPT = ("/run/redd", "/run/systemd", "/run/lock", "/run/mount", "/run/netns")
 
 
@@ -50,6 +51,10 @@ class Server:
         self.wake, wake = socket.socketpair()
         self.selector.register(wake, selectors.EVENT_READ, None)
         for one in sockets:
+            if protocol == "udp" and one.family == socket.AF_INET:
+                one.setsockopt(socket.IPPROTO_IP, PKTINFO[0][1], 1)
+            elif protocol == "udp":
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
             one.setblocking(False)
             self.selector.register(one, selectors.EVENT_READ, one)
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -57,9 +62,10 @@ class Server:
 
     def _tell(self, listener):
         if self.protocol == "udp":
-            _, peer = listener.recvfrom(1024)
+            # from the address that was asked, as a good server does
+            _, told, _, peer = listener.recvmsg(1024, 256)
             self.seen.append(plain(peer[0]))
-            listener.sendto(self.seen[-1].encode(), peer)
+            listener.sendmsg([self.seen[-1].encode()], [each for each in told if each[:2] in PKTINFO], 0, peer)
             return
         connection, peer = listener.accept()
         with connection:

@@ -74,6 +74,17 @@ def test_the_first_thing_that_a_program_does_may_be_to_call_the_host(host, redd,
     assert server.seen == [done.out.strip()] and ipaddress.ip_address(done.out.strip()).version == family
 
 
+@pytest.mark.parametrize("mode", ["--network-veth", "--network-zone=z"])
+def test_the_first_call_from_elsewhere_does_not_wait(own, network, redd, tree, mode):
+    """The host asks for the machine's neighbour from its link-local address, which is good at once."""
+    other = network.host("other")
+    network.lan(own, other)
+    machine = own.machine(redd, "first", tree, mode, "--port=udp:8080:80")
+    machine.server("udp", None, 80)
+    for address in ("2001:db8::1", "192.0.2.1"):
+        assert other.ask("udp", address, 8080, timeout=0.5) == {"2001:db8::1": "2001:db8::2", "192.0.2.1": "192.0.2.2"}[address]
+
+
 def test_the_hosts_end_has_the_gateways_addresses(host, redd, tree):
     machine = host.machine(redd, "first", tree, "-n")
     here, there = (map(ipaddress.ip_interface, of(*end)) for end in ((host, "ve-first"), (machine, "host0")))
