@@ -25,12 +25,9 @@
 #include "kernel/capability.h"
 #include "kernel/cgroup.h"
 #include "machine/find.h"
-<<<<<<< HEAD
+#include "machine/network-host.h"
 #include "net/userspace.h"
 #include "plan/network-user.h"
-=======
-#include "machine/network-host.h"
->>>>>>> net
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
@@ -196,44 +193,17 @@ static bool is_confined(void)
 	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
 }
 
-<<<<<<< HEAD
-/* Its files stay when it is stopped, its cgroup does not. */
-static bool networkd_runs(void)
-{
-	static const char *const places[] = {
-		"/sys/fs/cgroup/system.slice/systemd-networkd.service/cgroup.events",
-		"/sys/fs/cgroup/unified/system.slice/systemd-networkd.service/cgroup.events",
-	};
-	char text[256];
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (file_read_line(text, sizeof(text), AT_FDCWD, places[i]) >= 0 &&
-		    strstr(text, "populated 1") != NULL)
-			return true;
-	return false;
-}
-
 /* For a user's container the program is asked for instead of what the host does for links. */
 static void gather_network(struct arena *arena, struct host *host, const struct spec *spec)
-=======
-static void gather_network(struct host *host, const struct spec *spec)
->>>>>>> net
 {
 	if (!spec_has_private_network(spec))
 		return;
-<<<<<<< HEAD
-	/* Without one, names are the same on all such hosts, which is no harm. */
-	if (file_read_line(text, sizeof(text), AT_FDCWD, "/etc/machine-id") >= 0)
-		(void)parse_id128(host->machine_id, text);
+	network_host_id(host->machine_id);
 	if (!network_user_is(host))
-		host->networkd = networkd_runs();
+		host->networkd = network_host_has_networkd();
 	else if (spec->network_veth == TRISTATE_YES)
 		host->pasta = child_find(arena, text_variable(host->environment, "PATH"),
 					 USERSPACE_PROGRAM);
-=======
-	network_host_id(host->machine_id);
-	host->networkd = network_host_has_networkd();
->>>>>>> net
 }
 
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,

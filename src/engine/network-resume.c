@@ -95,16 +95,7 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
-<<<<<<< HEAD
-	network->firewall = (struct firewall)FIREWALL_EMPTY;
-	network->forwarding_fd = -EBADF;
-	network->netns_fd = -EBADF;
 	network_user_resume(network);
-	process = namespace_open_process(container->spawn.pid);
-	if (process >= 0)
-		network->netns_fd = namespace_open(process, "net");
-	return network_rules_resume(network, facts.dns_port != 0);
-=======
 	return network_rules_resume(network, wants_dns(container, &facts));
 }
 
@@ -142,7 +133,6 @@ static int renew(struct container *container)
 		r = serve_anew(network);
 	arena_done(&before);
 	return r;
->>>>>>> net
 }
 
 /* What is read is written again, so nobody may change it meanwhile. */

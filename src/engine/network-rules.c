@@ -29,6 +29,7 @@ struct network *network_new(struct container *container)
 	network->container = container;
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
 	network->netns_fd = network->forwarding_fd = -EBADF;
+	network->userspace = (struct userspace)USERSPACE_EMPTY;
 	return network;
 }
 

@@ -22,17 +22,15 @@ struct network {
 	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
-	int forwarding_fd; /* tells when the host becomes a router by other means */
+	int forwarding_fd;	    /* tells when the host becomes a router by other means */
 	struct userspace userspace; /* without root: instead of all that */
 };
 
-<<<<<<< HEAD
 /* What is known so far, beside the record. */
 int network_rules_note(struct network *network);
-=======
+
 /* In an arena of its own: a guest may start again as often as it likes. */
 struct network *network_new(struct container *container);
->>>>>>> net
 
 /* As planned, with what facts has of the links. */
 int network_rules(struct network *network);

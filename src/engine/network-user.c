@@ -137,7 +137,6 @@ int network_user_make(struct network *network, const struct link_plan *link)
 
 void network_user_resume(struct network *network)
 {
-	network->userspace = (struct userspace)USERSPACE_EMPTY;
 	userspace_take_over(&network->userspace, (pid_t)network->facts.helper,
 			    network->facts.helper_start);
 }
@@ -147,7 +146,7 @@ void network_user_ended(struct network *network)
 	const char *words = userspace_words(&network->userspace);
 
 	log_warning("machine '%s' has no network any more: '%s' has ended%s%s%s, going on without",
-		    network->container->spec->machine, USERSPACE_PROGRAM, *words ? " ('" : "", words,
-		    *words ? "')" : "");
+		    network->container->spec->machine, USERSPACE_PROGRAM, *words ? " ('" : "",
+		    words, *words ? "')" : "");
 	userspace_end(&network->userspace, NULL);
 }

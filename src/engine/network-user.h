@@ -12,11 +12,13 @@ struct pooled;
 struct spec;
 
 /* Before the plan: the container's addresses, which nobody has to give back; and whether the host
- * reaches others by IPv4, by IPv6, or both, as the container will. Does nothing for root. Speaking. */
+ * reaches others by IPv4, by IPv6, or both, as the container will. Does nothing for root. Speaking.
+ */
 int network_user_look(struct arena *arena, struct pooled *ret, const struct spec *spec,
 		      const struct host *host);
 
-/* The container's interface is there when it returns; still down, and without an address. Speaking. */
+/* The container's interface is there when it returns; still down, and without an address. Speaking.
+ */
 int network_user_make(struct network *network, const struct link_plan *link);
 
 /* What the program of an earlier supervisor is. Quiet. */

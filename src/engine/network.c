@@ -304,7 +304,7 @@ static void prepare_ipv6(struct making *m, const struct link_plan *link, int ind
 
 	if (link->guest[1].ip.family == 0)
 		return;
-	(void)network_ignore_routers_in(m->netns_fd, link->name);
+	(void)network_prepare_in(m->netns_fd, link->name);
 	link_names_eui64(address.local.bytes + 8, link->mac);
 	(void)route_add_address(&m->guest, &address);
 }
@@ -550,16 +550,7 @@ int network_make(struct container *container)
 	r = channel_await(&container->channel);
 	if (r < 0)
 		return r;
-<<<<<<< HEAD
-	container->network = m.network = arena_new(container->arena, struct network);
-	m.network->netns_fd = -EBADF;
-	m.network->container = container;
-	m.network->firewall = (struct firewall)FIREWALL_EMPTY;
-	m.network->forwarding_fd = -EBADF;
-	m.network->userspace = (struct userspace)USERSPACE_EMPTY;
-=======
 	container->network = m.network = network_new(container);
->>>>>>> net
 	r = open_sockets(&m);
 	if (r >= 0)
 		r = make_links(&m);
@@ -667,6 +658,9 @@ void network_end(struct container *container)
 			    container->spec->machine);
 	/* Links first: while somebody may send, there are rules. */
 	if (read_facts(container, &facts, directory) >= 0) {
+		/* That was done, and the kernel's part of it is not waited for. */
+		if (container->network != NULL)
+			facts.helper = 0;
 		undo_links(container, &facts);
 		network_rules_end(container, &facts);
 		if (directory >= 0)

@@ -3,8 +3,10 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,8 +38,14 @@ int netlink_open(struct netlink *ret, int protocol)
 static _Noreturn void send_from_there(int socket, int protocol, int netns_fd)
 {
 	struct netlink there = NETLINK_EMPTY;
-	int r = namespace_join(netns_fd, CLONE_NEWNET);
+	int r = namespace_join(netns_fd, CLONE_NEWNET), owner;
 
+	if (r == -EPERM) {
+		owner = ioctl(netns_fd, NS_GET_USERNS);
+		r = owner < 0 ? -errno : namespace_join(owner, CLONE_NEWUSER);
+		if (r >= 0)
+			r = namespace_join(netns_fd, CLONE_NEWNET);
+	}
 	if (r >= 0)
 		r = netlink_open(&there, protocol);
 	if (r >= 0)

@@ -67,8 +67,8 @@ START_TEST(routers_are_ignored_in_another_namespace)
 	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
 	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(network_ignore_routers_in(there, "lo"), 0);
-	ck_assert_int_eq(network_ignore_routers_in(there, "eth7"), -ENOENT);
+	ck_assert_int_eq(network_prepare_in(there, "lo"), 0);
+	ck_assert_int_eq(network_prepare_in(there, "eth7"), -ENOENT);
 	read_setting(setting, "/proc/sys/net/ipv6/conf/lo/accept_ra");
 	ck_assert_str_eq(setting, "1\n");
 	ck_assert_int_eq(setns(there, CLONE_NEWNET), 0);
@@ -84,11 +84,7 @@ int main(void)
 	TCase *cases = tcase_create("network");
 
 	tcase_add_test(cases, loopback_comes_up);
-<<<<<<< HEAD
-	tcase_add_test(cases, routers_are_ignored_on_one_interface_alone);
-	tcase_add_test(cases, routers_are_ignored_in_another_namespace);
-=======
 	tcase_add_test(cases, settings_are_of_one_interface_alone);
->>>>>>> net
+	tcase_add_test(cases, routers_are_ignored_in_another_namespace);
 	return fixture_run(cases, "kernel/network");
 }

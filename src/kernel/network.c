@@ -35,8 +35,17 @@ static int switch_off(const char *name, const char *what)
 	return file_write(AT_FDCWD, path, "0");
 }
 
-<<<<<<< HEAD
-int network_ignore_routers_in(int netns_fd, const char *name)
+int network_ignore_routers(const char *name)
+{
+	return switch_off(name, "accept_ra");
+}
+
+int network_trust_addresses(const char *name)
+{
+	return switch_off(name, "accept_dad");
+}
+
+int network_prepare_in(int netns_fd, const char *name)
 {
 	autoclose int pidfd = -EBADF;
 	pid_t pid = process_clone(0, -EBADF, &pidfd);
@@ -47,20 +56,12 @@ int network_ignore_routers_in(int netns_fd, const char *name)
 		r = namespace_join(netns_fd, CLONE_NEWNET);
 		if (r >= 0)
 			r = network_ignore_routers(name);
+		if (r >= 0)
+			r = network_trust_addresses(name);
 		_exit(r < 0 ? -r : 0);
 	}
 	r = pid < 0 ? pid : process_wait(pidfd, &info, 0);
 	if (r < 0)
 		return r;
 	return info.si_code == CLD_EXITED ? -info.si_status : -EIO;
-=======
-int network_ignore_routers(const char *name)
-{
-	return switch_off(name, "accept_ra");
-}
-
-int network_trust_addresses(const char *name)
-{
-	return switch_off(name, "accept_dad");
->>>>>>> net
 }

@@ -8,12 +8,10 @@ int network_loopback_up(void);
  * it neither addresses nor routes. -ENOENT: there is none of this name, or no IPv6. */
 int network_ignore_routers(const char *name);
 
-<<<<<<< HEAD
-/* The same in another one, by a child that goes there. */
-int network_ignore_routers_in(int netns_fd, const char *name);
-=======
 /* Addresses of that interface are used as soon as they are there, its link-local one too, which
  * neighbours of forwarded packets are asked from: nobody else is there who could have them. For an
  * interface without a carrier yet. -ENOENT as above. */
 int network_trust_addresses(const char *name);
->>>>>>> net
+
+/* Both of that in another namespace, by a child that goes there. */
+int network_prepare_in(int netns_fd, const char *name);

@@ -216,14 +216,9 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->made_count; i++)
 		put_made(arena, &text, &facts->made[i]);
-<<<<<<< HEAD
-	for (size_t i = 0; i < facts->leases.count; i++)
-		put_text(arena, &text, "lease", facts->leases.items[i]);
 	if (facts->helper != 0)
 		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
 				    facts->helper_start);
-=======
->>>>>>> net
 	for (size_t i = 0; i < facts->part_count; i++)
 		text = arena_format(arena, "%spart=%zu\n%s", text, i + 1,
 				    print_part(arena, &facts->parts[i]));
@@ -305,7 +300,6 @@ static int take_lease(struct arena *arena, struct facts *facts, const char *valu
 	return 0;
 }
 
-<<<<<<< HEAD
 static int take_helper(struct arena *arena, struct facts *facts, const char *value)
 {
 	struct text_list words = { 0 };
@@ -318,24 +312,6 @@ static int take_helper(struct arena *arena, struct facts *facts, const char *val
 	return 0;
 }
 
-/* Of the whole machine, wherever it stands; 0: it is none of these. */
-static int take_whole(struct arena *arena, struct facts *facts, const char *key, const char *value)
-{
-	int r;
-
-	if (text_equal(key, "made"))
-		r = take_made(arena, facts, value);
-	else if (text_equal(key, "lease"))
-		r = take_lease(arena, facts, value);
-	else if (text_equal(key, "helper"))
-		r = take_helper(arena, facts, value);
-	else
-		return 0;
-	return r < 0 ? r : 1;
-}
-
-=======
->>>>>>> net
 static int take(struct arena *arena, struct facts *facts, const char *key, const char *value)
 {
 	if (text_equal(key, "tag"))
@@ -379,6 +355,16 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 	return 0;
 }
 
+static int take_line(struct arena *arena, struct facts *facts, struct facts *part, const char *key,
+		     const char *value)
+{
+	if (text_equal(key, "made") || text_equal(key, "attached"))
+		return take_made(arena, facts, value, *key == 'a');
+	if (text_equal(key, "helper"))
+		return take_helper(arena, facts, value);
+	return take(arena, part, key, value);
+}
+
 int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t size)
 {
 	struct facts facts = { 0 }, *part = &facts;
@@ -402,10 +388,7 @@ int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t
 			part = facts_add_part(arena, &facts);
 		if (part == NULL)
 			return -EBADMSG;
-		if (text_equal(key, "made") || text_equal(key, "attached"))
-			r = take_made(arena, &facts, value, *key == 'a');
-		else
-			r = take(arena, part, key, value);
+		r = take_line(arena, &facts, part, key, value);
 		if (r < 0)
 			return r;
 		text = line_end + 1;

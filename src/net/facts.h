@@ -57,14 +57,9 @@ struct facts {
 	size_t interface_count;
 	struct facts_made *made;
 	size_t made_count;
-<<<<<<< HEAD
-	struct text_list leases; /* for pool_release(): of what was attached later */
-	uint32_t helper;	 /* process that its network comes through (net/userspace); 0: none */
-	uint64_t helper_start;	 /* its start time */
-	struct facts *parts;	 /* with what the first part has too, but no ports, and no parts */
-=======
-	struct facts *parts; /* with what the first part has too, but no ports, and no parts */
->>>>>>> net
+	uint32_t helper;       /* process that its network comes through (net/userspace); 0: none */
+	uint64_t helper_start; /* its start time */
+	struct facts *parts;   /* with what the first part has too, but no ports, and no parts */
 	size_t part_count;
 };
 

@@ -171,7 +171,8 @@ static int fail_port(const struct port *port, uint16_t number, int r)
 				  "it",
 				  protocol, number);
 	if (r == -EADDRNOTAVAIL)
-		return fail_plain(r, "cannot forward the port '%s:%u': the host has no address '%s'",
+		return fail_plain(r,
+				  "cannot forward the port '%s:%u': the host has no address '%s'",
 				  protocol, number, ip_text(text, &port->address));
 	return fail(r, "cannot forward the port '%s:%u'", protocol, number);
 }
@@ -285,8 +286,7 @@ int userspace_start(struct arena *arena, struct userspace *ret, const struct use
 		fd_close(&userspace.gate_fd);
 		become(wish, arguments.items, gate, output, self);
 	}
-	r = userspace.pid < 0 ? userspace.pid
-			      : process_start_time(userspace.pid, &userspace.start);
+	r = userspace.pid < 0 ? userspace.pid : process_start_time(userspace.pid, &userspace.start);
 	if (r < 0) {
 		fail(r, "cannot make a process for '%s'", USERSPACE_PROGRAM);
 		userspace_end(&userspace, NULL);
@@ -401,7 +401,8 @@ void userspace_take_over(struct userspace *ret, pid_t pid, uint64_t start)
 	userspace.pid = pid;
 	userspace.start = start;
 	userspace.pidfd = sys_pidfd_open(pid, 0);
-	/* Asked after it was opened: if it is the one that was noted, so is what the pidfd is of. */
+	/* Asked after it was opened: if it is the one that was noted, so is what the pidfd is of.
+	 */
 	if (userspace.pidfd >= 0 && process_start_time(pid, &now) >= 0 && now == start)
 		*ret = userspace;
 	else

@@ -1,8 +1,9 @@
-/* net/userspace - the network of a container that a normal user starts: pasta, of the package passt.
+/* net/userspace - the network of a container that a normal user starts: pasta, of the package
+ * passt.
  *
- * It makes an interface in the container's network namespace, and what comes out of it goes on as if
- * the user's own programs had sent it: no privilege, and no interface on the host. What listens on
- * the host's loopback addresses only stays out of the container's reach.
+ * It makes an interface in the container's network namespace, and what comes out of it goes on as
+ * if the user's own programs had sent it: no privilege, and no interface on the host. What listens
+ * on the host's loopback addresses only stays out of the container's reach.
  *
  * Any version may be installed: only what the oldest in use (2023) has is asked for. Speaking.
  * Supervisor, in a user namespace that owns the container's.
@@ -51,8 +52,8 @@ struct userspace {
 	char line[USERSPACE_WORDS_ROOM], words[USERSPACE_WORDS_ROOM]; /* the last complete one */
 };
 
-#define USERSPACE_EMPTY                                                  \
-	{                                                                \
+#define USERSPACE_EMPTY                                                 \
+	{                                                               \
 		.pidfd = -EBADF, .words_fd = -EBADF, .gate_fd = -EBADF, \
 	}
 

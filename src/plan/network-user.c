@@ -18,10 +18,11 @@ bool network_user_is(const struct host *host)
 
 static int refuse_link(const char *option, bool instead)
 {
-	return fail_plain(-EPERM,
-			  "cannot use '%s' without root: only root may change the host's interfaces "
-			  "(start it as root%s)",
-			  option, instead ? ", or try --network-veth" : "");
+	return fail_plain(
+		-EPERM,
+		"cannot use '%s' without root: only root may change the host's interfaces "
+		"(start it as root%s)",
+		option, instead ? ", or try --network-veth" : "");
 }
 
 static int check_links(const struct spec *spec)
@@ -52,8 +53,9 @@ int network_user_check(const struct planner *p)
 	if (r < 0)
 		return r;
 	if (spec->addressing.egress_set)
-		return fail_plain(-EPERM, "cannot restrict what the container may reach without "
-					  "root (start it as root, or leave out --network-egress=)");
+		return fail_plain(-EPERM,
+				  "cannot restrict what the container may reach without "
+				  "root (start it as root, or leave out --network-egress=)");
 	if (spec->addressing.nat == TRISTATE_NO)
 		return fail_plain(-EPERM, "cannot use '--network-nat=no' without root: what the "
 					  "container sends has the host's address (leave it out)");
@@ -63,9 +65,10 @@ int network_user_check(const struct planner *p)
 			       : fail_input("cannot use '--port=' without a link (try "
 					    "--network-veth)");
 	if (!p->host->pasta)
-		return fail_plain(-ENOPKG, "cannot make a network for a container of a normal user: "
-					   "'pasta' is not installed (install the package passt, or "
-					   "leave out --network-veth)");
+		return fail_plain(-ENOPKG,
+				  "cannot make a network for a container of a normal user: "
+				  "'pasta' is not installed (install the package passt, or "
+				  "leave out --network-veth)");
 	return 0;
 }
 
@@ -77,7 +80,8 @@ struct link_plan *network_user_link(struct planner *p, const char *name)
 	link->kind = LINK_USER;
 	link->host = p->host->pasta;
 	link->name = name;
-	link_names_mac(link->host_mac, LINK_NAMES_MAC_HOST, p->host->machine_id, p->spec->machine, 0);
+	link_names_mac(link->host_mac, LINK_NAMES_MAC_HOST, p->host->machine_id, p->spec->machine,
+		       0);
 	link_names_mac(link->mac, LINK_NAMES_MAC_GUEST, p->host->machine_id, p->spec->machine, 0);
 	link->has_mac = true;
 	step = step_add(p, STEP_LINK, name);
@@ -98,7 +102,10 @@ void network_user_tell(struct planner *p, struct link_plan *link, const struct i
 	}
 	for (int i = 0; i < 2; i++) {
 		link->gateway[i] = gateway[i];
-		if (p->spec->addressing.dns == DNS_AUTO)
-			link->dns[i] = network_name_server(p, i == 1);
+		if (p->spec->addressing.dns != DNS_AUTO)
+			continue;
+		link->dns[i] = network_name_server(p, i == 1);
+		if (link->dns[i].family == 0)
+			link->dns[i] = gateway[i];
 	}
 }

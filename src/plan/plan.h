@@ -202,7 +202,7 @@ struct host {
 	const char *journal_machine; /* host path /var/log/journal/ID if it exists, else NULL */
 	uint8_t machine_id[16]; /* names of links are derived from it; asked for if there are any */
 	bool networkd;		/* the host's own looks after our links */
-	const char *pasta;	/* the program for LINK_USER, or NULL; asked for where it is needed */
+	const char *pasta; /* the program for LINK_USER, or NULL; asked for where it is needed */
 	const char *runtime_directory;
 	const char *const *environment;
 	struct text_list os_release_fields; /* "container_host_id=debian", for the environment */
