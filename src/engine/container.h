@@ -39,6 +39,7 @@ struct container {
 	bool restored;	      /* from a state: spec and facts are only what supervising needs */
 	bool adopted;	      /* the payload is not our child */
 	bool stopping;	      /* restored while it was asked to stop */
+	int leaving_fd;	      /* pidfd of what was its network (net/userspace), not reaped yet */
 	struct text_list network_notes; /* what engine/network has in the record */
 
 	/* of one start */

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "engine/network-user.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
 #include "machine/find.h"
@@ -94,6 +95,7 @@ static int resume(struct container *container)
 	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
 	network = add_network(container);
 	network->facts = facts;
+	network_user_resume(network);
 	r = network_rules_resume(network, wants_dns(container, &facts));
 	network_watch_follow(network);
 	return r;

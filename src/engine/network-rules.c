@@ -31,6 +31,7 @@ struct network *network_new(struct container *container)
 	network->firewall = (struct firewall)FIREWALL_EMPTY;
 	network->netns_fd = network->forwarding_fd = -EBADF;
 	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
+	network->userspace = (struct userspace)USERSPACE_EMPTY;
 	return network;
 }
 
@@ -110,7 +111,7 @@ static int open_records(const struct container *container)
 	return fd < 0 ? -errno : fd;
 }
 
-static int write_facts(struct network *network)
+int network_rules_note(struct network *network)
 {
 	struct container *container = network->container;
 	autoclose int directory = open_records(container);
@@ -265,10 +266,12 @@ int network_rules_resume(struct network *network, bool dns)
 	};
 	int r = 0;
 
+	if (network->userspace.pid != 0)
+		return network_rules_note(network);
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(&network->serving, &network->answers, &request);
 	if (r >= 0)
-		r = write_facts(network);
+		r = network_rules_note(network);
 	if (r >= 0)
 		r = publish(network);
 	if (r >= 0)

@@ -10,6 +10,7 @@
 #include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
+#include "net/userspace.h"
 
 struct container;
 
@@ -24,7 +25,11 @@ struct network {
 	struct firewall firewall;
 	int forwarding_fd; /* tells when the host becomes a router by other means */
 	struct network_watch watch;
+	struct userspace userspace; /* without root: instead of all that */
 };
+
+/* What is known so far, beside the record. */
+int network_rules_note(struct network *network);
 
 /* In an arena of its own: a guest may start again as often as it likes. */
 struct network *network_new(struct container *container);

@@ -18,12 +18,15 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "engine/network-user.h"
+#include "format/link-names.h"
 #include "io/fd.h"
 #include "kernel/link.h"
 #include "kernel/link-port.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "kernel/network.h"
+#include "kernel/process.h"
 #include "kernel/route.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
@@ -289,6 +292,48 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	return 0;
 }
 
+/* What routers advertise there is for clients inside: the kernel would take lifetimes from them for
+ * the addresses that we set, and the pasta of 2023 says it only once.
+ *
+ * Nobody else lives there who could have it, so the link-local address is valid at once. Until it
+ * is, the kernel sends some packets from "::", which the same takes for the container's address. */
+static void prepare_ipv6(struct making *m, const struct link_plan *link, int index)
+{
+	struct route_address address = {
+		.link = index,
+		.local = { .family = AF_INET6, .length = 64, .bytes = { 0xfe, 0x80 } },
+		.scope = RT_SCOPE_LINK,
+		.flags = IFA_F_NODAD,
+	};
+
+	if (link->guest[1].ip.family == 0)
+		return;
+	(void)network_prepare_in(m->netns_fd, link->name);
+	link_names_eui64(address.local.bytes + 8, link->mac);
+	(void)route_add_address(&m->guest, &address);
+}
+
+static int make_user(struct making *m, const struct link_plan *link, struct made *made)
+{
+	const struct link_want want = { .mtu = USERSPACE_MTU };
+	struct link_facts facts;
+	int r;
+
+	r = network_user_make(m->network, link);
+	if (r < 0)
+		return r;
+	r = link_find(&m->guest, &facts, link->name);
+	if (r < 0)
+		return fail_link(m, link, r, 1);
+	if (link->up_inside)
+		prepare_ipv6(m, link, facts.index);
+	r = link_set(&m->guest, facts.index, &want);
+	if (r < 0)
+		return fail_link(m, link, r, 1);
+	made->there = facts.index;
+	return 0;
+}
+
 static int make_link(struct making *m, const struct step *step)
 {
 	struct made *made = &m->made[m->count];
@@ -301,6 +346,8 @@ static int make_link(struct making *m, const struct step *step)
 		r = make_veth(m, step->link, made);
 	else if (step->link->kind == LINK_INTERFACE)
 		r = move_interface(m, step->link, made);
+	else if (step->link->kind == LINK_USER)
+		r = make_user(m, step->link, made);
 	else
 		r = make_virtual(m, step->link, made);
 	m->count += r >= 0;
@@ -435,7 +482,26 @@ static int send_one(struct making *m, enum link_end end, const struct step *step
 	return r < 0 ? r : 0;
 }
 
-static int set_addresses(struct making *m)
+/* Not before it has its addresses: the other end answers so fast that the kernel would have made
+ * them itself, for a time. */
+static int bring_up(struct making *m)
+{
+	const struct link_want want = { .up = LINK_ON };
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct link_plan *link = m->made[i].link;
+		int r;
+
+		if (link->kind != LINK_USER || !link->up_inside)
+			continue;
+		r = link_set(&m->guest, m->made[i].there, &want);
+		if (r < 0)
+			return fail_link(m, link, r, 1);
+	}
+	return 0;
+}
+
+static int set_all(struct making *m, enum step_kind kind)
 {
 	const struct plan *plan = &m->container->plan;
 
@@ -443,7 +509,7 @@ static int set_addresses(struct making *m)
 		const struct step *step = &plan->steps[i];
 		int r;
 
-		if (step->kind != STEP_ADDRESS && step->kind != STEP_ROUTE)
+		if (step->kind != kind)
 			continue;
 		r = send_one(m, step->number, step);
 		if (r < 0)
@@ -480,8 +546,12 @@ int network_make(struct container *container)
 		.netns_fd = -EBADF,
 		.zone_lock = -EBADF,
 	};
+	siginfo_t info;
 	int r;
 
+	if (container->leaving_fd >= 0)
+		(void)process_wait(container->leaving_fd, &info, 0);
+	fd_close(&container->leaving_fd);
 	if (!plan_has(&container->plan, STEP_LINK, STEP_LINK))
 		return 0;
 	r = channel_await(&container->channel);
@@ -492,7 +562,11 @@ int network_make(struct container *container)
 	if (r >= 0)
 		r = make_links(&m);
 	if (r >= 0)
-		r = set_addresses(&m);
+		r = set_all(&m, STEP_ADDRESS);
+	if (r >= 0)
+		r = bring_up(&m);
+	if (r >= 0)
+		r = set_all(&m, STEP_ROUTE);
 	if (r >= 0)
 		r = network_rules(m.network);
 	/* A namespace that somebody holds outlives its last process: until all is home again. And
@@ -582,6 +656,8 @@ void network_end(struct container *container)
 	if (container->network == NULL && !container->restored &&
 	    !spec_has_private_network(container->spec))
 		return;
+	if (container->network != NULL)
+		userspace_end(&container->network->userspace, &container->leaving_fd);
 	directory = open_directory(container);
 	if (record->fd >= 0)
 		locked = network_file_lock(record->fd);
@@ -591,6 +667,9 @@ void network_end(struct container *container)
 			    container->spec->machine);
 	/* Links first: while somebody may send, there are rules. */
 	if (read_facts(container, &facts, directory) >= 0) {
+		/* That was done, and the kernel's part of it is not waited for. */
+		if (container->network != NULL)
+			facts.helper = 0;
 		undo_links(container, &facts);
 		network_rules_end(container, &facts);
 		if (directory >= 0)
@@ -621,7 +700,7 @@ int network_fd(const struct network *network)
 }
 
 /* Behind the answers. */
-enum { SERVED_FORWARDING = ANSWERS_FDS, SERVED_WATCH };
+enum { SERVED_FORWARDING = ANSWERS_FDS, SERVED_WATCH, SERVED_USER };
 
 int network_served_fd(const struct network *network, size_t which)
 {
@@ -630,6 +709,7 @@ int network_served_fd(const struct network *network, size_t which)
 	switch (which) {
 	case SERVED_FORWARDING: return network->forwarding_fd;
 	case SERVED_WATCH: return network_watch_fd(network);
+	case SERVED_USER: return network->userspace.pidfd;
 	default: return answers_fd(network->answers, which);
 	}
 }
@@ -641,6 +721,7 @@ void network_serve(struct network *network, size_t which)
 		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
 		break;
 	case SERVED_WATCH: network_watch_serve(network); break;
+	case SERVED_USER: network_user_ended(network); break;
 	default: answers_serve(network->answers, which);
 	}
 }

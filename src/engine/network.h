@@ -14,7 +14,7 @@
 struct container;
 struct network;
 
-#define NETWORK_SERVED (ANSWERS_FDS + 2)
+#define NETWORK_SERVED (ANSWERS_FDS + 3)
 
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);

@@ -22,6 +22,7 @@
 #include "engine/journal.h"
 #include "engine/keep.h"
 #include "engine/network-resume.h"
+#include "engine/network-user.h"
 #include "engine/network.h"
 #include "engine/notify.h"
 #include "engine/reexec.h"
@@ -55,6 +56,7 @@ static void container_init(struct container *container, struct arena *arena,
 		.stub_fd = -EBADF,
 		.gate_fd = request->gate_fd,
 		.holder_fd = -EBADF,
+		.leaving_fd = -EBADF,
 		.channel = { -EBADF, -EBADF },
 		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
@@ -129,7 +131,10 @@ int container_gather(struct container *container)
 		if (r < 0)
 			return r;
 	}
-	return select_filter(container);
+	r = select_filter(container);
+	return r < 0 ? r
+		     : network_user_look(container->arena, &container->resources.taken.pooled, spec,
+					 &container->host);
 }
 
 static int prepare(struct container *container, bool dry)
@@ -361,6 +366,7 @@ static void teardown(struct container *container)
 	keep_remove(container);
 	resources_done(&container->resources);
 	fd_close(&container->stub_fd);
+	fd_close(&container->leaving_fd);
 	container_forget_plan(container);
 }
 

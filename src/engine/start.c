@@ -214,6 +214,7 @@ static void close_foreign(struct container *container)
 		container->root.lock.global_fd,
 		container->root.snapshot.parent_fd,
 		container->stub_fd,
+		container->leaving_fd,
 		container->channel.supervisor,
 		container->spawn.pidfd,
 		container->apply.notify_fd,

@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "base/unit.h"
@@ -410,6 +411,72 @@ START_TEST(a_socket_belongs_to_the_namespace_it_was_asked_for)
 }
 END_TEST
 
+/* In a network namespace of a further user namespace, until the pipe is closed. */
+static int open_below(int *ret_keep)
+{
+	int ready[2], keep[2], fd;
+	char path[64], byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(keep), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(keep[1]);
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		(void)!read(keep[0], &byte, 1);
+		_exit(0);
+	}
+	close(ready[1]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	*ret_keep = keep[1];
+	return fd;
+}
+
+static void make_bridge_there(int there)
+{
+	struct netlink netlink = NETLINK_EMPTY;
+	unsigned char room[512];
+	struct netlink_request request = netlink_request(room, sizeof(room));
+
+	ck_assert_int_eq(netlink_open_in(&netlink, NETLINK_ROUTE, there), 0);
+	begin_link(&request, "one", "bridge", NLM_F_ACK);
+	ck_assert_int_eq(netlink_call(&netlink, &request, NULL, NULL), 0);
+	begin_link(&request, "two", "bridge", NLM_F_ACK);
+	netlink_close(&netlink);
+	ck_assert_int_eq(netlink_open_in(&netlink, 31, there), -EPROTONOSUPPORT);
+	ck_assert_int_eq(netlink.fd, -EBADF);
+	ck_assert_uint_eq(if_nametoindex("one"), 0);
+}
+
+START_TEST(who_could_not_come_back_sends_a_child)
+{
+	autoclose int there = -EBADF, keep = -EBADF;
+
+	/* The network stays that of a user namespace above. */
+	fixture_enter(0);
+	there = open_below(&keep);
+	make_bridge_there(there);
+}
+END_TEST
+
+START_TEST(who_may_not_go_there_goes_as_its_owner)
+{
+	autoclose int there = -EBADF, keep = -EBADF;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(setresuid(4242, 4242, 4242), 0);
+	ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+	there = open_below(&keep);
+	make_bridge_there(there);
+}
+END_TEST
+
 /* ---- batches of nf_tables ---- */
 
 static void begin_batch(struct netlink_request *request, unsigned int type)
@@ -460,19 +527,19 @@ END_TEST
 
 int main(void)
 {
-	return UNIT_RUN("kernel/netlink", a_request_is_made_of_filled_up_pieces,
-			what_does_not_fit_is_told_when_it_is_sent,
-			no_attribute_is_longer_than_its_length_can_tell,
-			what_is_cut_off_is_not_read,
-			a_text_ends_where_it_says_or_where_it_is_cut_off,
-			a_body_is_taken_whole_or_not_at_all,
-			all_messages_are_done_and_the_last_is_acknowledged,
-			the_first_failure_is_told_with_the_kernels_words,
-			answers_are_given_to_the_callback_until_it_has_enough,
-			only_the_kernel_answers, who_joined_a_group_is_told,
-			what_was_too_much_to_be_told_is_something_too,
-			without_a_wish_for_an_acknowledgement_nothing_is_waited_for,
-			a_request_may_be_larger_than_what_sockets_hold,
-			a_socket_belongs_to_the_namespace_it_was_asked_for,
-			a_batch_is_done_whole_or_not_at_all);
+	return UNIT_RUN(
+		"kernel/netlink", a_request_is_made_of_filled_up_pieces,
+		what_does_not_fit_is_told_when_it_is_sent,
+		no_attribute_is_longer_than_its_length_can_tell, what_is_cut_off_is_not_read,
+		a_text_ends_where_it_says_or_where_it_is_cut_off,
+		a_body_is_taken_whole_or_not_at_all,
+		all_messages_are_done_and_the_last_is_acknowledged,
+		the_first_failure_is_told_with_the_kernels_words,
+		answers_are_given_to_the_callback_until_it_has_enough, only_the_kernel_answers,
+		who_joined_a_group_is_told, what_was_too_much_to_be_told_is_something_too,
+		without_a_wish_for_an_acknowledgement_nothing_is_waited_for,
+		a_request_may_be_larger_than_what_sockets_hold,
+		a_socket_belongs_to_the_namespace_it_was_asked_for,
+		who_could_not_come_back_sends_a_child, who_may_not_go_there_goes_as_its_owner,
+		a_batch_is_done_whole_or_not_at_all);
 }

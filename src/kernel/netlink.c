@@ -3,12 +3,16 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "io/fd.h"
 #include "kernel/namespace.h"
+#include "kernel/process.h"
 
 #define ANSWER_ROOM (32 * 1024) /* the kernel makes no larger pieces of a dump */
 #define STRANGERS_MAX 4096	/* datagrams that are not an answer to this request */
@@ -31,6 +35,49 @@ int netlink_open(struct netlink *ret, int protocol)
 	return 0;
 }
 
+static _Noreturn void send_from_there(int socket, int protocol, int netns_fd)
+{
+	struct netlink there = NETLINK_EMPTY;
+	int r = namespace_join(netns_fd, CLONE_NEWNET), owner;
+
+	if (r == -EPERM) {
+		owner = ioctl(netns_fd, NS_GET_USERNS);
+		r = owner < 0 ? -errno : namespace_join(owner, CLONE_NEWUSER);
+		if (r >= 0)
+			r = namespace_join(netns_fd, CLONE_NEWNET);
+	}
+	if (r >= 0)
+		r = netlink_open(&there, protocol);
+	if (r >= 0)
+		r = fd_send(socket, &there.fd, 1);
+	_exit(r < 0 ? -r : 0);
+}
+
+static int open_by_child(struct netlink *ret, int protocol, int netns_fd)
+{
+	autoclose int ours = -EBADF, theirs = -EBADF, pidfd = -EBADF;
+	int pair[2], fd = -EBADF, r;
+	siginfo_t info;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	pid = process_clone(0, -EBADF, &pidfd);
+	if (pid == 0)
+		send_from_there(theirs, protocol, netns_fd);
+	if (pid < 0)
+		return pid;
+	fd_close(&theirs);
+	r = fd_receive(ours, &fd, 1);
+	if (process_wait(pidfd, &info, 0) >= 0 && info.si_code == CLD_EXITED && info.si_status != 0)
+		r = -info.si_status;
+	if (r == 1)
+		*ret = (struct netlink){ .fd = fd };
+	return r == 1 ? 0 : MIN(r, -1);
+}
+
 int netlink_open_in(struct netlink *ret, int protocol, int netns_fd)
 {
 	struct netlink there = NETLINK_EMPTY;
@@ -39,6 +86,8 @@ int netlink_open_in(struct netlink *ret, int protocol, int netns_fd)
 
 	if (home < 0)
 		return -errno;
+	if (namespace_join(home, CLONE_NEWNET) < 0)
+		return open_by_child(ret, protocol, netns_fd);
 	r = namespace_join(netns_fd, CLONE_NEWNET);
 	if (r < 0)
 		return r;

@@ -33,7 +33,9 @@ struct netlink {
  * is in now. -EPROTONOSUPPORT: this kernel lacks it. */
 int netlink_open(struct netlink *ret, int protocol);
 
-/* In another network namespace: the caller goes there and comes back, so it has one thread. */
+/* In another network namespace: the caller goes there and comes back, so it has one thread. Where
+ * it could not come back, as without root, a child goes; and where it may not go as what it is, as
+ * root of the user namespace that owns the other one. */
 int netlink_open_in(struct netlink *ret, int protocol, int netns_fd);
 
 void netlink_close(struct netlink *netlink); /* accepts the empty one */

@@ -12,3 +12,6 @@ int network_ignore_routers(const char *name);
  * neighbours of forwarded packets are asked from: nobody else is there who could have them. For an
  * interface without a carrier yet. -ENOENT as above. */
 int network_trust_addresses(const char *name);
+
+/* Both of that in another namespace, by a child that goes there. */
+int network_prepare_in(int netns_fd, const char *name);

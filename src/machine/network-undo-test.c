@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "io/scratch.h"
 #include "kernel/fixture.h"
 #include "kernel/nftables.h"
+#include "kernel/process.h"
 #include "machine/network-file.h"
 #include "net/facts.h"
 #include "net/firewall-sets.h"
@@ -89,9 +92,33 @@ START_TEST(without_a_link_there_are_no_rules)
 }
 END_TEST
 
+/* The only process here that is not of the test. */
+START_TEST(what_its_network_came_through_ends)
+{
+	struct facts facts = { .tag = "0123456789abcdef" };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	facts.helper = (uint32_t)pid;
+	ck_assert_int_eq(process_start_time(pid, &facts.helper_start), 0);
+	facts.helper_start++;
+	ck_assert_int_eq(network_file_write(&arena, scratch_fd, "web", &facts), 0);
+	ck_assert_int_eq(undo("web", "0123456789abcdef"), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+	facts.helper_start--;
+	ck_assert_int_eq(network_file_write(&arena, scratch_fd, "web", &facts), 0);
+	ck_assert_int_eq(undo("web", "0123456789abcdef"), 0);
+	/* Reaped already: here it was a child of ours. */
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), -1);
+}
+END_TEST
+
 int main(void)
 {
 	return SCRATCH_RUN("machine/network-undo",
 			   who_cleans_up_takes_the_rules_of_that_record_alone,
-			   without_a_link_there_are_no_rules);
+			   without_a_link_there_are_no_rules, what_its_network_came_through_ends);
 }

@@ -16,12 +16,22 @@
 #include "net/links.h"
 #include "net/pin.h"
 #include "net/pool.h"
+#include "net/userspace.h"
 
 static void warn(const char *what, const struct network_undo *undo, int r)
 {
 	if (r < 0)
 		log_warning("cannot %s machine '%s': %s, going on without", what, undo->machine,
 			    strerror(-r));
+}
+
+/* It ends with its supervisor, unless the machine was to outlive that. */
+static void end_helper(const struct facts *facts)
+{
+	struct userspace userspace = USERSPACE_EMPTY;
+
+	userspace_take_over(&userspace, (pid_t)facts->helper, facts->helper_start);
+	userspace_end(&userspace, NULL);
 }
 
 static void bring_home(const struct network_undo *undo, const struct facts *facts)
@@ -48,6 +58,7 @@ void network_undo_links(const struct network_undo *undo, const struct facts *fac
 	autoarena struct arena scratch = { 0 };
 	int r;
 
+	end_helper(facts);
 	bring_home(undo, facts);
 	if (facts->made_count > 0 || facts->zone != NULL) {
 		r = netlink_open(&host, NETLINK_ROUTE);

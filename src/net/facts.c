@@ -1,6 +1,7 @@
 #include "net/facts.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -219,6 +220,9 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->made_count; i++)
 		put_made(arena, &text, &facts->made[i]);
+	if (facts->helper != 0)
+		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
+				    facts->helper_start);
 	for (size_t i = 0; i < facts->part_count; i++)
 		text = arena_format(arena, "%spart=%zu\n%s", text, i + 1,
 				    print_part(arena, &facts->parts[i]));
@@ -303,6 +307,18 @@ static int take_lease(struct arena *arena, struct facts *facts, const char *valu
 	return 0;
 }
 
+static int take_helper(struct arena *arena, struct facts *facts, const char *value)
+{
+	struct text_list words = { 0 };
+
+	text_split(arena, &words, value, " ");
+	if (words.count != 2 || parse_u32(&facts->helper, words.items[0]) < 0 ||
+	    facts->helper == 0 || facts->helper > INT32_MAX ||
+	    parse_u64(&facts->helper_start, words.items[1]) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
 static int take(struct arena *arena, struct facts *facts, const char *key, const char *value)
 {
 	if (text_equal(key, "tag"))
@@ -350,6 +366,16 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 	return 0;
 }
 
+static int take_line(struct arena *arena, struct facts *facts, struct facts *part, const char *key,
+		     const char *value)
+{
+	if (text_equal(key, "made") || text_equal(key, "attached"))
+		return take_made(arena, facts, value, *key == 'a');
+	if (text_equal(key, "helper"))
+		return take_helper(arena, facts, value);
+	return take(arena, part, key, value);
+}
+
 int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t size)
 {
 	struct facts facts = { 0 }, *part = &facts;
@@ -373,10 +399,7 @@ int facts_parse(struct arena *arena, struct facts *ret, const char *text, size_t
 			part = facts_add_part(arena, &facts);
 		if (part == NULL)
 			return -EBADMSG;
-		if (text_equal(key, "made") || text_equal(key, "attached"))
-			r = take_made(arena, &facts, value, *key == 'a');
-		else
-			r = take(arena, part, key, value);
+		r = take_line(arena, &facts, part, key, value);
 		if (r < 0)
 			return r;
 		text = line_end + 1;

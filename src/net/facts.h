@@ -60,7 +60,9 @@ struct facts {
 	size_t interface_count;
 	struct facts_made *made;
 	size_t made_count;
-	struct facts *parts; /* with what the first part has too, but no ports, and no parts */
+	uint32_t helper;       /* process that its network comes through (net/userspace); 0: none */
+	uint64_t helper_start; /* its start time */
+	struct facts *parts;   /* with what the first part has too, but no ports, and no parts */
 	size_t part_count;
 };
 

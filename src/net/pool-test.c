@@ -267,6 +267,59 @@ START_TEST(a_range_that_is_routed_elsewhere_is_left_out)
 }
 END_TEST
 
+static struct pool_lease look(const char *machine)
+{
+	const struct pool_wish wish = {
+		.machine = machine, .mac = mac, .host_id = host_id, .config = &config
+	};
+	struct pool_lease lease;
+
+	ck_assert_int_eq(pool_look(&arena, &lease, &netlink, &wish), 0);
+	return lease;
+}
+
+START_TEST(who_only_looks_takes_nothing)
+{
+	struct pool_lease looked, again, taken;
+
+	begin();
+	looked = look("web");
+	again = look("web");
+	ck_assert(is_same(&again.guest, &looked.guest));
+	ck_assert_int_eq(access("/mnt/network", F_OK), -1);
+	taken = take("web", "a1", NULL);
+	ck_assert(is_same(&taken.guest, &looked.guest) && is_same(&taken.host6, &looked.host6));
+	again = look("web");
+	ck_assert(is_same(&again.guest, &looked.guest));
+}
+END_TEST
+
+START_TEST(who_only_looks_leaves_routes_alone_too)
+{
+	struct pool_lease before, after;
+	struct pool_wish wish = {
+		.machine = "web", .mac = mac, .host_id = host_id, .config = &config
+	};
+	struct route route = { 0 };
+
+	begin();
+	before = look("web");
+	route.link = make_bridge("br0");
+	route.to = before.guest;
+	route.to.length = 32;
+	ck_assert_int_eq(route_add(&netlink, &route), 0);
+	after = look("web");
+	ck_assert(!is_same(&after.guest, &before.guest));
+	/* The whole range, and then the next one too. */
+	route.to = prefix("10.213.0.0", 16);
+	ck_assert_int_eq(route_add(&netlink, &route), 0);
+	ck_assert_uint_eq(look("web").guest.bytes[0], 172);
+	route.to = prefix("172.16.0.0", 12);
+	ck_assert_int_eq(route_add(&netlink, &route), 0);
+	ck_assert_int_eq(pool_look(&arena, &before, &netlink, &wish), -EADDRNOTAVAIL);
+}
+END_TEST
+
 START_TEST(when_all_are_taken_it_says_so)
 {
 	struct pool_lease lease;
@@ -541,6 +594,8 @@ int main(void)
 		it_is_noted_before_it_is_made,
 		routes_and_addresses_of_the_host_are_left_alone,
 		a_range_that_is_routed_elsewhere_is_left_out,
+		who_only_looks_takes_nothing,
+		who_only_looks_leaves_routes_alone_too,
 		when_all_are_taken_it_says_so,
 		the_machines_of_a_zone_share_a_net,
 		the_last_one_gives_the_zones_net_back,

@@ -82,6 +82,29 @@ static int take_link(struct pool_search *search, struct pool_lease *ret)
 	return pool_search_fail_exhausted(search, SUBNET_LINK);
 }
 
+int pool_look(struct arena *arena, struct pool_lease *ret, struct netlink *netlink,
+	      const struct pool_wish *wish)
+{
+	const uint64_t place = pool_search_place_of(wish->machine);
+	struct pool_search search = { .arena = arena, .netlink = netlink, .wish = wish };
+	struct pool_lease lease;
+	struct subnet subnet;
+	int r = POOL_ROUTED;
+
+	for (unsigned int n = 0; r != POOL_FREE; n++) {
+		if (!subnet_nth(&subnet, wish->config, SUBNET_LINK, place, n))
+			return pool_search_fail_exhausted(&search, SUBNET_LINK);
+		lease = pool_search_lease_of(&search, &subnet, GUEST_ADDRESS);
+		r = look_at_addresses(&search, &subnet, &lease);
+		if (r < 0)
+			return r;
+		if (r == POOL_RANGE_ROUTED)
+			n = subnet.range_ends - 1;
+	}
+	*ret = lease;
+	return 0;
+}
+
 /* ---- taking ---- */
 
 /* RUNTIME itself was looked at when the machine's record was made in it. */

@@ -56,6 +56,11 @@ struct pool_caller {
 int pool_take(struct arena *arena, struct pool_lease *ret, struct netlink *netlink,
 	      const char *runtime, const struct pool_wish *wish, const struct pool_caller *caller);
 
+/* The same for a machine whose network nobody else can reach: nothing is taken, so another one may
+ * have the same addresses. Only that the host has no route there is looked at. */
+int pool_look(struct arena *arena, struct pool_lease *ret, struct netlink *netlink,
+	      const struct pool_wish *wish);
+
 /* Give back what was noted as PATH, if it is TAG's; the last one of a zone gives back its net as
  * well. 0 also if there is nothing, or it is another's. -EBADMSG: no path of a lease. Quiet; any
  * process. */

@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "format/link-names.h"
+#include "plan/network-user.h"
 #include "plan/step.h"
 
 /* What the first link is given. */
@@ -72,6 +73,13 @@ static void derive_macs(struct planner *p, struct link_plan *link, enum link_nam
 	link->has_mac = true;
 }
 
+static const char *guest_name(const struct spec *spec)
+{
+	const char *name = spec->addressing.interface_name;
+
+	return name ? name : LINK_NAMES_GUEST;
+}
+
 static void add_veth(struct planner *p)
 {
 	const struct spec *spec = p->spec;
@@ -80,6 +88,11 @@ static void add_veth(struct planner *p)
 
 	if (!has_veth(spec))
 		return;
+	if (network_user_is(p->host)) {
+		p->reason = step_said(p, GROUP_NETWORK, "--network-veth");
+		network_user_link(p, guest_name(spec));
+		return;
+	}
 	host = derive_name(p,
 			   spec->network_bridge || spec->network_zone ? LINK_NAMES_BRIDGED
 								      : LINK_NAMES_VETH,
@@ -92,9 +105,7 @@ static void add_veth(struct planner *p)
 				      spec->network_bridge ? "--network-bridge="
 							   : "--network-veth");
 	}
-	link = add_link(p, LINK_VETH, host,
-			spec->addressing.interface_name ? spec->addressing.interface_name
-							: "host0");
+	link = add_link(p, LINK_VETH, host, guest_name(spec));
 	link->host_alternative = alternative;
 	link->master = spec->network_zone ? arena_format(p->arena, "vz-%s", spec->network_zone)
 					  : spec->network_bridge;
@@ -259,7 +270,7 @@ static void add_given(struct planner *p, const struct given *given)
 	/* Only looked at, so nothing was taken. */
 	if (given->guests == 0)
 		step_add(p, STEP_ADDRESS, given->link->name)->data = "from the pool";
-	for (size_t i = 0; i < given->hosts; i++)
+	for (size_t i = 0; i < given->hosts && given->host_name; i++)
 		add_address(p, LINK_OF_HOST, given->host_name, &given->host[i]);
 	for (size_t i = 0; i < given->guests; i++)
 		add_address(p, LINK_OF_CONTAINER, given->link->name, &given->guest[i]);
@@ -309,6 +320,7 @@ static bool collect(struct planner *p, struct given *ret, const struct link_plan
 struct ip network_name_server(const struct planner *p, bool ipv6)
 {
 	const struct addressing *addressing = &p->spec->addressing;
+	const struct pooled *pooled = &p->taken->pooled;
 	int family = ipv6 ? AF_INET6 : AF_INET;
 	const struct ip none = { 0 };
 
@@ -318,16 +330,20 @@ struct ip network_name_server(const struct planner *p, bool ipv6)
 		return none;
 	switch (network_address_mode(p->spec, p->host->networkd)) {
 	case ADDRESSES_AUTO:
-		if (addressing->host_addresses.count == 0)
-			return p->taken->pooled.host[ipv6].ip;
-		break;
+		if (addressing->host_addresses.count > 0)
+			break;
+		for (size_t i = 0; i < pooled->count; i++)
+			if (pooled->host[i].ip.family == family)
+				return pooled->host[i].ip;
+		return none;
 	case ADDRESSES_GIVEN: break;
 	default: return none;
 	}
 	for (size_t i = 0; i < addressing->host_addresses.count; i++)
 		if (addressing->host_addresses.items[i].ip.family == family)
 			return addressing->host_addresses.items[i].ip;
-	return none;
+	/* The program answers there as well as anywhere. */
+	return network_user_is(p->host) ? addressing->gateway[ipv6] : none;
 }
 
 /* What may be reached is told by who sends, so all of the container's addresses must be known; and
@@ -343,25 +359,33 @@ static int check_egress(const struct planner *p, const struct given *given)
 			  "link are ours (try --network-address=auto, or --network-host-address=)");
 }
 
+static void add_dns(struct planner *p)
+{
+	struct ip server = network_name_server(p, false);
+	char *text = arena_take(p->arena, IP_TEXT_ROOM);
+
+	if (server.family == 0)
+		server = network_name_server(p, true);
+	if (server.family == 0 || p->spec->addressing.dns != DNS_AUTO)
+		return;
+	p->reason = step_said(p, GROUP_POLICY, "--network-dns=");
+	step_add(p, STEP_ANSWER, ip_text(text, &server))->data = "DNS";
+}
+
 static void add_services(struct planner *p, const struct given *given)
 {
 	const struct addressing *addressing = &p->spec->addressing;
-	struct ip server = network_name_server(p, false);
-	char *text = arena_take(p->arena, IP_TEXT_ROOM);
 	bool automatic = network_address_mode(p->spec, p->host->networkd) == ADDRESSES_AUTO;
 
+	if (given->link->kind == LINK_USER)
+		add_dns(p);
 	if (!given->host_name)
 		return;
 	if (automatic || given->hosts > 0) {
 		p->reason = "clients inside";
 		step_add(p, STEP_ANSWER, given->link->host)->data = "DHCP, router advertisements";
 	}
-	if (server.family == 0)
-		server = network_name_server(p, true);
-	if (server.family != 0 && addressing->dns == DNS_AUTO) {
-		p->reason = step_said(p, GROUP_POLICY, "--network-dns=");
-		step_add(p, STEP_ANSWER, ip_text(text, &server))->data = "DNS";
-	}
+	add_dns(p);
 	if (addressing->nat == TRISTATE_YES || (addressing->nat == TRISTATE_UNSET && automatic)) {
 		p->reason = step_said(p, GROUP_POLICY, "--network-nat=");
 		step_add(p, STEP_MASQUERADE, NULL)->data = given->link->host;
@@ -389,6 +413,25 @@ static void add_ports(struct planner *p)
 	}
 }
 
+static void tell_user(struct planner *p, struct link_plan *link, const struct given *given)
+{
+	const struct pooled *pooled = &p->taken->pooled;
+	const struct given offered = {
+		.link = link,
+		.guest = pooled->guest,
+		.guests = pooled->count,
+		.host = pooled->host,
+		.hosts = pooled->count,
+	};
+	struct ip gateway[2];
+
+	if (!given->link)
+		given = &offered;
+	gateway[0] = gateway_of(p, given, AF_INET);
+	gateway[1] = gateway_of(p, given, AF_INET6);
+	network_user_tell(p, link, given->guest, given->guests, gateway);
+}
+
 int network_links(struct planner *p)
 {
 	const struct spec *spec = p->spec;
@@ -399,6 +442,11 @@ int network_links(struct planner *p)
 
 	if (!p->own_network)
 		return 0;
+	if (network_user_is(p->host)) {
+		r = network_user_check(p);
+		if (r < 0)
+			return r;
+	}
 	add_veth(p);
 	add_virtual(p, LINK_INTERFACE, &spec->interfaces, "--network-interface=");
 	add_extras(p);
@@ -421,6 +469,8 @@ int network_links(struct planner *p)
 		add_given(p, &given);
 		add_services(p, &given);
 	}
+	if (primary && primary->kind == LINK_USER)
+		tell_user(p, primary, &given);
 	add_ports(p);
 	return check_egress(p, &given);
 }

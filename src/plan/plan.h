@@ -127,18 +127,22 @@ enum step_flags {
 	STEP_EARLY = 1 << 19,	      /* payload: needs nothing of the tree, done before "go" */
 };
 
-enum link_kind { LINK_VETH, LINK_MACVLAN, LINK_IPVLAN, LINK_INTERFACE };
+enum link_kind { LINK_VETH, LINK_MACVLAN, LINK_IPVLAN, LINK_INTERFACE, LINK_USER };
 enum link_end { LINK_OF_HOST, LINK_OF_CONTAINER };
 
 /* An interface of the container. */
 struct link_plan {
 	enum link_kind kind;
-	const char *host;	      /* LINK_VETH: the other end; else what it is made of */
+	const char *host;	      /* LINK_VETH: the other end; LINK_USER: the program that it
+				       * leads to; else what it is made of */
 	const char *host_alternative; /* the whole name, where it is too long; or NULL */
 	const char *name, *alternative;
 	const char *master;	     /* LINK_VETH: bridge that takes the other end; or NULL */
 	bool has_mac, up, up_inside; /* up: the host's end */
 	uint8_t host_mac[6], mac[6];
+	/* LINK_USER: what the program takes for the container's, and answers for. IPv4, IPv6 */
+	struct ip_prefix guest[2];
+	struct ip gateway[2], dns[2];
 };
 
 struct step {
@@ -198,6 +202,7 @@ struct host {
 	const char *journal_machine; /* host path /var/log/journal/ID if it exists, else NULL */
 	uint8_t machine_id[16]; /* names of links are derived from it; asked for if there are any */
 	bool networkd;		/* the host's own looks after our links */
+	const char *pasta; /* the program for LINK_USER, or NULL; asked for where it is needed */
 	const char *runtime_directory;
 	const char *const *environment;
 	struct text_list os_release_fields; /* "container_host_id=debian", for the environment */
@@ -234,7 +239,7 @@ struct root_facts {
 /* Of the pool: what is the container's, what the host's. */
 struct pooled {
 	bool taken;
-	struct ip_prefix guest[2], host[2]; /* IPv4, and IPv6 if count is 2 */
+	struct ip_prefix guest[2], host[2]; /* of one kind each; IPv4 first */
 	size_t count;
 	struct ip_prefix *pools; /* that such addresses are taken from */
 	size_t pool_count;

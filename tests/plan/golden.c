@@ -147,6 +147,8 @@ static void host_word(struct facts *facts, const char *word, const char *file)
 		host->journal_exists = true;
 	else if (text_equal(word, "journal-of-machine"))
 		host->journal_exists = true, host->journal_machine = "/var/log/journal/ID";
+	else if (text_equal(word, "no-pasta"))
+		host->pasta = NULL;
 	else if (text_equal(word, "cgroup2"))
 		host->cgroup2_mount = "/sys/fs/cgroup";
 	else if (text_equal(word, "networkd"))
@@ -181,6 +183,7 @@ static void make_host(struct arena *arena, struct facts *facts, const struct gol
 		.nproc = { .set = true, .value = { 127000, 127000 } },
 		.sigpending = { .set = true, .value = { 127000, 127000 } },
 		.nr_open = 1048576,
+		.pasta = "/usr/bin/pasta",
 	};
 	text_split(arena, &words, golden->host ? golden->host : "", " \n");
 	for (size_t i = 0; i < words.count; i++)
@@ -357,6 +360,7 @@ static char *build(struct arena *arena, const struct golden_case *golden, const 
 	r = make_spec(arena, spec, golden, uid);
 	if (r >= 0) {
 		make_host(arena, &facts, golden, file);
+		facts.host.uid = uid;
 		make_root(arena, &facts.root, golden, &facts.host, spec);
 		make_taken(arena, &facts, golden, spec, uid, file);
 		r = plan_build(arena, &plan, spec, &facts.host, &facts.root, &facts.taken);
