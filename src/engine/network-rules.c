@@ -266,7 +266,8 @@ int network_rules_resume(struct network *network, bool dns)
 	};
 	int r = 0;
 
-	if (network->userspace.pid != 0)
+	/* Without root, whether the program lives or not. */
+	if (network->facts.helper != 0)
 		return network_rules_note(network);
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(&network->serving, &network->answers, &request);
