@@ -102,9 +102,7 @@ static int take(struct container *container, struct state *state, int fds[STATE_
 		return r;
 	container->adopted = true;
 	take_console(container, master, directory);
-	r = keep_hold(container);
-	arena_done(&container->scratch);
-	return r;
+	return keep_hold(container);
 }
 
 int adopt(struct container *container, const char *runtime, const char *name,

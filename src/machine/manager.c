@@ -27,16 +27,15 @@
 static int detached_start(struct arena *arena, const struct manager *manager, const char *name)
 {
 	/* As in the units. Reboots are the runner's own affair: no unit is kept. The host's journal
-	 * and links are root's. */
-	bool root = geteuid() == 0;
+	 * is root's. */
 	const char *const arguments[] = { manager->runner,
 					  "--quiet",
 					  "--boot",
-					  root ? "--link-journal=try-guest" : "--link-journal=no",
+					  geteuid() == 0 ? "--link-journal=try-guest"
+							 : "--link-journal=no",
 					  "--settings=override",
 					  "--on-supervisor-death=keep",
 					  arena_format(arena, "--machine=%s", name),
-					  root ? "--network-veth" : NULL,
 					  NULL };
 	const struct detach detach = { name, manager->runtime, (char *const *)arguments,
 				       manager->environment };

@@ -4,7 +4,6 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
-#include "base/name-clean.h"
 #include "base/names.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -144,22 +143,6 @@ static void settle(int *state)
 		*state = TRISTATE_NO;
 }
 
-/* Whoever names an address wants a link that has it. */
-static void resolve_network(struct spec *spec)
-{
-	const struct addressing *addressing = &spec->addressing;
-	bool wanted = addressing->mode == ADDRESSES_AUTO || addressing->mode == ADDRESSES_GIVEN ||
-		      addressing->host_addresses.count > 0 || spec_names_mac(spec);
-	bool links = spec->network_bridge || spec->network_zone || spec->interfaces.count > 0 ||
-		     spec->macvlans.count > 0 || spec->ipvlans.count > 0;
-
-	if (wanted && !links && spec->network_veth == TRISTATE_UNSET &&
-	    !spec->network_namespace_path)
-		spec->network_veth = TRISTATE_YES;
-	settle(&spec->network_veth);
-	settle(&spec->private_network);
-}
-
 static void resolve_rest(struct spec *spec)
 {
 	settle(&spec->ephemeral);
@@ -167,7 +150,8 @@ static void resolve_rest(struct spec *spec)
 	settle(&spec->notify_ready);
 	settle(&spec->suppress_sync);
 	settle(&spec->no_new_privileges);
-	resolve_network(spec);
+	settle(&spec->network_veth);
+	settle(&spec->private_network);
 	if (spec->share_pid || spec->share_uts)
 		spec->registration = REGISTER_NO;
 }

@@ -1,3 +1,0 @@
-#include "nss/directory.h"
-
-const char directory_path[] = "/run/redd/hosts";
