@@ -27,7 +27,7 @@ struct enter {
 	int pidfd;	     /* the leader's */
 	int proc_fd;	     /* O_PATH, its directory in /proc */
 	int root_fd;	     /* O_PATH, its "/" */
-	int cgroup_fd;	     /* the payload's; -EBADF: none */
+	int cgroup_fd;	     /* of what enters; negative: none */
 	const char *cgroup;  /* its path below the v2 root */
 	uint64_t namespaces; /* CLONE_NEW* that are not ours already */
 	bool local;	     /* the host itself: nothing to join, nothing to confine */
