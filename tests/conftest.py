@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import pytest
 
-from support import leaks, runner, sandbox, trees
+from support import leaks, network as network_support, runner, sandbox, trees
 
 
 def pytest_addoption(parser):
@@ -208,7 +208,7 @@ def mine(redd, user):
 @pytest.fixture(scope="session")
 def probe():
     """tests/system/probe.c: small questions that a tree without tools cannot answer."""
-    return runner.compile_static(os.path.join(runner.TOP, "tests/system/probe.c"))
+    return runner.compile_static(os.path.join(runner.TOP, "tests/system/probe.c"), libraries=["-lresolv"])
 
 
 @pytest.fixture(scope="session")
@@ -228,3 +228,22 @@ def tell(redd, tree):
         assert done.code == code, done
         return [tuple(line.split(" ", 1)) if " " in line else (line, "") for line in done.lines]
     return ask
+
+
+def _network():
+    made = network_support.Network()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def network():
+    """Hosts with networks of their own: see support/network.py."""
+    yield from _network()
+
+
+@pytest.fixture(scope="module")
+def network_module():
+    yield from _network()

@@ -3,11 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/path.h"
-
 #define USER_MAX_LENGTH 31
 #define INTERFACE_MAX_LENGTH 15
+#define FILE_NAME_MAX_LENGTH 255
 
 /* ctype.h asks the locale; a name's validity must not. */
 static bool is_letter(char c)
@@ -80,12 +78,13 @@ bool name_is_user(const char *name)
 
 bool name_is_credential(const char *name)
 {
-	if (!path_is_file_name(name))
-		return false;
-	for (; *name != '\0'; name++)
-		if (*name < ' ' || *name >= 0x7f || *name == ':')
+	size_t length = 0;
+
+	for (; name[length] != '\0'; length++)
+		if (length >= FILE_NAME_MAX_LENGTH || name[length] < ' ' || name[length] >= 0x7f ||
+		    name[length] == ':' || name[length] == '/')
 			return false;
-	return true;
+	return length > 0 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
 bool name_is_environment(const char *assignment)
@@ -102,27 +101,4 @@ bool name_is_environment(const char *assignment)
 		if (((unsigned char)*at < ' ' && *at != '\t' && *at != '\n') || *at == 0x7f)
 			return false;
 	return true;
-}
-
-char *name_clean(struct arena *arena, const char *text)
-{
-	const char *from = path_name(path_simplify(arena, text));
-	char *name = arena_take(arena, NAME_MAX_LENGTH + 1);
-	size_t used = 0;
-
-	/* A good name comes out as it went in; so "a--b" keeps its hyphens. */
-	for (; *from != '\0' && used < NAME_MAX_LENGTH; from++) {
-		char before = used == 0 ? '.' : name[used - 1];
-
-		if (*from == '.' && (before == '.' || before == '-'))
-			continue;
-		if (*from == '-' && before == '.')
-			continue;
-		if (*from == '.' || *from == '-' || is_letter(*from) || is_digit(*from))
-			name[used++] = *from;
-	}
-	while (used > 0 && (name[used - 1] == '.' || name[used - 1] == '-'))
-		used--;
-	name[used] = '\0';
-	return used == 0 ? NULL : name;
 }

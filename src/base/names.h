@@ -1,12 +1,10 @@
 /* base/names - the one validator for machine and host names (class S5). Pure.
  *
  * Grammar (reference: systemd-nspawn, table 2.2): 1..64 of A-Z a-z 0-9 - and ".", no empty
- * label, no "-" at a label's edge.
+ * label, no "-" at a label's edge. No memory is allocated: programs that are not ours ask too.
  */
 #pragma once
 #include <stdbool.h>
-
-struct arena;
 
 #define NAME_MAX_LENGTH 64
 
@@ -17,7 +15,3 @@ bool name_is_user(const char *name); /* strict POSIX-like: [a-z_A-Z][a-zA-Z0-9_-
 bool name_is_credential(const char *name);
 bool name_is_environment(
 	const char *assignment); /* NAME=VALUE with a good NAME, no control but tab and newline */
-
-/* Make a machine name from a path's last component: drop foreign characters, collapse dots and
- * hyphens, cut at 64. NULL: nothing is left. */
-char *name_clean(struct arena *arena, const char *text);

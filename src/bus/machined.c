@@ -16,9 +16,12 @@ int machined_register(struct bus *bus, const struct machined_machine *machine, i
 	if (r >= 0)
 		r = bus->sd.append_array(message, 'y', machine->id, 16);
 	if (r >= 0)
-		r = bus->sd.append(message, "ssusai", machine->service, "container",
+		r = bus->sd.append(message, "ssus", machine->service, "container",
 				   (uint32_t)machine->leader,
-				   machine->root != NULL ? machine->root : "", 0);
+				   machine->root != NULL ? machine->root : "");
+	if (r >= 0)
+		r = bus->sd.append_array(message, 'i', machine->interfaces,
+					 machine->interface_count * sizeof(*machine->interfaces));
 	if (r >= 0)
 		r = bus_call(bus, &message, timeout_ms, NULL);
 	bus->sd.message_unref(message);

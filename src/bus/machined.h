@@ -1,5 +1,6 @@
 /* bus/machined - machines made known to the host's systemd-machined. Quiet; see bus_error(). */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,7 +12,9 @@ struct machined_machine {
 	const char *name, *service;
 	const char *root; /* absolute path of the tree; NULL: none */
 	const uint8_t *id;
-	pid_t leader; /* in the cgroup that is to be the machine's unit */
+	pid_t leader;		    /* in the cgroup that is to be the machine's unit */
+	const uint32_t *interfaces; /* indexes of the host's, that lead to it */
+	size_t interface_count;
 };
 
 /* -EEXIST: there is one of this name. */

@@ -102,7 +102,9 @@ static int take(struct container *container, struct state *state, int fds[STATE_
 		return r;
 	container->adopted = true;
 	take_console(container, master, directory);
-	return keep_hold(container);
+	r = keep_hold(container);
+	arena_done(&container->scratch);
+	return r;
 }
 
 int adopt(struct container *container, const char *runtime, const char *name,

@@ -122,29 +122,6 @@ int apply_node(struct apply *apply, const struct step *step)
 	return r == -EPERM ? bind_node(apply, step) : r;
 }
 
-/* Write beside and rename: a hard link to a host file, a FIFO or a link in the way is never
- * opened for writing. */
-int apply_file(struct apply *apply, const struct step *step)
-{
-	size_t size = step->size > 0 ? step->size : (step->data == NULL ? 0 : strlen(step->data));
-	autoclose int fd = -EBADF;
-	const char *name;
-	int parent;
-
-	parent = apply_parent(apply, step->target, &name);
-	if (parent < 0)
-		return parent;
-	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, step->mode);
-	if (fd < 0 && errno == EEXIST) {
-		if (step->flags & STEP_UNLESS_EXISTS)
-			return 0;
-		return file_replace(parent, name, step->data, size, step->mode);
-	}
-	if (fd < 0)
-		return -errno;
-	return size == 0 ? 0 : fd_write_all(fd, step->data, size);
-}
-
 /* Is NAME a regular file that already says the same? Then the image stays untouched. */
 static bool same_content(struct apply *apply, int parent, const char *name, const char *data,
 			 size_t size)
@@ -163,6 +140,30 @@ static bool same_content(struct apply *apply, int parent, const char *name, cons
 	if (fd < 0 || file_read_fd(apply->arena, &now, &now_size, fd, SMALL_FILE_LIMIT) < 0)
 		return false;
 	return now_size == size && memcmp(now, data, size) == 0;
+}
+
+/* Write beside and rename: a hard link to a host file, a FIFO or a link in the way is never
+ * opened for writing. */
+int apply_file(struct apply *apply, const struct step *step)
+{
+	size_t size = step->size > 0 ? step->size : (step->data == NULL ? 0 : strlen(step->data));
+	autoclose int fd = -EBADF;
+	const char *name;
+	int parent;
+
+	parent = apply_parent(apply, step->target, &name);
+	if (parent < 0)
+		return parent;
+	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, step->mode);
+	if (fd < 0 && errno == EEXIST) {
+		if (step->flags & STEP_UNLESS_EXISTS ||
+		    same_content(apply, parent, name, step->data, size))
+			return 0;
+		return file_replace(parent, name, step->data, size, step->mode);
+	}
+	if (fd < 0)
+		return -errno;
+	return size == 0 ? 0 : fd_write_all(fd, step->data, size);
 }
 
 int apply_copy(struct apply *apply, const struct step *step)

@@ -165,6 +165,54 @@ START_TEST(what_is_no_failure_is_not_understood)
 }
 END_TEST
 
+START_TEST(an_announcement_is_waited_for)
+{
+	pid_t pid;
+
+	enter();
+	pid = fork();
+	if (pid == 0) {
+		fd_close(&channel.supervisor);
+		usleep(20000);
+		_exit(channel_announce(&channel) == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(channel_await(&channel), 0);
+	ck_assert_int_eq(channel_outcome(&channel), 0); /* it was all, and no end */
+	fd_close(&channel.payload);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_int_eq(channel_outcome(&channel), 1);
+	channel_done(&channel);
+}
+END_TEST
+
+START_TEST(a_failure_comes_instead_of_the_announcement)
+{
+	enter();
+	fail(-EPERM, "cannot make a network namespace");
+	channel_report(&channel, fail_recorded());
+	fail_forget();
+	ck_assert_int_eq(channel_await(&channel), -EPERM);
+	ck_assert_str_eq(fail_recorded()->text,
+			 "cannot make a network namespace: Operation not permitted");
+	channel_done(&channel);
+}
+END_TEST
+
+START_TEST(who_ends_without_a_word_is_not_waited_for)
+{
+	enter();
+	ck_assert_int_eq(channel_go(&channel, NULL, 0), 0);
+	fd_close(&channel.payload);
+	ck_assert_int_eq(channel_await(&channel), -EPIPE);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "has ended"));
+	channel_done(&channel);
+	enter();
+	fd_close(&channel.supervisor);
+	ck_assert_int_eq(channel_announce(&channel), -EPIPE);
+	channel_done(&channel);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("channel");
@@ -177,5 +225,8 @@ int main(void)
 	tcase_add_test(cases, a_failure_arrives_whole_from_another_process);
 	tcase_add_test(cases, a_sentence_without_an_end_gets_one);
 	tcase_add_test(cases, what_is_no_failure_is_not_understood);
+	tcase_add_test(cases, an_announcement_is_waited_for);
+	tcase_add_test(cases, a_failure_comes_instead_of_the_announcement);
+	tcase_add_test(cases, who_ends_without_a_word_is_not_waited_for);
 	return fixture_run(cases, "engine/channel");
 }

@@ -49,14 +49,47 @@ void channel_report(const struct channel *channel, const struct failure *failure
 		return;
 }
 
+static int understand(const struct failure *failure, ssize_t size)
+{
+	if (size != sizeof(*failure) || failure->code >= 0)
+		return fail_plain(-EBADMSG, "cannot understand what the payload says");
+	fail_adopt(failure);
+	return failure->code;
+}
+
+/* The payload ended with a GO of ours unread: what it said before comes after the error. */
+static ssize_t hear(struct channel *channel, struct failure *ret, int flags)
+{
+	ssize_t n = recv(channel->supervisor, ret, sizeof(*ret), flags);
+
+	return n < 0 && errno == ECONNRESET ? recv(channel->supervisor, ret, sizeof(*ret), flags)
+					    : n;
+}
+
+int channel_announce(const struct channel *channel)
+{
+	return send(channel->payload, "", 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int channel_await(struct channel *channel)
+{
+	struct failure failure;
+	ssize_t n;
+
+	do
+		n = hear(channel, &failure, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		return 0;
+	if (n <= 0)
+		return fail_plain(-EPIPE, "cannot hear from the payload: it has ended");
+	return understand(&failure, n);
+}
+
 int channel_outcome(struct channel *channel)
 {
 	struct failure failure;
-	ssize_t n = recv(channel->supervisor, &failure, sizeof(failure), MSG_DONTWAIT);
-
-	/* The payload ended with a GO of ours unread; what it said before comes after the error. */
-	if (n < 0 && errno == ECONNRESET)
-		n = recv(channel->supervisor, &failure, sizeof(failure), MSG_DONTWAIT);
+	ssize_t n = hear(channel, &failure, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -67,8 +100,5 @@ int channel_outcome(struct channel *channel)
 	}
 	if (n < 0)
 		return fail(-errno, "cannot hear from the payload");
-	if (n != sizeof(failure) || failure.code >= 0)
-		return fail_plain(-EBADMSG, "cannot understand what the payload says");
-	fail_adopt(&failure);
-	return failure.code;
+	return understand(&failure, n);
 }

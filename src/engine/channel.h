@@ -3,8 +3,9 @@
  * A SEQPACKET pair, so that every message is whole. The supervisor says GO
  * three times: when the payload's ids are mapped, when the tree is assembled (with the descriptors
  * that the payload needs), and when the program may run.
- * The payload answers with nothing: exec closes its end, which is the success;
- * a failure sends its whole record first. Quiet but for channel_outcome().
+ * The payload answers with nothing (once, where links are to be made, that its network namespace is
+ * there): exec closes its end, which is the success; a failure sends its whole record first. Quiet
+ * but for channel_outcome() and channel_await().
  * Runs in: both.
  */
 #pragma once
@@ -28,6 +29,12 @@ int channel_go(struct channel *channel, const int *fds, size_t count);
 /* Payload: wait for GO. Descriptors arrive O_CLOEXEC in the order sent.
  * -EPIPE: the supervisor is gone. */
 int channel_wait(struct channel *channel, int *ret_fds, size_t count);
+
+/* Payload: what the supervisor waits for is done. */
+int channel_announce(const struct channel *channel);
+
+/* Supervisor: wait for that. The payload's failure is recorded here, as by channel_outcome(). */
+int channel_await(struct channel *channel);
 
 /* Payload: did the supervisor die? Never blocks. */
 bool channel_is_dead(const struct channel *channel);

@@ -39,12 +39,15 @@ struct container {
 	bool restored;	      /* from a state: spec and facts are only what supervising needs */
 	bool adopted;	      /* the payload is not our child */
 	bool stopping;	      /* restored while it was asked to stop */
+	int leaving_fd;	      /* pidfd of what was its network (net/userspace), not reaped yet */
+	struct text_list network_notes; /* what engine/network has in the record */
 
 	/* of one start */
 	struct channel channel;
 	struct spawn spawn;
 	struct apply apply;
 	struct console console;
+	struct network *network; /* NULL: no links */
 };
 
 /* The plan of the next start, unless there is one. */

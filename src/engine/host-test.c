@@ -125,6 +125,8 @@ START_TEST(a_stub_resolver_counts_if_it_listens)
 	spec.private_network = TRISTATE_YES;
 	host = gather(&spec);
 	ck_assert(!host.resolved_stub && !host.has_resolv_conf);
+	spec.addressing.dns = DNS_HOST;
+	ck_assert(gather(&spec).resolved_stub);
 	spec.private_network = TRISTATE_NO;
 	spec.resolv_conf = RESOLV_OFF;
 	ck_assert(!gather(&spec).resolved_stub);

@@ -15,14 +15,19 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "format/envfile.h"
+#include "io/child.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/capability.h"
 #include "kernel/cgroup.h"
 #include "machine/find.h"
+#include "machine/network-host.h"
+#include "net/userspace.h"
+#include "plan/network-user.h"
 
 #define PROC_NET_UDP_LIMIT (256 * 1024)
 #define STUB_RESOLV_CONF "/run/systemd/resolve/stub-resolv.conf"
@@ -107,7 +112,8 @@ static void gather_resolver(struct host *host, const struct spec *spec)
 {
 	struct arena scratch = { 0 };
 
-	if (spec->resolv_conf != RESOLV_AUTO || spec->private_network == TRISTATE_YES)
+	if (spec->resolv_conf != RESOLV_AUTO ||
+	    (spec_has_private_network(spec) && spec->addressing.dns != DNS_HOST))
 		return;
 	if (access(STUB_RESOLV_CONF, F_OK) == 0)
 		host->resolved_stub = stub_listens(&scratch);
@@ -187,6 +193,19 @@ static bool is_confined(void)
 	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
 }
 
+/* For a user's container the program is asked for instead of what the host does for links. */
+static void gather_network(struct arena *arena, struct host *host, const struct spec *spec)
+{
+	if (!spec_has_private_network(spec))
+		return;
+	network_host_id(host->machine_id);
+	if (!network_user_is(host))
+		host->networkd = network_host_has_networkd();
+	else if (spec->network_veth == TRISTATE_YES)
+		host->pasta = child_find(arena, text_variable(host->environment, "PATH"),
+					 USERSPACE_PROGRAM);
+}
+
 int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 		const char *const *environment)
 {
@@ -216,6 +235,7 @@ int host_gather(struct arena *arena, struct host *ret, const struct spec *spec,
 	gather_limit(&host.sigpending, RLIMIT_SIGPENDING);
 	gather_cgroup(&host, spec);
 	gather_bound_devices(arena, &host, spec);
+	gather_network(arena, &host, spec);
 	*ret = host;
 	return 0;
 }

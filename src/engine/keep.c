@@ -248,6 +248,7 @@ static int fork_holder(struct container *container, struct holder *holder)
 		if (read(wait, &byte, 1) != 1)
 			_exit(1);
 		withdraw(holder, container->resources.host_mounts_fd);
+		arena_done(&container->scratch); /* of no use here: the plan */
 		hold(holder);
 	}
 	if (pid < 0)
@@ -285,15 +286,18 @@ int keep_hold(struct container *container)
 	holder.state = state;
 	r = fork_holder(container, &holder);
 	fd_close(&holder.fds[STATE_OUTER]);
-	arena_done(&container->scratch);
 	return r;
 }
 
 int keep_renew(struct container *container)
 {
+	int r;
+
 	if (container->holders++ >= HOLDERS_MAX)
 		return fail_plain(-EAGAIN, "its holder was killed too often");
-	return keep_hold(container);
+	r = keep_hold(container);
+	arena_done(&container->scratch);
+	return r;
 }
 
 void keep_end(struct container *container)

@@ -448,6 +448,9 @@ _Noreturn void payload_main(struct payload *payload)
 	/* While the supervisor assembles the tree: what does not need it. */
 	if (r >= 0)
 		r = run_steps(payload, STEP_EARLY);
+	/* The network namespace is there: the supervisor may put links into it. */
+	if (r >= 0 && plan_has(payload->plan, STEP_LINK, STEP_LINK))
+		r = channel_announce(payload->channel);
 	if (r >= 0)
 		r = receive_tree(payload);
 	if (r >= 0)

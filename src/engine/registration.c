@@ -13,11 +13,13 @@
 #include "bus/client.h"
 #include "bus/machined.h"
 #include "bus/systemd.h"
+#include "engine/network.h"
 #include "engine/registry.h"
 #include "engine/resources.h"
 #include "engine/root.h"
 #include "io/clock.h"
 #include "machine/state-file.h"
+#include "net/facts.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
 
@@ -53,14 +55,18 @@ static bool machined_is_there(const char *directory)
 
 /* 0: registered. 1: it runs, but that could not be done; its files are its own. */
 static int tell_machined(struct resources *resources, const struct spec *spec,
-			 const struct root *root, const char *directory, pid_t pid)
+			 const struct root *root, const struct network *network,
+			 const char *directory, pid_t pid)
 {
+	uint32_t interfaces[FACTS_LIST_MAX];
 	struct machined_machine machine = {
 		.name = spec->machine,
 		.service = spec->container_service,
 		.root = root->facts.path,
 		.id = root->facts.machine_id,
 		.leader = pid,
+		.interfaces = interfaces,
+		.interface_count = network_interfaces(network, interfaces),
 	};
 	bool demanded = spec->registration == REGISTER_YES;
 	int r;
@@ -90,9 +96,10 @@ static int tell_machined(struct resources *resources, const struct spec *spec,
 /* ---- its file ---- */
 
 static int write_file(struct resources *resources, const struct spec *spec, const struct host *host,
-		      const struct root *root, pid_t pid, int pidfd)
+		      const struct root *root, const struct network *network, pid_t pid, int pidfd)
 {
 	autoarena struct arena scratch = { 0 };
+	uint32_t interfaces[FACTS_LIST_MAX];
 	char id[ID128_HEX_ROOM];
 	struct state_file file = {
 		.name = spec->machine,
@@ -106,6 +113,8 @@ static int write_file(struct resources *resources, const struct spec *spec, cons
 		.leader_fd = pidfd,
 		.realtime = clock_realtime_us(),
 		.monotonic = clock_monotonic_us(),
+		.interfaces = interfaces,
+		.interface_count = network_interfaces(network, interfaces),
 	};
 	const char *path;
 	int r;
@@ -123,7 +132,8 @@ static int write_file(struct resources *resources, const struct spec *spec, cons
 }
 
 int registration_enter(struct resources *resources, const struct spec *spec,
-		       const struct host *host, const struct root *root, pid_t pid, int pidfd)
+		       const struct host *host, const struct root *root,
+		       const struct network *network, pid_t pid, int pidfd)
 {
 	bool demanded = spec->registration == REGISTER_YES;
 	const char *directory;
@@ -133,7 +143,7 @@ int registration_enter(struct resources *resources, const struct spec *spec,
 		return 0;
 	directory = state_file_directory(resources->arena, host->uid, host->environment);
 	if (systemd_is_running()) {
-		r = tell_machined(resources, spec, root, directory, pid);
+		r = tell_machined(resources, spec, root, network, directory, pid);
 		rest_bus(resources);
 		if (r >= 0 || demanded)
 			return r;
@@ -141,7 +151,7 @@ int registration_enter(struct resources *resources, const struct spec *spec,
 	if (directory == NULL)
 		return 0;
 	resources->state_directory = directory;
-	r = write_file(resources, spec, host, root, pid, pidfd);
+	r = write_file(resources, spec, host, root, network, pid, pidfd);
 	if (r >= 0 || demanded)
 		return r;
 	log_debug("%s", fail_recorded()->text);

@@ -8,13 +8,16 @@
 #include <sys/types.h>
 
 struct host;
+struct network;
 struct resources;
 struct root;
 struct spec;
 
-/* The payload PID runs; it is in its cgroup. Fails only with --register=yes. */
+/* The payload PID runs; it is in its cgroup. NETWORK: NULL if it has no links. Fails only with
+ * --register=yes. */
 int registration_enter(struct resources *resources, const struct spec *spec,
-		       const struct host *host, const struct root *root, pid_t pid, int pidfd);
+		       const struct host *host, const struct root *root,
+		       const struct network *network, pid_t pid, int pidfd);
 
 /* The payload that was PID is gone. */
 void registration_leave(struct resources *resources, const struct spec *spec, pid_t pid);

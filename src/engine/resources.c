@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -16,6 +18,7 @@
 #include "base/log.h"
 #include "bus/client.h"
 #include "engine/cgroups.h"
+#include "engine/network-pool.h"
 #include "engine/outer.h"
 #include "engine/root.h"
 #include "io/dir.h"
@@ -76,9 +79,11 @@ static int open_network(struct resources *resources, const struct spec *spec)
 	if (resources->network_fd < 0)
 		return fail(-errno, "cannot open the network namespace '%s'",
 			    spec->network_namespace_path);
-	if (fstatfs(resources->network_fd, &fs) < 0 || fs.f_type != NSFS_MAGIC_NUMBER)
+	if (fstatfs(resources->network_fd, &fs) < 0 || fs.f_type != NSFS_MAGIC_NUMBER ||
+	    ioctl(resources->network_fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return fail_input("'%s' is no network namespace (try a path like /run/netns/NAME)",
 				  spec->network_namespace_path);
+	record_note_later(&resources->record, RECORD_NETNS, spec->network_namespace_path);
 	return 0;
 }
 
@@ -96,7 +101,7 @@ void resources_fill_taken(struct resources *resources, const struct spec *spec)
 	for (size_t i = 0; i < ids->gid_count; i++)
 		if (ids->gids[i].inside <= 5 && ids->gids[i].inside + ids->gids[i].count > 5)
 			taken->subordinate_gid5 = true;
-	taken->network_shared = !(spec->private_network > 0) ||
+	taken->network_shared = !spec_has_private_network(spec) ||
 				spec->network_namespace_path != NULL;
 }
 
@@ -143,7 +148,10 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 	warn_unfiltered(resources, host);
 	if (dry)
 		return 0;
-	return open_network(resources, spec);
+	r = open_network(resources, spec);
+	if (r >= 0 && !resources->outer)
+		r = network_pool_take(resources, spec, host);
+	return r;
 }
 
 int resources_enter_outer(struct resources *resources, const struct spec *spec,
@@ -309,6 +317,7 @@ void resources_done(struct resources *resources)
 				    resources->temporary.items[i], strerror(-r));
 	}
 	text_list_clear(&resources->temporary);
+	network_pool_release(resources);
 	fd_close(&resources->network_fd);
 	fd_close(&resources->own_network_fd);
 	fd_close(&resources->host_mounts_fd);

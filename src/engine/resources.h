@@ -36,6 +36,7 @@ struct resources {
 	int network_fd,
 		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
 	int host_mounts_fd;	    /* mount namespace to return to */
+	struct text_list leases;    /* of addresses: to give back at the end */
 	struct text_list temporary; /* directories to remove at the end */
 	size_t temporary_used;	    /* by this start: a further one has the same again */
 	const char *attach_point;   /* where the tree was attached; NULL: not yet */

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/macros.h"
+#include "base/name-clean.h"
 #include "base/names.h"
 #include "base/path.h"
 #include "base/text.h"

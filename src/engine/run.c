@@ -21,6 +21,9 @@
 #include "engine/host.h"
 #include "engine/journal.h"
 #include "engine/keep.h"
+#include "engine/network-resume.h"
+#include "engine/network-user.h"
+#include "engine/network.h"
 #include "engine/notify.h"
 #include "engine/reexec.h"
 #include "engine/registration.h"
@@ -53,6 +56,7 @@ static void container_init(struct container *container, struct arena *arena,
 		.stub_fd = -EBADF,
 		.gate_fd = request->gate_fd,
 		.holder_fd = -EBADF,
+		.leaving_fd = -EBADF,
 		.channel = { -EBADF, -EBADF },
 		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
@@ -127,7 +131,10 @@ int container_gather(struct container *container)
 		if (r < 0)
 			return r;
 	}
-	return select_filter(container);
+	r = select_filter(container);
+	return r < 0 ? r
+		     : network_user_look(container->arena, &container->resources.taken.pooled, spec,
+					 &container->host);
 }
 
 static int prepare(struct container *container, bool dry)
@@ -170,14 +177,21 @@ static int prepare(struct container *container, bool dry)
 static int leave_private(void *context)
 {
 	struct container *container = context;
-	int r = record_runs(&container->resources.record, container->spawn.pid);
+	struct resources *resources = &container->resources;
+	/* Nobody counts on such a machine before a crash of ours would do no harm. */
+	bool lends = network_lends(container->network);
+	int r = lends ? 0 : record_runs(&resources->record, container->spawn.pid);
 
 	if (r >= 0)
-		r = resources_leave_private_mounts(&container->resources);
+		r = resources_leave_private_mounts(resources);
+	if (r >= 0)
+		network_settle(container);
+	if (r >= 0 && lends)
+		r = record_runs(&resources->record, container->spawn.pid);
 	return r < 0 ? r
-		     : registration_enter(&container->resources, container->spec, &container->host,
-					  &container->root, container->spawn.pid,
-					  container->spawn.pidfd);
+		     : registration_enter(resources, container->spec, &container->host,
+					  &container->root, container->network,
+					  container->spawn.pid, container->spawn.pidfd);
 }
 
 /* ---- 11, 12 ---- */
@@ -252,6 +266,25 @@ static void note_stopping(void *context)
 	note_time(context, RECORD_STOPPING);
 }
 
+static int served_fd(void *context, size_t which)
+{
+	struct container *container = context;
+
+	return network_served_fd(container->network, which);
+}
+
+static void serve(void *context, size_t which)
+{
+	struct container *container = context;
+
+	network_serve(container->network, which);
+}
+
+static void network_changed(void *context)
+{
+	network_renew(context);
+}
+
 static enum outcome watch(struct container *container, int *ret_status)
 {
 	enum outcome outcome;
@@ -278,6 +311,10 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.hold = hold,
 		.bus_fd = scope_connection(&container->resources),
 		.hear_bus = hear_bus,
+		.served = NETWORK_SERVED,
+		.served_fd = served_fd,
+		.serve = serve,
+		.network_changed = network_changed,
 		.started = leave_private,
 		.ready = note_ready,
 		.ends = note_stopping,
@@ -319,6 +356,7 @@ static void end_start(struct container *container)
 	spawn_done(&container->spawn);
 	resources_leave_network(&container->resources);
 	resources_leave_private_mounts(&container->resources);
+	network_end(container);
 }
 
 static void teardown(struct container *container)
@@ -328,6 +366,7 @@ static void teardown(struct container *container)
 	keep_remove(container);
 	resources_done(&container->resources);
 	fd_close(&container->stub_fd);
+	fd_close(&container->leaving_fd);
 	container_forget_plan(container);
 }
 
@@ -378,6 +417,8 @@ static int live(struct container *container, bool running)
 	enum outcome outcome = OUTCOME_FAILED;
 	int r, status = 0;
 
+	if (running)
+		network_resume(container);
 	for (;; running = false) {
 		r = running ? 0 : container_start(container);
 		if (r >= 0)

@@ -10,6 +10,7 @@
 #include "engine/devices.h"
 #include "engine/environ.h"
 #include "engine/keep.h"
+#include "engine/network.h"
 #include "engine/payload.h"
 #include "engine/registry.h"
 #include "engine/run.h"
@@ -204,6 +205,7 @@ static void close_foreign(struct container *container)
 	const struct resources *resources = &container->resources;
 	const int ours[] = {
 		resources->record.fd,
+		resources->record.dir_fd,
 		resources->ids.lock_fd,
 		resources->host_mounts_fd,
 		resources->network_fd,
@@ -212,6 +214,7 @@ static void close_foreign(struct container *container)
 		container->root.lock.global_fd,
 		container->root.snapshot.parent_fd,
 		container->stub_fd,
+		container->leaving_fd,
 		container->channel.supervisor,
 		container->spawn.pidfd,
 		container->apply.notify_fd,
@@ -248,15 +251,19 @@ static int settle(struct container *container)
 	apply_release_mounts(apply);
 	fd_close(&container->spawn.userns_fd);
 	root_rest(&container->root);
-	record_rest(&container->resources.record);
 	cgroups_rest(&container->resources);
-	container_forget_plan(container);
 	close_foreign(container);
 	if (container->spec->on_supervisor_death == ON_DEATH_KEEP) {
 		r = keep_hold(container);
 		if (r < 0)
 			return r;
 	}
+	/* Holds descriptors of its own from here on. */
+	r = network_make(container);
+	if (r < 0)
+		return r;
+	record_rest(&container->resources.record);
+	container_forget_plan(container);
 	container->gate_fd = -EBADF; /* closed, and a further start does not wait again */
 	return 0;
 }
@@ -265,6 +272,10 @@ int container_start(struct container *container)
 {
 	int r;
 
+	/* The tree will cover the directory, and when the container reboots it is closed. */
+	r = record_wake(&container->resources.record);
+	if (r < 0)
+		return fail(r, "cannot open the records' directory");
 	r = start_payload(container);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include "io/fd.h"
 #include "kernel/fixture.h"
 #include "kernel/process.h"
+#include "machine/record.h"
 
 #undef fail /* an old macro of Check */
 
@@ -278,6 +279,32 @@ static void sees_the_watchdog(void)
 }
 
 /* ---- */
+
+static int changes;
+
+static void when_changed(void *context)
+{
+	(void)context;
+	changes++;
+}
+
+static void lives_for_a_moment(void)
+{
+	exec_now();
+	usleep(100 * 1000);
+	_exit(0);
+}
+
+START_TEST(a_change_of_the_network_is_passed_on_and_ends_nothing)
+{
+	enter(lives_for_a_moment);
+	supervised.network_changed = when_changed;
+	raise(SUPERVISOR_NETWORK); /* blocked: it waits for the loop */
+	ck_assert_int_eq(run(), OUTCOME_EXIT);
+	ck_assert_int_eq(changes, 1);
+	ck_assert_int_eq(killed_count, 0);
+}
+END_TEST
 
 START_TEST(an_exit_code_is_passed_on)
 {
@@ -548,6 +575,7 @@ int main(void)
 	tcase_add_loop_test(cases, the_manager_is_told, 0, 2);
 	tcase_add_test(cases, the_manager_is_told_of_a_stop);
 	tcase_add_test(cases, a_stranger_in_the_container_says_nothing);
+	tcase_add_test(cases, a_change_of_the_network_is_passed_on_and_ends_nothing);
 	tcase_add_test(cases, the_watchdog_is_fed);
 	tcase_add_test(cases, a_watchdog_of_nonsense_is_none);
 	return fixture_run(cases, "engine/supervise");

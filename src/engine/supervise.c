@@ -35,17 +35,29 @@ typedef enum state action_fn(struct supervise *supervise);
 /* Signals that arrived, one bit each: the "interrupted" flag. */
 static volatile sig_atomic_t arrived;
 
-enum { ARRIVED_STOP = 1, ARRIVED_RESIZE = 2, ARRIVED_REEXEC = 4 };
+enum { ARRIVED_STOP = 1, ARRIVED_RESIZE = 2, ARRIVED_REEXEC = 4, ARRIVED_NETWORK = 8 };
 
 static void note_signal(int number)
 {
 	if (number == SUPERVISOR_REEXEC)
 		arrived |= ARRIVED_REEXEC;
+	else if (number == SUPERVISOR_NETWORK)
+		arrived |= ARRIVED_NETWORK;
 	else
 		arrived |= number == SIGWINCH ? ARRIVED_RESIZE : ARRIVED_STOP;
 }
 
-static const int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGWINCH };
+#define SIGNALS 7
+
+/* Real-time signals are no constants. */
+static int signal_at(size_t i)
+{
+	const int signals[SIGNALS] = {
+		SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGWINCH, SUPERVISOR_REEXEC, SUPERVISOR_NETWORK
+	};
+
+	return signals[i];
+}
 
 int supervise_take_signals(void)
 {
@@ -53,14 +65,11 @@ int supervise_take_signals(void)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		sigaddset(&set, signals[i]);
-		if (sigaction(signals[i], &action, NULL) < 0)
+	for (size_t i = 0; i < SIGNALS; i++) {
+		sigaddset(&set, signal_at(i));
+		if (sigaction(signal_at(i), &action, NULL) < 0)
 			return -errno;
 	}
-	sigaddset(&set, SUPERVISOR_REEXEC);
-	if (sigaction(SUPERVISOR_REEXEC, &action, NULL) < 0)
-		return -errno;
 	/* Who reads our output may go; the container goes on. The payload's dispositions are reset.
 	 */
 	action.sa_handler = SIG_IGN;
@@ -287,6 +296,8 @@ static void hear_signals(struct supervise *supervise)
 	arrived = supervise->state == STARTING ? now & ARRIVED_REEXEC : 0;
 	if (now & ARRIVED_RESIZE)
 		console_resize(supervise->console);
+	if ((now & ARRIVED_NETWORK) && supervise->network_changed != NULL)
+		supervise->network_changed(supervise->context);
 	if (now & ARRIVED_STOP)
 		happen(supervise, EV_STOP);
 	if ((now & ~arrived & ARRIVED_REEXEC) && supervise->replace != NULL)
@@ -360,10 +371,25 @@ static const struct timespec *how_long(const struct supervise *supervise, struct
 	return room;
 }
 
+static size_t poll_served(const struct supervise *supervise, struct pollfd *polls)
+{
+	for (size_t i = 0; i < supervise->served; i++)
+		polls[i] = (struct pollfd){ .fd = supervise->served_fd(supervise->context, i),
+					    .events = POLLIN };
+	return supervise->served;
+}
+
+static void serve(struct supervise *supervise, const struct pollfd *polls)
+{
+	for (size_t i = 0; i < supervise->served; i++)
+		if (polls[i].revents != 0)
+			supervise->serve(supervise->context, i);
+}
+
 static void wait_once(struct supervise *supervise)
 {
 	struct timespec patience;
-	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS] = {
+	struct pollfd polls[OWN_POLLS + CONSOLE_POLLS + SUPERVISE_SERVED_MAX] = {
 		{ .fd = supervise->pidfd, .events = POLLIN },
 		{ .fd = supervise->channel->supervisor, .events = POLLIN },
 		{ .fd = supervise->notify_fd, .events = POLLIN },
@@ -371,13 +397,14 @@ static void wait_once(struct supervise *supervise)
 		{ .fd = supervise->bus_fd, .events = POLLIN },
 	};
 	size_t count = console_poll(supervise->console, polls + OWN_POLLS);
+	struct pollfd *served = polls + OWN_POLLS + count;
 	sigset_t open;
 	int r;
 
 	sigprocmask(SIG_SETMASK, NULL, &open);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigdelset(&open, signals[i]);
-	sigdelset(&open, SUPERVISOR_REEXEC);
+	for (size_t i = 0; i < SIGNALS; i++)
+		sigdelset(&open, signal_at(i));
+	count += poll_served(supervise, served);
 	r = ppoll(polls, OWN_POLLS + count, how_long(supervise, &patience), &open);
 	if (r > 0 && polls[0].revents != 0 && supervise->adopted)
 		learn_end(supervise);
@@ -399,7 +426,9 @@ static void wait_once(struct supervise *supervise)
 		supervise->holder_fd = supervise->hold(supervise->context);
 	if (polls[4].revents != 0)
 		hear_bus(supervise);
-	press(supervise, console_forward(supervise->console, polls + OWN_POLLS, count));
+	serve(supervise, served);
+	press(supervise,
+	      console_forward(supervise->console, polls + OWN_POLLS, count - supervise->served));
 	if (polls[0].revents != 0)
 		happen(supervise, EV_EXIT);
 }

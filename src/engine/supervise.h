@@ -14,6 +14,8 @@
 
 struct channel;
 
+#define SUPERVISE_SERVED_MAX 8
+
 enum outcome {
 	OUTCOME_EXIT,	  /* status is the payload's exit code */
 	OUTCOME_POWEROFF, /* reboot(2) with power-off or halt */
@@ -46,11 +48,17 @@ struct supervise {
 	bool stopping;
 	bool adopted;  /* not our child */
 	int holder_fd; /* of engine/keep; -EBADF: none */
+	/* SUPERVISOR_NETWORK. NULL: it is none of ours. */
+	void (*network_changed)(void *context);
 	/* SUPERVISOR_REEXEC: returns if that failed. NULL: refused. */
 	void (*replace)(void *context, bool stopping);
 	int bus_fd; /* to the service manager; -EBADF: none */
 	/* It is readable. 1: the machine is to stop. Negative: it is lost. */
 	int (*hear_bus)(void *context);
+	/* What else is served: SERVED descriptors, asked for by their number; -EBADF: none. */
+	size_t served;
+	int (*served_fd)(void *context, size_t which);
+	void (*serve)(void *context, size_t which);
 	int (*hold)(void *context);	  /* the holder is gone: another one's pidfd */
 	void (*kill_rest)(void *context); /* besides the payload: what shares its cgroup */
 

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "io/file.h"
 
@@ -51,16 +52,20 @@ static char *next_field(char **at)
 /* "36 35 98:0 /root /target rw,noatime shared:1 master:2 - ext4 /dev/root rw,errors=continue" */
 static int parse_line(struct mountinfo *ret, char *line)
 {
-	char *field;
+	char *field, *minor_text;
 
 	field = next_field(&line);
-	if (!field || sscanf(field, "%d", &ret->id) != 1)
+	if (!field || parse_i32(&ret->id, field) < 0)
 		return -EBADMSG;
 	field = next_field(&line);
-	if (!field || sscanf(field, "%d", &ret->parent) != 1)
+	if (!field || parse_i32(&ret->parent, field) < 0)
 		return -EBADMSG;
 	field = next_field(&line);
-	if (!field || sscanf(field, "%u:%u", &ret->major, &ret->minor) != 2)
+	minor_text = field ? strchr(field, ':') : NULL;
+	if (!minor_text)
+		return -EBADMSG;
+	*minor_text++ = '\0';
+	if (parse_u32(&ret->major, field) < 0 || parse_u32(&ret->minor, minor_text) < 0)
 		return -EBADMSG;
 	ret->root = next_field(&line);
 	ret->target = next_field(&line);

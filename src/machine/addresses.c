@@ -16,9 +16,9 @@
 #include "base/arena.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
+#include "kernel/netlink.h"
 #include "kernel/process.h"
-
-#define ANSWER_ROOM (32 * 1024) /* as large as the kernel's pieces get */
+#include "kernel/route.h"
 
 struct found {
 	struct address items[ADDRESSES_MAX];
@@ -27,80 +27,20 @@ struct found {
 
 /* ---- asking the kernel ---- */
 
-static int ask(int fd)
+/* A guest may have any number: what is beyond those that have room is not even asked for. */
+static int add(const struct route_address *from, void *context)
 {
-	struct {
-		struct nlmsghdr header;
-		struct ifaddrmsg body;
-	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = RTM_GETADDR,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		},
-		.body = { .ifa_family = AF_UNSPEC },
-	};
+	struct found *found = context;
+	struct address *address = &found->items[found->count];
 
-	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
-}
-
-static size_t family_size(int family)
-{
-	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
-}
-
-static uint32_t number(const struct rtattr *attribute)
-{
-	uint32_t value = 0;
-
-	if (RTA_PAYLOAD(attribute) >= sizeof(value))
-		memcpy(&value, RTA_DATA(attribute), sizeof(value));
-	return value;
-}
-
-static void add(struct found *found, const struct nlmsghdr *message)
-{
-	const struct ifaddrmsg *body = NLMSG_DATA(message);
-	size_t size = family_size(body->ifa_family), left = IFA_PAYLOAD(message);
-	struct address address = { .family = body->ifa_family,
-				   .scope = body->ifa_scope,
-				   .interface = body->ifa_index };
-	uint32_t flags = body->ifa_flags;
-	bool is_local = false, any = false;
-
-	for (const struct rtattr *at = IFA_RTA(body); RTA_OK(at, left); at = RTA_NEXT(at, left)) {
-		if (at->rta_type == IFA_FLAGS)
-			flags = number(at);
-		else if (at->rta_type == IFA_RT_PRIORITY)
-			address.metric = number(at);
-		/* Of a point-to-point link IFA_ADDRESS is the other end's. */
-		if (size == 0 || RTA_PAYLOAD(at) != size ||
-		    (at->rta_type != IFA_LOCAL && (at->rta_type != IFA_ADDRESS || is_local)))
-			continue;
-		memcpy(address.bytes, RTA_DATA(at), size);
-		is_local = at->rta_type == IFA_LOCAL;
-		any = true;
-	}
-	if (any && address.scope < RT_SCOPE_HOST && found->count < ADDRESSES_MAX &&
-	    (flags & (IFA_F_DEPRECATED | IFA_F_TENTATIVE)) == 0)
-		found->items[found->count++] = address;
-}
-
-/* > 0: there is more to come. */
-static int take_answer(struct found *found, const char *bytes, size_t size)
-{
-	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
-
-	for (; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
-		if (message->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return -EIO;
-		if (message->nlmsg_type == RTM_NEWADDR &&
-		    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifaddrmsg)))
-			add(found, message);
-	}
-	return found->count < ADDRESSES_MAX;
+	if (from->scope >= RT_SCOPE_HOST || from->flags & (IFA_F_DEPRECATED | IFA_F_TENTATIVE))
+		return 0;
+	*address = (struct address){ .family = from->local.family,
+				     .scope = from->scope,
+				     .metric = from->metric,
+				     .interface = (uint32_t)from->link };
+	memcpy(address->bytes, from->local.bytes, sizeof(address->bytes));
+	return ++found->count == ADDRESSES_MAX;
 }
 
 static int by_worth(const void *a_, const void *b_)
@@ -121,23 +61,15 @@ static int by_worth(const void *a_, const void *b_)
 /* Of the namespace that the caller is in. */
 static int look(struct found *found)
 {
-	char bytes[ANSWER_ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
-	autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	ssize_t size;
-	int r;
+	autonetlink struct netlink netlink = NETLINK_EMPTY;
+	int r = netlink_open(&netlink, NETLINK_ROUTE);
 
 	found->count = 0;
-	if (fd < 0)
-		return -errno;
-	r = ask(fd);
 	if (r < 0)
 		return r;
-	do {
-		size = recv(fd, bytes, sizeof(bytes), 0);
-		if (size < 0)
-			return -errno;
-		r = take_answer(found, bytes, (size_t)size);
-	} while (r > 0);
+	r = route_list_addresses(&netlink, 0, add, found);
+	if (r == -EAGAIN) /* one came or went meanwhile, which may happen at any moment */
+		r = 0;
 	qsort(found->items, found->count, sizeof(*found->items), by_worth);
 	return r;
 }

@@ -419,15 +419,19 @@ int limits_read(struct arena *arena, struct limits *ret, const struct text_list 
 static const char *why_missing(const char *controller)
 {
 	const char *name = text_equal(controller, "io") ? "blkio" : controller;
-	unsigned int hierarchy = 0, groups, enabled = 1;
+	unsigned long hierarchy = 0, enabled = 1;
 	char text[4096], *at;
 
 	if (file_read_line(text, sizeof(text), AT_FDCWD, "/proc/cgroups") >= 0)
 		for (at = text; at != NULL; at = strchr(at + 1, '\n')) {
 			const char *rest = text_after(at + (*at == '\n'), name);
+			char *end;
 
-			if (rest != NULL && *rest == '\t')
-				sscanf(rest, "%u %u %u", &hierarchy, &groups, &enabled);
+			if (rest == NULL || *rest != '\t')
+				continue;
+			hierarchy = strtoul(rest, &end, 10);
+			(void)strtoul(end, &end, 10); /* how many cgroups */
+			enabled = strtoul(end, NULL, 10);
 		}
 	if (hierarchy != 0)
 		return "a cgroup v1 hierarchy holds it (boot with 'cgroup_no_v1=all', or with "

@@ -27,15 +27,16 @@
 static int detached_start(struct arena *arena, const struct manager *manager, const char *name)
 {
 	/* As in the units. Reboots are the runner's own affair: no unit is kept. The host's journal
-	 * is root's. */
+	 * and links are root's. */
+	bool root = geteuid() == 0;
 	const char *const arguments[] = { manager->runner,
 					  "--quiet",
 					  "--boot",
-					  geteuid() == 0 ? "--link-journal=try-guest"
-							 : "--link-journal=no",
+					  root ? "--link-journal=try-guest" : "--link-journal=no",
 					  "--settings=override",
 					  "--on-supervisor-death=keep",
 					  arena_format(arena, "--machine=%s", name),
+					  root ? "--network-veth" : NULL,
 					  NULL };
 	const struct detach detach = { name, manager->runtime, (char *const *)arguments,
 				       manager->environment };

@@ -10,8 +10,10 @@
 #include "kernel/cgroup.h"
 #include "kernel/fixture.h"
 #include "kernel/process.h"
+#include "machine/network-file.h"
 #include "machine/record.h"
 #include "machine/state-file.h"
+#include "net/pin.h"
 
 #define RUNTIME "/mnt/redd"
 
@@ -349,6 +351,43 @@ START_TEST(a_cgroup_that_was_only_intended_is_not_killed)
 }
 END_TEST
 
+START_TEST(a_namespace_that_is_held_for_an_interface_is_let_go)
+{
+	struct facts_made made = { .kind = FACTS_INTERFACE, .inside = 999, .name = "eth1" };
+	struct facts facts = { .made = &made, .made_count = 1 };
+	autoclose int netns = -EBADF;
+	struct record record;
+
+	fixture_enter(CLONE_NEWNET);
+	netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	leave("web", &record);
+	facts.tag = record.tag;
+	ck_assert_int_eq(network_file_write(&arena, record.dir_fd, "web", &facts), 0);
+	ck_assert_int_eq(pin_make(RUNTIME, record.tag, netns), 0);
+	record_close(&record);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), 1);
+	ck_assert_int_eq(pin_open(RUNTIME, record.tag), -ENOENT);
+	ck_assert(!exists(RUNTIME "/machines/.web.network"));
+}
+END_TEST
+
+START_TEST(a_link_is_ours_by_the_tag_and_a_zone_by_its_name)
+{
+	struct record record;
+
+	fixture_enter(CLONE_NEWNET);
+	leave("web", &record);
+	ck_assert_int_eq(record_note(&record, RECORD_LINK, "redd-fedcba9876543210-0"), 0);
+	record_close(&record);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), -EBADMSG);
+	ck_assert_int_eq(unlink(RUNTIME "/machines/web"), 0);
+	leave("web", &record);
+	ck_assert_int_eq(record_note(&record, RECORD_ZONE, "br0"), 0);
+	record_close(&record);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), -EBADMSG);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("reap");
@@ -364,6 +403,8 @@ int main(void)
 	tcase_add_test(cases, a_mount_is_known_by_its_source);
 	tcase_add_test(cases, the_state_file_goes_if_it_names_the_leader);
 	tcase_add_test(cases, a_bounded_number_is_looked_at);
+	tcase_add_test(cases, a_namespace_that_is_held_for_an_interface_is_let_go);
+	tcase_add_test(cases, a_link_is_ours_by_the_tag_and_a_zone_by_its_name);
 	if (geteuid() == 0) {
 		tcase_add_test(cases, a_cgroup_is_killed_and_removed_by_its_inode);
 		tcase_add_test(cases, a_cgroup_of_the_name_alone_is_not_ours);

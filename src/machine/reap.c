@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,12 +22,18 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/netlink.h"
 #include "kernel/process.h"
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
-#include "machine/bind-notes.h"
+#include "machine/hosts-file.h"
+#include "machine/network-file.h"
+#include "machine/network-undo.h"
 #include "machine/record.h"
 #include "machine/state-file.h"
+#include "net/links.h"
+#include "net/pool.h"
+#include "net/zone.h"
 
 #define DEATH_TIMEOUT_MS 5000
 #define MOUNTINFO_LIMIT ((size_t)8 * 1024 * 1024)
@@ -197,6 +204,58 @@ static int remove_mount(const char *place, const char *tag)
 	return r < 0 ? r : 0;
 }
 
+/* ---- network ---- */
+
+struct place {
+	const char *runtime, *name;
+	int dir_fd, fd;
+};
+
+/* Noted, and not yet in the file of facts. */
+static int remove_link(const char *name, const char *tag)
+{
+	autonetlink struct netlink host = NETLINK_EMPTY;
+	const char *rest = text_after(name, "redd-");
+	int r;
+
+	if (rest == NULL || text_after(rest, tag) == NULL)
+		return -EBADMSG;
+	r = netlink_open(&host, NETLINK_ROUTE);
+	if (r >= 0)
+		links_let_go(&host, name);
+	return MIN(r, 0);
+}
+
+static int leave_zone(const char *name)
+{
+	autonetlink struct netlink host = NETLINK_EMPTY;
+	int r;
+
+	if (text_after(name, "vz-") == NULL)
+		return -EBADMSG;
+	r = netlink_open(&host, NETLINK_ROUTE);
+	if (r >= 0)
+		zone_leave(&host, name);
+	return MIN(r, 0);
+}
+
+/* Whoever changes it right now finds out afterwards that the machine has ended. */
+static int undo_network(struct arena *arena, const struct place *place, const char *tag)
+{
+	const struct network_undo undo = {
+		.runtime = place->runtime,
+		.machine = place->name,
+		.tag = tag,
+		.netns_fd = -EBADF,
+	};
+	int r = network_file_lock(place->fd);
+
+	if (r >= 0)
+		r = network_undo_all(arena, &undo, place->dir_fd);
+	network_file_unlock(place->fd);
+	return r;
+}
+
 /* ---- one record ---- */
 
 /* The inode noted after the group that was noted at INDEX. */
@@ -238,39 +297,54 @@ static int undo(const struct record_content *content, size_t index)
 	case RECORD_KEEP:
 	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);
 	case RECORD_STATE: return remove_state_file(content, note->value);
+	case RECORD_LEASE: return pool_release(note->value, content->tag);
+	case RECORD_LINK: return remove_link(note->value, content->tag);
+	case RECORD_ZONE: return leave_zone(note->value);
 	case RECORD_LOCK: return remove_lock(note->value);
 	case RECORD_MOUNT: return remove_mount(note->value, content->tag);
 	default: return 0;
 	}
 }
 
-/* Processes first, so that nothing is in use; then backwards, as it was made. */
-static int undo_all(const char *name, const struct record_content *content)
+static bool is_process(enum record_kind kind)
+{
+	return kind == RECORD_LEADER || kind == RECORD_HOLDER || kind == RECORD_CGROUP;
+}
+
+/* Backwards, as it was made: either the processes, or the rest. */
+static int undo_some(const char *name, const struct record_content *content, bool processes)
 {
 	int first = 0;
 
-	for (int processes = 1; processes >= 0; processes--)
-		for (size_t i = content->count; i-- > 0;) {
-			bool is_process = content->notes[i].kind == RECORD_LEADER ||
-					  content->notes[i].kind == RECORD_HOLDER ||
-					  content->notes[i].kind == RECORD_CGROUP;
-			int r;
+	for (size_t i = content->count; i-- > 0;) {
+		int r;
 
-			if (is_process != (processes == 1))
-				continue;
-			r = undo(content, i);
-			if (r < 0)
-				log_warning("cannot clean up '%s' after machine '%s': %s, going on "
-					    "without",
-					    content->notes[i].value, name, strerror(-r));
-			if (r < 0 && first == 0)
-				first = r;
-		}
+		if (is_process(content->notes[i].kind) != processes)
+			continue;
+		r = undo(content, i);
+		if (r < 0)
+			log_warning("cannot clean up '%s' after machine '%s': %s, going on without",
+				    content->notes[i].value, name, strerror(-r));
+		if (r < 0 && first == 0)
+			first = r;
+	}
 	return first;
 }
 
-int reap_content(struct arena *arena, const char *name, int fd)
+/* Processes first, so that nothing is in use. */
+static int undo_all(struct arena *arena, const struct place *place,
+		    const struct record_content *content)
 {
+	int processes = undo_some(place->name, content, true);
+	int network = undo_network(arena, place, content->tag);
+	int rest = undo_some(place->name, content, false);
+
+	return processes < 0 ? processes : network < 0 ? network : rest;
+}
+
+int reap_content(struct arena *arena, const char *runtime, int dir_fd, const char *name, int fd)
+{
+	const struct place place = { runtime, name, dir_fd, fd };
 	struct record_content content;
 	char *text;
 	size_t size;
@@ -289,15 +363,14 @@ int reap_content(struct arena *arena, const char *name, int fd)
 	}
 	if (r >= 0 && lives_on(&content))
 		return REAP_LIVES;
-	return r < 0 ? r : undo_all(name, &content);
+	return r < 0 ? r : undo_all(arena, &place, &content);
 }
 
-static int reap_at(int dir_fd, const char *name)
+static int reap_at(const char *runtime, int dir_fd, const char *name)
 {
 	autoclose int fd = -EBADF;
 	struct arena scratch = { 0 };
 	struct stat st;
-	char binds[BIND_NOTES_ROOM];
 	int r;
 
 	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -310,12 +383,11 @@ static int reap_at(int dir_fd, const char *name)
 		return -errno;
 	if (st.st_nlink == 0 || !S_ISREG(st.st_mode))
 		return 0;
-	r = reap_content(&scratch, name, fd);
+	r = reap_content(&scratch, runtime, dir_fd, name, fd);
 	arena_done(&scratch);
 	if (r != 0)
 		return r;
-	bind_notes_name(binds, name);
-	(void)unlinkat(dir_fd, binds, 0);
+	record_unlink_notes(dir_fd, name);
 	if (unlinkat(dir_fd, name, 0) < 0)
 		return -errno;
 	log_debug("cleaned up after machine '%s'", name);
@@ -337,10 +409,11 @@ int reap_one(const char *runtime, const char *name)
 	dir = open_records(runtime);
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
-	return reap_at(dir, name);
+	return reap_at(runtime, dir, name);
 }
 
 struct look {
+	const char *runtime;
 	size_t left;
 	int reaped, first_failure;
 };
@@ -354,7 +427,7 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	(void)type;
 	if (look->left-- == 0)
 		return 1;
-	r = name_is_machine(name) ? reap_at(dir_fd, name) : 0;
+	r = name_is_machine(name) ? reap_at(look->runtime, dir_fd, name) : 0;
 	if (r == 1)
 		look->reaped++;
 	else if (r < 0 && r != -EBUSY && look->first_failure == 0)
@@ -362,12 +435,12 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	return 0;
 }
 
-static int look_at(const char *runtime, struct look *look)
+static int look_at(struct look *look)
 {
 	autoclose int dir = -EBADF;
 	int r;
 
-	dir = open_records(runtime);
+	dir = open_records(look->runtime);
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
 	r = dir_walk(dir, visit, look);
@@ -376,15 +449,15 @@ static int look_at(const char *runtime, struct look *look)
 
 int reap_some(const char *runtime, size_t limit)
 {
-	struct look look = { .left = limit };
+	struct look look = { .runtime = runtime, .left = limit };
 
-	return look_at(runtime, &look);
+	return look_at(&look);
 }
 
 int reap_all(const char *runtime)
 {
-	struct look look = { .left = SIZE_MAX };
-	int r = look_at(runtime, &look);
+	struct look look = { .runtime = runtime, .left = SIZE_MAX };
+	int r = look_at(&look);
 
 	return r >= 0 && look.first_failure < 0 ? look.first_failure : r;
 }

@@ -24,6 +24,7 @@ int reap_all(const char *runtime);
 /* One: 1 reaped, 0 nothing there, REAP_LIVES: it is abandoned, -EBUSY: it is running. Quiet. */
 int reap_one(const char *runtime, const char *name);
 
-/* For who holds the lock on FD already: clean up what NAME's record says. 0: all is gone; else
- * the first failure, and the record must stay. REAP_LIVES: nothing was touched. */
-int reap_content(struct arena *arena, const char *name, int fd);
+/* For who holds the lock on FD already: clean up what NAME's record says, that is below RUNTIME, in
+ * the directory DIR_FD. 0: all is gone; else the first failure, and the record must stay.
+ * REAP_LIVES: nothing was touched. */
+int reap_content(struct arena *arena, const char *runtime, int dir_fd, const char *name, int fd);

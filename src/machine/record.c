@@ -21,7 +21,9 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "machine/bind-notes.h"
+#include "machine/network-file.h"
 #include "machine/reap.h"
+#include "machine/refusals.h"
 
 #define MAGIC "redd-record=1"
 #define TRIES_MAX 1024
@@ -43,6 +45,8 @@ static const char *const kind_names[RECORD_KINDS] = {
 	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
 	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
+	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
+	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
 	[RECORD_STOPPING] = "stopping",
 };
 
@@ -136,7 +140,7 @@ static int fail_abandoned(const char *name)
 
 /* The locked and empty file NAME. Not readable by others: a lock that anybody could take for
  * reading would let anybody keep a machine from starting. */
-static int open_file(struct arena *arena, int dir_fd, const char *name)
+static int open_file(struct arena *arena, const char *runtime, int dir_fd, const char *name)
 {
 	const int flags = O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC;
 
@@ -166,7 +170,7 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 		if (st.st_nlink == 0)
 			continue; /* its holder removed it while we opened it */
 		if (st.st_size > 0) {
-			r = reap_content(arena, name, fd);
+			r = reap_content(arena, runtime, dir_fd, name, fd);
 			if (r == REAP_LIVES)
 				return fail_abandoned(name);
 			if (r < 0)
@@ -175,6 +179,7 @@ static int open_file(struct arena *arena, int dir_fd, const char *name)
 					       name);
 			if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 				return fail(-errno, "cannot empty the old record of '%s'", name);
+			record_unlink_notes(dir_fd, name);
 		}
 		return take_fd(&fd);
 	}
@@ -211,7 +216,7 @@ int record_create(struct arena *arena, struct record *ret, const char *runtime, 
 	r = open_directory(arena, &record.dir_fd, runtime);
 	if (r < 0)
 		return r;
-	record.fd = open_file(arena, record.dir_fd, name);
+	record.fd = open_file(arena, runtime, record.dir_fd, name);
 	r = record.fd < 0 ? record.fd : begin(&record);
 	if (r < 0) {
 		record_close(&record);
@@ -393,7 +398,7 @@ void record_rest(struct record *record)
 	fd_close(&record->dir_fd);
 }
 
-static int wake_up(struct record *record)
+int record_wake(struct record *record)
 {
 	char path[PATH_MAX];
 
@@ -404,14 +409,23 @@ static int wake_up(struct record *record)
 	return record->dir_fd < 0 ? -errno : 0;
 }
 
+void record_unlink_notes(int dir_fd, const char *name)
+{
+	char binds[BIND_NOTES_ROOM], network[NETWORK_FILE_ROOM], refused[REFUSALS_ROOM];
+
+	bind_notes_name(binds, name);
+	(void)unlinkat(dir_fd, binds, 0);
+	network_file_name(network, name);
+	(void)unlinkat(dir_fd, network, 0);
+	refusals_name(refused, name);
+	(void)unlinkat(dir_fd, refused, 0);
+}
+
 void record_remove(struct record *record)
 {
-	char binds[BIND_NOTES_ROOM];
-
 	/* While the lock is held, so that who waits for the name finds out by re-checking. */
-	if (record->fd >= 0 && wake_up(record) >= 0) {
-		bind_notes_name(binds, record->name);
-		(void)unlinkat(record->dir_fd, binds, 0);
+	if (record->fd >= 0 && record_wake(record) >= 0) {
+		record_unlink_notes(record->dir_fd, record->name);
 		(void)unlinkat(record->dir_fd, record->name, 0);
 	}
 	record_close(record);

@@ -23,6 +23,9 @@ struct arena;
 /* Asks a supervisor to replace its program by what is at RECORD_PROGRAM now. */
 #define SUPERVISOR_REEXEC (SIGRTMIN + 25)
 
+/* Tells a supervisor that machine/network-file was changed by somebody else. */
+#define SUPERVISOR_NETWORK (SIGRTMIN + 26)
+
 #define RECORD_TAG_ROOM 17
 #define RECORD_SIZE_MAX (64 * 1024)
 #define RECORD_NOTES_MAX 512
@@ -36,7 +39,7 @@ enum record_kind {
 	RECORD_LOCK,	  /* lock file: removed if nobody holds it */
 	RECORD_MOUNT,	  /* mount point of a mount whose source is the tag */
 	RECORD_ID_BASE,	  /* information only */
-	RECORD_NETNS,	  /* information only */
+	RECORD_NETNS,	  /* --network-namespace-path=: its namespace is not its own */
 	RECORD_ID,	  /* the machine's id: 32 hex digits */
 	RECORD_SERVICE,	  /* who made it: "systemd-nspawn" */
 	RECORD_STARTED,	  /* "REALTIME MONOTONIC", microseconds */
@@ -46,14 +49,18 @@ enum record_kind {
 	RECORD_INIT,	  /* "KIND STOP POWEROFF REBOOT": the init, and its signals */
 	RECORD_PROGRAM,	  /* the supervisor's own program, for a newer one to take over */
 	RECORD_READY,	  /* the guest said so: "REALTIME MONOTONIC" */
-	RECORD_KEEP,	 /* it may outlive its supervisor: directory of engine/keep, with the tag */
-	RECORD_RUNS,	 /* process number of the leader whose program runs; until then it is no
-			  * place to enter. Missing: it does */
-	RECORD_HOLDER,	 /* "PID START" of engine/keep's process */
-	RECORD_REEXEC,	 /* "TRIES ERROR": how often the program was replaced, or could not be */
-	RECORD_STATE,	 /* file of machine/state-file: removed if it names our leader */
-	RECORD_ORIGIN,	 /* "RUNG PATH": the tree that the root began as, and leaves alone */
-	RECORD_STOPPING, /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
+	RECORD_KEEP,   /* it may outlive its supervisor: directory of engine/keep, with the tag */
+	RECORD_RUNS,   /* process number of the leader whose program runs; until then it is no
+			* place to enter. Missing: it does */
+	RECORD_HOLDER, /* "PID START" of engine/keep's process */
+	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
+	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
+	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
+	RECORD_LEASE,  /* file of an address of the pool: removed if the tag has it */
+	RECORD_LINK,   /* alternative name, with the tag, of an interface on the host */
+	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */
+	RECORD_INTERFACE, /* the host's name of one that was moved into the machine */
+	RECORD_STOPPING,  /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
 	RECORD_KINDS
 };
 
@@ -108,8 +115,14 @@ int record_resume(struct arena *arena, struct record *ret, int fd, const char *r
  * record. */
 void record_remove(struct record *record);
 
+/* The files beside NAME's record that go with it. Quiet. */
+void record_unlink_notes(int dir_fd, const char *name);
+
 /* While nothing but the lock is needed: hold one descriptor. */
 void record_rest(struct record *record);
+
+/* The others again: before the directory is out of sight. */
+int record_wake(struct record *record);
 
 /* Close without removing (in a child, or to leave a crash behind in tests). */
 void record_close(struct record *record);

@@ -52,6 +52,19 @@ START_TEST(all_keys_are_written_and_quoted)
 }
 END_TEST
 
+START_TEST(interfaces_are_told_by_their_indexes)
+{
+	const uint32_t indexes[] = { 3, 4 };
+	struct state_file file = sample;
+
+	file.interfaces = indexes;
+	file.interface_count = 1;
+	ck_assert_ptr_nonnull(strstr(state_file_print(&arena, &file), "\nNETIF=3\n"));
+	file.interface_count = 2;
+	ck_assert_ptr_nonnull(strstr(state_file_print(&arena, &file), "\nNETIF=\"3 4\"\n"));
+}
+END_TEST
+
 START_TEST(a_user_has_a_directory_of_his_own)
 {
 	const char *const environment[] = { "XDG_RUNTIME_DIR=/run/user/1000", NULL };
@@ -125,7 +138,7 @@ END_TEST
 int main(void)
 {
 	return SCRATCH_RUN("machine/state-file", all_keys_are_written_and_quoted,
-			   a_user_has_a_directory_of_his_own, file_and_link_come_and_go_together,
-			   what_names_another_leader_stays, a_link_that_leads_elsewhere_stays,
-			   names_are_no_paths);
+			   interfaces_are_told_by_their_indexes, a_user_has_a_directory_of_his_own,
+			   file_and_link_come_and_go_together, what_names_another_leader_stays,
+			   a_link_that_leads_elsewhere_stays, names_are_no_paths);
 }

@@ -78,6 +78,16 @@ static char *add_number(struct arena *arena, char *text, const char *key, uint64
 	return arena_format(arena, "%s%s=%llu\n", text, key, (unsigned long long)number);
 }
 
+/* Quoted where there are several: no version of its readers minds. */
+static char *add_interfaces(struct arena *arena, char *text, const struct state_file *file)
+{
+	const char *list = "";
+
+	for (size_t i = 0; i < file->interface_count; i++)
+		list = arena_format(arena, "%s%s%u", list, i > 0 ? " " : "", file->interfaces[i]);
+	return add(arena, text, "NETIF", list);
+}
+
 char *state_file_print(struct arena *arena, const struct state_file *file)
 {
 	char *text = arena_text(arena, "# This is private data. Do not parse.\n");
@@ -93,7 +103,8 @@ char *state_file_print(struct arena *arena, const struct state_file *file)
 	text = add_number(arena, text, "SUPERVISOR", (uint64_t)file->supervisor);
 	text = add(arena, text, "CLASS", "container");
 	text = add_number(arena, text, "REALTIME", file->realtime);
-	return add_number(arena, text, "MONOTONIC", file->monotonic);
+	text = add_number(arena, text, "MONOTONIC", file->monotonic);
+	return add_interfaces(arena, text, file);
 }
 
 static int link_unit(int dir_fd, const char *unit, const char *name)

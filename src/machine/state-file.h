@@ -7,6 +7,7 @@
  * and who cleans up after it.
  */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,6 +23,8 @@ struct state_file {
 	pid_t leader, supervisor;     /* supervisor 0: none */
 	int leader_fd;		      /* pidfd, or negative */
 	uint64_t realtime, monotonic; /* of the start, microseconds */
+	const uint32_t *interfaces;   /* indexes of the host's, that lead to it */
+	size_t interface_count;
 };
 
 /* "/run/systemd/machines", or for a user below $XDG_RUNTIME_DIR; NULL: that user has none. */

@@ -5,6 +5,7 @@
 #include "io/scratch.h"
 #include "kernel/process.h"
 #include "machine/record.h"
+#include "machine/refusals.h"
 #include "machine/watch.h"
 
 static struct arena arena;
@@ -110,6 +111,70 @@ START_TEST(only_who_is_asked_for_is_told_of)
 }
 END_TEST
 
+static void refuse(struct refusals *refusals, const char *name)
+{
+	struct refusal refusal = { 0 };
+
+	snprintf(refusal.name, sizeof(refusal.name), "%s", name);
+	refusals_add(refusals, &refusal);
+}
+
+START_TEST(what_a_machine_is_refused_is_told_one_by_one)
+{
+	struct refusals web = REFUSALS_EMPTY;
+	struct watch_event event;
+	struct record record;
+	struct watch watch;
+
+	web.runtime = scratch_path;
+	web.machine = "web";
+	ck_assert_int_eq(record_create(&arena, &record, scratch_path, "web"), 0);
+	note_own_leader(&record);
+	refuse(&web, "before.example");
+	ck_assert_int_eq(watch_open(&watch, scratch_path, &all), 0);
+	ck_assert_str_eq(next(&watch), "running web");
+	ck_assert_str_eq(next(&watch), "");
+	for (int i = 0; i < 2 * WATCH_QUEUE_MAX; i++)
+		refuse(&web, arena_format(&arena, "%d.example", i));
+	for (int i = 0; i < 2 * WATCH_QUEUE_MAX; i++) {
+		ck_assert_int_eq(watch_next(&watch, &event, 100), 1);
+		ck_assert_int_eq(event.kind, WATCH_REFUSED);
+		ck_assert_str_eq(event.machine, "web");
+		ck_assert_str_eq(event.refusal->name, arena_format(&arena, "%d.example", i));
+	}
+	ck_assert_str_eq(next(&watch), "");
+	refuse(&web, "last.example");
+	refusals_done(&web);
+	record_remove(&record);
+	ck_assert_str_eq(next(&watch), "refused web");
+	ck_assert_str_eq(next(&watch), "ended web");
+	watch_done(&watch);
+}
+END_TEST
+
+START_TEST(refusals_of_a_machine_that_began_later_are_all_told)
+{
+	struct refusals web = REFUSALS_EMPTY;
+	struct record record;
+	struct watch watch;
+
+	ck_assert_int_eq(watch_open(&watch, scratch_path, &all), 0);
+	web.runtime = scratch_path;
+	web.machine = "web";
+	ck_assert_int_eq(record_create(&arena, &record, scratch_path, "web"), 0);
+	note_own_leader(&record);
+	refuse(&web, "first.example");
+	ck_assert_str_eq(next(&watch), "opening web");
+	ck_assert_str_eq(next(&watch), "started web");
+	ck_assert_str_eq(next(&watch), "refused web");
+	ck_assert_str_eq(next(&watch), "");
+	refusals_done(&web);
+	record_remove(&record);
+	ck_assert_str_eq(next(&watch), "ended web");
+	watch_done(&watch);
+}
+END_TEST
+
 /* Memory and descriptors are those of one machine, however many there were. */
 START_TEST(memory_is_used_again)
 {
@@ -138,5 +203,8 @@ int main(void)
 {
 	return SCRATCH_RUN("machine/watch", a_machine_opens_starts_is_ready_and_ends,
 			   what_is_there_is_told_first, another_of_the_same_name_is_another,
-			   only_who_is_asked_for_is_told_of, memory_is_used_again);
+			   only_who_is_asked_for_is_told_of,
+			   what_a_machine_is_refused_is_told_one_by_one,
+			   refusals_of_a_machine_that_began_later_are_all_told,
+			   memory_is_used_again);
 }

@@ -38,6 +38,8 @@ struct watched {
 	bool paused;
 	int supervisor_fd, leader_fd; /* pidfds */
 	int events, memory;	      /* watches of cgroup.events and memory.events */
+	bool refused;		      /* there may be more in: */
+	struct refusals_reader refusals;
 };
 
 static const char *const kind_names[WATCH_KINDS] = {
@@ -45,6 +47,7 @@ static const char *const kind_names[WATCH_KINDS] = {
 	[WATCH_READY] = "ready",     [WATCH_REBOOTED] = "rebooted", [WATCH_PAUSED] = "paused",
 	[WATCH_RESUMED] = "resumed", [WATCH_OOM] = "oom",	    [WATCH_ABANDONED] = "abandoned",
 	[WATCH_ADOPTED] = "adopted", [WATCH_ENDED] = "ended",	    [WATCH_STOPPING] = "stopping",
+	[WATCH_REFUSED] = "refused",
 };
 
 const char *watch_kind_name(enum watch_kind kind)
@@ -68,6 +71,7 @@ static struct watched *add(struct watch *watch, const char *name)
 		.leader_fd = -EBADF,
 		.events = NO_WATCH,
 		.memory = NO_WATCH,
+		.refusals = REFUSALS_READER_EMPTY,
 	};
 	snprintf(machine->name, sizeof(machine->name), "%s", name);
 	watch->first = machine;
@@ -93,6 +97,7 @@ static void drop(struct watch *watch, struct watched *machine)
 	fd_close(&machine->leader_fd);
 	forget_file(watch, &machine->events);
 	forget_file(watch, &machine->memory);
+	refusals_reader_done(&machine->refusals);
 	machine->next = watch->gone;
 	watch->gone = machine;
 }
@@ -286,6 +291,10 @@ static void look(struct watch *watch, struct watched *machine)
 		machine->leader = watch->beginning ? now.leader : 0;
 		push(watch, machine, watch->beginning ? WATCH_RUNNING : WATCH_OPENING);
 		machine->leader = 0;
+		machine->refused = true;
+		/* As with all else: what was before is not told. */
+		if (watch->beginning)
+			refusals_skip(&machine->refusals, watch->runtime, machine->name);
 	}
 	compare_leader(watch, machine, &scratch, &now);
 	compare_supervisor(watch, machine, &scratch, &now);
@@ -296,7 +305,40 @@ static void look(struct watch *watch, struct watched *machine)
 	compare_cgroup(watch, machine, &scratch, &now);
 }
 
+/* ---- what it was refused ---- */
+
+/* Of who was looked at: its beginning is told first. 0: nobody has any. */
+static int next_refusal(struct watch *watch, struct watch_event *ret)
+{
+	for (struct watched *machine = watch->first; machine != NULL; machine = machine->next) {
+		if (!machine->refused || !machine->seen)
+			continue;
+		machine->refused = refusals_read(&machine->refusals, &watch->refusal,
+						 watch->runtime, machine->name) > 0;
+		if (!machine->refused)
+			continue;
+		*ret = (struct watch_event){
+			.kind = WATCH_REFUSED,
+			.realtime_us = watch->refusal.realtime_us,
+			.machine = machine->name,
+			.refusal = &watch->refusal,
+		};
+		return 1;
+	}
+	return 0;
+}
+
 /* ---- what wakes us ---- */
+
+/* A file of a known machine. */
+static void mark_file(struct watch *watch, const char *file)
+{
+	char name[REFUSALS_ROOM];
+	struct watched *machine = refusals_machine(name, file) < 0 ? NULL : find(watch, name);
+
+	if (machine != NULL)
+		machine->refused = true;
+}
 
 static void mark(struct watch *watch, const char *name)
 {
@@ -322,7 +364,7 @@ static int mark_all(struct watch *watch)
 	int r;
 
 	for (struct watched *machine = watch->first; machine != NULL; machine = machine->next)
-		machine->stale = true;
+		machine->stale = machine->refused = true;
 	dir = record_open_runtime(watch->runtime, "machines");
 	if (dir == -EPERM)
 		return record_fail_foreign(watch->runtime);
@@ -342,7 +384,9 @@ static int mark_notified(struct watch *watch)
 		if (event->mask & IN_Q_OVERFLOW)
 			return mark_all(watch);
 		if (event->wd == watch->records) {
-			if (event->len > 0)
+			if (event->len > 0 && event->name[0] == '.')
+				mark_file(watch, event->name);
+			else if (event->len > 0)
 				mark(watch, event->name);
 			continue;
 		}
@@ -401,6 +445,9 @@ int watch_next(struct watch *watch, struct watch_event *ret, int timeout_ms)
 		}
 		watch->taken = watch->queued = 0;
 		reuse_gone(watch);
+		/* First: who is found to have ended is forgotten. */
+		if (next_refusal(watch, ret) > 0)
+			return 1;
 		machine = next_stale(watch);
 		if (machine != NULL) {
 			look(watch, machine);

@@ -1,9 +1,10 @@
 /* machine/watch - what happens to machines, as it happens.
  *
- * Records are watched by inotify, leaders and supervisors by pidfd, cgroups by inotify on their
- * event files. Whatever wakes us, the machine is looked at again and compared with what was seen
- * last, so nothing is told twice and a lost notification is made up for by the next look. Memory
- * is bounded by the number of machines at one time. Any process, as the records' owner. Speaking.
+ * Records, and what is noted beside them, are watched by inotify, leaders and supervisors by pidfd,
+ * cgroups by inotify on their event files. Whatever wakes us, the machine is looked at again and
+ * compared with what was seen last, so nothing is told twice and a lost notification is made up for
+ * by the next look. Memory is bounded by the number of machines at one time. Any process, as the
+ * records' owner. Speaking.
  */
 #pragma once
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "machine/refusals.h"
 
 enum watch_kind {
 	WATCH_RUNNING, /* it was there when the watch began */
@@ -24,6 +26,7 @@ enum watch_kind {
 	WATCH_RESUMED,
 	WATCH_STOPPING,	 /* its supervisor was asked to end it */
 	WATCH_OOM,	 /* a process of it was killed for want of memory */
+	WATCH_REFUSED,	 /* it wanted to reach what it may not */
 	WATCH_ABANDONED, /* its supervisor is gone */
 	WATCH_ADOPTED,	 /* and here is another */
 	WATCH_ENDED,
@@ -38,7 +41,8 @@ struct watch_event {
 	uint64_t count;	     /* of WATCH_OOM: how many since the start */
 	/* of WATCH_ENDED, as far as the kernel tells */
 	bool status_known;
-	int status, signal; /* signal 0: it exited */
+	int status, signal;	       /* signal 0: it exited */
+	const struct refusal *refusal; /* of WATCH_REFUSED: valid until the next call */
 };
 
 struct watched;
@@ -58,6 +62,7 @@ struct watch {
 	bool beginning;		/* what is found was there already */
 	struct watch_event queue[WATCH_QUEUE_MAX];
 	size_t queued, taken;
+	struct refusal refusal;
 	size_t at, size; /* in buffer: what inotify told and was not looked at yet */
 	char buffer[4096] __attribute__((aligned(8)));
 };

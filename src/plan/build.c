@@ -9,6 +9,7 @@
 #include "plan/devices.h"
 #include "plan/integration.h"
 #include "plan/mounts.h"
+#include "plan/network.h"
 #include "plan/plan.h"
 #include "plan/process.h"
 #include "plan/root.h"
@@ -136,6 +137,13 @@ static int build_host(struct planner *p)
 	return 0;
 }
 
+/* Once the payload has made its network namespace, and before its program runs. */
+static int build_network(struct planner *p)
+{
+	p->side = SIDE_NETWORK;
+	return network_links(p);
+}
+
 static void add_enter(struct planner *p)
 {
 	struct step *step = step_add(p, STEP_ENTER, NULL);
@@ -239,7 +247,9 @@ int plan_build(struct arena *arena, struct plan *plan, const struct spec *spec,
 	r = build_host(&p);
 	if (r < 0)
 		return r;
-	r = build_payload(&p);
+	r = build_network(&p);
+	if (r >= 0)
+		r = build_payload(&p);
 	if (r < 0)
 		return r;
 

@@ -8,6 +8,7 @@
 #include "base/id128.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "plan/network.h"
 #include "plan/step.h"
 
 struct inaccessible_row {
@@ -135,8 +136,11 @@ void integration_seal(struct planner *p)
 static enum resolv_conf_mode resolv_conf_auto(const struct planner *p)
 {
 	/* Without the host's network the host's servers may be out of reach. */
-	if (spec_has_private_network(p->spec))
+	if (spec_has_private_network(p->spec) && p->spec->addressing.dns != DNS_HOST)
 		return RESOLV_OFF;
+	/* The stub listens on the host's loopback interface alone. */
+	if (p->host->resolved_stub && spec_has_private_network(p->spec))
+		return p->etc_writable ? RESOLV_COPY_UPLINK : RESOLV_BIND_UPLINK;
 	if (p->host->resolved_stub)
 		return p->etc_writable ? RESOLV_COPY_STUB : RESOLV_BIND_STUB;
 	if (p->host->has_resolv_conf)
@@ -160,12 +164,42 @@ static const char *resolv_conf_source(enum resolv_conf_mode mode)
 	}
 }
 
+/* Ours names the server that the supervisor is, or that was asked for. A link in its place is an
+ * init's that asks by DHCP. */
+static bool add_own_resolv_conf(struct planner *p)
+{
+	const struct ip servers[] = { network_name_server(p, false), network_name_server(p, true) };
+	const char *text = "", *target = "/etc/resolv.conf", *ours = "/run/host/resolv.conf";
+	char room[IP_TEXT_ROOM];
+
+	if (!p->own_network || p->spec->resolv_conf != RESOLV_AUTO)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
+		if (servers[i].family != 0)
+			text = arena_format(p->arena, "%snameserver %s\n", text,
+					    ip_text(room, &servers[i]));
+	if (!*text)
+		return false;
+	p->reason = step_said(p, GROUP_POLICY, "--network-dns=");
+	if (p->etc_writable && !p->root->has_resolv_conf_link) {
+		step_file(p, target, 0644, text)->flags |= STEP_WARN;
+	} else if (!p->etc_writable) {
+		step_file(p, ours, 0644, text);
+		step_bind_inside(p, ours, target,
+				 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+			->flags |= STEP_WARN;
+	}
+	return true;
+}
+
 static void add_resolv_conf(struct planner *p)
 {
 	enum resolv_conf_mode mode = p->spec->resolv_conf;
 	const char *target = "/etc/resolv.conf";
 	struct step *step;
 
+	if (add_own_resolv_conf(p))
+		return;
 	p->reason = step_said(p, GROUP_RESOLV_CONF, "--resolv-conf=");
 	if (mode == RESOLV_AUTO)
 		mode = resolv_conf_auto(p);

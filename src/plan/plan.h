@@ -17,6 +17,7 @@ struct arena;
 enum step_side {
 	SIDE_HOST_BEFORE, /* supervisor, no payload yet: locks, ids, cgroup, namespaces */
 	SIDE_HOST,	  /* supervisor, payload waits: the tree, in the private mount namespace */
+	SIDE_NETWORK,	  /* supervisor, the payload's network namespace is there */
 	SIDE_PAYLOAD,	  /* payload, after "go" */
 };
 
@@ -64,6 +65,16 @@ enum step_kind {
 	STEP_JOURNAL_LINK,     /* source: host path; data "guest": a symlink there to the tree's
 				* target; "host": a directory there, a STEP_BIND follows */
 	STEP_BIND_USER,	       /* data: user; records and home below target /run/host */
+
+	/* The network: engine/network does these, in this order. */
+	STEP_ZONE,    /* target: the bridge that comes and goes with its machines */
+	STEP_LINK,    /* source -> target: interface of the host, and of the container; link */
+	STEP_ADDRESS, /* target: interface; data: "10.0.0.2/24"; address; number: enum link_end */
+	STEP_ROUTE,   /* target: interface; data: "default via 10.0.0.1"; route; number: likewise */
+	STEP_ANSWER,  /* data: "DHCP", "DNS": what the supervisor answers; target: where */
+	STEP_MASQUERADE, /* data: whose addresses are hidden behind the host's */
+	STEP_EGRESS,	 /* data: all that may be reached */
+	STEP_PORT,	 /* data: "tcp:8080:80"; number: index in spec->ports */
 
 	/* The payload. */
 	STEP_ENTER,	  /* number: CLONE_*; data: names; then the tree becomes the root */
@@ -116,6 +127,24 @@ enum step_flags {
 	STEP_EARLY = 1 << 19,	      /* payload: needs nothing of the tree, done before "go" */
 };
 
+enum link_kind { LINK_VETH, LINK_MACVLAN, LINK_IPVLAN, LINK_INTERFACE, LINK_USER };
+enum link_end { LINK_OF_HOST, LINK_OF_CONTAINER };
+
+/* An interface of the container. */
+struct link_plan {
+	enum link_kind kind;
+	const char *host;	      /* LINK_VETH: the other end; LINK_USER: the program that it
+				       * leads to; else what it is made of */
+	const char *host_alternative; /* the whole name, where it is too long; or NULL */
+	const char *name, *alternative;
+	const char *master;	     /* LINK_VETH: bridge that takes the other end; or NULL */
+	bool has_mac, up, up_inside; /* up: the host's end */
+	uint8_t host_mac[6], mac[6];
+	/* LINK_USER: what the program takes for the container's, and answers for. IPv4, IPv6 */
+	struct ip_prefix guest[2];
+	struct ip gateway[2], dns[2];
+};
+
 struct step {
 	enum step_kind kind;
 	enum step_side side;
@@ -129,7 +158,10 @@ struct step {
 	const char *target, *source, *data;
 	size_t size;			  /* of data where it may hold NUL; 0: text */
 	const struct custom_mount *mount; /* what the user asked for, if a step comes from one */
-	const char *reason;		  /* "--bind=", "API file systems", "web.nspawn line 12" */
+	const struct link_plan *link;
+	struct ip_prefix address;
+	struct network_route route;
+	const char *reason; /* "--bind=", "API file systems", "web.nspawn line 12" */
 };
 
 /* ---- facts ---- */
@@ -168,6 +200,9 @@ struct host {
 	bool has_resolv_conf;
 	bool journal_exists;	     /* /var/log/journal */
 	const char *journal_machine; /* host path /var/log/journal/ID if it exists, else NULL */
+	uint8_t machine_id[16]; /* names of links are derived from it; asked for if there are any */
+	bool networkd;		/* the host's own looks after our links */
+	const char *pasta; /* the program for LINK_USER, or NULL; asked for where it is needed */
 	const char *runtime_directory;
 	const char *const *environment;
 	struct text_list os_release_fields; /* "container_host_id=debian", for the environment */
@@ -201,8 +236,18 @@ struct root_facts {
 	const char *snapshot_rung;   /* NULL, "btrfs", "reflink", "overlay" */
 };
 
+/* Of the pool: what is the container's, what the host's. */
+struct pooled {
+	bool taken;
+	struct ip_prefix guest[2], host[2]; /* of one kind each; IPv4 first */
+	size_t count;
+	struct ip_prefix *pools; /* that such addresses are taken from */
+	size_t pool_count;
+};
+
 /* What engine/resources took. */
 struct taken {
+	struct pooled pooled;
 	enum userns_rung userns;
 	enum cgroup_rung cgroup;
 	uint32_t base, range;	 /* host id of container id 0 */

@@ -51,6 +51,7 @@ static const struct word_row flag_words[] = {
 const char *const words_sides[] = {
 	[SIDE_HOST_BEFORE] = "before",
 	[SIDE_HOST] = "host",
+	[SIDE_NETWORK] = "network",
 	[SIDE_PAYLOAD] = "payload",
 };
 
@@ -152,7 +153,11 @@ const char *words_what(struct arena *arena, const struct step *step)
 	case STEP_ROOT:
 	case STEP_COPY:
 	case STEP_SNAPSHOT:
+	case STEP_LINK:
 	case STEP_JOURNAL_LINK: return arrow(arena, source, step->target);
+	case STEP_ADDRESS:
+	case STEP_ROUTE: return arena_format(arena, "%s %s", step->target, step->data);
+	case STEP_ANSWER: return arena_format(arena, "%s at %s", step->data, step->target);
 	default:
 		if (step->data)
 			return step->data;
@@ -163,7 +168,8 @@ const char *words_what(struct arena *arena, const struct step *step)
 static bool has_arrow(enum step_kind kind)
 {
 	return kind == STEP_BIND || kind == STEP_COPY || kind == STEP_OVERLAY ||
-	       kind == STEP_SNAPSHOT || kind == STEP_ROOT || kind == STEP_JOURNAL_LINK;
+	       kind == STEP_SNAPSHOT || kind == STEP_ROOT || kind == STEP_JOURNAL_LINK ||
+	       kind == STEP_LINK;
 }
 
 bool words_is_mount(enum step_kind kind)
@@ -188,6 +194,7 @@ static const char *options_of(const struct step *step)
 	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY:
 	case STEP_SNAPSHOT:
+	case STEP_LINK:
 	case STEP_JOURNAL_LINK: return step->data;
 	case STEP_DEVICE_FILTER: return step->target;
 	default: return NULL;
@@ -240,6 +247,14 @@ static const char *const verbs[] = {
 	[STEP_CHOWN_TREE] = "change the owners of",
 	[STEP_JOURNAL_LINK] = "link the journal",
 	[STEP_BIND_USER] = "bring in the user",
+	[STEP_ZONE] = "make the zone's bridge",
+	[STEP_LINK] = "link",
+	[STEP_ADDRESS] = "set the address",
+	[STEP_ROUTE] = "set the route",
+	[STEP_ANSWER] = "answer",
+	[STEP_MASQUERADE] = "hide behind the host's addresses",
+	[STEP_EGRESS] = "allow nothing but",
+	[STEP_PORT] = "forward the port",
 	[STEP_UNSHARE] = "make namespaces of its own",
 	[STEP_ENTER] = "enter the container's tree",
 	[STEP_LEAVE] = "leave the host's tree",
@@ -275,7 +290,7 @@ char *plan_describe(struct arena *arena, const struct step *step)
 		return arena_format(arena, "%s %s at '%s' (%s)", verb, step->source, step->target,
 				    step->reason);
 	/* What it points to, or what it holds, is not what the reader looks for. */
-	if (step->target && step->kind != STEP_BIND_USER)
+	if (step->target && step->side != SIDE_NETWORK && step->kind != STEP_BIND_USER)
 		return arena_format(arena, "%s '%s' (%s)", verb, step->target, step->reason);
 	if (!*words_what(arena, step))
 		return arena_format(arena, "%s (%s)", verb, step->reason);

@@ -91,8 +91,43 @@ static int check_start(const struct spec *spec)
 	return 0;
 }
 
+/* What of [X-Network] is said of links that are not there, or not ours. */
+static int check_addressing(const struct spec *spec)
+{
+	const struct addressing *addressing = &spec->addressing;
+	bool ours = spec->network_veth == TRISTATE_YES || spec->network_zone;
+	bool any = ours || spec->network_bridge || spec->macvlans.count > 0 ||
+		   spec->ipvlans.count > 0 || spec->interfaces.count > 0;
+	bool addresses = addressing->mode == ADDRESSES_GIVEN;
+
+	if ((addresses || addressing->host_addresses.count > 0 || spec_names_mac(spec)) && !any)
+		return fail_input("cannot use '--network-address=', '--network-host-address=' or "
+				  "'--network-mac=' without a link (try --network-veth)");
+	if (addressing->mode == ADDRESSES_AUTO && !(ours && !spec->network_bridge))
+		return fail_input("cannot use '--network-address=auto' with a link that leads to "
+				  "somebody else's network (name the address, or try "
+				  "--network-veth)");
+	if (addressing->host_addresses.count > 0 && (!ours || spec->network_bridge))
+		return fail_input(
+			"cannot use '--network-host-address=' with a link whose other end "
+			"is not ours (try --network-veth)");
+	if (!addresses && (addressing->routes.count > 0 || addressing->gateway[0].family != 0 ||
+			   addressing->gateway[1].family != 0))
+		return fail_input(
+			"cannot use '--network-gateway=' or '--network-route=' without an "
+			"address (try --network-address=)");
+	if (addressing->egress_set &&
+	    (!ours || spec->network_bridge || spec->macvlans.count > 0 || spec->ipvlans.count > 0 ||
+	     spec->interfaces.count > 0 || spec->veth_extras.count > 0))
+		return fail_input("cannot use '--network-egress=' unless all that the container "
+				  "sends comes through a link of ours (try --network-veth or "
+				  "--network-zone=, and no other link)");
+	return 0;
+}
+
 static int check_network(const struct spec *spec)
 {
+	int r;
 	bool links = spec->network_veth == TRISTATE_YES || spec->network_bridge ||
 		     spec->network_zone || spec->interfaces.count > 0 || spec->macvlans.count > 0 ||
 		     spec->ipvlans.count > 0 || spec->veth_extras.count > 0;
@@ -104,6 +139,9 @@ static int check_network(const struct spec *spec)
 	if (spec->network_bridge && spec->network_zone)
 		return fail_input("cannot use '--network-bridge=' and '--network-zone=' together "
 				  "(leave one out)");
+	r = check_addressing(spec);
+	if (r < 0)
+		return r;
 	if (spec->ports.count > 0 && !spec_has_private_network(spec))
 		return fail_input("cannot use '--port=' with the host's network, where every port "
 				  "is the host's "

@@ -103,6 +103,19 @@ static void container_service(struct arena *arena, struct spec *spec, const char
 			VARIABLE_PREFIX);
 }
 
+/* A default as well. */
+static void network_mac(struct arena *arena, struct spec *spec, const char *value, bool on)
+{
+	(void)arena, (void)on;
+	if (spec->addressing.mac_set || text_empty(value))
+		return;
+	spec->addressing.mac_set = ip_parse_mac(spec->addressing.mac, value) == 0;
+	if (!spec->addressing.mac_set)
+		log_warning("'%sNSPAWN_NETWORK_MAC' is not the hardware address of an interface, "
+			    "going on without",
+			    VARIABLE_PREFIX);
+}
+
 static const struct {
 	const char *name; /* without the prefix */
 	apply_fn *apply;
@@ -117,6 +130,7 @@ static const struct {
 	{ .name = "NSPAWN_API_VFS_WRITABLE", .apply = api_vfs, .word = "network" },
 	{ .name = "NSPAWN_USE_CGNS", .apply = cgroup_namespace },
 	{ .name = "NSPAWN_CONTAINER_SERVICE", .apply = container_service, .any = true },
+	{ .name = "NSPAWN_NETWORK_MAC", .apply = network_mac, .any = true },
 	{ .name = "NSPAWN_LOCK", .apply = lock },
 	{ .name = "NSPAWN_CHECK_OS_RELEASE", .apply = check_os_release },
 	{ .name = "SUPPRESS_SYNC", .apply = suppress_sync },

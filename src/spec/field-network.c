@@ -1,14 +1,11 @@
-/* Interfaces and ports (reference, section 7). Parsed and validated; nothing here builds a
- * network. */
+/* Interfaces and ports (reference, section 7). */
 #include "spec/field.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/names.h"
-#include "base/parse.h"
 #include "base/text.h"
 
 static const char *const no_interface = "not the name of a network interface";
@@ -48,23 +45,13 @@ int field_zone(struct setting_reader *reader, const char *value)
 int field_port(struct setting_reader *reader, const char *value)
 {
 	struct port_list *list = &reader->spec->ports;
-	struct port port = { .protocol = IPPROTO_TCP }, *added;
-	const char *rest = value, *colon;
+	struct port port, *added;
+	const char *why;
 
-	if (text_after(rest, "udp:"))
-		port.protocol = IPPROTO_UDP;
-	if (text_after(rest, "tcp:") || text_after(rest, "udp:"))
-		rest += strlen("tcp:");
-	colon = strchr(rest, ':');
-	if (parse_port(&port.host, arena_text_n(reader->arena, rest,
-						colon ? (size_t)(colon - rest) : strlen(rest))) < 0)
-		return field_refuse(reader, "the port is not between 1 and 65535");
-	port.container = port.host;
-	if (colon && parse_port(&port.container, colon + 1) < 0)
-		return field_refuse(reader, "the container's port is not between 1 and 65535");
-
+	if (port_parse(&port, value, &why) < 0)
+		return field_refuse(reader, why);
 	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].protocol == port.protocol && list->items[i].host == port.host)
+		if (port_overlaps(&list->items[i], &port))
 			return field_refuse(reader, "this port of the host was given before");
 	added = list_grow(reader->arena, (void **)&list->items, &list->count, sizeof(*added));
 	*added = port;
@@ -90,15 +77,12 @@ char *field_print_interface_pairs(struct arena *arena, const struct setting *row
 char *field_print_ports(struct arena *arena, const struct setting *row, const struct spec *spec)
 {
 	struct text_list words = { 0 };
+	char text[PORT_TEXT_ROOM];
 
 	(void)row;
 	for (size_t i = 0; i < spec->ports.count; i++) {
-		const struct port *port = &spec->ports.items[i];
-
 		text_list_add(arena, &words,
-			      arena_format(arena, "%s:%u:%u",
-					   port->protocol == IPPROTO_UDP ? "udp" : "tcp",
-					   port->host, port->container));
+			      arena_text(arena, port_text(text, &spec->ports.items[i])));
 	}
 	return field_join(arena, &words, "\n");
 }

@@ -50,6 +50,12 @@ setting_print_fn field_print_mounts; /* row->constant: FIELD_MOUNT(kind, read on
 setting_parse_fn field_interface_pair, field_bridge, field_zone, field_port;
 setting_print_fn field_print_interface_pairs, field_print_ports;
 
+/* field-address.c */
+setting_parse_fn field_address, field_prefix, field_gateway, field_route, field_interface_name,
+	field_mac, field_dns, field_egress;
+setting_print_fn field_print_address, field_print_prefixes, field_print_gateway, field_print_routes,
+	field_print_mac, field_print_dns, field_print_egress;
+
 /* field-security.c */
 setting_parse_fn field_capabilities, field_ambient, field_system_calls, field_address_families;
 setting_parse_fn field_label, field_oom_score, field_cpu_affinity, field_personality;

@@ -40,7 +40,7 @@ static PRINTF(3, 4) void warn(struct nspawn_file *file, unsigned line, const cha
 static bool is_known_section(const char *section)
 {
 	return text_equal(section, "Exec") || text_equal(section, "Network") ||
-	       text_equal(section, "Files");
+	       text_equal(section, "Files") || text_equal(section, "X-Network");
 }
 
 static bool may_set(const struct nspawn_file *file, const struct setting *row, const char *value)

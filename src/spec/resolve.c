@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/name-clean.h"
 #include "base/names.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -143,6 +144,22 @@ static void settle(int *state)
 		*state = TRISTATE_NO;
 }
 
+/* Whoever names an address wants a link that has it. */
+static void resolve_network(struct spec *spec)
+{
+	const struct addressing *addressing = &spec->addressing;
+	bool wanted = addressing->mode == ADDRESSES_AUTO || addressing->mode == ADDRESSES_GIVEN ||
+		      addressing->host_addresses.count > 0 || spec_names_mac(spec);
+	bool links = spec->network_bridge || spec->network_zone || spec->interfaces.count > 0 ||
+		     spec->macvlans.count > 0 || spec->ipvlans.count > 0;
+
+	if (wanted && !links && spec->network_veth == TRISTATE_UNSET &&
+	    !spec->network_namespace_path)
+		spec->network_veth = TRISTATE_YES;
+	settle(&spec->network_veth);
+	settle(&spec->private_network);
+}
+
 static void resolve_rest(struct spec *spec)
 {
 	settle(&spec->ephemeral);
@@ -150,8 +167,7 @@ static void resolve_rest(struct spec *spec)
 	settle(&spec->notify_ready);
 	settle(&spec->suppress_sync);
 	settle(&spec->no_new_privileges);
-	settle(&spec->network_veth);
-	settle(&spec->private_network);
+	resolve_network(spec);
 	if (spec->share_pid || spec->share_uts)
 		spec->registration = REGISTER_NO;
 }

@@ -9,7 +9,7 @@
 #include "base/unit.h"
 
 /* Reference, sections 2.1 to 2.6, and Redd's own: --print-plan, --json, --nesting,
- * --on-supervisor-death. */
+ * --on-supervisor-death, and what [X-Network] has. */
 static const char *const options[] = {
 	"help",
 	"version",
@@ -102,6 +102,15 @@ static const char *const options[] = {
 	"json",
 	"nesting",
 	"on-supervisor-death",
+	"network-address",
+	"network-host-address",
+	"network-gateway",
+	"network-route",
+	"network-name",
+	"network-mac",
+	"network-dns",
+	"network-nat",
+	"network-egress",
 };
 
 static const char letters[] = "hDuabLMjSZqixpnUEP";
@@ -123,6 +132,15 @@ static const char *const keys_for_anybody[] = {
 
 /* PivotRoot= is stricter than the reference: files that came with images have used it to escape. */
 static const char *const keys_for_trusted_files[] = {
+	"X-Network.Address",
+	"X-Network.HostAddress",
+	"X-Network.Gateway",
+	"X-Network.Route",
+	"X-Network.InterfaceName",
+	"X-Network.MACAddress",
+	"X-Network.DNS",
+	"X-Network.NAT",
+	"X-Network.Egress",
 	"Exec.PivotRoot",
 	"Exec.Ephemeral",
 	"Exec.Capability",

@@ -10,7 +10,6 @@
 
 #define FIELD(name) .offset = offsetof(struct spec, name)
 
-#define NO_NETWORKS "virtual networks are not built yet (try --private-network)"
 #define NO_IMAGES "disk images are not built yet (try --directory= with an unpacked tree)"
 #define NO_FORWARDING "forwarding a journal is not built yet (try --link-journal=)"
 
@@ -331,7 +330,6 @@ const struct setting spec_settings[] = {
 	{ .option = "network-interface", .key = "Network.Interface", .section = "Network",
 	  .value = "HOST[:CONTAINER]",
 	  .help = "move an interface of the host into the container",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_interface_pair, .print = field_print_interface_pairs, FIELD(interfaces),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES | SETTING_RESETS },
@@ -339,7 +337,6 @@ const struct setting spec_settings[] = {
 	{ .option = "network-macvlan", .key = "Network.MACVLAN", .section = "Network",
 	  .value = "HOST[:CONTAINER]",
 	  .help = "add a macvlan interface on top of one of the host",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_interface_pair, .print = field_print_interface_pairs, FIELD(macvlans),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES | SETTING_RESETS },
@@ -347,7 +344,6 @@ const struct setting spec_settings[] = {
 	{ .option = "network-ipvlan", .key = "Network.IPVLAN", .section = "Network",
 	  .value = "HOST[:CONTAINER]",
 	  .help = "add an ipvlan interface on top of one of the host",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_interface_pair, .print = field_print_interface_pairs, FIELD(ipvlans),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES | SETTING_RESETS },
@@ -355,7 +351,6 @@ const struct setting spec_settings[] = {
 	{ .option = "network-veth", .letter = 'n', .key = "Network.VirtualEthernet",
 	  .section = "Network",
 	  .help = "connect the container to the host by a virtual Ethernet link",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_tristate, .print = field_print_wanted, FIELD(network_veth),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_TRUSTED },
@@ -363,7 +358,6 @@ const struct setting spec_settings[] = {
 	{ .option = "network-veth-extra", .key = "Network.VirtualEthernetExtra",
 	  .section = "Network", .value = "HOST[:CONTAINER]",
 	  .help = "add one more virtual Ethernet link",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_interface_pair, .print = field_print_interface_pairs, FIELD(veth_extras),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
@@ -371,7 +365,6 @@ const struct setting spec_settings[] = {
 	{ .option = "network-bridge", .key = "Network.Bridge", .section = "Network",
 	  .value = "INTERFACE",
 	  .help = "connect the virtual Ethernet link to this bridge of the host",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_bridge, .print = field_print_text, FIELD(network_bridge),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_TRUSTED },
@@ -379,17 +372,71 @@ const struct setting spec_settings[] = {
 	{ .option = "network-zone", .key = "Network.Zone", .section = "Network", .value = "NAME",
 	  .help = "connect the containers of a zone with each other by a bridge that comes and "
 	          "goes",
-	  .unbuilt = NO_NETWORKS,
 	  .parse = field_zone, .print = field_print_text, FIELD(network_zone),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_TRUSTED },
 
 	{ .option = "port", .letter = 'p', .key = "Network.Port", .section = "Network",
-	  .value = "[tcp:|udp:]HOST[:CONTAINER]",
-	  .help = "forward a port of the host to the container",
-	  .unbuilt = "port forwarding is not built yet (try the host's network, without "
-	             "--private-network)",
+	  .value = "[tcp:|udp:][ADDRESS:]HOST[-LAST][:CONTAINER]",
+	  .help = "forward a port of the host, or a range of ports, to the container",
 	  .parse = field_port, .print = field_print_ports, .group = GROUP_EXPOSE_PORTS,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
+
+	{ .option = "network-address", .key = "X-Network.Address", .section = "Network",
+	  .value = "ADDRESS[/LENGTH]|auto|no",
+	  .help = "the address of the container's first link; auto: from a pool",
+	  .parse = field_address, .print = field_print_address, .group = GROUP_ADDRESSES,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES },
+
+	{ .option = "network-host-address", .key = "X-Network.HostAddress", .section = "Network",
+	  .value = "ADDRESS[/LENGTH]",
+	  .help = "the address of the host's end of that link",
+	  .parse = field_prefix, .print = field_print_prefixes, FIELD(addressing.host_addresses),
+	  .group = GROUP_ADDRESSES,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES },
+
+	{ .option = "network-gateway", .key = "X-Network.Gateway", .section = "Network",
+	  .value = "ADDRESS|no",
+	  .help = "where the container's default route leads",
+	  .parse = field_gateway, .print = field_print_gateway, .group = GROUP_ADDRESSES,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES },
+
+	{ .option = "network-route", .key = "X-Network.Route", .section = "Network",
+	  .value = "NETWORK[,GATEWAY]",
+	  .help = "one more route in the container",
+	  .parse = field_route, .print = field_print_routes, .group = GROUP_ADDRESSES,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES },
+
+	{ .option = "network-name", .key = "X-Network.InterfaceName", .section = "Network",
+	  .value = "NAME",
+	  .help = "what the link is called in the container; host0 if not given",
+	  .parse = field_interface_name, .print = field_print_text,
+	  FIELD(addressing.interface_name), .group = GROUP_LINK,
+	  .flags = SETTING_TRUSTED },
+
+	{ .option = "network-mac", .key = "X-Network.MACAddress", .section = "Network",
+	  .value = "MAC|stable",
+	  .help = "the link's hardware address in the container",
+	  .parse = field_mac, .print = field_print_mac, .group = GROUP_LINK,
+	  .flags = SETTING_TRUSTED },
+
+	{ .option = "network-dns", .key = "X-Network.DNS", .section = "Network",
+	  .value = "auto|host|no|ADDRESS",
+	  .help = "which name server the container asks",
+	  .parse = field_dns, .print = field_print_dns, .group = GROUP_POLICY,
+	  .flags = SETTING_TRUSTED },
+
+	{ .option = "network-nat", .key = "X-Network.NAT", .section = "Network", .value = "BOOL",
+	  .help = "hide the container behind the host's addresses",
+	  .parse = field_tristate, .print = field_print_tristate, FIELD(addressing.nat),
+	  .group = GROUP_POLICY,
+	  .flags = SETTING_TRUSTED },
+
+	{ .option = "network-egress", .key = "X-Network.Egress", .section = "Network",
+	  .value = "NAME[:PORT]|NETWORK[:PORT]…",
+	  .help = "let the container reach nothing but this",
+	  .parse = field_egress, .print = field_print_egress, FIELD(addressing.egress),
+	  .group = GROUP_POLICY,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
 
 	/* ---- */

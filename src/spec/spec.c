@@ -32,6 +32,7 @@ void spec_init(struct spec *spec)
 		.suppress_sync = TRISTATE_UNSET,
 		.private_network = TRISTATE_UNSET,
 		.network_veth = TRISTATE_UNSET,
+		.addressing.nat = TRISTATE_UNSET,
 		.no_new_privileges = TRISTATE_UNSET,
 		.resolv_conf = RESOLV_AUTO,
 		.timezone = TIMEZONE_AUTO,
@@ -48,6 +49,24 @@ static void forget_network(struct spec *spec)
 	memset(&spec->macvlans, 0, sizeof(spec->macvlans));
 	memset(&spec->ipvlans, 0, sizeof(spec->ipvlans));
 	memset(&spec->veth_extras, 0, sizeof(spec->veth_extras));
+}
+
+static void forget_addresses(struct addressing *addressing)
+{
+	addressing->mode = ADDRESSES_UNSET;
+	addressing->no_gateway = false;
+	memset(&addressing->addresses, 0, sizeof(addressing->addresses));
+	memset(&addressing->host_addresses, 0, sizeof(addressing->host_addresses));
+	memset(addressing->gateway, 0, sizeof(addressing->gateway));
+	memset(&addressing->routes, 0, sizeof(addressing->routes));
+}
+
+static void forget_policy(struct addressing *addressing)
+{
+	addressing->nat = TRISTATE_UNSET;
+	addressing->dns = DNS_AUTO;
+	addressing->egress_set = false;
+	text_list_clear(&addressing->egress);
 }
 
 static void forget_start(struct spec *spec)
@@ -89,6 +108,12 @@ void spec_forget_group(struct spec *spec, enum setting_group group)
 	case GROUP_BIND_USER: text_list_clear(&spec->bind_users); break;
 	case GROUP_NETWORK: forget_network(spec); break;
 	case GROUP_EXPOSE_PORTS: memset(&spec->ports, 0, sizeof(spec->ports)); break;
+	case GROUP_ADDRESSES: forget_addresses(&spec->addressing); break;
+	case GROUP_LINK:
+		spec->addressing.interface_name = NULL;
+		spec->addressing.mac_set = false;
+		break;
+	case GROUP_POLICY: forget_policy(&spec->addressing); break;
 	default: break;
 	}
 }
@@ -98,6 +123,11 @@ bool spec_has_private_network(const struct spec *spec)
 	return spec->private_network == TRISTATE_YES || spec->network_veth == TRISTATE_YES ||
 	       spec->network_bridge || spec->network_zone || spec->interfaces.count > 0 ||
 	       spec->macvlans.count > 0 || spec->ipvlans.count > 0 || spec->veth_extras.count > 0;
+}
+
+bool spec_names_mac(const struct spec *spec)
+{
+	return spec->addressing.mac_set && spec->group_origin[GROUP_LINK] != BY_DEFAULT;
 }
 
 uint64_t spec_capabilities(const struct spec *spec)

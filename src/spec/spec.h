@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 
 #include "base/list.h"
+#include "format/ip.h"
+#include "format/port.h"
 
 /* Who has spoken about a group of settings. A higher rank replaces the whole group, a lower one
  * is ignored; so there is no merge function. (`--settings=override` lets BY_FILE win: the reader
@@ -50,6 +52,9 @@ enum setting_group {
 	GROUP_BIND_USER_SHELL,
 	GROUP_NETWORK,
 	GROUP_EXPOSE_PORTS,
+	GROUP_ADDRESSES, /* these three: Redd's own [X-Network] */
+	GROUP_LINK,
+	GROUP_POLICY,
 	GROUP_CONSOLE,
 	GROUP_CREDENTIALS,
 	GROUP_SLICE,
@@ -148,9 +153,41 @@ struct interface_pair {
 	const char *host, *container; /* container NULL: derived by the network module */
 };
 
-struct port {
-	int protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	uint16_t host, container;
+/* [X-Network]: the addresses of the container's first link, without help from inside. */
+enum address_mode {
+	ADDRESSES_UNSET, /* AUTO for a link of our own making that nobody else looks after */
+	ADDRESSES_OFF,
+	ADDRESSES_AUTO,	 /* from the pool */
+	ADDRESSES_GIVEN, /* as listed */
+};
+
+struct network_route {
+	struct ip_prefix to;
+	struct ip via; /* none: on the link */
+};
+
+enum dns_mode { DNS_AUTO, DNS_HOST, DNS_OFF, DNS_GIVEN };
+
+struct addressing {
+	enum address_mode mode;
+	struct prefix_list {
+		struct ip_prefix *items;
+		size_t count;
+	} addresses, host_addresses;
+	bool no_gateway;
+	struct ip gateway[2]; /* of IPv4 and of IPv6; none: the host's end, if it has an address */
+	struct network_route_list {
+		struct network_route *items;
+		size_t count;
+	} routes;
+	const char *interface_name; /* in the container; NULL: host0 */
+	bool mac_set;		    /* else derived from the names of host and machine */
+	uint8_t mac[6];
+	enum dns_mode dns;
+	struct ip dns_server;
+	int nat; /* enum tristate; unset: yes for addresses of the pool */
+	bool egress_set;
+	struct text_list egress; /* for format/egress */
 };
 
 struct limit {
@@ -214,6 +251,7 @@ struct spec {
 		struct port *items;
 		size_t count;
 	} ports;
+	struct addressing addressing;
 
 	/* security, resources. Bit n is capability n. */
 	uint64_t capability_plus, capability_minus, capability_ambient;
@@ -283,6 +321,9 @@ uint64_t spec_capabilities(const struct spec *spec);
 /* A network namespace of its own: --private-network or anything that implies it. Not
  * --network-namespace-path=. */
 bool spec_has_private_network(const struct spec *spec);
+
+/* Somebody asked for a link with a certain hardware address; not only the environment. */
+bool spec_names_mac(const struct spec *spec);
 
 /* Nothing will write to the tree: --read-only, --volatile=, or a mount that hides the tree's
  * root. (It tells which lock to take; whether the container's "/" is writable depends on the

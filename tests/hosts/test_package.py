@@ -31,6 +31,7 @@ def host(tmp_path_factory):
             root = "/proc/%s/root" % file.read().strip()
         for number, package in enumerate(packages, 1):
             run("cp", package, root + "/srv/%d.deb" % number)
+            run("cp", os.path.join(directory, "libnss-" + os.path.basename(package)), root + "/srv/nss-%d.deb" % number)
         os.makedirs(root + "/var/lib/machines/c1")
         run("tar", "-C", root + "/var/lib/machines/c1", "-xf", archive("bookworm"))
         yield made
@@ -93,3 +94,24 @@ def test_the_original_names_are_the_administrators_choice(host):
         host("sh", "-c", "rm -f /usr/local/bin/systemd-nspawn /usr/local/bin/machinectl "
              "/etc/systemd/system/systemd-nspawn@.service")
         host("dpkg", "-P", "redd")
+
+
+def test_the_plugin_for_names_comes_and_goes(host):
+    def names():
+        return host.text("sed", "-n", "s/^hosts://p", "/etc/nsswitch.conf").split()
+
+    before, text = names(), host.text("cat", "/etc/nsswitch.conf")
+    host("dpkg", "-i", "/srv/nss-1.deb")
+    assert names()[:2] == ["files", "redd"] and [name for name in names() if name != "redd"] == before
+    host("sh", "-c", "mkdir -p /run/redd/hosts && cd /run/redd/hosts && echo \"pid $$ $(cut -d' ' -f22 /proc/$$/stat)\" >c9 && "
+         "printf 'tag 01\\naddress 10.213.0.2\\n' >>c9 && getent hosts c9.machine; r=$?; rm c9; exit $r")
+    # who takes it out means that
+    host("sed", "-i", "/^hosts:/s/ redd//", "/etc/nsswitch.conf")
+    host("dpkg", "-i", "/srv/nss-2.deb")
+    assert names() == before
+    host("dpkg", "-P", "libnss-redd")
+    host("dpkg", "-i", "/srv/nss-2.deb")
+    assert "redd" in names()
+    host("dpkg", "-P", "libnss-redd")
+    assert host.text("cat", "/etc/nsswitch.conf") == text
+    assert host.text("getent", "hosts", "localhost")

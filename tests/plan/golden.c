@@ -7,8 +7,8 @@
  *   @USER      uid of who starts it (0)
  *   @SETTINGS  lines of a trusted "web.nspawn"
  *   @TREE      what is in the tree: "usr/bin", "etc/localtime->TARGET"; a Debian tree if left out
- *   @HOST      what the host is, besides the plain default: see host_words[]
- *   @TAKEN     what was taken, besides what follows from the arguments: see taken_words[]
+ *   @HOST      what the host is, besides the plain default: see host_word()
+ *   @TAKEN     what was taken, besides what follows from the arguments: see taken_word()
  *   @EXPECT    the plan as --print-plan shows it; "(only steps that mention A, B)" leaves the
  *              others out
  *   @REFUSED   the sentence instead of a plan
@@ -147,8 +147,12 @@ static void host_word(struct facts *facts, const char *word, const char *file)
 		host->journal_exists = true;
 	else if (text_equal(word, "journal-of-machine"))
 		host->journal_exists = true, host->journal_machine = "/var/log/journal/ID";
+	else if (text_equal(word, "no-pasta"))
+		host->pasta = NULL;
 	else if (text_equal(word, "cgroup2"))
 		host->cgroup2_mount = "/sys/fs/cgroup";
+	else if (text_equal(word, "networkd"))
+		host->networkd = true;
 	else if (sscanf(word, "block:%u:%u:%63s", &major_number, &minor_number, path) == 3) {
 		facts->bound = (struct host_device){ path, S_IFBLK | 0660,
 						     makedev(major_number, minor_number) };
@@ -179,14 +183,32 @@ static void make_host(struct arena *arena, struct facts *facts, const struct gol
 		.nproc = { .set = true, .value = { 127000, 127000 } },
 		.sigpending = { .set = true, .value = { 127000, 127000 } },
 		.nr_open = 1048576,
+		.pasta = "/usr/bin/pasta",
 	};
 	text_split(arena, &words, golden->host ? golden->host : "", " \n");
 	for (size_t i = 0; i < words.count; i++)
 		host_word(facts, words.items[i], file);
 }
 
-static void taken_word(struct facts *facts, const struct spec *spec, const char *word,
-		       const char *file)
+/* "GUEST,HOST", and the same of IPv6. */
+static void pool_word(struct arena *arena, struct pooled *pooled, const char *words,
+		      const char *file)
+{
+	struct text_list list = { 0 };
+
+	text_split(arena, &list, words, ",");
+	if (list.count != 2 && list.count != 4)
+		die(file, words);
+	pooled->taken = true;
+	pooled->count = list.count / 2;
+	for (size_t i = 0; i < list.count; i++)
+		if (ip_parse_prefix(i % 2 ? &pooled->host[i / 2] : &pooled->guest[i / 2],
+				    list.items[i]) < 0)
+			die(file, list.items[i]);
+}
+
+static void taken_word(struct arena *arena, struct facts *facts, const struct spec *spec,
+		       const char *word, const char *file)
 {
 	static const struct {
 		const char *word;
@@ -204,7 +226,9 @@ static void taken_word(struct facts *facts, const struct spec *spec, const char 
 			return;
 		}
 	}
-	if (text_equal(word, "no-cgroup"))
+	if (text_after(word, "pool="))
+		pool_word(arena, &taken->pooled, text_after(word, "pool="), file);
+	else if (text_equal(word, "no-cgroup"))
 		taken->cgroup = CGROUP_NONE, taken->cgroup_path = NULL;
 	else if (text_equal(word, "unit"))
 		taken->cgroup = CGROUP_UNIT;
@@ -250,7 +274,7 @@ static void make_taken(struct arena *arena, struct facts *facts, const struct go
 		taken->base = taken->range = 0;
 	text_split(arena, &words, golden->taken ? golden->taken : "", " \n");
 	for (size_t i = 0; i < words.count; i++)
-		taken_word(facts, spec, words.items[i], file);
+		taken_word(arena, facts, spec, words.items[i], file);
 	taken->ownership_map = taken->userns == RUNG_IDMAPPED;
 }
 
@@ -336,6 +360,7 @@ static char *build(struct arena *arena, const struct golden_case *golden, const 
 	r = make_spec(arena, spec, golden, uid);
 	if (r >= 0) {
 		make_host(arena, &facts, golden, file);
+		facts.host.uid = uid;
 		make_root(arena, &facts.root, golden, &facts.host, spec);
 		make_taken(arena, &facts, golden, spec, uid, file);
 		r = plan_build(arena, &plan, spec, &facts.host, &facts.root, &facts.taken);

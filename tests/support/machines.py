@@ -1,6 +1,9 @@
 """Running machines, and the machinectl that enters them."""
+import json
 import os
+import select
 import subprocess
+import time
 
 from . import runner
 
@@ -39,3 +42,29 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self.process.terminate()
         self.process.communicate(timeout=20)
+
+
+class Events:
+    """What `machinectl events` prints, as it comes."""
+
+    def __init__(self, machinectl, *names):
+        self.process = machinectl.start("events", *names)
+        self.left = b""
+
+    def next(self, timeout=10):
+        end = time.monotonic() + timeout
+        while b"\n" not in self.left:
+            assert select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0], "no event within %gs" % timeout
+            data = os.read(self.process.stdout.fileno(), 65536)
+            assert data, self.process.communicate()
+            self.left += data
+        line, self.left = self.left.split(b"\n", 1)
+        return json.loads(line)
+
+    def upto(self, kind):
+        """What happens up to the event KIND, without times."""
+        seen = []
+        while not seen or seen[-1]["event"] != kind:
+            seen.append(self.next())
+            assert abs(seen[-1].pop("time") / 1e6 - time.time()) < 60
+        return seen

@@ -2,17 +2,20 @@
 
 The runner is tested as root and touches host-wide places (/run, /tmp, mounts, cgroups, loop devices). So that several runs
 can share a host, that nothing can be left behind and that "nothing is left" can be asserted exactly, the whole test run lives
-in private mount, pid and cgroup namespaces, in a cgroup of its own. Inside, "/" is shared, as on a systemd host.
+in private mount, pid, network and cgroup namespaces, in a cgroup of its own. Inside, "/" is shared, as on a systemd host.
 """
 import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 
 MARK = "REDD_TEST_SANDBOX"
 LEAF = "tests"
-NEWNS, NEWCGROUP, NEWPID = 0x00020000, 0x02000000, 0x20000000
+NEWNS, NEWCGROUP, NEWPID, NEWNET = 0x00020000, 0x02000000, 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MS_NOSUID, MS_NODEV, MS_NOEXEC = 4096, 16384, 1 << 18, 1 << 20, 2, 4, 8
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -35,6 +38,11 @@ def mount(source, target, kind, flags=0, data=None):
 
 def umount(target, flags=2):
     _check(libc.umount2(target.encode(), flags), "umount " + target)
+
+
+def loopback_up():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        fcntl.ioctl(one, 0x8914, struct.pack("16sH14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
 
 
 def cgroup_root():
@@ -124,7 +132,8 @@ def enter(argv, program):
             if group:
                 with open(os.path.join(group, "cgroup.procs"), "w") as file:
                     file.write("0")
-            unshare(NEWNS | NEWPID | (NEWCGROUP if group else 0))
+            unshare(NEWNS | NEWPID | NEWNET | (NEWCGROUP if group else 0))
+            loopback_up()
             mount(None, "/", None, MS_REC | MS_PRIVATE)
             if group:
                 if os.environ.get("REDD_TEST_CGROUP") == "pure":

@@ -1,38 +1,11 @@
 """machinectl events: one JSON object a line, for everything that happens to machines."""
 import contextlib
-import json
 import os
-import select
 import signal
-import time
 
 import pytest
 
 from support import machines, runner
-
-
-class Events:
-    def __init__(self, machinectl, *names):
-        self.process = machinectl.start("events", *names)
-        self.left = b""
-
-    def next(self, timeout=10):
-        end = time.monotonic() + timeout
-        while b"\n" not in self.left:
-            assert select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0], "no event within %gs" % timeout
-            data = os.read(self.process.stdout.fileno(), 65536)
-            assert data, self.process.communicate()
-            self.left += data
-        line, self.left = self.left.split(b"\n", 1)
-        return json.loads(line)
-
-    def upto(self, kind):
-        """What happens up to the event KIND, without times."""
-        seen = []
-        while not seen or seen[-1]["event"] != kind:
-            seen.append(self.next())
-            assert abs(seen[-1].pop("time") / 1e6 - time.time()) < 60
-        return seen
 
 
 @pytest.fixture
@@ -44,7 +17,7 @@ def watch(redd, tree):
         # A machine that is there already shows when it listens.
         mark = machines.Machine(redd, "events-mark", tree, "--ephemeral")
         started.append(mark)
-        events = Events(machines.machinectl(redd), "events-mark", *names)
+        events = machines.Events(machines.machinectl(redd), "events-mark", *names)
         started.append(events)
         assert [event["event"] for event in events.upto("running")] == ["running"]
         mark.stop()
@@ -53,7 +26,7 @@ def watch(redd, tree):
 
     yield begin
     for each in started:
-        if isinstance(each, Events):
+        if isinstance(each, machines.Events):
             runner.terminate(each.process)
         else:
             each.stop()
@@ -80,7 +53,7 @@ def test_the_life_of_a_machine(redd, tree, watch):
 def test_machines_that_were_there_and_others_that_are_not_asked_for(redd, tree, watch):
     machine = machines.Machine(redd, "events-b", tree)
     try:
-        events = Events(machines.machinectl(redd), "events-b")
+        events = machines.Events(machines.machinectl(redd), "events-b")
         first = events.next()
         assert (first["event"], first["machine"], first["leader"]) == ("running", "events-b", machine.leader)
         redd.run("-q", "-D", tree, "--ephemeral", "-M", "events-c", "true").ok()

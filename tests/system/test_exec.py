@@ -502,7 +502,6 @@ def test_a_wrong_value_is_refused(redd, tree, arguments):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--network-veth"], ["--network-bridge=br0"], ["--network-zone=z"], ["--network-macvlan=x"], ["--private-network", "--port=80"],
     ["--oci-bundle=/x"], ["--image=/x.raw"], ["--root-hash=" + "0" * 64],
 ])
 def test_what_is_not_built_yet_is_refused_by_name(redd, tree, arguments):

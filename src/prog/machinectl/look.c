@@ -1,7 +1,9 @@
 #include "prog/machinectl/look.h"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -9,7 +11,10 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/link.h"
 #include "kernel/namespace.h"
+#include "kernel/netlink.h"
+#include "machine/network-file.h"
 #include "prog/machinectl/machinectl.h"
 
 #define ID_LENGTH 32
@@ -71,6 +76,39 @@ struct look look_at(const struct context *context, const struct machine *machine
 	else
 		look_at_machine(context, &look, machine, walk);
 	return look;
+}
+
+static void name_interfaces(const struct context *context, struct look_interfaces *ret)
+{
+	autonetlink struct netlink netlink = NETLINK_EMPTY;
+	struct link_facts facts;
+
+	if (netlink_open(&netlink, NETLINK_ROUTE) < 0)
+		return;
+	for (size_t i = 0; i < ret->count; i++)
+		if (link_read(&netlink, &facts, (int)ret->indexes[i]) >= 0)
+			text_list_add(context->arena, &ret->names,
+				      arena_text(context->arena, facts.name));
+}
+
+void look_interfaces(const struct context *context, struct look_interfaces *ret,
+		     const struct machine *machine)
+{
+	autoclose int directory = -EBADF;
+	struct facts facts;
+	struct stat st;
+
+	*ret = (struct look_interfaces){ 0 };
+	if (machine->is_host)
+		return;
+	directory = record_open_runtime(machine->runtime, "machines");
+	if (directory < 0 || network_file_read_of(context->arena, &facts, directory, machine->name,
+						  machine->content.tag) < 0)
+		return;
+	if (stat("/proc/self/ns/net", &st) < 0 || (uint32_t)st.st_ino != facts.namespace)
+		return;
+	ret->count = facts_interfaces(&facts, ret->indexes);
+	name_interfaces(context, ret);
 }
 
 const char *look_state(const struct machine *machine)

@@ -7,6 +7,7 @@
 #include "machine/addresses.h"
 #include "machine/facts.h"
 #include "machine/find.h"
+#include "net/facts.h"
 
 struct context;
 
@@ -23,5 +24,15 @@ int look_open(const struct context *context, struct machine *ret, const char *na
 /* WALK: NULL when nobody wants addresses. */
 struct look look_at(const struct context *context, const struct machine *machine,
 		    struct addresses *walk);
+
+/* The host's interfaces that lead to it, as show and status tell them: by index, and by name. None
+ * of the host itself, and of a network of other interfaces than the caller's. */
+struct look_interfaces {
+	uint32_t indexes[FACTS_LIST_MAX];
+	size_t count;
+	struct text_list names; /* of those that are still there */
+};
+void look_interfaces(const struct context *context, struct look_interfaces *ret,
+		     const struct machine *machine);
 
 const char *look_state(const struct machine *machine);

@@ -91,6 +91,8 @@ int verb_login(void *context, const struct text_list *words);
 int verb_copy_to(void *context, const struct text_list *words);
 int verb_copy_from(void *context, const struct text_list *words);
 int verb_bind(void *context, const struct text_list *words);
+int verb_network(void *context, const struct text_list *words);
+int verb_port(void *context, const struct text_list *words);
 int verb_diff(void *context, const struct text_list *words);
 int verb_set_property(void *context, const struct text_list *words);
 int verb_pause(void *context, const struct text_list *words);

@@ -16,6 +16,7 @@
 #include "io/fd.h"
 #include "kernel/terminal.h"
 #include "machine/find.h"
+#include "machine/network-repair.h"
 #include "prog/machinectl/machinectl.h"
 
 extern char **environ;
@@ -119,6 +120,7 @@ static int run_verb(struct context *context, const struct verb *verb, const stru
 	struct text_list page = { 0 };
 	int r, status;
 
+	network_repair(context->arena, context->runtime);
 	if (verb->flags & VERB_PAGED && context->rows > 0 && !context->options.no_pager)
 		context->page = &page;
 	status = verb_run(context->arena, verb, context, words);

@@ -28,6 +28,23 @@ static void add_end(struct json_out *json, const struct watch_event *event)
 	}
 }
 
+static void add_refusal(struct json_out *json, const struct refusal *refusal)
+{
+	const char *protocol = refusals_protocol(refusal->protocol);
+	char address[IP_TEXT_ROOM];
+
+	if (refusal->name[0] != '\0')
+		json_out_text(json, "name", refusal->name);
+	else if (protocol != NULL)
+		json_out_text(json, "protocol", protocol);
+	else
+		json_out_unsigned(json, "protocol", refusal->protocol);
+	if (refusal->address.family != 0)
+		json_out_text(json, "address", ip_text(address, &refusal->address));
+	if (refusal->port != 0)
+		json_out_unsigned(json, "port", refusal->port);
+}
+
 static int print_event(struct context *context, const struct watch_event *event)
 {
 	autoarena struct arena arena = { 0 };
@@ -42,6 +59,8 @@ static int print_event(struct context *context, const struct watch_event *event)
 		json_out_signed(&json, "leader", event->leader);
 	if (event->kind == WATCH_OOM)
 		json_out_unsigned(&json, "count", event->count);
+	if (event->kind == WATCH_REFUSED)
+		add_refusal(&json, event->refusal);
 	if (event->kind == WATCH_ENDED)
 		add_end(&json, event);
 	json_out_end_object(&json);

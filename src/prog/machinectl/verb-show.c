@@ -58,6 +58,18 @@ static void add_processes(const struct context *context, struct properties *prop
 	add(properties, "SupervisorPIDFDId", number(context, pidfd_id(supervisor)));
 }
 
+static char *interfaces(const struct context *context, const struct machine *machine)
+{
+	struct look_interfaces found;
+	char *text = arena_text(context->arena, "");
+
+	look_interfaces(context, &found, machine);
+	for (size_t i = 0; i < found.count; i++)
+		text = arena_format(context->arena, "%s%s%u", text, i > 0 ? " " : "",
+				    found.indexes[i]);
+	return text;
+}
+
 /* In the order of the original (reference 6.5). */
 static void describe(const struct context *context, struct properties *ret,
 		     const struct machine *machine)
@@ -75,7 +87,7 @@ static void describe(const struct context *context, struct properties *ret,
 	add_processes(context, ret, machine);
 	add(ret, "Class", look.class);
 	add(ret, "RootDirectory", machine->root);
-	add(ret, "NetworkInterfaces", NULL);
+	add(ret, "NetworkInterfaces", interfaces(context, machine));
 	add(ret, "VSockCID", number(context, NO_VSOCK));
 	add(ret, "SSHAddress", NULL);
 	add(ret, "SSHPrivateKeyPath", NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -26,6 +27,7 @@ struct status {
 	const struct context *context;
 	struct machine machine;
 	struct look look;
+	struct look_interfaces interfaces;
 	struct usage usage;
 	struct processes processes;
 	const char *leader_name, *supervisor_name;
@@ -50,6 +52,7 @@ static void gather(const struct context *context, struct status *ret, const stru
 	autoclose int proc = machine_open_proc(machine), cgroup = -EBADF;
 
 	fail_forget();
+	look_interfaces(context, &status.interfaces, machine); /* while we are at home */
 	status.look = look_at(context, machine, walk);
 	if (proc >= 0) {
 		status.leader_name = processes_name(context->arena, proc);
@@ -97,13 +100,32 @@ static void put_process(FILE *out, const struct status *status, const char *labe
 		put_format(out, status, label, "%d (%s)", (int)pid, name);
 }
 
+static void put_interfaces(FILE *out, const struct status *status)
+{
+	const struct text_list *names = &status->interfaces.names;
+	const char *text = "";
+
+	for (size_t i = 0; i < names->count; i++)
+		text = arena_format(status->context->arena, "%s%s%s", text, i > 0 ? " " : "",
+				    names->items[i]);
+	put(out, status, "Iface", text);
+}
+
+/* IPv6 by way of which interface, where only one leads there (reference 6.3). */
 static void put_addresses(FILE *out, const struct status *status)
 {
 	const struct look *look = &status->look;
+	const struct look_interfaces *interfaces = &status->interfaces;
+	struct arena *arena = status->context->arena;
 
-	for (size_t i = 0; i < look->address_count; i++)
-		fprintf(out, "\t%8s%s %s\n", i == 0 ? "Address" : "", i == 0 ? ":" : " ",
-			addresses_text(status->context->arena, &look->addresses[i]));
+	for (size_t i = 0; i < look->address_count; i++) {
+		const char *way = "";
+
+		if (interfaces->count == 1 && look->addresses[i].family == AF_INET6)
+			way = arena_format(arena, "%%%u", interfaces->indexes[0]);
+		fprintf(out, "\t%8s%s %s%s\n", i == 0 ? "Address" : "", i == 0 ? ":" : " ",
+			addresses_text(arena, &look->addresses[i]), way);
+	}
 }
 
 static void put_state(FILE *out, const struct status *status)
@@ -171,6 +193,7 @@ static char *print_text(const struct status *status)
 	if (geteuid() != 0)
 		put_format(out, status, "UID", "%u", (unsigned int)geteuid());
 	put(out, status, "Root", machine->root);
+	put_interfaces(out, status);
 	put_addresses(out, status);
 	put(out, status, "OS", look->os.pretty_name);
 	if (status->id_shift != 0)
@@ -240,6 +263,10 @@ static const char *print_json(const struct status *status)
 	json_number(&json, "supervisor", (uint64_t)machine->supervisor, 0);
 	json_out_unsigned(&json, "uid", geteuid());
 	json_out_text(&json, "root", text_empty(machine->root) ? NULL : machine->root);
+	json_out_begin_array(&json, "interfaces");
+	for (size_t i = 0; i < status->interfaces.names.count; i++)
+		json_out_text(&json, NULL, status->interfaces.names.items[i]);
+	json_out_end_array(&json);
 	json_out_begin_array(&json, "addresses");
 	for (size_t i = 0; i < look->address_count; i++)
 		json_out_text(&json, NULL, addresses_text(arena, &look->addresses[i]));

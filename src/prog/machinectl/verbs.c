@@ -3,6 +3,7 @@
 
 #define MACHINES "Machine Commands"
 #define ENTER "Entering"
+#define NETWORK "Network"
 #define LIMITS "Limits and Numbers"
 #define IMAGES "Image Commands"
 #define GENERAL "General Commands"
@@ -52,6 +53,10 @@ static const struct verb verbs[] = {
 	{ ENTER, "bind", "NAME PATH [PATH]", "Show a path of the host in a machine", 2, 3,
 	  verb_bind },
 	{ ENTER, "diff", "NAME", "Show what differs from the image", 1, 1, verb_diff, VERB_PAGED },
+	{ NETWORK, "network", "attach|detach|list [NAME [WHAT...]]",
+	  "Attach interfaces to a running machine", 1, MANY, verb_network, VERB_PAGED },
+	{ NETWORK, "port", "add|remove|list [NAME [PORT...]]",
+	  "Forward ports of the host to a running machine", 1, MANY, verb_port, VERB_PAGED },
 	{ LIMITS, "set-property", "NAME KEY=VALUE...", "Change limits of a machine", 2, MANY,
 	  verb_set_property },
 	{ LIMITS, "pause", "NAME...", "Stop all processes of machines for a while", 1, MANY,

@@ -1,0 +1,165 @@
+#include "engine/network-resume.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/container.h"
+#include "engine/network-rules.h"
+#include "engine/network-user.h"
+#include "io/fd.h"
+#include "kernel/namespace.h"
+#include "machine/find.h"
+#include "machine/network-file.h"
+
+static void resume_notes(struct container *container, const struct machine *machine,
+			 enum record_kind kind, struct text_list *list)
+{
+	for (size_t i = 0; i < machine->content.count; i++)
+		if (machine->content.notes[i].kind == kind)
+			text_list_add(container->arena, list,
+				      arena_text(container->arena,
+						 machine->content.notes[i].value));
+}
+
+/* What a further start needs to have the same addresses again, and what the end gives back. */
+static void resume_pool(struct container *container, const struct machine *machine,
+			const struct facts *facts)
+{
+	struct resources *resources = &container->resources;
+	struct pooled *pooled = &resources->taken.pooled;
+
+	resume_notes(container, machine, RECORD_LEASE, &resources->leases);
+	if (resources->leases.count == 0)
+		return;
+	pooled->taken = true;
+	pooled->pools = facts->pools;
+	pooled->pool_count = facts->pool_count;
+	pooled->count = MIN(MIN(facts->address_count, facts->gateway_count), (size_t)2);
+	for (size_t i = 0; i < pooled->count; i++) {
+		pooled->guest[i] = facts->addresses[i];
+		pooled->host[i] = facts->gateways[i];
+	}
+}
+
+static struct network *add_network(struct container *container)
+{
+	autoclose int process = namespace_open_process(container->spawn.pid);
+	struct network *network = network_new(container);
+
+	network->netns_fd = process < 0 ? -EBADF : namespace_open(process, "net");
+	container->network = network;
+	return network;
+}
+
+static int read_facts(struct arena *arena, struct facts *ret, const struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	autoclose int directory = record_open_runtime(record->runtime, "machines");
+
+	return directory < 0 ? directory
+			     : network_file_read_of(arena, ret, directory, container->spec->machine,
+						    record->tag);
+}
+
+/* As before; or for a first link that was attached, whether it has been served so far or not. */
+static bool wants_dns(const struct container *container, const struct facts *facts)
+{
+	bool attached = false;
+
+	for (size_t i = 0; i < facts->made_count; i++)
+		attached = attached || (facts->made[i].attached && facts->link != 0 &&
+					facts->made[i].outside == facts->link);
+	return facts->dns_port != 0 || (attached && facts->gateway_count > 0 &&
+					container->spec->addressing.dns == DNS_AUTO);
+}
+
+static int resume(struct container *container)
+{
+	struct network *network;
+	struct machine machine;
+	struct facts facts;
+	int r = read_facts(container->arena, &facts, container);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = machine_open(container->arena, &machine, container->resources.record.runtime,
+			 container->spec->machine);
+	if (r < 0)
+		return r;
+	resume_pool(container, &machine, &facts);
+	resume_notes(container, &machine, RECORD_LINK, &container->network_notes);
+	resume_notes(container, &machine, RECORD_ZONE, &container->network_notes);
+	resume_notes(container, &machine, RECORD_INTERFACE, &container->network_notes);
+	network = add_network(container);
+	network->facts = facts;
+	network_user_resume(network);
+	r = network_rules_resume(network, wants_dns(container, &facts));
+	network_watch_follow(network);
+	return r;
+}
+
+/* Another first link than before, or the first that needs something. */
+static int serve_anew(struct network *network)
+{
+	answers_done(&network->answers);
+	arena_done(&network->serving);
+	if (network->facts.gateway_count == 0 && network->facts.port_count == 0)
+		return 0;
+	return network_rules_resume(network, wants_dns(network->container, &network->facts));
+}
+
+static int renew(struct container *container)
+{
+	struct network *network = container->network;
+	struct arena arena = { 0 }, before;
+	struct facts facts;
+	bool same;
+	int r = read_facts(&arena, &facts, container);
+
+	if (r < 0) {
+		arena_done(&arena);
+		return r == -ENOENT ? 0 : r;
+	}
+	if (network == NULL)
+		network = add_network(container);
+	same = network->facts.link == facts.link && network->answers != NULL;
+	before = network->renewed;
+	network->renewed = arena;
+	network->facts = facts;
+	if (same)
+		answers_renew(network->answers, &network->renewed);
+	else
+		r = serve_anew(network);
+	arena_done(&before);
+	network_watch_follow(network);
+	return r;
+}
+
+/* What is read is written again, so nobody may change it meanwhile. */
+static void locked(struct container *container, int (*run)(struct container *container))
+{
+	int record = container->resources.record.fd;
+	int lock = network_file_lock(record), r = run(container);
+
+	if (lock >= 0)
+		network_file_unlock(record);
+	if (r < 0)
+		log_warning("cannot serve the network of machine '%s' any more: %s, going on "
+			    "without",
+			    container->spec->machine,
+			    fail_recorded()->code == 0 ? strerror(-r) : fail_recorded()->text);
+	fail_forget();
+}
+
+void network_resume(struct container *container)
+{
+	locked(container, resume);
+}
+
+void network_renew(struct container *container)
+{
+	locked(container, renew);
+}

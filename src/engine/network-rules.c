@@ -1,0 +1,351 @@
+#include "engine/network-rules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "engine/container.h"
+#include "io/fd.h"
+#include "kernel/process.h"
+#include "machine/hosts-file.h"
+#include "machine/network-file.h"
+#include "machine/network-repair.h"
+#include "net/firewall-conflicts.h"
+#include "net/firewall-forwarding.h"
+#include "net/firewall-guard.h"
+
+struct network *network_new(struct container *container)
+{
+	struct arena own = { 0 };
+	struct network *network = arena_new(&own, struct network);
+
+	network->own = own;
+	network->container = container;
+	network->firewall = (struct firewall)FIREWALL_EMPTY;
+	network->netns_fd = network->forwarding_fd = -EBADF;
+	network->watch = (struct network_watch)NETWORK_WATCH_EMPTY;
+	network->userspace = (struct userspace)USERSPACE_EMPTY;
+	return network;
+}
+
+static const struct step *planned(const struct network *network, enum step_kind kind,
+				  const char *data)
+{
+	const struct plan *plan = &network->container->plan;
+
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].kind == kind &&
+		    (data == NULL || text_equal(plan->steps[i].data, data)))
+			return &plan->steps[i];
+	return NULL;
+}
+
+static int collect_addresses(struct network *network)
+{
+	const struct plan *plan = &network->container->plan;
+	struct arena *arena = &network->own;
+	struct facts *facts = &network->facts;
+	int r = 0;
+
+	for (size_t i = 0; i < plan->count && r >= 0; i++) {
+		const struct step *step = &plan->steps[i];
+
+		if (step->kind != STEP_ADDRESS)
+			continue;
+		if (step->number == LINK_OF_HOST)
+			r = facts_add_prefix(arena, &facts->gateways, &facts->gateway_count,
+					     &step->address);
+		else
+			r = facts_add_prefix(arena, &facts->addresses, &facts->address_count,
+					     &step->address);
+	}
+	return r;
+}
+
+/* Numbers and texts outlive the plan, so they are copied. */
+static int collect(struct network *network)
+{
+	struct container *container = network->container;
+	const struct spec *spec = container->spec;
+	const struct pooled *pooled = &container->resources.taken.pooled;
+	const struct step *egress = planned(network, STEP_EGRESS, NULL);
+	struct arena *arena = &network->own;
+	struct facts *facts = &network->facts;
+	int r = collect_addresses(network);
+	struct stat st;
+
+	facts->tag = container->resources.record.tag;
+	facts->leader = (uint32_t)container->spawn.pid;
+	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
+	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
+	facts->fixed = facts->gateway_count > 0;
+	facts->chosen = facts->link != 0 && facts->address_count == 0;
+	if (egress != NULL)
+		facts->egress = text_equal(egress->data, "nothing")
+					? ""
+					: arena_text(arena, egress->data);
+	for (size_t i = 0; i < pooled->pool_count && r >= 0; i++)
+		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &pooled->pools[i]);
+	for (size_t i = 0; i < spec->ports.count && r >= 0; i++)
+		r = facts_add_port(arena, facts, &spec->ports.items[i]);
+	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
+}
+
+/* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
+ * took over is not there, and has none. */
+static int open_records(const struct container *container)
+{
+	const struct record *record = &container->resources.record;
+	int fd;
+
+	if (record->dir_fd < 0)
+		return record_open_runtime(record->runtime, "machines");
+	fd = openat(record->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int network_rules_note(struct network *network)
+{
+	struct container *container = network->container;
+	autoclose int directory = open_records(container);
+	int r = directory;
+
+	if (r >= 0)
+		r = network_file_write(&container->scratch, directory, container->spec->machine,
+				       &network->facts);
+	if (r < 0)
+		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
+	return 0;
+}
+
+/* For libnss_redd: who asks for the machine's name on the host. */
+static int publish(struct network *network)
+{
+	const char *name = network->container->spec->machine;
+	int r;
+
+	if (network->facts.address_count == 0)
+		return 0;
+	/* By its tag it is found without a note. */
+	r = hosts_file_publish(network->container->resources.record.runtime, name, &network->facts);
+	if (r < 0)
+		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
+			    "without",
+			    name, strerror(-r));
+	return 0;
+}
+
+/* The host is no router by nature. */
+static void forward(struct network *network, const struct firewall_machine *machine)
+{
+	int r = firewall_forwarding_on(&network->firewall, machine);
+
+	if (r < 0)
+		log_warning("machine '%s' does not reach other networks: %s, going on without",
+			    network->container->spec->machine, fail_recorded()->text);
+	if (r == 0 && network->forwarding_fd < 0)
+		(void)firewall_forwarding_watch(&network->forwarding_fd);
+	fail_forget();
+}
+
+/* Nothing that was asked for by name depends on it. */
+static bool may_lack(const struct facts *facts, int r)
+{
+	return (r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP) &&
+	       facts->egress == NULL && facts->port_count == 0;
+}
+
+/* Without the tables there may have been machines nevertheless: somebody flushed them. */
+static void repair_others(struct network *network, const struct firewall_machine *own,
+			  size_t own_count)
+{
+	struct container *container = network->container;
+	autoclose int records = open_records(container);
+	int r = records;
+
+	if (r >= 0)
+		r = network_repair_others(&container->scratch, &network->firewall, records, own,
+					  own_count);
+	if (r < 0) {
+		log_warning("cannot look after the host's rules for other machines: %s, going on "
+			    "without",
+			    strerror(-r));
+		fail_forget();
+	}
+}
+
+static int filter(struct network *network)
+{
+	struct container *container = network->container;
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(&network->own, &machines, &count, &network->facts);
+
+	if (r < 0)
+		return fail_input("cannot use '%s' as what the container may reach",
+				  network->facts.egress);
+	if (count == 0)
+		return 0;
+	r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
+	if (r >= 0)
+		(void)network_repair_mark(container->resources.record.runtime);
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		r = firewall_add(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].restricted)
+			r = firewall_guard(&network->firewall, &machines[i]);
+		if (r >= 0 && machines[i].address_count > 0)
+			forward(network, &machines[i]);
+	}
+	if (r >= 0 && network->firewall.made)
+		repair_others(network, machines, count);
+	if (may_lack(&network->facts, r)) {
+		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
+			    "machine '%s' reaches only this host, and may use others' addresses, "
+			    "going on without",
+			    container->spec->machine);
+		fail_forget();
+		return 0;
+	}
+	if (r == -EADDRINUSE)
+		return fail_in(r, "cannot forward the ports of machine '%s'",
+			       container->spec->machine);
+	return r;
+}
+
+static int move(struct network *network, struct arena *arena, const struct facts *before,
+		const struct facts *after)
+{
+	struct firewall *firewall = &network->firewall;
+	struct firewall_machine old, now;
+	int r = facts_machine(arena, &old, before);
+
+	if (r >= 0)
+		r = facts_machine(arena, &now, after);
+	if (r < 0)
+		return fail(r, "cannot use its addresses");
+	if (facts_has_rules(after)) {
+		r = firewall_change(firewall, &old, &now);
+	} else {
+		r = firewall_remove(firewall, &old, false);
+		return r < 0 ? r : MIN(firewall_drop_if_empty(firewall), 0);
+	}
+	if ((r >= 0 || r == -EADDRINUSE) && now.address_count > 0)
+		forward(network, &now);
+	return r;
+}
+
+int network_rules_move(struct network *network, const struct facts *before,
+		       const struct facts *after)
+{
+	autoarena struct arena scratch = { 0 };
+	int r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
+
+	if (r >= 0)
+		(void)network_repair_mark(network->container->resources.record.runtime);
+	if (r >= 0)
+		r = move(network, &scratch, before, after);
+	/* That was said at the start. */
+	return may_lack(&network->facts, r) ? 0 : r;
+}
+
+int network_rules_resume(struct network *network, bool dns)
+{
+	struct container *container = network->container;
+	struct answers_request request = {
+		.runtime = container->resources.record.runtime,
+		.machine = container->spec->machine,
+		.facts = &network->facts,
+		.dns = dns,
+	};
+	int r = 0;
+
+	/* Without root, whether the program lives or not. */
+	if (network->facts.helper != 0)
+		return network_rules_note(network);
+	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
+		r = answers_open(&network->serving, &network->answers, &request);
+	if (r >= 0)
+		r = network_rules_note(network);
+	if (r >= 0)
+		r = publish(network);
+	if (r >= 0)
+		r = filter(network);
+	return r;
+}
+
+int network_rules(struct network *network)
+{
+	int r = collect(network);
+
+	return r < 0 ? r
+		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
+}
+
+void network_rules_look(struct network *network)
+{
+	struct firewall_conflict conflicts[FIREWALL_CONFLICTS_MAX];
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine machine;
+	int count;
+
+	if (network->firewall.filter.fd < 0 ||
+	    facts_machine(&scratch, &machine, &network->facts) < 0)
+		return;
+	firewall_settle(&network->firewall, &machine);
+	count = firewall_conflicts(&network->firewall, machine.pools, machine.pool_count,
+				   conflicts);
+	for (int i = 0; i < count; i++)
+		log_notice("%s on this host drops what machine '%s' %s; this lets it through: %s",
+			   conflicts[i].who, network->container->spec->machine,
+			   conflicts[i].forwarding ? "exchanges with other networks"
+						   : "asks of its supervisor",
+			   conflicts[i].remedy);
+	fail_forget();
+}
+
+static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)
+{
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(arena, &machines, &count, facts), first = 0;
+
+	if (r < 0 || count == 0)
+		return r;
+	if (firewall->filter.fd < 0)
+		r = firewall_open(firewall);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		r = firewall_remove(firewall, &machines[i], false);
+		if (first == 0)
+			first = MIN(r, 0);
+	}
+	r = firewall_drop_if_empty(firewall);
+	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
+	 * anybody; so it was kept open until now. */
+	process_close_apart(&firewall->filter.fd);
+	return first < 0 ? first : r;
+}
+
+void network_rules_end(struct container *container, const struct facts *facts)
+{
+	struct firewall own = FIREWALL_EMPTY, *firewall = &own;
+
+	if (container->network != NULL) {
+		answers_done(&container->network->answers);
+		firewall = &container->network->firewall;
+	}
+	if (remove_rules(&container->scratch, firewall, facts) < 0) {
+		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
+			    container->spec->machine, fail_recorded()->text);
+		fail_forget();
+	}
+	firewall_close(firewall);
+}

@@ -1,0 +1,80 @@
+#include "machine/network-repair.h"
+
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "io/scratch.h"
+#include "kernel/fixture.h"
+#include "kernel/nftables.h"
+#include "machine/network-file.h"
+#include "net/facts.h"
+#include "net/firewall.h"
+
+static struct arena arena;
+
+/* A running one with a link of that index, which is not looked at. */
+static struct firewall_machine running(const char *name, uint32_t link)
+{
+	struct ip_prefix address = { .ip = { .family = AF_INET }, .length = 30 };
+	struct firewall_machine machine;
+	struct stat st;
+	struct facts facts = { .tag = "0123456789abcdef",
+			       .leader = (uint32_t)getpid(),
+			       .link = link,
+			       .fixed = true,
+			       .addresses = &address,
+			       .address_count = 1 };
+
+	memcpy(address.ip.bytes, (uint8_t[]){ 10, 213, 0, (uint8_t)link }, 4);
+	ck_assert_int_eq(stat("/proc/self/ns/net", &st), 0);
+	facts.namespace = (uint32_t)st.st_ino;
+	ck_assert_int_eq(network_file_write(&arena, scratch_fd, name, &facts), 0);
+	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
+	return machine;
+}
+
+static int count_key(const struct nftables_value *key, void *context)
+{
+	(void)key;
+	(*(size_t *)context)++;
+	return 0;
+}
+
+static size_t machines(struct firewall *firewall)
+{
+	size_t count = 0;
+
+	ck_assert_int_eq(nftables_list_keys(&firewall->filter, NFTABLES_INET, "redd", "machines",
+					    count_key, &count),
+			 0);
+	return count;
+}
+
+START_TEST(who_makes_the_rules_alone_makes_those_of_others_too)
+{
+	struct firewall firewall = FIREWALL_EMPTY;
+	struct firewall_machine first, second;
+
+	fixture_enter(CLONE_NEWNET);
+	ck_assert_int_eq(firewall_open(&firewall), 0);
+	first = running("first", 71);
+	ck_assert_int_eq(firewall_add(&firewall, &first), 0);
+	ck_assert(firewall.made);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, scratch_fd, &first, 1), 0);
+	/* as if somebody had flushed what this one made before */
+	second = running("second", 72);
+	ck_assert_uint_eq(machines(&firewall), 1);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, scratch_fd, &first, 1), 1);
+	ck_assert_uint_eq(machines(&firewall), 2);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, scratch_fd, &second, 1), 0);
+	firewall_close(&firewall);
+}
+END_TEST
+
+int main(void)
+{
+	return SCRATCH_RUN("machine/network-repair",
+			   who_makes_the_rules_alone_makes_those_of_others_too);
+}

@@ -1,0 +1,152 @@
+#include "machine/network-repair.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netfilter.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "kernel/nftables.h"
+#include "machine/network-file.h"
+#include "machine/record.h"
+#include "net/firewall.h"
+
+#define MARK "network" /* the pool's directory as well */
+#define TRIES 16
+
+struct machines {
+	struct arena *arena;
+	uint32_t namespace;
+	struct firewall_machine *items;
+	size_t count;
+	size_t own_count; /* the first ones: they keep their ports */
+};
+
+int network_repair_mark(const char *runtime)
+{
+	autoclose int top = open(runtime, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0 || (mkdirat(top, MARK, 0700) < 0 && errno != EEXIST))
+		return -errno;
+	return 0;
+}
+
+static bool is_marked(const char *runtime)
+{
+	autoclose int fd = record_open_runtime(runtime, MARK);
+
+	return fd >= 0;
+}
+
+static bool has(const struct machines *machines, uint32_t link)
+{
+	for (size_t i = 0; i < machines->own_count; i++)
+		if (machines->items[i].link == link)
+			return true;
+	return false;
+}
+
+static void add(struct machines *machines, const struct firewall_machine *machine)
+{
+	struct firewall_machine *added = list_grow(machines->arena, (void **)&machines->items,
+						   &machines->count, sizeof(*added));
+
+	*added = *machine;
+}
+
+/* Those of another namespace have rules there; who was killed is not repaired but cleaned up. */
+static int take_machine(int dir_fd, const char *file, unsigned char type, void *context)
+{
+	struct machines *machines = context;
+	struct firewall_machine *parts;
+	struct facts facts;
+	const char *name;
+	size_t count;
+
+	if (type != DT_REG || file[0] != '.' || !text_ends(file, ".network"))
+		return 0;
+	name = arena_text_n(machines->arena, file + 1, strlen(file) - strlen("..network"));
+	if (network_file_read(machines->arena, &facts, dir_fd, name) < 0 ||
+	    facts.namespace != machines->namespace ||
+	    (kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH))
+		return 0;
+	if (facts_machines(machines->arena, &parts, &count, &facts) < 0)
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (!has(machines, parts[i].link))
+			add(machines, &parts[i]);
+	return 0;
+}
+
+static int collect(struct machines *machines, int records_fd)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/net", &st) < 0)
+		return -errno;
+	machines->namespace = (uint32_t)st.st_ino;
+	return dir_walk(records_fd, take_machine, machines);
+}
+
+int network_repair_others(struct arena *arena, struct firewall *firewall, int records_fd,
+			  const struct firewall_machine *own, size_t own_count)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
+		struct machines machines = { .arena = arena, .own_count = own_count };
+
+		for (size_t j = 0; j < own_count; j++)
+			add(&machines, &own[j]);
+		r = firewall_look(firewall);
+		if (r >= 0)
+			r = collect(&machines, records_fd);
+		if (r >= 0 && machines.count == own_count)
+			return 0;
+		if (r >= 0)
+			r = firewall_repair(firewall, machines.items, machines.count);
+	}
+	return r;
+}
+
+static int repair(struct arena *arena, struct firewall *firewall, const char *runtime)
+{
+	autoclose int records = record_open_runtime(runtime, "machines");
+
+	return records < 0 ? records : network_repair_others(arena, firewall, records, NULL, 0);
+}
+
+void network_repair(struct arena *arena, const char *runtime)
+{
+	autofirewall struct firewall firewall = FIREWALL_EMPTY;
+	struct nftables_table table;
+	int r;
+
+	if (geteuid() != 0 || !is_marked(runtime))
+		return;
+	r = firewall_open(&firewall);
+	if (r >= 0)
+		r = nftables_read_table(&firewall.filter, &table, NFPROTO_INET, "redd");
+	if (r == -ENOENT)
+		r = repair(arena, &firewall, runtime);
+	else if (r >= 0)
+		r = 0;
+	if (r > 0)
+		log_notice("the host's rules for machines were gone, and are there again");
+	if (r < 0)
+		log_warning("cannot look after the host's rules for machines: %s, going on "
+			    "without",
+			    fail_recorded()->code == 0 ? strerror(-r) : fail_recorded()->text);
+	fail_forget();
+}

@@ -1,0 +1,23 @@
+/* machine/network-undo - what a machine's network leaves on the host is taken away, once it ended.
+ *
+ * By what its file says (machine/network-file), whose lock the caller holds. The machine's
+ * processes are gone. Supervisor; who cleans up after it. Speaks through the log.
+ */
+#pragma once
+
+struct arena;
+struct facts;
+
+struct network_undo {
+	const char *runtime, *machine, *tag;
+	int netns_fd; /* the machine's; negative: the one that is held by its pin, if any */
+};
+
+/* Interfaces that came from the host go back, other links let go of their names, zones that are
+ * empty end; addresses that were taken while it ran are given back, and the host forgets its
+ * names. */
+void network_undo_links(const struct network_undo *undo, const struct facts *facts);
+
+/* All of it, and its part of the host's packet filter; for who cleans up. The file is removed if
+ * nothing failed. */
+int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd);

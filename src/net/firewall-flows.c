@@ -1,0 +1,178 @@
+#include "net/firewall-flows.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "kernel/netlink.h"
+#include "net/firewall.h"
+
+#define MESSAGE(type) (NFNL_SUBSYS_CTNETLINK << 8 | (type))
+#define TUPLE_MAX 128
+#define FLOWS_MAX 64 /* that are forgotten at one go */
+#define TURNS_MAX 64
+
+struct flows {
+	const struct firewall_machine *machine;
+	const struct firewall_port *ports;
+	size_t port_count;
+	bool ending;
+	size_t count;
+	struct {
+		uint8_t bytes[TUPLE_MAX];
+		size_t size;
+		uint8_t family;
+	} tuples[FLOWS_MAX];
+};
+
+/* ---- one flow ---- */
+
+static bool find(struct netlink_reader body, unsigned int type, struct netlink_attribute *ret)
+{
+	while (netlink_next(&body, ret))
+		if (ret->type == type)
+			return true;
+	return false;
+}
+
+static bool has_source(struct netlink_reader tuple, const struct firewall_address *address)
+{
+	unsigned int type = address->family == AF_INET6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC;
+	size_t size = address->family == AF_INET6 ? 16 : 4;
+	struct netlink_attribute at;
+
+	return find(tuple, CTA_TUPLE_IP, &at) && find(at.value, type, &at) &&
+	       at.value.size == size && memcmp(at.value.bytes, address->bytes, size) == 0;
+}
+
+static bool has_port(struct netlink_reader tuple, const struct firewall_port *wanted)
+{
+	struct netlink_attribute protocol, number, port;
+
+	return find(tuple, CTA_TUPLE_PROTO, &protocol) &&
+	       find(protocol.value, CTA_PROTO_NUM, &number) &&
+	       netlink_u8(&number) == wanted->protocol && wanted->protocol == IPPROTO_UDP &&
+	       find(protocol.value, CTA_PROTO_DST_PORT, &port) &&
+	       netlink_be16(&port) >= wanted->first && netlink_be16(&port) <= wanted->last;
+}
+
+static bool is_for_port(struct netlink_reader flow, const struct flows *flows)
+{
+	struct netlink_attribute original;
+
+	if (!find(flow, CTA_TUPLE_ORIG, &original))
+		return false;
+	for (size_t i = 0; i < flows->port_count; i++)
+		if (has_port(original.value, &flows->ports[i]))
+			return true;
+	return false;
+}
+
+static bool leads_to(struct netlink_reader flow, const struct firewall_machine *machine)
+{
+	struct netlink_attribute reply;
+
+	if (!find(flow, CTA_TUPLE_REPLY, &reply))
+		return false;
+	for (size_t i = 0; i < machine->address_count; i++)
+		if (has_source(reply.value, &machine->addresses[i]))
+			return true;
+	return false;
+}
+
+/* Of those that lead elsewhere, such of others than machines are left alone: they are answered, and
+ * by whom they were sent to. */
+static bool is_wanted(struct netlink_reader flow, const struct flows *flows)
+{
+	struct netlink_attribute attribute;
+	uint32_t status;
+
+	if (!is_for_port(flow, flows) || !find(flow, CTA_STATUS, &attribute))
+		return false;
+	if (leads_to(flow, flows->machine) || flows->ending)
+		return leads_to(flow, flows->machine) && flows->ending;
+	status = netlink_be32(&attribute);
+	return (status & IPS_SEEN_REPLY) == 0 || status & IPS_DST_NAT;
+}
+
+static int look(const struct netlink_answer *answer, void *context)
+{
+	struct netlink_reader body = answer->body;
+	struct flows *flows = context;
+	struct netlink_attribute tuple;
+	struct nfgenmsg head;
+
+	if (answer->type != MESSAGE(IPCTNL_MSG_CT_NEW) || flows->count == FLOWS_MAX ||
+	    netlink_take(&body, &head, sizeof(head)) < 0 || !is_wanted(body, flows) ||
+	    !find(body, CTA_TUPLE_ORIG, &tuple) || tuple.value.size > TUPLE_MAX)
+		return 0;
+	memcpy(flows->tuples[flows->count].bytes, tuple.value.bytes, tuple.value.size);
+	flows->tuples[flows->count].size = tuple.value.size;
+	flows->tuples[flows->count++].family = head.nfgen_family;
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static struct netlink_request begin(void *room, size_t size, unsigned int type, uint8_t family)
+{
+	struct netlink_request request = netlink_request(room, size);
+	struct nfgenmsg body = { .nfgen_family = family, .version = NFNETLINK_V0 };
+
+	netlink_begin(&request, MESSAGE(type), NLM_F_ACK, &body, sizeof(body));
+	return request;
+}
+
+/* 1: there may be more. */
+static int forget_some(struct netlink *filter, struct flows *flows)
+{
+	unsigned char room[TUPLE_MAX + 64];
+	struct netlink_request request = begin(room, sizeof(room), IPCTNL_MSG_CT_GET, AF_UNSPEC);
+	int r;
+
+	flows->count = 0;
+	r = netlink_dump(filter, &request, look, flows);
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	for (size_t i = 0; i < flows->count; i++) {
+		request = begin(room, sizeof(room), IPCTNL_MSG_CT_DELETE, flows->tuples[i].family);
+		netlink_put(&request, CTA_TUPLE_ORIG | NLA_F_NESTED, flows->tuples[i].bytes,
+			    flows->tuples[i].size);
+		(void)netlink_call(filter, &request, NULL, NULL);
+	}
+	return flows->count == FLOWS_MAX;
+}
+
+static void forget(struct netlink *filter, struct flows *flows)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < flows->port_count; i++)
+		needed = needed || flows->ports[i].protocol == IPPROTO_UDP;
+	for (unsigned int i = 0; needed && i < TURNS_MAX && forget_some(filter, flows) > 0; i++)
+		;
+}
+
+void firewall_flows_turn(struct netlink *filter, const struct firewall_machine *machine,
+			 const struct firewall_port *ports, size_t count)
+{
+	struct flows flows = { .machine = machine, .ports = ports, .port_count = count };
+
+	forget(filter, &flows);
+}
+
+void firewall_flows_end(struct netlink *filter, const struct firewall_machine *machine,
+			const struct firewall_port *ports, size_t count)
+{
+	struct flows flows = {
+		.machine = machine, .ports = ports, .port_count = count, .ending = true
+	};
+
+	forget(filter, &flows);
+}

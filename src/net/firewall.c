@@ -1,0 +1,424 @@
+#include "net/firewall.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/macros.h"
+#include "kernel/netlink.h"
+#include "net/firewall-build.h"
+#include "net/firewall-check.h"
+#include "net/firewall-flows.h"
+#include "net/firewall-routing.h"
+
+#define TRIES 4
+#define ALLOW_ROOM 4096 /* all of firewall_allow() */
+
+int firewall_open(struct firewall *ret)
+{
+	autofirewall struct firewall firewall = FIREWALL_EMPTY;
+	int r;
+
+	r = netlink_open(&firewall.filter, NETLINK_NETFILTER);
+	if (r >= 0)
+		r = netlink_open(&firewall.route, NETLINK_ROUTE);
+	if (r < 0)
+		return fail(r, "cannot reach the packet filter");
+	*ret = firewall;
+	firewall = (struct firewall)FIREWALL_EMPTY;
+	return 0;
+}
+
+void firewall_close(struct firewall *firewall)
+{
+	netlink_close(&firewall->filter);
+	netlink_close(&firewall->route);
+}
+
+/* An attempt at something with one machine. */
+struct attempt {
+	const struct firewall_machine *machine;
+	struct netlink *netlink;
+	struct firewall_build build;
+	void *room;
+	size_t size;
+	bool made; /* the tables */
+};
+
+static struct attempt begin(struct firewall *firewall, const struct firewall_machine *machine,
+			    struct arena *arena)
+{
+	size_t size = firewall_build_room(machine, 1);
+
+	return (struct attempt){ .machine = machine,
+				 .netlink = &firewall->filter,
+				 .room = arena_take(arena, size),
+				 .size = size };
+}
+
+static bool leads_elsewhere(int r)
+{
+	return r == -EEXIST || r == -EBUSY || r == -ENOTEMPTY;
+}
+
+/* ---- adding ---- */
+
+static int put_machine(struct attempt *attempt)
+{
+	struct firewall_build *build = &attempt->build;
+
+	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
+	firewall_build_machine(build, attempt->machine);
+	return nftables_commit(&build->nftables, attempt->netlink);
+}
+
+/* The tables as well. */
+static int put_all(struct attempt *attempt, bool with_bridges)
+{
+	struct firewall_build *build = &attempt->build;
+	unsigned int bridge;
+	int r;
+
+	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
+	bridge = firewall_build_tables(build, with_bridges);
+	firewall_build_machine(build, attempt->machine);
+	r = nftables_commit(&build->nftables, attempt->netlink);
+	/* Kernels without bridges in the packet filter can have machines that are on none. */
+	if ((r == -EOPNOTSUPP || r == -EAFNOSUPPORT) && with_bridges &&
+	    attempt->netlink->failed == bridge && attempt->machine->bridge == 0)
+		return put_all(attempt, false);
+	return r;
+}
+
+/* What was there of the same machine but leads to an earlier self: another DNS port, say. */
+static void forget_earlier(const struct firewall_element *element, void *context)
+{
+	struct attempt *attempt = context;
+	struct nftables *nftables = &attempt->build.nftables;
+
+	if (element->set != FIREWALL_DNS && element->set != FIREWALL_EGRESS &&
+	    element->set != FIREWALL_UNNAMED && element->set != FIREWALL_PORTS)
+		return;
+	firewall_build_begin(&attempt->build, FIREWALL_PUT, attempt->room, attempt->size, 0);
+	firewall_build_use(nftables, element->set);
+	nftables_delete_element(nftables, firewall_set_name(element->set, element->six),
+				&element->element);
+	(void)nftables_commit(nftables, attempt->netlink);
+}
+
+/* Which element was in the way: build once more, and look. */
+static const struct firewall_element *culprit(struct attempt *attempt)
+{
+	struct firewall_build *build = &attempt->build;
+
+	build->watched = attempt->netlink->failed;
+	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
+	firewall_build_machine(build, attempt->machine);
+	build->watched = 0;
+	return build->hit ? &build->hit_element : NULL;
+}
+
+/* The port of an element of a map of ports; 0: it is of another set. */
+static uint16_t port_of(const struct firewall_element *element)
+{
+	uint16_t port;
+
+	if (element->set < FIREWALL_PORT || element->set > FIREWALL_PORT_RANGE)
+		return 0;
+	/* The last four bytes of the key, of which two count. */
+	memcpy(&port, element->element.key.bytes + element->element.key.size - 4, sizeof(port));
+	return be16toh(port);
+}
+
+static int fail_port(uint16_t port)
+{
+	return fail_plain(-EADDRINUSE, "cannot publish port %u: another machine has it", port);
+}
+
+static int fail_stale(void)
+{
+	return fail_plain(-ESTALE, "the packet filter's table 'redd' is not as it should be");
+}
+
+static int fail_filter(const struct attempt *attempt, int r)
+{
+	if (attempt->netlink->reason[0])
+		return fail(r, "cannot set up the packet filter (%s)", attempt->netlink->reason);
+	return fail(r, "cannot set up the packet filter");
+}
+
+/* A transaction that fails costs some milliseconds, so ask first. */
+static int put(struct attempt *attempt)
+{
+	struct nftables_table table;
+	int r;
+
+	r = nftables_read_table(attempt->netlink, &table, NFTABLES_INET, FIREWALL_TABLE);
+	attempt->made = r == -ENOENT;
+	if (r == -ENOENT)
+		return put_all(attempt, true);
+	if (r < 0)
+		return r;
+	return strcmp(table.comment, FIREWALL_VERSION) == 0 ? put_machine(attempt) : -ENOENT;
+}
+
+static int add(struct attempt *attempt)
+{
+	bool cleared = false;
+	int r = -ENOENT;
+
+	for (unsigned int i = 0; i < TRIES; i++) {
+		const struct firewall_element *element;
+
+		r = put(attempt);
+		if (r == -EEXIST && attempt->netlink->failed == 1) /* somebody was faster */
+			continue;
+		if (!leads_elsewhere(r) || cleared)
+			break;
+		element = culprit(attempt);
+		if (element && port_of(element) > 0)
+			return fail_port(port_of(element));
+		firewall_elements(attempt->machine, forget_earlier, attempt);
+		cleared = true;
+	}
+	if (r == -ENOENT)
+		return fail_stale();
+	return r < 0 ? fail_filter(attempt, r) : 0;
+}
+
+int firewall_add(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	autoarena struct arena arena = {};
+	struct attempt attempt;
+	int r;
+
+	r = firewall_check(machine);
+	if (r < 0)
+		return r;
+	attempt = begin(firewall, machine, &arena);
+	r = add(&attempt);
+	firewall->made = firewall->made || (r >= 0 && attempt.made);
+	return r < 0 ? r : firewall_routing_add(&firewall->route, machine);
+}
+
+/* ---- removing ---- */
+
+/* One by one, where all at once is not possible because one leads elsewhere. */
+static void take_out_one(const struct firewall_element *element, void *context)
+{
+	struct attempt *attempt = context;
+	struct firewall_build *build = &attempt->build;
+
+	firewall_build_begin(build, FIREWALL_TAKE_OUT, attempt->room, attempt->size, 0);
+	firewall_build_element(element, build);
+	(void)nftables_commit(&build->nftables, attempt->netlink);
+}
+
+static void take_out_chain(struct attempt *attempt)
+{
+	struct nftables *nftables = &attempt->build.nftables;
+	char chain[FIREWALL_CHAIN_SIZE];
+
+	firewall_sets_chain(chain, attempt->machine->link);
+	firewall_build_begin(&attempt->build, FIREWALL_TAKE_OUT, attempt->room, attempt->size, 0);
+	firewall_build_use(nftables, FIREWALL_EGRESS);
+	nftables_delete_chain(nftables, chain);
+	(void)nftables_commit(nftables, attempt->netlink);
+}
+
+static int take_out(struct attempt *attempt, bool with_zone)
+{
+	struct firewall_build *build = &attempt->build;
+	int r;
+
+	build->shared = with_zone;
+	firewall_build_begin(build, FIREWALL_TAKE_OUT, attempt->room, attempt->size, 0);
+	firewall_build_machine(build, attempt->machine);
+	r = nftables_commit(&build->nftables, attempt->netlink);
+	if (r == 0 || r == -ENOENT) /* the tables are not there */
+		return 0;
+	if (!leads_elsewhere(r))
+		return fail_filter(attempt, r);
+	firewall_elements(attempt->machine, take_out_one, attempt);
+	if (firewall_elements_egress(attempt->machine))
+		take_out_chain(attempt);
+	return 0;
+}
+
+int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
+		    bool with_zone)
+{
+	autoarena struct arena arena = {};
+	struct attempt attempt;
+	int r;
+
+	r = firewall_check(machine);
+	if (r < 0)
+		return r;
+	attempt = begin(firewall, machine, &arena);
+	return take_out(&attempt, with_zone);
+}
+
+/* ---- one port ---- */
+
+static int change_port(struct firewall *firewall, const struct firewall_machine *machine,
+		       const struct firewall_port *port, enum firewall_deed deed)
+{
+	struct firewall_machine with = *machine;
+	autoarena struct arena arena = {};
+	struct attempt attempt;
+	int r;
+
+	with.ports = port;
+	with.port_count = 1;
+	r = firewall_check(&with);
+	if (r < 0)
+		return r;
+	attempt = begin(firewall, &with, &arena);
+	firewall_build_begin(&attempt.build, deed, attempt.room, attempt.size, 0);
+	firewall_elements_port(&with, port, firewall_build_element, &attempt.build);
+	if (attempt.build.count == 0) /* of loopback addresses */
+		return 0;
+	r = nftables_commit(&attempt.build.nftables, attempt.netlink);
+	return r < 0 && r != -ENOENT && !leads_elsewhere(r) ? fail_filter(&attempt, r) : r;
+}
+
+int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,
+		      const struct firewall_port *port)
+{
+	int r = change_port(firewall, machine, port, FIREWALL_PUT);
+
+	if (leads_elsewhere(r))
+		return fail_port(port->first);
+	if (r >= 0)
+		firewall_flows_turn(&firewall->filter, machine, port, 1);
+	return r == -ENOENT ? fail_stale() : r;
+}
+
+int firewall_remove_port(struct firewall *firewall, const struct firewall_machine *machine,
+			 const struct firewall_port *port)
+{
+	int r = change_port(firewall, machine, port, FIREWALL_TAKE_OUT);
+
+	if (r >= 0)
+		firewall_flows_end(&firewall->filter, machine, port, 1);
+	/* Not there, or another machine's by now. */
+	return leads_elsewhere(r) || r == -ENOENT ? 0 : r;
+}
+
+/* ---- other addresses ---- */
+
+static int exchange(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after)
+{
+	const struct firewall_machine both[] = { *before, *after };
+	size_t size = firewall_build_room(both, ARRAY_SIZE(both));
+	struct firewall_build build = {};
+	autoarena struct arena arena = {};
+	void *room = arena_take(&arena, size);
+
+	firewall_build_begin(&build, FIREWALL_TAKE_OUT, room, size, 0);
+	firewall_build_machine(&build, before);
+	build.deed = FIREWALL_PUT;
+	firewall_build_machine(&build, after);
+	return nftables_commit(&build.nftables, &firewall->filter);
+}
+
+/* Where that is not possible because tables are gone, or a port belongs to another machine. */
+static int exchange_slowly(struct firewall *firewall, const struct firewall_machine *before,
+			   const struct firewall_machine *after)
+{
+	struct firewall_machine bare = *after;
+	int r = firewall_remove(firewall, before, false), first = 0;
+
+	bare.port_count = 0;
+	if (r >= 0)
+		r = firewall_add(firewall, &bare);
+	for (size_t i = 0; i < after->port_count && r >= 0; i++) {
+		int port = firewall_add_port(firewall, after, &after->ports[i]);
+
+		first = first == 0 ? MIN(port, 0) : first;
+	}
+	return r < 0 ? r : first;
+}
+
+static bool has_address(const struct firewall_machine *machine,
+			const struct firewall_address *address)
+{
+	for (size_t i = 0; i < machine->address_count; i++)
+		if (memcmp(&machine->addresses[i], address, sizeof(*address)) == 0)
+			return true;
+	return false;
+}
+
+/* What leads to addresses that it has no more. */
+static void end_flows(struct firewall *firewall, const struct firewall_machine *before,
+		      const struct firewall_machine *after)
+{
+	struct firewall_address lost[FIREWALL_ADDRESSES_MAX];
+	struct firewall_machine old = *before;
+
+	old.addresses = lost;
+	old.address_count = 0;
+	for (size_t i = 0; i < before->address_count; i++)
+		if (!has_address(after, &before->addresses[i]))
+			lost[old.address_count++] = before->addresses[i];
+	if (old.address_count > 0)
+		firewall_flows_end(&firewall->filter, &old, old.ports, old.port_count);
+}
+
+int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after)
+{
+	bool egress = firewall_elements_egress(before) || firewall_elements_egress(after);
+	int r = firewall_check(before);
+
+	if (r >= 0)
+		r = firewall_check(after);
+	if (r >= 0 && egress)
+		r = fail_input("what is restricted keeps its addresses");
+	if (r < 0)
+		return r;
+	r = exchange(firewall, before, after);
+	if (r == -ENOENT || leads_elsewhere(r))
+		r = exchange_slowly(firewall, before, after);
+	else if (r < 0)
+		return fail(r, "cannot change the packet filter");
+	else
+		r = firewall_routing_add(&firewall->route, after);
+	end_flows(firewall, before, after);
+	firewall_flows_turn(&firewall->filter, after, after->ports, after->port_count);
+	return r;
+}
+
+void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	firewall_flows_turn(&firewall->filter, machine, machine->ports, machine->port_count);
+}
+
+/* ---- what DNS told ---- */
+
+int firewall_allow(struct firewall *firewall, const struct firewall_machine *machine,
+		   const struct firewall_address *address, uint16_t port, uint8_t protocol,
+		   uint32_t seconds)
+{
+	struct firewall_build build = {};
+	unsigned char room[ALLOW_ROOM];
+	int r;
+
+	if (!firewall_check_learnt(machine, address))
+		return fail_plain(-EPERM, "no name may open an address of this kind");
+	firewall_build_begin(&build, FIREWALL_RENEW, room, sizeof(room), 0);
+	firewall_elements_allow(machine, address, port, protocol, MAX(seconds, 1U),
+				firewall_build_element, &build);
+	if (build.count == 0) /* it has no address of that family to send from */
+		return 0;
+	r = nftables_commit(&build.nftables, &firewall->filter);
+	if (r == -ENOENT)
+		return fail_stale();
+	return r < 0 ? fail(r, "cannot open what a name leads to") : 0;
+}

@@ -1,0 +1,3 @@
+#include "nss/directory.h"
+
+const char directory_path[] = "/run/redd/hosts";
