@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -13,6 +12,7 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "io/fd.h"
+#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
@@ -79,11 +79,11 @@ static int collect(struct network *network)
 	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
 	int r = collect_addresses(network);
-	struct stat st;
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
-	facts->namespace = stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
+	if (namespace_own_number(&facts->namespace, "net") < 0)
+		facts->namespace = 0;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
 	facts->chosen = facts->link != 0 && facts->address_count == 0;

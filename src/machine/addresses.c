@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,13 +78,15 @@ static int look(struct found *found)
 int addresses_begin(struct addresses *ret)
 {
 	autoclose int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	uint32_t home;
+	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -errno;
-	*ret = (struct addresses){ .home_fd = take_fd(&fd),
-				   .home_device = st.st_dev,
-				   .home_inode = st.st_ino };
+	r = namespace_own_number(&home, "net");
+	if (r < 0)
+		return r;
+	*ret = (struct addresses){ .home_fd = take_fd(&fd), .home = home };
 	return 0;
 }
 
@@ -153,12 +154,13 @@ int addresses_read(struct arena *arena, struct addresses *addresses, struct addr
 {
 	struct found found = { .count = 0 };
 	autoclose int net = -EBADF;
-	struct stat st;
+	uint32_t there;
 	int r;
 
-	if (fstatat(proc_fd, "ns/net", &st, 0) < 0)
-		return -errno;
-	if (st.st_dev == addresses->home_device && st.st_ino == addresses->home_inode)
+	r = namespace_number(&there, proc_fd, "net");
+	if (r < 0)
+		return r;
+	if (there == addresses->home)
 		return hand_over(arena, ret, ret_count, &found);
 	net = namespace_open(proc_fd, "net");
 	if (net < 0)

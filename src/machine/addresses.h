@@ -23,8 +23,7 @@ struct address {
 
 struct addresses {
 	int home_fd;
-	dev_t home_device;
-	ino_t home_inode;
+	uint32_t home; /* the number of that namespace */
 	bool away;
 };
 

@@ -26,7 +26,7 @@ START_TEST(the_three_names_are_read_and_others_are_not)
 	fresh();
 	scratch_put("etc/os-release", "NAME=x\nID=debian\nVERSION_ID=\"12\"\n"
 				      "PRETTY_NAME='Debian GNU/Linux 12'\nID_LIKE=no\n");
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), 0);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), 0);
 	ck_assert_str_eq(os.id, "debian");
 	ck_assert_str_eq(os.version_id, "12");
 	ck_assert_str_eq(os.pretty_name, "Debian GNU/Linux 12");
@@ -38,14 +38,30 @@ START_TEST(the_second_place_is_for_trees_without_the_first)
 	struct os_release os;
 
 	fresh();
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), -ENOENT);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), -ENOENT);
 	scratch_put("usr/lib/os-release", "ID=second\nVERSION_ID=\n");
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), 0);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), 0);
 	ck_assert_str_eq(os.id, "second");
 	ck_assert_ptr_null(os.version_id);
 	scratch_put("etc/os-release", "ID=first\n");
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), 0);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), 0);
 	ck_assert_str_eq(os.id, "first");
+}
+END_TEST
+
+START_TEST(the_same_file_is_not_read_again_unless_it_changed)
+{
+	struct os_release os, again;
+
+	fresh();
+	scratch_put("etc/os-release", "ID=one\n");
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), 0);
+	ck_assert_int_eq(facts_os_release(&arena, &again, &os, scratch_fd, false), 0);
+	ck_assert_ptr_eq(again.id, os.id);
+	ck_assert_int_eq(unlinkat(scratch_fd, "etc/os-release", 0), 0);
+	scratch_put("etc/os-release", "ID=two\n");
+	ck_assert_int_eq(facts_os_release(&arena, &again, &os, scratch_fd, false), 0);
+	ck_assert_str_eq(again.id, "two");
 }
 END_TEST
 
@@ -56,15 +72,15 @@ START_TEST(what_is_no_small_file_is_not_opened)
 
 	fresh();
 	ck_assert_int_eq(mkfifoat(scratch_fd, "etc/os-release", 0644), 0);
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), -EBADFD);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), -EBADFD);
 	fresh();
 	ck_assert_int_eq(mkdirat(scratch_fd, "etc/os-release", 0755), 0);
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), -EBADFD);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), -EBADFD);
 	fresh();
 	scratch_put("etc/os-release", "ID=x\n");
 	huge = openat(scratch_fd, "etc/os-release", O_WRONLY | O_CLOEXEC);
 	ck_assert_int_eq(ftruncate(huge, OS_RELEASE_SIZE_MAX + 1), 0);
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), -EFBIG);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), -EFBIG);
 }
 END_TEST
 
@@ -74,9 +90,9 @@ START_TEST(links_stay_inside_the_tree)
 
 	fresh();
 	ck_assert_int_eq(symlinkat("/usr/lib/os-release", scratch_fd, "etc/os-release"), 0);
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), -ENOENT);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), -ENOENT);
 	scratch_put("usr/lib/os-release", "ID=inside\n");
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), 0);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), 0);
 	ck_assert_str_eq(os.id, "inside");
 }
 END_TEST
@@ -91,7 +107,7 @@ START_TEST(a_value_of_any_length_is_cut)
 	memcpy(text, "ID=", 3);
 	text[sizeof(text) - 1] = '\0';
 	scratch_put("etc/os-release", text);
-	ck_assert_int_eq(facts_os_release(&arena, &os, scratch_fd, false), 0);
+	ck_assert_int_eq(facts_os_release(&arena, &os, NULL, scratch_fd, false), 0);
 	ck_assert_uint_eq(strlen(os.id), OS_RELEASE_VALUE_MAX);
 }
 END_TEST
@@ -129,6 +145,7 @@ int main(void)
 {
 	int status = SCRATCH_RUN("machine/facts", the_three_names_are_read_and_others_are_not,
 				 the_second_place_is_for_trees_without_the_first,
+				 the_same_file_is_not_read_again_unless_it_changed,
 				 what_is_no_small_file_is_not_opened, links_stay_inside_the_tree,
 				 a_value_of_any_length_is_cut,
 				 one_range_of_a_users_size_is_a_shift);

@@ -29,36 +29,36 @@ static int find_file(int root_fd, const char *path, bool one_mount)
 }
 
 /* Looked at before it is opened: a device node does things when it is, and the guest's filter does
- * not hold us back. One read: a file that changes meanwhile may be cut. */
-static int read_regular(struct arena *arena, char **ret, size_t *ret_size, int root_fd,
-			const char *path, bool one_mount)
+ * not hold us back. */
+static int find_regular(int *ret_fd, struct stat *ret, int root_fd, const char *path, bool one_mount)
 {
-	autoclose int found = -EBADF, fd = -EBADF;
-	char link[sizeof("/proc/self/fd/-2147483648")];
-	struct stat st;
-	ssize_t size;
-	char *text;
+	autoclose int found = find_file(root_fd, path, one_mount);
 
-	found = find_file(root_fd, path, one_mount);
 	if (found < 0)
 		return found;
-	if (fstat(found, &st) < 0)
+	if (fstat(found, ret) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(ret->st_mode))
 		return -EBADFD;
-	if (st.st_size > OS_RELEASE_SIZE_MAX)
+	if (ret->st_size > OS_RELEASE_SIZE_MAX)
 		return -EFBIG;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
+	*ret_fd = take_fd(&found);
+	return 0;
+}
+
+/* One read: a file that changes meanwhile may be cut. */
+static ssize_t read_found(char *ret, size_t room, int found_fd)
+{
+	char link[sizeof("/proc/self/fd/-2147483648")];
+	autoclose int fd = -EBADF;
+	ssize_t size;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", found_fd);
 	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	text = arena_take(arena, (size_t)st.st_size + 1);
-	size = read(fd, text, (size_t)st.st_size);
-	if (size < 0)
-		return -errno;
-	*ret = text;
-	*ret_size = (size_t)size;
-	return 0;
+	size = read(fd, ret, room);
+	return size < 0 ? -errno : size;
 }
 
 static const char *shorten(struct arena *arena, const char *value)
@@ -88,20 +88,49 @@ static void parse_os_release(struct arena *arena, struct os_release *ret, const 
 	*ret = found;
 }
 
-int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd, bool one_mount)
+static bool is_from(const struct os_release *os, const struct stat *st)
+{
+	return os != NULL && os->inode == st->st_ino && os->device == st->st_dev &&
+	       os->changed.tv_sec == st->st_ctim.tv_sec &&
+	       os->changed.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+static int read_os_release(struct arena *arena, struct os_release *ret,
+			   const struct os_release *earlier, int found_fd, const struct stat *st)
+{
+	char *text;
+	ssize_t size;
+
+	if (is_from(earlier, st)) {
+		*ret = *earlier;
+		return 0;
+	}
+	text = arena_take(arena, (size_t)st->st_size + 1);
+	size = read_found(text, (size_t)st->st_size, found_fd);
+	if (size < 0)
+		return (int)size;
+	parse_os_release(arena, ret, text, (size_t)size);
+	ret->device = st->st_dev;
+	ret->inode = st->st_ino;
+	ret->changed = st->st_ctim;
+	return 0;
+}
+
+int facts_os_release(struct arena *arena, struct os_release *ret, const struct os_release *earlier,
+		     int root_fd, bool one_mount)
 {
 	static const char *const places[] = { "etc/os-release", "usr/lib/os-release" };
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places) && r == -ENOENT; i++) {
-		char *text;
-		size_t size;
+		autoclose int found = -EBADF;
+		struct stat st;
 
-		r = read_regular(arena, &text, &size, root_fd, places[i], one_mount);
+		r = find_regular(&found, &st, root_fd, places[i], one_mount);
 		if (r >= 0)
-			parse_os_release(arena, ret, text, size);
+			r = read_os_release(arena, ret, earlier, found, &st);
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int facts_id_shift(uint32_t *ret, int proc_fd)

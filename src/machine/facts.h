@@ -6,6 +6,8 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 struct arena;
 
@@ -15,12 +17,18 @@ struct arena;
 /* NULL: not told. */
 struct os_release {
 	const char *id, *version_id, *pretty_name;
+	/* The file it is from, and when that was changed last, which nobody can set. */
+	dev_t device;
+	ino_t inode;
+	struct timespec changed;
 };
 
 /* -ENOENT: the tree has none. -EBADFD, -EFBIG: not one that is read. ONE_MOUNT: what is on a mount
  * of its own is not looked at (-EXDEV). Root in there who is root out here too may have put a file
- * system of his own there, and whoever asks that one waits until it answers. */
-int facts_os_release(struct arena *arena, struct os_release *ret, int root_fd, bool one_mount);
+ * system of his own there, and whoever asks that one waits until it answers. EARLIER (may be NULL): what
+ * another tree told, which is not read again where it is the same file. */
+int facts_os_release(struct arena *arena, struct os_release *ret, const struct os_release *earlier,
+		     int root_fd, bool one_mount);
 
 /* The host's user id that is root in there, where its ids are one range of at least a user's
  * (reference 7.4). -ENXIO: they are not. PROC_FD: the leader's directory in /proc. */

@@ -25,9 +25,9 @@ static int fail_gone(const struct machine *machine)
 
 static uint32_t own_namespace(void)
 {
-	struct stat st;
+	uint32_t number;
 
-	return stat("/proc/self/ns/net", &st) < 0 ? 0 : (uint32_t)st.st_ino;
+	return namespace_own_number(&number, "net") < 0 ? 0 : number;
 }
 
 /* ---- may it be done at all ---- */

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "kernel/namespace.h"
 #include "kernel/nftables.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
@@ -91,12 +92,9 @@ static int take_machine(int dir_fd, const char *file, unsigned char type, void *
 
 static int collect(struct machines *machines, int records_fd)
 {
-	struct stat st;
+	int r = namespace_own_number(&machines->namespace, "net");
 
-	if (stat("/proc/self/ns/net", &st) < 0)
-		return -errno;
-	machines->namespace = (uint32_t)st.st_ino;
-	return dir_walk(records_fd, take_machine, machines);
+	return r < 0 ? r : dir_walk(records_fd, take_machine, machines);
 }
 
 int network_repair_others(struct arena *arena, struct firewall *firewall, int records_fd,

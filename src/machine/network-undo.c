@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "io/fd.h"
+#include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
@@ -108,10 +108,10 @@ static int read_facts(struct arena *arena, struct facts *ret, const struct netwo
 /* Indexes are of the namespace that they were noted in, and mean others here. */
 static bool is_here(const struct facts *facts)
 {
-	struct stat st;
+	uint32_t here;
 
 	return facts->namespace == 0 ||
-	       (stat("/proc/self/ns/net", &st) == 0 && (uint32_t)st.st_ino == facts->namespace);
+	       (namespace_own_number(&here, "net") >= 0 && here == facts->namespace);
 }
 
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd)

@@ -466,6 +466,7 @@ int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value)
 static int parse_line(struct arena *arena, struct record_content *content, const char *text)
 {
 	const char *value;
+	size_t length;
 
 	value = text_after(text, "tag=");
 	if (value) {
@@ -485,11 +486,12 @@ static int parse_line(struct arena *arena, struct record_content *content, const
 		return 0;
 	}
 
-	for (size_t kind = 0; kind < RECORD_KINDS; kind++) {
+	value = strchr(text, '=');
+	length = value == NULL ? 0 : (size_t)(value - text);
+	for (size_t kind = 0; value != NULL && kind < RECORD_KINDS; kind++) {
 		struct record_note_read *note;
 
-		value = text_after(text, kind_names[kind]);
-		if (!value || *value != '=')
+		if (strlen(kind_names[kind]) != length || memcmp(kind_names[kind], text, length) != 0)
 			continue;
 		if (content->count >= RECORD_NOTES_MAX)
 			return -EBADMSG;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -27,7 +26,7 @@ int look_open(const struct context *context, struct machine *ret, const char *na
 	return 0;
 }
 
-static void look_at_host(const struct context *context, struct look *look, struct addresses *walk)
+static void look_at_host(const struct context *context, struct look *look, struct look_walk *walk)
 {
 	autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char id[ID_LENGTH + 2];
@@ -38,14 +37,24 @@ static void look_at_host(const struct context *context, struct look *look, struc
 	    strlen(id) == ID_LENGTH)
 		look->id = arena_text(context->arena, id);
 	if (root >= 0)
-		(void)facts_os_release(context->arena, &look->os, root, false);
-	if (walk != NULL)
-		(void)addresses_read_home(context->arena, walk, &look->addresses,
+		(void)facts_os_release(context->arena, &look->os, NULL, root, false);
+	if (walk->addresses != NULL)
+		(void)addresses_read_home(context->arena, walk->addresses, &look->addresses,
 					  &look->address_count);
 }
 
+/* Also where it cannot be told. */
+static bool has_our_ids(struct look_walk *walk, int proc_fd)
+{
+	uint32_t user;
+
+	if (walk->own_user == 0 && namespace_own_number(&walk->own_user, "user") < 0)
+		return true;
+	return namespace_number(&user, proc_fd, "user") < 0 || user == walk->own_user;
+}
+
 static void look_at_machine(const struct context *context, struct look *look,
-			    const struct machine *machine, struct addresses *walk)
+			    const struct machine *machine, struct look_walk *walk)
 {
 	autoclose int proc = machine_open_proc(machine), root = -EBADF;
 
@@ -59,15 +68,16 @@ static void look_at_machine(const struct context *context, struct look *look,
 	}
 	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root >= 0)
-		(void)facts_os_release(context->arena, &look->os, root,
-				       namespace_is_shared(proc, "user") != 0);
-	if (walk != NULL)
-		(void)addresses_read(context->arena, walk, &look->addresses, &look->address_count,
+		(void)facts_os_release(context->arena, &look->os, &walk->os, root,
+				       has_our_ids(walk, proc));
+	walk->os = look->os;
+	if (walk->addresses != NULL)
+		(void)addresses_read(context->arena, walk->addresses, &look->addresses, &look->address_count,
 				     proc);
 }
 
 struct look look_at(const struct context *context, const struct machine *machine,
-		    struct addresses *walk)
+		    struct look_walk *walk)
 {
 	struct look look = { 0 };
 
@@ -96,7 +106,7 @@ void look_interfaces(const struct context *context, struct look_interfaces *ret,
 {
 	autoclose int directory = -EBADF;
 	struct facts facts;
-	struct stat st;
+	uint32_t here;
 
 	*ret = (struct look_interfaces){ 0 };
 	if (machine->is_host)
@@ -105,7 +115,7 @@ void look_interfaces(const struct context *context, struct look_interfaces *ret,
 	if (directory < 0 || network_file_read_of(context->arena, &facts, directory, machine->name,
 						  machine->content.tag) < 0)
 		return;
-	if (stat("/proc/self/ns/net", &st) < 0 || (uint32_t)st.st_ino != facts.namespace)
+	if (namespace_own_number(&here, "net") < 0 || here != facts.namespace)
 		return;
 	ret->count = facts_interfaces(&facts, ret->indexes);
 	name_interfaces(context, ret);

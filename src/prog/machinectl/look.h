@@ -21,9 +21,15 @@ struct look {
 /* The machine NAME, or the host for ".host". */
 int look_open(const struct context *context, struct machine *ret, const char *name);
 
-/* WALK: NULL when nobody wants addresses. */
+/* What several that are looked at in a row share. */
+struct look_walk {
+	struct addresses *addresses; /* NULL: nobody wants them */
+	struct os_release os;	     /* of the one before */
+	uint32_t own_user;	     /* number of the user namespace; 0: nobody asked yet */
+};
+
 struct look look_at(const struct context *context, const struct machine *machine,
-		    struct addresses *walk);
+		    struct look_walk *walk);
 
 /* The host's interfaces that lead to it, as show and status tell them: by index, and by name. None
  * of the host itself, and of a network of other interfaces than the caller's. */

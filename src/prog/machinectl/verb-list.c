@@ -27,7 +27,7 @@ static const char *address_lines(const struct context *context, const struct loo
 }
 
 static void add_row(const struct context *context, struct table *table,
-		    const struct machine *machine, struct addresses *walk)
+		    const struct machine *machine, struct look_walk *walk)
 {
 	struct look look = look_at(context, machine, walk);
 
@@ -36,7 +36,7 @@ static void add_row(const struct context *context, struct table *table,
 	table_text(table, machine->service);
 	table_text(table, look.os.id);
 	table_text(table, look.os.version_id);
-	if (walk != NULL)
+	if (walk->addresses != NULL)
 		table_text(table, address_lines(context, &look));
 }
 
@@ -44,7 +44,8 @@ int verb_list(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
 	bool with_addresses = context->options.max_addresses > 0;
-	struct addresses walk = ADDRESSES_EMPTY;
+	struct addresses addresses = ADDRESSES_EMPTY;
+	struct look_walk walk = { .addresses = with_addresses ? &addresses : NULL };
 	struct machine *machines, host;
 	struct table table;
 	size_t count;
@@ -54,16 +55,16 @@ int verb_list(void *context_, const struct text_list *words)
 	r = machine_list(context->arena, &machines, &count, context->runtime);
 	if (r < 0)
 		return r;
-	r = with_addresses ? addresses_begin(&walk) : 0;
+	r = with_addresses ? addresses_begin(&addresses) : 0;
 	if (r < 0)
 		return fail(r, "cannot look at this process's own network (is /proc mounted?)");
 	table_init(&table, context->arena, columns, ARRAY_SIZE(columns) - !with_addresses);
 	if (context->options.all) {
 		machine_host(&host);
-		add_row(context, &table, &host, with_addresses ? &walk : NULL);
+		add_row(context, &table, &host, &walk);
 	}
 	for (size_t i = 0; i < count; i++)
-		add_row(context, &table, &machines[i], with_addresses ? &walk : NULL);
-	addresses_end(&walk);
+		add_row(context, &table, &machines[i], &walk);
+	addresses_end(&addresses);
 	return context_print_table(context, &table, "machines");
 }

@@ -74,7 +74,8 @@ static char *interfaces(const struct context *context, const struct machine *mac
 static void describe(const struct context *context, struct properties *ret,
 		     const struct machine *machine)
 {
-	struct look look = look_at(context, machine, NULL);
+	struct look_walk walk = { .addresses = NULL };
+	struct look look = look_at(context, machine, &walk);
 	uint64_t since = machine->realtime_us;
 
 	add(ret, "Name", machine->name);

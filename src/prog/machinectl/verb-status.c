@@ -46,14 +46,15 @@ static char *name_of(struct arena *arena, pid_t pid)
 }
 
 static void gather(const struct context *context, struct status *ret, const struct machine *machine,
-		   struct addresses *walk)
+		   struct addresses *addresses)
 {
+	struct look_walk walk = { .addresses = addresses };
 	struct status status = { .context = context, .machine = *machine };
 	autoclose int proc = machine_open_proc(machine), cgroup = -EBADF;
 
 	fail_forget();
 	look_interfaces(context, &status.interfaces, machine); /* while we are at home */
-	status.look = look_at(context, machine, walk);
+	status.look = look_at(context, machine, &walk);
 	if (proc >= 0) {
 		status.leader_name = processes_name(context->arena, proc);
 		(void)facts_id_shift(&status.id_shift, proc);
