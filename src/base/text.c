@@ -30,6 +30,20 @@ const char *text_after(const char *text, const char *prefix)
 	return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
+/* Not strncasecmp(3): nothing else wants it, and a static program would get 25 KiB for it. */
+static char lower(char letter)
+{
+	return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+}
+
+const char *text_after_loose(const char *text, const char *prefix)
+{
+	for (; *prefix != '\0'; text++, prefix++)
+		if (lower(*text) != lower(*prefix))
+			return NULL;
+	return text;
+}
+
 bool text_ends(const char *text, const char *suffix)
 {
 	size_t length = strlen(text), tail = strlen(suffix);

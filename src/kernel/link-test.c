@@ -27,6 +27,23 @@ static int enter(struct netlink *host, struct netlink *guest)
 	return take_fd(&there);
 }
 
+START_TEST(a_name_and_a_number_lead_to_each_other)
+{
+	struct netlink host, guest;
+	autoclose int there = enter(&host, &guest);
+	char name[LINK_NAME_SIZE];
+
+	ck_assert_uint_eq(link_index("lo"), 1);
+	ck_assert_int_eq(link_name(name, 1), 0);
+	ck_assert_str_eq(name, "lo");
+	ck_assert_uint_eq(link_index("none"), 0);
+	ck_assert_uint_eq(link_index("a-name-of-sixteen"), 0);
+	ck_assert_int_eq(link_name(name, 77), -ENODEV);
+	netlink_close(&host);
+	netlink_close(&guest);
+}
+END_TEST
+
 static int make_bridge(struct netlink *netlink, const char *name)
 {
 	struct link_want want = { .name = name };
@@ -479,5 +496,6 @@ int main(void)
 			a_bridge_is_empty_without_ports, a_bridge_with_a_mac_keeps_it,
 			a_macvlan_stands_on_another_interface,
 			an_ipvlan_stands_on_another_interface_where_the_kernel_has_them,
-			a_list_ends_when_it_is_enough, ipv4_settings_are_those_of_proc);
+			a_list_ends_when_it_is_enough, ipv4_settings_are_those_of_proc,
+			a_name_and_a_number_lead_to_each_other);
 }

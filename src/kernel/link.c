@@ -7,8 +7,10 @@
 #include <linux/veth.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "io/fd.h"
 #include "kernel/netlink.h"
 
 #define REQUEST_ROOM 1024
@@ -165,6 +167,35 @@ int link_read(struct netlink *netlink, struct link_facts *ret, int index)
 		return -ENODEV;
 	begin_get(&request, index, NLM_F_ACK);
 	return call_for_facts(netlink, ret, &request);
+}
+
+/* libc has these too, but they bring its getifaddrs(3) along. */
+static int ask(struct ifreq *ifreq, unsigned long what)
+{
+	autoclose int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || ioctl(fd, what, ifreq) < 0 ? -errno : 0;
+}
+
+unsigned int link_index(const char *name)
+{
+	struct ifreq ifreq = { .ifr_ifindex = 0 };
+
+	if (!is_name(name, sizeof(ifreq.ifr_name)))
+		return 0;
+	memcpy(ifreq.ifr_name, name, strlen(name));
+	return ask(&ifreq, SIOCGIFINDEX) < 0 ? 0 : (unsigned int)ifreq.ifr_ifindex;
+}
+
+int link_name(char ret[LINK_NAME_SIZE], unsigned int index)
+{
+	struct ifreq ifreq = { .ifr_ifindex = (int)index };
+	int r = ask(&ifreq, SIOCGIFNAME);
+
+	if (r < 0)
+		return r == -ENXIO ? -ENODEV : r;
+	memcpy(ret, ifreq.ifr_name, LINK_NAME_SIZE);
+	return 0;
 }
 
 int link_is_free(struct netlink *netlink, const char *name)

@@ -77,6 +77,11 @@ struct link_facts {
 int link_find(struct netlink *netlink, struct link_facts *ret, const char *name);
 int link_read(struct netlink *netlink, struct link_facts *ret, int index);
 
+/* In the caller's namespace, without a socket at hand (netdevice(7)). 0: there is none of the name.
+ * -ENODEV: there is no such interface. */
+unsigned int link_index(const char *name);
+int link_name(char ret[LINK_NAME_SIZE], unsigned int index);
+
 /* 1: nobody has the name. 0: somebody does. */
 int link_is_free(struct netlink *netlink, const char *name);
 

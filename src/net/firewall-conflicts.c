@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/fail.h"
+#include "base/text.h"
 #include "kernel/nftables.h"
 #include "net/firewall-sets.h"
 #include "net/firewall-xtables.h"
@@ -115,13 +116,20 @@ static bool is_about_us(const struct nftables_rule *rule, const struct search *s
 	       holds(rule->expressions, "ve-", 3) || holds(rule->expressions, "vz-", 3);
 }
 
+static bool is_of_input(const char *chain)
+{
+	while (*chain != '\0' && text_after_loose(chain, "input") == NULL)
+		chain++;
+	return *chain != '\0';
+}
+
 static int look_at_rule(const struct nftables_rule *rule, void *context)
 {
 	struct trace *trace = context;
 
 	if (!is_about_us(rule, trace->search))
 		return 0;
-	if (strcasestr(rule->chain, "input") || strcmp(rule->chain, trace->found->input) == 0)
+	if (is_of_input(rule->chain) || strcmp(rule->chain, trace->found->input) == 0)
 		trace->found->input_remedied = true;
 	else
 		trace->found->forward_remedied = true;

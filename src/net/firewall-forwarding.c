@@ -7,7 +7,6 @@
 #include <linux/netconf.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "kernel/link.h"
 #include "net/firewall-routing.h"
 #include "net/firewall.h"
 
@@ -198,14 +198,16 @@ static int on(struct firewall *firewall, const struct family *family, const char
 	return on_for_all(firewall, family);
 }
 
-static const char *link_of(const struct firewall_machine *machine, char ret[IF_NAMESIZE])
+static const char *link_of(const struct firewall_machine *machine, char ret[LINK_NAME_SIZE])
 {
-	return if_indextoname(machine->bridge > 0 ? machine->bridge : machine->link, ret);
+	unsigned int index = machine->bridge > 0 ? machine->bridge : machine->link;
+
+	return link_name(ret, index) < 0 ? NULL : ret;
 }
 
 int firewall_forwarding_on(struct firewall *firewall, const struct firewall_machine *machine)
 {
-	char name[IF_NAMESIZE];
+	char name[LINK_NAME_SIZE];
 	const char *link = link_of(machine, name);
 	int r, was_on = 1;
 

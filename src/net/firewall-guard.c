@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <linux/netfilter.h>
-#include <net/if.h>
 #include <stdio.h>
 
 #include "base/fail.h"
+#include "kernel/link.h"
 #include "kernel/nft.h"
 #include "kernel/nftables.h"
 #include "net/firewall-sets.h"
@@ -42,11 +42,12 @@ int firewall_guard(struct firewall *firewall, const struct firewall_machine *mac
 {
 	struct nftables nftables;
 	unsigned char room[ROOM];
-	char table[32], device[IF_NAMESIZE];
+	char table[32], device[LINK_NAME_SIZE];
 	int r;
 
-	if (!if_indextoname(machine->link, device))
-		return fail(-errno, "cannot guard the machine's interface");
+	r = link_name(device, machine->link);
+	if (r < 0)
+		return fail(r, "cannot guard the machine's interface");
 	snprintf(table, sizeof(table), FIREWALL_TABLE "-%u", machine->link);
 	nftables_begin(&nftables, room, sizeof(room), 0);
 	put_guard(&nftables, table, device);

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/macros.h"
 #include "format/resolv-conf.h"
 #include "io/fd.h"
+#include "kernel/link.h"
 #include "net/resolver-state.h"
 
 #define DNS_PORT 53
@@ -39,7 +39,7 @@ static void make_address(union resolver_socket_address *ret,
 		ret->six.sin6_port = htons(DNS_PORT);
 		memcpy(&ret->six.sin6_addr, server->bytes, sizeof(ret->six.sin6_addr));
 		if (server->scope[0] != '\0')
-			ret->six.sin6_scope_id = if_nametoindex(server->scope);
+			ret->six.sin6_scope_id = link_index(server->scope);
 	}
 }
 

@@ -109,13 +109,14 @@ int field_limit(struct setting_reader *reader, const char *value)
 /* Each limit is a group of its own, so this row claims the one that it was about. */
 int field_rlimit(struct setting_reader *reader, const char *value)
 {
-	const char *equals = strchr(value, '='), *name;
+	const char *equals = strchr(value, '='), *name, *rest;
 
 	if (!equals)
 		return field_refuse(reader, "no '=' is between the limit and its value");
 	name = arena_text_n(reader->arena, value, (size_t)(equals - value));
-	if (strncasecmp(name, "RLIMIT_", strlen("RLIMIT_")) == 0)
-		name += strlen("RLIMIT_");
+	rest = text_after_loose(name, "RLIMIT_");
+	if (rest != NULL)
+		name = rest;
 	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
 		int r;
 

@@ -53,11 +53,10 @@ static void set_log_level(const char *value)
 	if (console != NULL)
 		value = console;
 	for (size_t i = 0; value != NULL && i < ARRAY_SIZE(names); i++) {
-		size_t length = strlen(names[i]);
+		const char *rest = text_after_loose(value, names[i]);
 		bool number = value[0] == (char)('0' + i) && value[1] == '\0';
 
-		if (number || (strncasecmp(value, names[i], length) == 0 &&
-			       (value[length] == '\0' || value[length] == ',')))
+		if (number || (rest != NULL && (*rest == '\0' || *rest == ',')))
 			log_set_level(levels[i]);
 	}
 }
