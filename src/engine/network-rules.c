@@ -158,8 +158,7 @@ static void forward(struct network *network, const struct firewall_machine *mach
 /* Nothing that was asked for by name depends on it. */
 static bool may_lack(const struct facts *facts, int r)
 {
-	return (r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP) &&
-	       facts->egress == NULL && facts->port_count == 0;
+	return firewall_is_missing(r) && facts->egress == NULL && facts->port_count == 0;
 }
 
 /* Without the tables there may have been machines nevertheless: somebody flushed them. */

@@ -142,7 +142,8 @@ void network_repair(struct arena *arena, const char *runtime)
 		r = 0;
 	if (r > 0)
 		log_notice("the host's rules for machines were gone, and are there again");
-	if (r < 0)
+	/* Else there never were any, and a start that needs them has said so. */
+	if (r < 0 && !firewall_is_missing(r))
 		log_warning("cannot look after the host's rules for machines: %s, going on "
 			    "without",
 			    fail_recorded()->code == 0 ? strerror(-r) : fail_recorded()->text);

@@ -39,6 +39,11 @@ void firewall_close(struct firewall *firewall)
 	netlink_close(&firewall->route);
 }
 
+bool firewall_is_missing(int r)
+{
+	return r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP;
+}
+
 /* An attempt at something with one machine. */
 struct attempt {
 	const struct firewall_machine *machine;
