@@ -382,7 +382,7 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	if (r >= 0)
 		r = set_forward(answers);
 	if (r < 0) {
-		answers_done(&answers);
+		answers_done(&answers, NULL);
 		return r;
 	}
 	*ret = answers;
@@ -431,12 +431,12 @@ void answers_serve(struct answers *answers, size_t which)
 	}
 }
 
-void answers_done(struct answers **answers)
+void answers_done(struct answers **answers, struct later *later)
 {
 	if (*answers == NULL)
 		return;
 	resolver_done(&(*answers)->resolver);
-	lease_done(&(*answers)->lease);
+	lease_done(&(*answers)->lease, later);
 	forward_close(&(*answers)->forward);
 	firewall_close(&(*answers)->firewall);
 	firewall_log_close(&(*answers)->log);

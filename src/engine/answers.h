@@ -13,6 +13,7 @@
 struct answers;
 struct arena;
 struct facts;
+struct later;
 
 #define ANSWERS_FDS 4
 
@@ -31,4 +32,4 @@ void answers_renew(struct answers *answers, struct arena *arena);
 int answers_fd(const struct answers *answers, size_t which);
 void answers_serve(struct answers *answers, size_t which);
 
-void answers_done(struct answers **answers); /* accepts NULL */
+void answers_done(struct answers **answers, struct later *later); /* accepts an empty one */

@@ -12,8 +12,8 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "io/fd.h"
+#include "kernel/later.h"
 #include "kernel/namespace.h"
-#include "kernel/process.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
 #include "machine/network-repair.h"
@@ -309,7 +309,8 @@ void network_rules_look(struct network *network)
 	fail_forget();
 }
 
-static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts)
+static int remove_rules(struct arena *arena, struct firewall *firewall, const struct facts *facts,
+			struct later *later)
 {
 	struct firewall_machine *machines;
 	size_t count;
@@ -329,19 +330,19 @@ static int remove_rules(struct arena *arena, struct firewall *firewall, const st
 	r = firewall_drop_if_empty(firewall);
 	/* Whoever closes it waits until the kernel has let go of all that was removed so far, by
 	 * anybody; so it was kept open until now. */
-	process_close_apart(&firewall->filter.fd);
+	later_close(later, &firewall->filter.fd);
 	return first < 0 ? first : r;
 }
 
-void network_rules_end(struct container *container, const struct facts *facts)
+void network_rules_end(struct container *container, const struct facts *facts, struct later *later)
 {
 	struct firewall own = FIREWALL_EMPTY, *firewall = &own;
 
 	if (container->network != NULL) {
-		answers_done(&container->network->answers);
+		answers_done(&container->network->answers, later);
 		firewall = &container->network->firewall;
 	}
-	if (remove_rules(&container->scratch, firewall, facts) < 0) {
+	if (remove_rules(&container->scratch, firewall, facts, later) < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
 			    container->spec->machine, fail_recorded()->text);
 		fail_forget();

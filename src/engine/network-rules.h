@@ -13,6 +13,7 @@
 #include "net/userspace.h"
 
 struct container;
+struct later;
 
 struct network {
 	struct container *container;
@@ -49,4 +50,4 @@ int network_rules_move(struct network *network, const struct facts *before,
 void network_rules_look(struct network *network);
 
 /* FACTS: what is noted by now. container->network may be NULL. */
-void network_rules_end(struct container *container, const struct facts *facts);
+void network_rules_end(struct container *container, const struct facts *facts, struct later *later);

@@ -21,6 +21,7 @@
 #include "engine/network-user.h"
 #include "format/link-names.h"
 #include "io/fd.h"
+#include "kernel/later.h"
 #include "kernel/link.h"
 #include "kernel/link-port.h"
 #include "kernel/namespace.h"
@@ -631,7 +632,8 @@ static int read_facts(struct container *container, struct facts *ret, int dir_fd
 	return 0;
 }
 
-static void undo_links(struct container *container, const struct facts *facts)
+static void undo_links(struct container *container, const struct facts *facts,
+		       struct later *later)
 {
 	const struct network *network = container->network;
 	const struct network_undo undo = {
@@ -639,6 +641,7 @@ static void undo_links(struct container *container, const struct facts *facts)
 		.machine = container->spec->machine,
 		.tag = container->resources.record.tag,
 		.netns_fd = network == NULL ? -EBADF : network->netns_fd,
+		.later = later,
 	};
 
 	network_undo_links(&undo, facts);
@@ -648,6 +651,7 @@ void network_end(struct container *container)
 {
 	const struct record *record = &container->resources.record;
 	autoclose int directory = -EBADF;
+	struct later later = { 0 };
 	struct arena own = { 0 };
 	struct facts facts;
 	int locked = -EBADF;
@@ -670,8 +674,9 @@ void network_end(struct container *container)
 		/* That was done, and the kernel's part of it is not waited for. */
 		if (container->network != NULL)
 			facts.helper = 0;
-		undo_links(container, &facts);
-		network_rules_end(container, &facts);
+		undo_links(container, &facts, &later);
+		network_rules_end(container, &facts, &later);
+		later_go(&later);
 		if (directory >= 0)
 			network_file_remove(directory, container->spec->machine);
 	}

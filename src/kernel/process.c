@@ -192,38 +192,3 @@ bool process_hears(pid_t pid, int signal)
 		(signal - 1)) &
 	       1;
 }
-
-/* Nothing else of ours may stay open meanwhile: locks, pipes that somebody reads to their end. When
- * the first of the two processes is gone, nothing is. */
-static _Noreturn void hold_open(int socket, int end)
-{
-	autoclose int pidfd = -EBADF;
-	ssize_t n;
-	char byte;
-
-	fd_close_all(0, (int[]){ socket, end }, 2);
-	if (process_clone(0, -EBADF, &pidfd) == 0)
-		n = read(end, &byte, 1);
-	(void)n;
-	_exit(0);
-}
-
-void process_close_apart(int *socket)
-{
-	autoclose int pidfd = -EBADF, reader = -EBADF, writer = -EBADF;
-	siginfo_t info;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) == 0) {
-		pid_t pid = process_clone(0, -EBADF, &pidfd);
-
-		if (pid == 0)
-			hold_open(*socket, ends[0]);
-		reader = ends[0];
-		writer = ends[1];
-		if (pid > 0)
-			process_wait(pidfd, &info, 0);
-	}
-	/* Before the pipe, which is what the other one waits for. */
-	fd_close(socket);
-}

@@ -45,8 +45,3 @@ int process_start_time(pid_t pid, uint64_t *ret);
 
 /* As process_start_time(). PROCESS_FD: its directory in /proc, which is never another process's. */
 int process_start_time_at(int process_fd, uint64_t *ret);
-
-/* Close a socket whose closing waits for the kernel: a packet socket, or one of the packet filter,
- * until no processor uses what they had, some 16 ms. The last to close it is a process that nobody
- * waits for. The caller has one thread. */
-void process_close_apart(int *fd);

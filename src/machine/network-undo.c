@@ -63,7 +63,7 @@ void network_undo_links(const struct network_undo *undo, const struct facts *fac
 	if (facts->made_count > 0 || facts->zone != NULL) {
 		r = netlink_open(&host, NETLINK_ROUTE);
 		if (r >= 0)
-			links_let_all_go(&host, facts);
+			links_let_all_go(&host, facts, undo->later);
 		warn("remove the links of", undo, r);
 	}
 	release(undo, facts);

@@ -7,10 +7,12 @@
 
 struct arena;
 struct facts;
+struct later;
 
 struct network_undo {
 	const char *runtime, *machine, *tag;
 	int netns_fd; /* the machine's; negative: the one that is held by its pin, if any */
+	struct later *later;
 };
 
 /* Interfaces that came from the host go back, other links let go of their names, zones that are

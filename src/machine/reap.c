@@ -22,6 +22,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/cgroup.h"
+#include "kernel/later.h"
 #include "kernel/netlink.h"
 #include "kernel/process.h"
 #include "kernel/resolve.h"
@@ -216,13 +217,15 @@ static int remove_link(const char *name, const char *tag)
 {
 	autonetlink struct netlink host = NETLINK_EMPTY;
 	const char *rest = text_after(name, "redd-");
+	struct later later = { 0 };
 	int r;
 
 	if (rest == NULL || text_after(rest, tag) == NULL)
 		return -EBADMSG;
 	r = netlink_open(&host, NETLINK_ROUTE);
 	if (r >= 0)
-		links_let_go(&host, name);
+		links_let_go(&host, name, &later);
+	later_go(&later);
 	return MIN(r, 0);
 }
 
@@ -242,16 +245,19 @@ static int leave_zone(const char *name)
 /* Whoever changes it right now finds out afterwards that the machine has ended. */
 static int undo_network(struct arena *arena, const struct place *place, const char *tag)
 {
+	struct later later = { 0 };
 	const struct network_undo undo = {
 		.runtime = place->runtime,
 		.machine = place->name,
 		.tag = tag,
 		.netns_fd = -EBADF,
+		.later = &later,
 	};
 	int r = network_file_lock(place->fd);
 
 	if (r >= 0)
 		r = network_undo_all(arena, &undo, place->dir_fd);
+	later_go(&later);
 	network_file_unlock(place->fd);
 	return r;
 }

@@ -175,7 +175,7 @@ START_TEST(udhcpc_gets_the_address)
 	check_udhcpc(&world);
 	check_bound("subnet=255.255.255.252");
 	check_bound("broadcast=10.213.0.3");
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -191,7 +191,7 @@ START_TEST(udhcpc_gets_routes_to_a_gateway_outside_of_its_net)
 	check_udhcpc(&world);
 	check_bound("subnet=255.255.255.255");
 	check_bound("staticroutes=10.213.0.1/32 0.0.0.0 0.0.0.0/0 10.213.0.1");
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -213,7 +213,7 @@ START_TEST(a_port_of_a_bridge_is_served)
 	guest_up(&world);
 	open_lease(&world);
 	check_udhcpc(&world);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -248,7 +248,7 @@ START_TEST(udhcpc_renews_its_lease)
 	ck_assert_int_ne(access("/mnt/bound", F_OK), 0);
 	ck_assert_int_eq(kill(pid, SIGTERM), 0);
 	serve_until_end(&world, pid);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -263,7 +263,7 @@ START_TEST(a_machine_of_another_mac_gets_no_address)
 	open_lease(&world);
 	ck_assert_int_ne(serve_until_end(&world, start_udhcpc(&world, false)), 0);
 	ck_assert_int_ne(access("/mnt/bound", F_OK), 0);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -306,7 +306,7 @@ START_TEST(the_kernel_makes_its_address_when_it_asks)
 	open_lease(&world);
 	guest_up(&world);
 	check_slaac(&world);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -321,7 +321,7 @@ START_TEST(the_kernel_makes_its_address_also_behind_a_bridge)
 	run_in(world.guest_ns, world.host_ns, "echo 0 >/proc/sys/net/ipv6/conf/host0/accept_dad");
 	guest_up(&world);
 	check_slaac(&world);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -340,7 +340,7 @@ START_TEST(the_kernel_makes_its_address_when_it_is_told_unasked)
 		usleep(20000);
 	lease_advertise(&world.lease);
 	check_slaac(&world);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -412,7 +412,7 @@ static void send_raw(struct quiet_world *quiet, size_t size)
 
 static void ends_quiet(struct quiet_world *quiet)
 {
-	lease_done(&quiet->world.lease);
+	lease_done(&quiet->world.lease, NULL);
 	close(quiet->raw);
 }
 
@@ -652,7 +652,7 @@ START_TEST(nothing_is_left_at_the_end)
 	open_lease(&world);
 	ck_assert_int_eq(count_sockets(), 1);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 	/* No child is left, and whatever still closes the socket holds nothing else. */
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	close(ends[1]);
@@ -663,7 +663,7 @@ START_TEST(nothing_is_left_at_the_end)
 		usleep(10000);
 	ck_assert_int_eq(count_sockets(), 0);
 	ck_assert_int_eq(world.lease.socket_fd, -EBADF);
-	lease_done(&world.lease);
+	lease_done(&world.lease, NULL);
 }
 END_TEST
 
@@ -676,7 +676,7 @@ START_TEST(an_interface_that_is_not_there_is_a_failure)
 	config.ifindex = 4711;
 	ck_assert_int_eq(lease_open(&lease, &config), -ENODEV);
 	ck_assert_int_eq(lease.socket_fd, -EBADF);
-	lease_done(&lease);
+	lease_done(&lease, NULL);
 }
 END_TEST
 

@@ -21,7 +21,7 @@
 #include "format/octets.h"
 #include "io/clock.h"
 #include "io/fd.h"
-#include "kernel/process.h"
+#include "kernel/later.h"
 #include "net/lease-answer.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -214,7 +214,7 @@ int lease_open(struct lease *lease, const struct lease_config *config)
 	made.second_us = clock_monotonic_us();
 	r = open_all(&made);
 	if (r < 0) {
-		lease_done(&made);
+		lease_done(&made, NULL);
 		return fail(r, "cannot listen for the DHCP of the machine");
 	}
 	*lease = made;
@@ -250,10 +250,9 @@ void lease_serve(struct lease *lease)
 	set_timer(lease);
 }
 
-void lease_done(struct lease *lease)
+void lease_done(struct lease *lease, struct later *later)
 {
 	fd_close(&lease->epoll_fd);
 	fd_close(&lease->timer_fd);
-	if (lease->socket_fd >= 0)
-		process_close_apart(&lease->socket_fd);
+	later_close(later, &lease->socket_fd);
 }

@@ -24,6 +24,8 @@
 #define LEASE_ADVERTISE_SECONDS 600 /* from one unasked advertisement to the next */
 #define LEASE_ANSWERS_MAX 16	    /* in a second */
 
+struct later;
+
 struct lease_config {
 	unsigned int ifindex;		 /* the host's end of the link */
 	uint8_t guest_mac[LEASE_MAC];	 /* of the machine's end */
@@ -73,4 +75,4 @@ void lease_advertise(struct lease *lease);
 
 /* Returns at once; the kernel takes longer, and a process of its own waits for it. Accepts the
  * empty one. */
-void lease_done(struct lease *lease);
+void lease_done(struct lease *lease, struct later *later);

@@ -7,6 +7,7 @@
 #include "base/unit.h"
 #include "io/fd.h"
 #include "kernel/fixture.h"
+#include "kernel/later.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
 #include "net/facts.h"
@@ -75,6 +76,7 @@ START_TEST(what_is_let_go_has_neither_names_nor_a_bridge)
 {
 	struct link_want bridge = { .name = "vz-web", .up = LINK_ON };
 	struct facts_made made;
+	struct later later = { 0 };
 	struct link_facts facts;
 	struct world world;
 	int master;
@@ -85,13 +87,15 @@ START_TEST(what_is_let_go_has_neither_names_nor_a_bridge)
 	made = make(&world, "vb-web", TAG, master);
 	ck_assert_int_eq(link_add_altname(&world.host, (int)made.outside, "vb-web-long"), 0);
 	made.zone = "vz-web";
-	links_let_all_go(&world.host, facts_of(&made, 1));
+	links_let_all_go(&world.host, facts_of(&made, 1), &later);
 	ck_assert(!is_there(&world.host, "vb-web") && !is_there(&world.host, "vb-web-long"));
 	ck_assert(!is_there(&world.host, TAG) && !is_there(&world.host, "vz-web"));
 	ck_assert_int_eq(link_read(&world.host, &facts, (int)made.outside), 0);
 	ck_assert_int_eq(facts.master, 0);
 	ck_assert_uint_eq(facts.flags & IFF_UP, 0);
-	links_let_all_go(&world.host, facts_of(&made, 1));
+	ck_assert_int_eq(later.link_count, 1);
+	later_go(&later);
+	links_let_all_go(&world.host, facts_of(&made, 1), NULL);
 	leave(&world);
 }
 END_TEST
@@ -110,7 +114,7 @@ START_TEST(a_zone_stays_for_who_else_is_in_it)
 	made = make(&world, "vb-web", TAG, other.master);
 	made.zone = "vz-web";
 	ck_assert_int_eq(link_make_veth(&world.host, &index, NULL, &other, &end), 0);
-	links_let_all_go(&world.host, facts_of(&made, 1));
+	links_let_all_go(&world.host, facts_of(&made, 1), NULL);
 	ck_assert(is_there(&world.host, "vz-web"));
 	leave(&world);
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/fd.h"
+#include "kernel/later.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
 #include "kernel/route.h"
@@ -45,7 +46,7 @@ static void free_addresses(struct netlink *host, int index)
 			(void)route_delete_address(host, &addresses.items[i]);
 }
 
-void links_let_go(struct netlink *host, const char *name)
+void links_let_go(struct netlink *host, const char *name, struct later *later)
 {
 	struct link_want want = { .up = LINK_OFF, .master = -1 };
 	char free_name[LINK_NAME_SIZE];
@@ -60,6 +61,8 @@ void links_let_go(struct netlink *host, const char *name)
 	(void)link_set(host, facts.index, &want);
 	for (size_t i = 0; i < facts.altname_count; i++)
 		(void)link_remove_altname(host, facts.index, facts.altnames[i]);
+	/* The namespace stays for as long as a connection of the dead waits for an answer: minutes. */
+	later_delete_link(later, facts.index);
 }
 
 static bool zone_was_left(const struct facts *facts, size_t before, const char *zone)
@@ -70,11 +73,11 @@ static bool zone_was_left(const struct facts *facts, size_t before, const char *
 	return text_equal(facts->zone, zone);
 }
 
-void links_let_all_go(struct netlink *host, const struct facts *facts)
+void links_let_all_go(struct netlink *host, const struct facts *facts, struct later *later)
 {
 	for (size_t i = 0; i < facts->made_count; i++)
 		if (facts->made[i].kind == FACTS_VETH)
-			links_let_go(host, facts->made[i].name);
+			links_let_go(host, facts->made[i].name, later);
 	if (facts->zone != NULL)
 		zone_leave(host, facts->zone);
 	for (size_t i = 0; i < facts->made_count; i++)

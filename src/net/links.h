@@ -11,17 +11,16 @@
 
 struct facts;
 struct facts_made;
+struct later;
 struct link_facts;
 struct netlink;
 
-/* A link goes with the machine's namespace, some milliseconds after its last process. To wait for
- * that takes the kernel ten times as long as a whole start, so the host's end, known by its
- * alternative NAME, only gives back its names and addresses, and is left to go. What is not found
- * has gone already. */
-void links_let_go(struct netlink *host, const char *name);
+/* The host's end, known by its alternative NAME, gives back its names and addresses at once, and goes
+ * LATER. What is not found has gone already: with the machine's namespace. */
+void links_let_go(struct netlink *host, const char *name, struct later *later);
 
 /* All veths; then the bridges of zones that are empty now. */
-void links_let_all_go(struct netlink *host, const struct facts *facts);
+void links_let_all_go(struct netlink *host, const struct facts *facts, struct later *later);
 
 /* An interface that was moved into the namespace of NETNS_FD comes home under its own name. If
  * somebody has that by now, it comes under another; 0 also if it is not there any more. */

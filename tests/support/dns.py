@@ -66,11 +66,15 @@ class Answer:
         return "%s %s" % (self.code, self.records)
 
 
+def question(number, name, kind="A"):
+    return struct.pack(">HHHHHH", number, 0x100, 1, 0, 0, 0) + pack_name(name) + struct.pack(">HH", TYPES[kind], 1)
+
+
 def ask(net, server, name, kind="A", protocol="udp", timeout=3.0, port=53, room=0):
     """An Answer, or "refused", "timeout", "unreachable" as with Net.ask(), or "closed". ROOM: how large a datagram may be, by EDNS."""
-    query = struct.pack(">HHHHHH", 0x1234, 0x100, 1, 0, 0, 1 if room else 0) + pack_name(name) + struct.pack(">HH", TYPES[kind], 1)
+    query = question(0x1234, name, kind)
     if room:
-        query += b"\0" + struct.pack(">HHIH", 41, room, 0, 0)
+        query = query[:10] + b"\0\1" + query[12:] + b"\0" + struct.pack(">HHIH", 41, room, 0, 0)
     one, place = net.socket(protocol, server, port)
     with one:
         one.settimeout(timeout)
