@@ -10,7 +10,6 @@
 #include "io/fd.h"
 
 #define DATAGRAM_MAX 4096
-#define FDS_MAX 16
 
 void notify_send(const char *name, const char *message)
 {
@@ -54,58 +53,14 @@ static void parse(struct notify_message *message, char *text)
 	}
 }
 
-/* Whatever the guest attaches is closed at once: descriptors of its may block or pin things of
- * ours. */
-static pid_t take_control(struct msghdr *header)
-{
-	pid_t sender = 0;
-
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL;
-	     part = CMSG_NXTHDR(header, part)) {
-		if (part->cmsg_level != SOL_SOCKET)
-			continue;
-		if (part->cmsg_type == SCM_CREDENTIALS) {
-			struct ucred credentials;
-
-			memcpy(&credentials, CMSG_DATA(part), sizeof(credentials));
-			sender = credentials.pid;
-		} else if (part->cmsg_type == SCM_RIGHTS) {
-			size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-			for (size_t i = 0; i < count; i++) {
-				int fd;
-
-				memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
-				fd_close(&fd);
-			}
-		}
-	}
-	return sender;
-}
-
 int notify_receive(int fd, pid_t leader, struct notify_message *ret)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control;
-	char text[DATAGRAM_MAX + 1];
-	struct iovec part = { .iov_base = text, .iov_len = DATAGRAM_MAX };
-	struct msghdr header = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
 	struct notify_message message = { 0 };
+	char text[DATAGRAM_MAX + 1];
 	pid_t sender;
-	ssize_t n;
+	ssize_t n = fd_hear(fd, text, DATAGRAM_MAX, MSG_DONTWAIT, &sender);
 
-	n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return 0;
-	sender = take_control(&header);
-	if (sender != leader || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (n < 0 || sender != leader)
 		return 0;
 	text[n] = '\0';
 	parse(&message, text);

@@ -121,10 +121,38 @@ START_TEST(descriptors_cross_a_socket_but_no_more_than_are_expected)
 }
 END_TEST
 
+START_TEST(a_sender_is_told_and_what_it_attaches_is_not_taken)
+{
+	int ends[2], on = 1, before, after;
+	char text[8];
+	pid_t sender;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+	ck_assert_int_eq(send(ends[0], "x", 1, 0), 1);
+	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), 1);
+	ck_assert_int_eq(sender, 0);
+	ck_assert_int_eq(setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	before = dup(ends[0]);
+	close(before);
+	ck_assert_int_eq(fd_send(ends[0], ends, 2), 0);
+	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), 1);
+	ck_assert_int_eq(sender, getpid());
+	after = dup(ends[0]);
+	close(after);
+	ck_assert_int_eq(after, before);
+	ck_assert_int_eq(send(ends[0], "too long for it", 15, 0), 15);
+	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), -EMSGSIZE);
+	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), MSG_DONTWAIT, &sender), -EAGAIN);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("io/fd", closing_keeps_errno_and_forgets_the_number,
 			duplicates_stay_out_of_stdio, all_but_the_kept_are_closed,
 			an_older_kernel_closes_them_too, whole_messages_cross_a_pipe,
-			descriptors_cross_a_socket_but_no_more_than_are_expected);
+			descriptors_cross_a_socket_but_no_more_than_are_expected,
+			a_sender_is_told_and_what_it_attaches_is_not_taken);
 }

@@ -187,3 +187,31 @@ int fd_receive(int socket, int *ret_fds, size_t count)
 		close(fds[i]);
 	return -EBADMSG;
 }
+
+ssize_t fd_hear(int socket, void *ret, size_t size, int flags, pid_t *ret_sender)
+{
+	/* The kernel puts the sender first, and discards descriptors that find no room. */
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control = { 0 };
+	struct iovec part = { .iov_base = ret, .iov_len = size };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(socket, &message, flags);
+	struct ucred sender = { 0 };
+
+	if (n < 0)
+		return -errno;
+	if (message.msg_flags & MSG_TRUNC)
+		return -EMSGSIZE;
+	if (message.msg_controllen >= CMSG_LEN(sizeof(sender)) &&
+	    control.header.cmsg_level == SOL_SOCKET && control.header.cmsg_type == SCM_CREDENTIALS)
+		memcpy(&sender, CMSG_DATA(&control.header), sizeof(sender));
+	*ret_sender = sender.pid;
+	return n;
+}

@@ -86,28 +86,12 @@ static void start(struct detach_loop *loop)
 
 static void take_notification(struct detach_loop *loop)
 {
-	char text[512], control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(16 * sizeof(int))];
-	struct iovec vector = { .iov_base = text, .iov_len = sizeof(text) - 1 };
-	struct msghdr header = {
-		.msg_iov = &vector,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t size = recvmsg(loop->notify_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	pid_t from = 0;
+	char text[512];
+	pid_t from;
+	ssize_t size = fd_hear(loop->notify_fd, text, sizeof(text) - 1, MSG_DONTWAIT, &from);
 
 	if (size < 0)
 		return;
-	for (struct cmsghdr *at = CMSG_FIRSTHDR(&header); at != NULL;
-	     at = CMSG_NXTHDR(&header, at)) {
-		struct ucred sender;
-
-		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_CREDENTIALS)
-			continue;
-		memcpy(&sender, CMSG_DATA(at), sizeof(sender));
-		from = sender.pid;
-	}
 	text[size] = '\0';
 	if (from != loop->pid || strstr(text, "READY=1") == NULL)
 		return;

@@ -253,18 +253,7 @@ static int move_joiner(const struct enter *enter, pid_t joiner, int channel)
  * program comes to run, because somebody in there keeps it from that, they are about us again. */
 static int hear(int fd, struct enter_message *ret, pid_t *ret_sender)
 {
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char room[CMSG_SPACE(sizeof(struct ucred))];
-	} control;
-	struct iovec data = { .iov_base = ret, .iov_len = sizeof(*ret) };
-	struct msghdr message = { .msg_iov = &data,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
-	const struct cmsghdr *header;
-	struct ucred sender;
 	sigset_t none;
 	ssize_t size;
 
@@ -273,14 +262,11 @@ static int hear(int fd, struct enter_message *ret, pid_t *ret_sender)
 		while (ppoll(&readable, 1, NULL, &none) < 0)
 			if (errno != EINTR)
 				return -errno;
-	size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	size = fd_hear(fd, ret, sizeof(*ret), 0, ret_sender);
 	if (size <= 0)
-		return size < 0 ? -errno : 0;
-	header = CMSG_FIRSTHDR(&message);
-	if (size != (ssize_t)sizeof(*ret) || header == NULL || header->cmsg_type != SCM_CREDENTIALS)
+		return (int)size;
+	if (size != (ssize_t)sizeof(*ret) || *ret_sender == 0)
 		return -EBADMSG;
-	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
-	*ret_sender = sender.pid;
 	return 1;
 }
 
