@@ -41,7 +41,7 @@ aptx() {
 		# a mirror may lag behind the releases' time limit
 		apt-get -qq -o Dir="$d" -o Dir::State::status="$d/status" -o Acquire::Languages=none \
 			-o Acquire::Check-Valid-Until=false \
-			-o APT::Sandbox::User=root update || return 1
+			-o APT::Update::Error-Mode=any -o APT::Sandbox::User=root update || return 1
 		: > "$d/ok"
 	fi
 	apt-$v -o Dir="$d" -o Dir::State::status="$d/status" -o APT::Sandbox::User=root "$@"
