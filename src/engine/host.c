@@ -101,7 +101,8 @@ static bool stub_listens(struct arena *arena)
 	size_t size;
 	int r;
 
-	snprintf(wanted, sizeof(wanted), " %08X:%04X ", htonl(INADDR_LOOPBACK + 52) /* 127.0.0.53 */, 53);
+	snprintf(wanted, sizeof(wanted), " %08X:%04X ",
+		 htonl(INADDR_LOOPBACK + 52) /* 127.0.0.53 */, 53);
 	r = file_read(arena, &table, &size, AT_FDCWD, "/proc/net/udp", PROC_NET_UDP_LIMIT);
 	if (r == -EFBIG)
 		return true;

@@ -632,8 +632,7 @@ static int read_facts(struct container *container, struct facts *ret, int dir_fd
 	return 0;
 }
 
-static void undo_links(struct container *container, const struct facts *facts,
-		       struct later *later)
+static void undo_links(struct container *container, const struct facts *facts, struct later *later)
 {
 	const struct network *network = container->network;
 	const struct network_undo undo = {

@@ -1,5 +1,6 @@
-/* TCP as fast as it goes. "stream serve ADDRESS PORT": answers each connection, when it has ended, with the number of bytes it
- * brought; says "ready" when it listens. "stream send ADDRESS PORT MILLISECONDS": prints MiB/s, from the first byte to that answer. */
+/* TCP as fast as it goes. "stream serve ADDRESS PORT": says "ready" when it listens, and answers
+ * each connection, when it has ended, with the number of bytes it brought. "stream send ADDRESS
+ * PORT MILLISECONDS": prints MiB/s, from the first byte to that answer. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
