@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
@@ -47,6 +48,21 @@ def hyperfine(commands, runs, warmup=3):
             sys.exit("hyperfine failed:\n" + done.stdout + done.stderr)
         document = json.load(open(export.name))
     return {result["command"]: result["median"] * 1000 for result in document["results"]}
+
+
+def at_rest(commands, runs, pause=0.1):
+    """Medians in milliseconds, by name: until the command's first byte, and until its end. Each run finds the host at rest:
+    for some tens of milliseconds after a container the kernel still tidies up, and what waits for all processors is fast."""
+    first = runner.compile_static(os.path.join(HERE, "first.c"))
+    found = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, command in commands.items():
+            time.sleep(pause)
+            done = subprocess.run([first, "1", *command], capture_output=True, text=True)
+            if done.returncode != 0:
+                sys.exit("%s does not run:\n%s" % (name, done.stderr))
+            found[name].append([float(word) for word in done.stdout.split()])
+    return {name: [median([row[i] for row in rows]) for i in (0, 1)] for name, rows in found.items()}
 
 
 NOISE = 1.5
