@@ -227,6 +227,11 @@ def test_an_ipvlan_interface_or_a_sentence_that_the_kernel_has_none(host, redd, 
     assert host.other.ask("tcp", "192.0.2.77", machine.server("tcp", None, 0).port) == "192.0.2.2"
 
 
+def test_ports_without_a_link_of_ours_are_told(host, redd, tree):
+    done = host.redd(redd, "-q", "--pipe", "-D", tree, "-M", "noport", "--network-macvlan=eth0", "--port=8080:80", "true").ok()
+    assert "ports are not forwarded" in done.err and "--network-veth" in done.err
+
+
 @pytest.mark.parametrize("option", ["macvlan", "interface"])
 def test_an_interface_that_the_host_does_not_have(host, redd, tree, option):
     host.redd(redd, "-q", "-D", tree, "-n", "--network-%s=none" % option, "true").failed("cannot find the interface 'none' of the host")
