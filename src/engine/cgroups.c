@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "bus/systemd.h"
 #include "engine/limits.h"
@@ -109,11 +110,24 @@ static int make_own(int parent, const char *name)
 	return cgroup_make(parent, name, true);
 }
 
+static bool wants_controllers(const struct spec *spec)
+{
+	bool wanted = spec->start == START_BOOT || spec->nesting, asked;
+
+	for (size_t i = 0; i < spec->properties.count; i++) {
+		const char *value = text_after(spec->properties.items[i], "Delegate=");
+
+		if (value != NULL && parse_bool(&asked, value) >= 0)
+			wanted = wanted || asked;
+	}
+	return wanted;
+}
+
 /* Only for who manages cgroups inside: on a host at rest the kernel waits for all processors with
  * that, some 10 ms, which is several times a start. What is limited from here needs none. */
 static void pass_controllers_on(int fd, const struct spec *spec)
 {
-	if (spec->start == START_BOOT || spec->nesting)
+	if (wants_controllers(spec))
 		cgroup_enable_all(fd);
 }
 

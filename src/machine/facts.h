@@ -17,7 +17,8 @@ struct arena;
 /* NULL: not told. */
 struct os_release {
 	const char *id, *version_id, *pretty_name;
-	/* The file it is from, and when that was changed last, which nobody can set. */
+	/* The file it is from, and when that was changed last. A guest's own file system may say
+	 * anything of the latter two; but its device is the kernel's choice, and nobody else's. */
 	dev_t device;
 	ino_t inode;
 	struct timespec changed;

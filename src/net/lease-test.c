@@ -653,7 +653,7 @@ START_TEST(nothing_is_left_at_the_end)
 	ck_assert_int_eq(count_sockets(), 1);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	lease_done(&world.lease, NULL);
-	/* No child is left, and whatever still closes the socket holds nothing else. */
+	/* No child is left, and nobody holds what is not his. */
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	close(ends[1]);
 	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);

@@ -73,6 +73,5 @@ void lease_serve(struct lease *lease);
 /* An advertisement now: the machine's end has come up, say. */
 void lease_advertise(struct lease *lease);
 
-/* Returns at once; the kernel takes longer, and a process of its own waits for it. Accepts the
- * empty one. */
+/* The socket is left to LATER (NULL: waits for the kernel, some 16 ms). Accepts the empty one. */
 void lease_done(struct lease *lease, struct later *later);
