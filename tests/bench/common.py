@@ -74,14 +74,14 @@ class Limits:
     def __init__(self):
         self.lines, self.broken = [], 0
 
-    def check(self, text, value, limit, unit="", noisy=False, floor=None):
+    def check(self, text, value, limit, unit="", noisy=False, floor=None, noise=NOISE):
         """noisy: a time, measured beside whatever else the machine does. The few runs of a short benchmark may be off by
-        NOISE before they fail; what is printed is the limit itself, and --long allows nothing. floor: what even the bare
+        NOISE before they fail (less where both sides of a ratio had the same weather); what is printed is the limit itself, and --long allows nothing. floor: what even the bare
         kernel calls take; a limit below that is reported and cannot be broken."""
         word = "ok" if value <= limit else "OVER"
         if word == "OVER" and floor is not None and floor > limit:
             word, text = "----", "%s (the floor alone: %.3f)" % (text, floor)
-        elif word == "OVER" and noisy and not LONG and value <= limit * NOISE:
+        elif word == "OVER" and noisy and not LONG and value <= limit * noise:
             word = "near"
         self.broken += word == "OVER"
         self.lines.append("%-4s %-62s %9.3f of %.3f%s" % (word, text, value, limit, " " + unit if unit else ""))
