@@ -221,15 +221,28 @@ static void take_none(struct resources *resources, int code)
 }
 
 /* TOP: ours is at the top of the hierarchy, not below the caller's. */
+void cgroups_hold_root(struct resources *resources)
+{
+	fd_close(&resources->cgroup_root_fd);
+	/* Who needs it says why there is none. */
+	(void)cgroup_open_root(&resources->cgroup_root_fd, &resources->cgroup_mount);
+}
+
+static int open_root(int *ret, struct resources *resources)
+{
+	if (resources->cgroup_root_fd < 0)
+		return cgroup_open_root(ret, &resources->cgroup_mount);
+	*ret = take_fd(&resources->cgroup_root_fd);
+	return 0;
+}
+
 static int take(struct resources *resources, const struct spec *spec, bool top, bool dry)
 {
 	autoclose int root = -EBADF;
 	struct place place;
-	const char *mount;
 	int r;
 
-	r = cgroup_open_root(&root, &mount);
-	resources->cgroup_mount = mount;
+	r = open_root(&root, resources);
 	if (r >= 0)
 		r = choose(resources->arena, &place, spec, top);
 	if (r >= 0) {
@@ -278,13 +291,11 @@ static int make_in_scope(struct resources *resources, const struct spec *spec, c
 			 pid_t pid)
 {
 	autoclose int root = -EBADF;
-	const char *mount;
 	int r;
 
-	r = cgroup_open_root(&root, &mount);
+	r = open_root(&root, resources);
 	if (r < 0)
 		return r;
-	resources->cgroup_mount = mount;
 	resources->unit_fd = openat(root, path + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (resources->unit_fd < 0)
 		return -errno;
@@ -451,6 +462,7 @@ void cgroups_kill(struct resources *resources)
 
 void cgroups_release(struct resources *resources)
 {
+	fd_close(&resources->cgroup_root_fd);
 	wake_up(resources);
 	resources->cgroup_inode = 0;
 	if (remove_empty(resources)) {

@@ -17,6 +17,10 @@ struct spec;
  * when that is there, by scope_enter(). */
 int cgroups_take(struct resources *resources, const struct spec *spec, unsigned int uid, bool dry);
 
+/* Before the private mounts are made: a fresh sysfs may cover the hierarchy there. For the next of
+ * the two that follow. */
+void cgroups_hold_root(struct resources *resources);
+
 /* For engine/scope: the payload's cgroup in the scope at PATH, or below our own, with PID in it. */
 int cgroups_enter_scope(struct resources *resources, const struct spec *spec, const char *path,
 			pid_t pid);

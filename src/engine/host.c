@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "format/envfile.h"
+#include "format/link-names.h"
 #include "io/child.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -194,6 +195,18 @@ static bool is_confined(void)
 	       !(effective & CAPABILITY_BIT(CAP_SYS_ADMIN));
 }
 
+static bool has_networkd(struct arena *arena, const struct spec *spec)
+{
+	bool zone = spec->network_zone != NULL;
+	struct link_name link;
+
+	if (!zone && spec->machine == NULL)
+		return false;
+	return link_names_make(&link, zone ? LINK_NAMES_ZONE : LINK_NAMES_VETH,
+			       zone ? spec->network_zone : spec->machine) >= 0 &&
+	       network_host_has_networkd(arena, link.name, zone ? "bridge" : "veth");
+}
+
 /* For a user's container the program is asked for instead of what the host does for links. */
 static void gather_network(struct arena *arena, struct host *host, const struct spec *spec)
 {
@@ -201,7 +214,7 @@ static void gather_network(struct arena *arena, struct host *host, const struct 
 		return;
 	network_host_id(host->machine_id);
 	if (!network_user_is(host))
-		host->networkd = network_host_has_networkd();
+		host->networkd = has_networkd(arena, spec);
 	else if (spec->network_veth == TRISTATE_YES)
 		host->pasta = child_find(arena, text_variable(host->environment, "PATH"),
 					 USERSPACE_PROGRAM);

@@ -35,6 +35,7 @@ void resources_init(struct resources *resources, struct arena *arena)
 		.arena = arena,
 		.record = RECORD_EMPTY,
 		.ids = IDS_EMPTY,
+		.cgroup_root_fd = -EBADF,
 		.cgroup_parent_fd = -EBADF,
 		.cgroup_fd = -EBADF,
 		.unit_fd = -EBADF,

@@ -20,6 +20,7 @@ struct resources {
 	struct record record;
 	struct ids ids;
 	struct taken taken;
+	int cgroup_root_fd;   /* of cgroups_hold_root() */
 	int cgroup_parent_fd; /* holds cgroup_name */
 	int cgroup_fd;	      /* the payload's */
 	int unit_fd;	      /* --keep-unit: the caller's */

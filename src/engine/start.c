@@ -97,6 +97,8 @@ static int start_payload(struct container *container)
 		r = devices_restrict(&container->plan, container->spec, resources->cgroup_fd);
 	if (r < 0)
 		return r;
+	if (resources->taken.cgroup == CGROUP_SCOPE)
+		cgroups_hold_root(resources);
 	r = resources_enter_private_mounts(resources, container->root.fd);
 	if (r < 0)
 		return r;

@@ -71,12 +71,22 @@ static int take_addresses(struct attaching *a)
 	return r;
 }
 
+static bool has_networkd(const struct attaching *a)
+{
+	struct arena *arena = a->change.arena;
+
+	if (a->attachment->kind == ATTACH_VETH)
+		return network_host_has_networkd(arena, a->host_name, "veth");
+	return network_host_has_networkd(arena, arena_format(arena, "vz-%s", a->attachment->of),
+					 "bridge");
+}
+
 /* The machine's first link, if it has none. What it may reach holds for this one too, where we know
  * who sends; not on a bridge of the administrator's. */
 static int make_part(struct attaching *a)
 {
 	struct facts *facts = &a->change.facts;
-	bool automatic = a->attachment->kind != ATTACH_BRIDGE && !network_host_has_networkd();
+	bool automatic = a->attachment->kind != ATTACH_BRIDGE && !has_networkd(a);
 
 	if (a->attachment->kind == ATTACH_VETH && *a->attachment->of)
 		return 0;

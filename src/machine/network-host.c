@@ -1,12 +1,15 @@
 #include "machine/network-host.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/macros.h"
 #include "base/parse.h"
+#include "io/fd.h"
 #include "io/file.h"
+#include "machine/networkd.h"
 
 void network_host_id(uint8_t ret[16])
 {
@@ -18,7 +21,7 @@ void network_host_id(uint8_t ret[16])
 }
 
 /* Its files stay when it is stopped, its cgroup does not. */
-bool network_host_has_networkd(void)
+static bool runs(void)
 {
 	static const char *const places[] = {
 		"/sys/fs/cgroup/system.slice/systemd-networkd.service/cgroup.events",
@@ -31,4 +34,14 @@ bool network_host_has_networkd(void)
 		    strstr(text, "populated 1") != NULL)
 			return true;
 	return false;
+}
+
+bool network_host_has_networkd(struct arena *arena, const char *link, const char *kind)
+{
+	autoclose int root = -EBADF;
+
+	if (!runs())
+		return false;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return root >= 0 && networkd_configures(arena, root, link, kind);
 }

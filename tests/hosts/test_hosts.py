@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 LONG = os.environ.get("REDD_LONG") == "1"
 PROGRAM = os.environ.get("REDD_STATIC", os.path.join(TOP, "build-static", "nspawn"))
+MACHINECTL = os.path.join(os.path.dirname(PROGRAM), "machinectl")
 HYBRID = ["-a", "systemd.unified_cgroup_hierarchy=0"]
 LEGACY = ["-a", "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"]
 
@@ -54,7 +55,7 @@ def vmrun(host, tree, *command, puts=()):
     kind, kernel, options = host
     image(kind)
     assert os.path.exists(PROGRAM), "%s is missing: meson setup build-static -Dstatic=true" % PROGRAM
-    files = [PROGRAM + ":/usr/local/bin", os.path.join(HERE, "smoke") + ":/srv", tree + ":/srv"]
+    files = [PROGRAM + ":/usr/local/bin", MACHINECTL + ":/usr/local/bin", os.path.join(HERE, "smoke") + ":/srv", tree + ":/srv"]
     arguments = [word for file in files for word in ("-p", file)]
     return run("vmrun", "-k", kernel, "-i", kind, "-c", "-t", "400", *options, *arguments, *command)
 

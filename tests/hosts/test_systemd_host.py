@@ -352,3 +352,91 @@ def test_without_a_bus_the_container_runs_below_the_callers_own_cgroup(host):
     assert done.out.strip() == "hello"
     host.run("%s -q -D /var/lib/machines/busybox -M lone --slice=x echo hello" % script).failed(
         "cannot get a scope for machine 'lone' from systemd")
+
+
+# ---- networks ----
+
+BOUND = """mkdir -p /srv/bin && cat >/srv/bin/bound <<'END' && chmod 755 /srv/bin/bound
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip address add "$ip/$mask" dev "$interface" && ip route add default via "$router"
+END
+"""
+DHCP = "ip link set host0 up && busybox udhcpc -q -n -f -i host0 -t 60 -T 1 -s /srv/bin/bound 2>/dev/null; "
+# The library, where libc looks for it, named as the package names it.
+PLUGIN = r"cp /redd/src/nss/libnss_redd.so.2 $(dirname $(ldd /bin/true | sed -n 's/.*=> \(.*libc.so.6\).*/\1/p')) && " \
+         r"sed -i 's/^hosts:.*/hosts: files redd/' /etc/nsswitch.conf"
+OURS = ("10.213.",)
+THEIRS = ("192.168.", "172.", "10.0.")
+
+
+def in_network(host, name, options, script):
+    """What a machine says that ends with its script."""
+    return host.run("%s -q --pipe -x -D /var/lib/machines/busybox --bind-ro=/srv/bin:/srv/bin:idmap -M %s %s sh -c '%s'"
+                    % (NSPAWN, name, options, script), timeout=60)
+
+
+@pytest.fixture
+def networkd(host):
+    host.run(BOUND + "systemctl start systemd-networkd").ok()
+    yield host
+    host.run("rm -f /etc/systemd/network/80-container-*; systemctl stop systemd-networkd.socket systemd-networkd").ok()
+    # Neither link nor rule of ours, whoever configured it.
+    host.until("! ip -o link | grep -E ' v[ebz]-' && ! nft list tables | grep redd && [ -z \"$(find /run/redd ! -type d | grep -e /network/ -e /hosts/ -e '[.]network$')\" ]", 5)
+
+
+@pytest.mark.parametrize("options", ["--network-veth", "--network-zone=z"])
+def test_a_link_that_networkd_configures_is_left_to_it(networkd, options):
+    done = in_network(networkd, "dhcp", options, "ip -o -4 address show dev host0 >&2; " + DHCP +
+                      "ip -o -4 address show dev host0; set -- $(ip route show default); busybox ping -c 1 -W 5 $3 >/dev/null").ok()
+    assert done.err == "", "no address of ours, and no warning"
+    assert done.out.split()[3].startswith(THEIRS), done
+
+
+@pytest.mark.parametrize("kind", ["ve", "vz"])
+@pytest.mark.parametrize("how", ["masked", "unmanaged"])
+def test_a_link_that_networkd_does_not_configure_has_addresses_of_ours(networkd, kind, how):
+    name = "/etc/systemd/network/80-container-%s.network" % kind
+    says = {"masked": "ln -s /dev/null %s", "unmanaged": "printf '[Match]\\nName=%s-*\\n[Link]\\nUnmanaged=yes\\n' >%%s" % kind}[how]
+    networkd.run("mkdir -p /etc/systemd/network && %s && networkctl reload" % (says % name)).ok()
+    done = in_network(networkd, "own", "-n" if kind == "ve" else "--network-zone=z",
+                      "ip -o -4 address show dev host0; busybox ping -c 1 -W 5 $(sed -n \"s/^nameserver \\(10.*\\)/\\1/p\" /etc/resolv.conf) >/dev/null").ok()
+    assert done.out.split()[3].startswith(OURS), done
+
+
+@pytest.fixture
+def names(host):
+    host.run("cp /etc/nsswitch.conf /srv && " + PLUGIN).ok()
+    yield host
+    host.run("cp /srv/nsswitch.conf /etc").ok()
+
+
+def ends(host, name):
+    host.run("%s terminate %s" % (MACHINECTL, name)).ok()
+    host.until("! systemctl is-active from-%s.service" % name)
+    assert host.run("getent hosts " + name).code == 2
+
+
+def test_a_guest_with_networkd_has_its_address_of_the_hosts_and_its_name(networkd, names):
+    host = networkd
+    host.run(STARTS["shell"].replace(" -b ", " -b -n ") % {"name": "guest", "tree": "other"}).ok()
+    host.run("systemctl -M guest start systemd-networkd").ok()
+    told = host.until("%s exec guest -- ip -o -4 address show dev host0 | grep inet" % MACHINECTL).out.split()[3].split("/")[0]
+    assert told.startswith(THEIRS), told
+    # Names follow what the guest was given.
+    assert host.until("getent ahostsv4 guest").out.split()[0] == told
+    assert host.run("getent hosts " + told).ok().out.split()[1] == "guest"
+    ends(host, "guest")
+
+
+def test_the_host_finds_a_machine_by_name(names):
+    host = names
+    host.run(STARTS["shell"].replace(" -b ", " -b --network-zone=z ") % {"name": "named", "tree": "other"}).ok()
+    told = host.run("%s exec named -- ip -o -4 address show dev host0" % MACHINECTL).ok().out.split()[3].split("/")[0]
+    assert told.startswith(OURS)
+    for name in ("named", "named.machine"):
+        assert host.run("getent ahostsv4 " + name).ok().out.split()[0] == told
+        assert host.run("getent hosts " + name).ok().out.split()[1] == name
+    assert host.run("getent hosts " + told).ok().out.split()[1] == "named"
+    host.run("setpriv --reuid=65534 --regid=65534 --clear-groups ping -c 1 named || busybox ping -c 1 -W 5 named").ok()
+    ends(host, "named")
