@@ -190,13 +190,8 @@ static int filter(struct network *network)
 	if (r < 0)
 		return fail_input("cannot use '%s' as what the container may reach",
 				  network->facts.egress);
-	if (count == 0) {
-		if (network->facts.port_count > 0)
-			log_warning("machine '%s' has no link of ours, so its ports are not "
-				    "forwarded (try --network-veth or --network-zone=)",
-				    container->spec->machine);
+	if (count == 0)
 		return 0;
-	}
 	r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
 	if (r >= 0)
 		(void)network_repair_mark(container->resources.record.runtime);
