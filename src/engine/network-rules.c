@@ -206,8 +206,8 @@ static int filter(struct network *network)
 		repair_others(network, machines, count);
 	if (may_lack(&network->facts, r)) {
 		log_warning("this kernel has not the packet filter that is needed (nf_tables): "
-			    "machine '%s' reaches only this host, and may use others' addresses, "
-			    "going on without",
+			    "machine '%s' reaches no other network, finds no names, and may use "
+			    "others' addresses, going on without",
 			    container->spec->machine);
 		fail_forget();
 		return 0;

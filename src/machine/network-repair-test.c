@@ -9,13 +9,14 @@
 #include "kernel/fixture.h"
 #include "kernel/nftables.h"
 #include "machine/network-file.h"
+#include "machine/record.h"
 #include "net/facts.h"
 #include "net/firewall.h"
 
 static struct arena arena;
 
 /* A running one with a link of that index, which is not looked at. */
-static struct firewall_machine running(const char *name, uint32_t link)
+static struct firewall_machine noted(int dir_fd, const char *name, uint32_t link)
 {
 	struct ip_prefix address = { .ip = { .family = AF_INET }, .length = 30 };
 	struct firewall_machine machine;
@@ -30,9 +31,14 @@ static struct firewall_machine running(const char *name, uint32_t link)
 	memcpy(address.ip.bytes, (uint8_t[]){ 10, 213, 0, (uint8_t)link }, 4);
 	ck_assert_int_eq(stat("/proc/self/ns/net", &st), 0);
 	facts.namespace = (uint32_t)st.st_ino;
-	ck_assert_int_eq(network_file_write(&arena, scratch_fd, name, &facts), 0);
+	ck_assert_int_eq(network_file_write(&arena, dir_fd, name, &facts), 0);
 	ck_assert_int_eq(facts_machine(&arena, &machine, &facts), 0);
 	return machine;
+}
+
+static struct firewall_machine running(const char *name, uint32_t link)
+{
+	return noted(scratch_fd, name, link);
 }
 
 static int count_key(const struct nftables_value *key, void *context)
@@ -73,8 +79,28 @@ START_TEST(who_makes_the_rules_alone_makes_those_of_others_too)
 }
 END_TEST
 
+START_TEST(rules_of_a_machine_that_starts_are_not_gone_but_not_made_yet)
+{
+	struct firewall firewall = FIREWALL_EMPTY;
+	struct record record = RECORD_EMPTY;
+
+	fixture_enter(CLONE_NEWNET);
+	ck_assert_int_eq(firewall_open(&firewall), 0);
+	ck_assert_int_eq(record_create(&arena, &record, scratch_path, "late"), 0);
+	ck_assert_int_eq(record_runs(&record, 0), 0);
+	noted(record.dir_fd, "late", 73);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, record.dir_fd, NULL, 0), 0);
+	ck_assert_int_eq(record_runs(&record, getpid()), 0);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, record.dir_fd, NULL, 0), 1);
+	ck_assert_uint_eq(machines(&firewall), 1);
+	record_remove(&record);
+	firewall_close(&firewall);
+}
+END_TEST
+
 int main(void)
 {
 	return SCRATCH_RUN("machine/network-repair",
-			   who_makes_the_rules_alone_makes_those_of_others_too);
+			   who_makes_the_rules_alone_makes_those_of_others_too,
+			   rules_of_a_machine_that_starts_are_not_gone_but_not_made_yet);
 }

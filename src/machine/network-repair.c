@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/netfilter.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "io/file.h"
 #include "kernel/namespace.h"
 #include "kernel/nftables.h"
 #include "machine/network-file.h"
@@ -66,6 +68,23 @@ static void add(struct machines *machines, const struct firewall_machine *machin
 	*added = *machine;
 }
 
+/* Its facts are noted before its rules are made, which its supervisor does alone. */
+static bool is_starting(struct arena *arena, int dir_fd, const char *name)
+{
+	struct record_content content;
+	bool starting = false;
+	size_t size;
+	char *text;
+
+	if (file_read(arena, &text, &size, dir_fd, name, RECORD_SIZE_MAX) < 0 ||
+	    record_parse(arena, &content, text, size) < 0)
+		return false;
+	for (size_t i = 0; i < content.count; i++)
+		if (content.notes[i].kind == RECORD_RUNS)
+			starting = atoi(content.notes[i].value) == 0;
+	return starting;
+}
+
 /* Those of another namespace have rules there; who was killed is not repaired but cleaned up. */
 static int take_machine(int dir_fd, const char *file, unsigned char type, void *context)
 {
@@ -80,7 +99,8 @@ static int take_machine(int dir_fd, const char *file, unsigned char type, void *
 	name = arena_text_n(machines->arena, file + 1, strlen(file) - strlen("..network"));
 	if (network_file_read(machines->arena, &facts, dir_fd, name) < 0 ||
 	    facts.namespace != machines->namespace ||
-	    (kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH))
+	    (kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH) ||
+	    is_starting(machines->arena, dir_fd, name))
 		return 0;
 	if (facts_machines(machines->arena, &parts, &count, &facts) < 0)
 		return 0;
