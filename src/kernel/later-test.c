@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <sys/wait.h>
 
 #include "base/unit.h"
 #include "io/fd.h"
