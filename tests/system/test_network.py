@@ -257,6 +257,30 @@ def test_a_moved_interface_can_be_asked_for_by_any_of_its_names(host, redd, tree
     assert altnames(host.links()["p0"]) == ["the-long-name"]
 
 
+LONG = "the-cable-that-leads-to-the-other-room"
+
+
+def test_a_moved_interface_may_be_named_by_a_long_name(host, redd, tree, cable):
+    """It keeps the one that the kernel knows it by."""
+    host.ip("link", "property", "add", "dev", cable("p0"), "altname", LONG)
+    machine = host.machine(redd, "first", tree, "--network-interface=" + LONG, "--network-address=198.51.100.2/24")
+    assert altnames(machine.links()["p0"]) == [LONG] and machine.addresses("p0") == ["198.51.100.2"]
+    machine.stop()
+    machine = host.machine(redd, "first", tree, "--network-interface=%s:lan" % LONG)
+    assert altnames(machine.links()["lan"]) == [LONG]
+    machine.stop()
+    assert altnames(host.links()["p0"]) == [LONG]
+
+
+def test_what_an_interface_stands_on_may_be_named_by_a_long_name(host, redd, tree, cable):
+    host.ip("link", "property", "add", "dev", cable("p0"), "altname", LONG)
+    machine = host.machine(redd, "first", tree, "--network-macvlan=" + LONG)
+    link, = [link for name, link in machine.links().items() if name != "lo"]
+    assert altnames(link) == ["mv-" + LONG]
+    host.machinectl(redd, "network", "attach", "first", "macvlan:%s:more" % LONG).ok()
+    assert "more" in machine.links()
+
+
 def test_a_moved_interface_comes_home_from_whatever_it_is_called_inside(host, redd, tree, cable):
     cable("p0")
     machine = host.machine(redd, "first", tree, "--network-interface=p0:lan")
