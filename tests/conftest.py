@@ -24,7 +24,7 @@ def pytest_configure(config):
     if config.option.collectonly or config.option.no_sandbox or os.environ.get(sandbox.MARK) or os.geteuid() != 0:
         return
     # trees need the package source, so they are made before anything is hidden
-    for name in ("busybox", "bookworm", "trixie", "openrc"):
+    for name in trees.NAMES:
         trees.tree(name)
     os.environ["REDD_PROGRAM"] = program = os.path.realpath(runner.program())
     capture = config.pluginmanager.getplugin("capturemanager")

@@ -80,6 +80,19 @@ START_TEST(interface_names_are_what_the_kernel_takes)
 }
 END_TEST
 
+START_TEST(alternative_names_may_be_longer)
+{
+	char name[129] = "";
+
+	ck_assert(name_is_alternative("host0") && name_is_alternative("1234567890123456a"));
+	ck_assert(!name_is_alternative("1234567890123456") && !name_is_alternative("a-name/b"));
+	memset(name, 'a', 127);
+	ck_assert(name_is_alternative(name));
+	name[127] = 'a';
+	ck_assert(!name_is_alternative(name));
+}
+END_TEST
+
 START_TEST(user_names_are_strict)
 {
 	static const char *const good[] = { "root", "_apt", "systemd-network", "A1" };
@@ -144,6 +157,7 @@ int main(void)
 {
 	return UNIT_RUN("base/names", good_machine_names_are_taken,
 			names_that_are_paths_or_options_are_refused,
-			interface_names_are_what_the_kernel_takes, user_names_are_strict,
-			credential_names_are_file_names, environment_assignments_need_a_name);
+			interface_names_are_what_the_kernel_takes, alternative_names_may_be_longer,
+			user_names_are_strict, credential_names_are_file_names,
+			environment_assignments_need_a_name);
 }

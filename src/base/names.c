@@ -5,6 +5,7 @@
 
 #define USER_MAX_LENGTH 31
 #define INTERFACE_MAX_LENGTH 15
+#define ALTERNATIVE_MAX_LENGTH 127
 #define FILE_NAME_MAX_LENGTH 255
 
 /* ctype.h asks the locale; a name's validity must not. */
@@ -42,7 +43,7 @@ bool name_is_machine(const char *name)
 	return before != '.' && before != '-';
 }
 
-bool name_is_interface(const char *name)
+static bool is_interface(const char *name, size_t longest)
 {
 	bool number = true;
 	size_t length = 0;
@@ -51,13 +52,22 @@ bool name_is_interface(const char *name)
 		char c = name[length];
 
 		/* The kernel takes "%d" in a name for "the next free number". */
-		if (length >= INTERFACE_MAX_LENGTH || c <= ' ' || c >= 0x7f ||
-		    strchr("/:%", c) != NULL)
+		if (length >= longest || c <= ' ' || c >= 0x7f || strchr("/:%", c) != NULL)
 			return false;
 		number = number && is_digit(c);
 	}
 	return length > 0 && !number && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 	       strcmp(name, "all") != 0 && strcmp(name, "default") != 0;
+}
+
+bool name_is_interface(const char *name)
+{
+	return is_interface(name, INTERFACE_MAX_LENGTH);
+}
+
+bool name_is_alternative(const char *name)
+{
+	return is_interface(name, ALTERNATIVE_MAX_LENGTH);
 }
 
 bool name_is_user(const char *name)

@@ -11,6 +11,8 @@
 bool name_is_machine(const char *name);
 /* 1..15 bytes, no "/" ":" "%" blank or control, not "." ".." "all" "default", not a number. */
 bool name_is_interface(const char *name);
+/* An interface that is there can be found by such a name as well: 1..127 bytes, else the same. */
+bool name_is_alternative(const char *name);
 bool name_is_user(const char *name); /* strict POSIX-like: [a-z_A-Z][a-zA-Z0-9_-]*, up to 31 */
 bool name_is_credential(const char *name);
 bool name_is_environment(

@@ -204,6 +204,6 @@ int main(void)
 			escaped_fields_keep_their_colons, words_may_be_quoted,
 			broken_words_are_refused, unescaping_may_give_nul,
 			only_well_formed_utf8_is_decoded, nothing_printable_moves_the_cursor,
-			a_variable_is_found_by_its_whole_name,
-			a_loose_prefix_is_one_in_any_case, base64_is_padded);
+			a_variable_is_found_by_its_whole_name, a_loose_prefix_is_one_in_any_case,
+			base64_is_padded);
 }

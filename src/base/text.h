@@ -7,9 +7,9 @@
 struct arena;
 struct text_list;
 
-bool text_equal(const char *a, const char *b);		      /* both may be NULL */
-bool text_empty(const char *text);			      /* NULL or "" */
-const char *text_after(const char *text, const char *prefix); /* the rest, or NULL */
+bool text_equal(const char *a, const char *b);			    /* both may be NULL */
+bool text_empty(const char *text);				    /* NULL or "" */
+const char *text_after(const char *text, const char *prefix);	    /* the rest, or NULL */
 const char *text_after_loose(const char *text, const char *prefix); /* whatever case of ASCII */
 bool text_ends(const char *text, const char *suffix);
 

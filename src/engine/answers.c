@@ -284,6 +284,20 @@ static int open_resolver(struct answers *answers, struct facts *facts)
 	return r;
 }
 
+/* Of IPv6 nobody can tell but the router itself. */
+static void set_routers(struct lease_config *config, const struct facts *facts)
+{
+	const struct ip *router = facts->router;
+
+	if (facts->no_router)
+		return;
+	config->router = config->gateway;
+	if (router[0].family != 0)
+		memcpy(&config->router, router[0].bytes, sizeof(config->router));
+	config->routes6 = router[1].family == 0 ||
+			  has(facts->gateways, facts->gateway_count, AF_INET6, router[1].bytes);
+}
+
 /* What the container has already, for clients inside that insist on asking. */
 static int open_lease(struct answers *answers)
 {
@@ -321,6 +335,7 @@ static int open_lease(struct answers *answers)
 			config.dns6_count = facts->dns_port != 0;
 		}
 	}
+	set_routers(&config, facts);
 	snprintf(config.host_name, sizeof(config.host_name), "%s", answers->machine);
 	snprintf(config.domain, sizeof(config.domain), "%s", domain == NULL ? "machine" : domain);
 	return lease_open(&answers->lease, &config);

@@ -50,13 +50,14 @@ int apply_notify(struct apply *apply, const struct step *step)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	autoclose int fd = -EBADF;
 	const char *name;
-	int parent, on = 1;
+	int parent, r;
 
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
-		return -errno;
+	r = fd_tell_senders(fd);
+	if (r < 0)
+		return r;
 	parent = apply_parent(apply, step->target, &name);
 	if (parent < 0)
 		return parent;

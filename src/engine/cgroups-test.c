@@ -149,7 +149,7 @@ START_TEST(it_is_the_containers_roots)
 	resources.taken.userns = RUNG_IDMAPPED;
 	resources.taken.base = 524288;
 	ck_assert_int_eq(cgroups_take(&resources, &spec, 0, false), 0);
-	ck_assert_int_eq(cgroups_complete(&resources), 0);
+	ck_assert_int_eq(cgroups_complete(&resources, &spec), 0);
 	ck_assert_int_eq(stat("/sys/fs/cgroup/redd/web/payload", &st), 0);
 	ck_assert_uint_eq(st.st_uid, 524288);
 	ck_assert_int_eq(stat("/sys/fs/cgroup/redd/web/payload/cgroup.procs", &st), 0);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "bus/systemd.h"
 #include "engine/limits.h"
@@ -109,8 +110,30 @@ static int make_own(int parent, const char *name)
 	return cgroup_make(parent, name, true);
 }
 
+static bool wants_controllers(const struct spec *spec)
+{
+	bool wanted = spec->start == START_BOOT || spec->nesting, asked;
+
+	for (size_t i = 0; i < spec->properties.count; i++) {
+		const char *value = text_after(spec->properties.items[i], "Delegate=");
+
+		if (value != NULL && parse_bool(&asked, value) >= 0)
+			wanted = wanted || asked;
+	}
+	return wanted;
+}
+
+/* Only for who manages cgroups inside: on a host at rest the kernel waits for all processors with
+ * that, some 10 ms, which is several times a start. What is limited from here needs none. */
+static void pass_controllers_on(int fd, const struct spec *spec)
+{
+	if (wants_controllers(spec))
+		cgroup_enable_all(fd);
+}
+
 /* The unit's own cgroup must be without processes to pass controllers on, so we move down too. */
-static int make_in_unit(struct resources *resources, int *parent, const struct place *place)
+static int make_in_unit(struct resources *resources, const struct spec *spec, int *parent,
+			const struct place *place)
 {
 	autoclose int supervisor = -EBADF;
 	int r;
@@ -128,11 +151,12 @@ static int make_in_unit(struct resources *resources, int *parent, const struct p
 			return r;
 		resources->moved_down = true;
 	}
-	cgroup_enable_all(resources->unit_fd);
+	pass_controllers_on(resources->unit_fd, spec);
 	return 0;
 }
 
-static int make(struct resources *resources, int root, const struct place *place)
+static int make(struct resources *resources, const struct spec *spec, int root,
+		const struct place *place)
 {
 	autoclose int parent = -EBADF;
 	autoclose int own = -EBADF;
@@ -143,7 +167,7 @@ static int make(struct resources *resources, int root, const struct place *place
 	if (parent < 0)
 		return parent;
 	if (place->rung == CGROUP_UNIT)
-		return make_in_unit(resources, &parent, place);
+		return make_in_unit(resources, spec, &parent, place);
 
 	r = record_note(&resources->record, RECORD_CGROUP,
 			arena_format(resources->arena, "%.*s",
@@ -224,7 +248,7 @@ static int take(struct resources *resources, const struct spec *spec, bool top, 
 	if (r >= 0) {
 		resources->taken.cgroup = place.rung;
 		resources->taken.cgroup_path = path_of(resources->arena, &place);
-		r = dry ? 0 : make(resources, root, &place);
+		r = dry ? 0 : make(resources, spec, root, &place);
 	}
 	if (r >= 0)
 		return limits_take(resources, spec, dry);
@@ -263,7 +287,8 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 
 /* ---- a scope, once there is a payload ---- */
 
-static int make_in_scope(struct resources *resources, const char *path, pid_t pid)
+static int make_in_scope(struct resources *resources, const struct spec *spec, const char *path,
+			 pid_t pid)
 {
 	autoclose int root = -EBADF;
 	int r;
@@ -280,13 +305,14 @@ static int make_in_scope(struct resources *resources, const char *path, pid_t pi
 	r = cgroup_attach(resources->cgroup_fd, pid);
 	if (r < 0)
 		return r;
-	cgroup_enable_all(resources->unit_fd);
+	pass_controllers_on(resources->unit_fd, spec);
 	return 0;
 }
 
-int cgroups_enter_scope(struct resources *resources, const char *path, pid_t pid)
+int cgroups_enter_scope(struct resources *resources, const struct spec *spec, const char *path,
+			pid_t pid)
 {
-	int r = make_in_scope(resources, path, pid);
+	int r = make_in_scope(resources, spec, path, pid);
 
 	if (r < 0)
 		return fail(r, "cannot make 'payload' in the scope '%s'", path);
@@ -316,7 +342,7 @@ static int delegate(struct resources *resources)
 	return r < 0 ? fail(r, "cannot give the payload's cgroup to the container's root") : 0;
 }
 
-int cgroups_complete(struct resources *resources)
+int cgroups_complete(struct resources *resources, const struct spec *spec)
 {
 	autoclose int own = -EBADF;
 
@@ -324,7 +350,7 @@ int cgroups_complete(struct resources *resources)
 		own = openat(resources->cgroup_parent_fd, resources->cgroup_name,
 			     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (own >= 0)
-			cgroup_enable_all(own);
+			pass_controllers_on(own, spec);
 	}
 	return delegate(resources);
 }

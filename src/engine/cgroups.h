@@ -22,12 +22,13 @@ int cgroups_take(struct resources *resources, const struct spec *spec, unsigned 
 void cgroups_hold_root(struct resources *resources);
 
 /* For engine/scope: the payload's cgroup in the scope at PATH, or below our own, with PID in it. */
-int cgroups_enter_scope(struct resources *resources, const char *path, pid_t pid);
+int cgroups_enter_scope(struct resources *resources, const struct spec *spec, const char *path,
+			pid_t pid);
 int cgroups_enter_own(struct resources *resources, const struct spec *spec, pid_t pid);
 
-/* While the payload enters its tree: enable the controllers for it and give the delegated files to
- * the container's root. */
-int cgroups_complete(struct resources *resources);
+/* While the payload enters its tree: pass controllers on to an init, and give the delegated files
+ * to the container's root. */
+int cgroups_complete(struct resources *resources, const struct spec *spec);
 
 /* Hold no descriptor while the container runs; cgroups_kill() and cgroups_release() open again
  * what they need, and only what is still the same directory. */

@@ -10,7 +10,6 @@
 #include "engine/network-rules.h"
 #include "engine/network-user.h"
 #include "io/fd.h"
-#include "kernel/later.h"
 #include "kernel/namespace.h"
 #include "machine/find.h"
 #include "machine/network-file.h"
@@ -105,10 +104,7 @@ static int resume(struct container *container)
 /* Another first link than before, or the first that needs something. */
 static int serve_anew(struct network *network)
 {
-	struct later later = { 0 };
-
-	answers_done(&network->answers, &later);
-	later_go(&later);
+	answers_done(&network->answers, NULL);
 	arena_done(&network->serving);
 	if (network->facts.gateway_count == 0 && network->facts.port_count == 0)
 		return 0;

@@ -86,6 +86,8 @@ static int collect(struct network *network)
 		facts->namespace = 0;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
 	facts->fixed = facts->gateway_count > 0;
+	facts->no_router = spec->addressing.no_gateway;
+	memcpy(facts->router, spec->addressing.gateway, sizeof(facts->router));
 	facts->chosen = facts->link != 0 && facts->address_count == 0;
 	if (egress != NULL)
 		facts->egress = text_equal(egress->data, "nothing")

@@ -215,15 +215,11 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	return add_interface(m, here.master != 0 ? here.master : made->here);
 }
 
-static int find_parent(struct making *m, const char *name, int *ret)
+static int find_host(struct making *m, const char *name, struct link_facts *ret)
 {
-	struct link_facts facts;
-	int r = link_find(&m->host, &facts, name);
+	int r = link_find(&m->host, ret, name);
 
-	if (r < 0)
-		return fail(r, "cannot find the interface '%s' of the host", name);
-	*ret = facts.index;
-	return 0;
+	return r < 0 ? fail(r, "cannot find the interface '%s' of the host", name) : 0;
 }
 
 static int make_virtual(struct making *m, const struct link_plan *link, struct made *made)
@@ -232,35 +228,36 @@ static int make_virtual(struct making *m, const struct link_plan *link, struct m
 				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
+	struct link_facts facts, parent;
 	struct facts_made *noted;
-	struct link_facts facts;
-	int parent, r;
+	int r;
 
-	r = find_parent(m, link->host, &parent);
+	r = find_host(m, link->host, &parent);
 	if (r >= 0)
 		r = add_made(m, &noted, link->kind == LINK_MACVLAN ? FACTS_MACVLAN : FACTS_IPVLAN,
-			     link->host);
+			     parent.name);
 	if (r < 0)
 		return r;
-	r = link->kind == LINK_MACVLAN ? link_make_macvlan(&m->host, NULL, parent, &want)
-				       : link_make_ipvlan(&m->host, NULL, parent, &want);
+	r = link->kind == LINK_MACVLAN ? link_make_macvlan(&m->host, NULL, parent.index, &want)
+				       : link_make_ipvlan(&m->host, NULL, parent.index, &want);
 	if (r < 0)
 		return fail_link(m, link, r, 0);
 	r = link_find(&m->guest, &facts, link->name);
 	if (r < 0)
 		return fail_link(m, link, r, 1);
 	made->there = facts.index;
-	noted->outside = (uint32_t)parent;
+	noted->outside = (uint32_t)parent.index;
 	noted->inside = (uint32_t)facts.index;
 	if (link->alternative != NULL)
 		(void)link_add_altname(&m->guest, facts.index, link->alternative);
-	return add_interface(m, parent);
+	return add_interface(m, parent.index);
 }
 
-/* It comes home under the name that the kernel knows it by, whatever it was asked for as. */
+/* It comes home under the name that the kernel knows it by, whatever it was asked for as; and has
+ * it inside too, unless it is given another one. */
 static int move_interface(struct making *m, const struct link_plan *link, struct made *made)
 {
-	struct link_want want = { .name = link->name,
+	struct link_want want = { .name = text_equal(link->name, link->host) ? NULL : link->name,
 				  .netns_fd = m->netns_fd,
 				  .mac = link->has_mac ? link->mac : NULL,
 				  .up = link->up_inside ? LINK_ON : LINK_KEEP };
@@ -269,10 +266,9 @@ static int move_interface(struct making *m, const struct link_plan *link, struct
 	struct link_facts facts;
 	int r;
 
-	r = link_find(&m->host, &facts, link->host);
-	if (r < 0)
-		return fail(r, "cannot find the interface '%s' of the host", link->host);
-	r = note_once(m, RECORD_INTERFACE, facts.name);
+	r = find_host(m, link->host, &facts);
+	if (r >= 0)
+		r = note_once(m, RECORD_INTERFACE, facts.name);
 	if (r >= 0)
 		r = add_made(m, &noted, FACTS_INTERFACE, facts.name);
 	if (r < 0)
@@ -632,8 +628,7 @@ static int read_facts(struct container *container, struct facts *ret, int dir_fd
 	return 0;
 }
 
-static void undo_links(struct container *container, const struct facts *facts,
-		       struct later *later)
+static void undo_links(struct container *container, const struct facts *facts, struct later *later)
 {
 	const struct network *network = container->network;
 	const struct network_undo undo = {

@@ -170,7 +170,7 @@ int scope_enter(struct resources *resources, const struct spec *spec, pid_t pid)
 	if (r >= 0)
 		r = cgroup_process_path(path, sizeof(path), pid);
 	if (r >= 0)
-		return cgroups_enter_scope(resources, path, pid);
+		return cgroups_enter_scope(resources, spec, path, pid);
 	r = do_without(resources, spec, r);
 	resources->bus = bus_close(resources->bus);
 	return r < 0 ? r : cgroups_enter_own(resources, spec, pid);

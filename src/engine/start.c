@@ -241,7 +241,7 @@ static int settle(struct container *container)
 
 	r = note_leader(container);
 	if (r >= 0)
-		r = cgroups_complete(&container->resources);
+		r = cgroups_complete(&container->resources, container->spec);
 	if (r >= 0)
 		r = resources_leave_network(&container->resources);
 	if (r < 0)

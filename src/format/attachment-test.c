@@ -17,6 +17,8 @@ START_TEST(each_kind_is_understood)
 		{ "macvlan:eth0", { ATTACH_MACVLAN, "eth0", "" } },
 		{ "ipvlan:eth0:ip0", { ATTACH_IPVLAN, "eth0", "ip0" } },
 		{ "bridge:br0", { ATTACH_BRIDGE, "br0", "" } },
+		{ "interface:the-third-cable:a", { ATTACH_INTERFACE, "the-third-cable", "a" } },
+		{ "macvlan:the-fourth-cable", { ATTACH_MACVLAN, "the-fourth-cable", "" } },
 		{ "zone:web:host1", { ATTACH_ZONE, "web", "host1" } },
 		{ "zone:7", { ATTACH_ZONE, "7", "" } },
 		{ "zone:abcdefghijkl", { ATTACH_ZONE, "abcdefghijkl", "" } },
@@ -64,6 +66,8 @@ START_TEST(anything_else_is_refused_and_why)
 		"ipvlan::x",
 		"zone:abcdefghijklm",
 		"bridge:7",
+		"veth:the-fourth-cable",
+		"macvlan:eth0:the-fourth-cable",
 	};
 	struct attachment found = { .kind = ATTACH_ZONE };
 

@@ -13,11 +13,11 @@ const char *const attachment_words[ATTACH_KINDS] = {
 };
 
 /* The next field of *TEXT, which is NULL behind the last. False: it is too long. */
-static bool take(char ret[ATTACHMENT_NAME_ROOM], const char **text)
+static bool take(char *ret, size_t room, const char **text)
 {
 	size_t length = strcspn(*text, ":");
 
-	if (length >= ATTACHMENT_NAME_ROOM)
+	if (length >= room)
 		return false;
 	memcpy(ret, *text, length);
 	ret[length] = '\0';
@@ -28,9 +28,13 @@ static bool take(char ret[ATTACHMENT_NAME_ROOM], const char **text)
 /* A zone's is its bridge's, without what that begins with. */
 static bool is_name(enum attachment_kind kind, const char *name)
 {
-	char bridge[ATTACHMENT_NAME_ROOM + 3];
+	char bridge[ATTACHMENT_OF_ROOM + 3];
 
-	snprintf(bridge, sizeof(bridge), "%s%s", kind == ATTACH_ZONE ? "vz-" : "", name);
+	if (kind == ATTACH_VETH)
+		return name_is_interface(name);
+	if (kind != ATTACH_ZONE)
+		return name_is_alternative(name);
+	snprintf(bridge, sizeof(bridge), "vz-%s", name);
 	return *name != '\0' && name_is_interface(bridge);
 }
 
@@ -39,7 +43,7 @@ static const char *judge(struct attachment *ret, const char *text)
 	char word[ATTACHMENT_NAME_ROOM] = "";
 	int kind = 0;
 
-	if (!take(word, &text))
+	if (!take(word, sizeof(word), &text))
 		return "it is too long";
 	while (kind < ATTACH_KINDS && strcmp(word, attachment_words[kind]) != 0)
 		kind++;
@@ -48,9 +52,10 @@ static const char *judge(struct attachment *ret, const char *text)
 	ret->kind = (enum attachment_kind)kind;
 	if (text == NULL)
 		return kind == ATTACH_VETH ? NULL : "it does not say of what";
-	if (!take(ret->of, &text) || !is_name(ret->kind, ret->of))
+	if (!take(ret->of, sizeof(ret->of), &text) || !is_name(ret->kind, ret->of))
 		return "that is no name of an interface";
-	if (text != NULL && (!take(ret->name, &text) || !name_is_interface(ret->name)))
+	if (text != NULL &&
+	    (!take(ret->name, sizeof(ret->name), &text) || !name_is_interface(ret->name)))
 		return "no interface of the machine can be called so";
 	return text == NULL ? NULL : "it has too many parts";
 }

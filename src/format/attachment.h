@@ -7,11 +7,13 @@
  *	zone:ZONE[:NAME]	a link to a zone
  *	veth[:HOST[:NAME]]	a link to the host, where it is called HOST
  *
- * NAME is what it is called in the machine. Pure, quiet.
+ * What is there on the host may be told by an alternative name. NAME is what it is called in the
+ * machine. Pure, quiet.
  */
 #pragma once
 
 #define ATTACHMENT_NAME_ROOM 16
+#define ATTACHMENT_OF_ROOM 128
 
 enum attachment_kind {
 	ATTACH_INTERFACE,
@@ -27,7 +29,7 @@ extern const char *const attachment_words[ATTACH_KINDS];
 
 struct attachment {
 	enum attachment_kind kind;
-	char of[ATTACHMENT_NAME_ROOM];	 /* HOST, BRIDGE, ZONE; "": not given */
+	char of[ATTACHMENT_OF_ROOM];	 /* HOST, BRIDGE, ZONE; "": not given */
 	char name[ATTACHMENT_NAME_ROOM]; /* "": not given */
 };
 

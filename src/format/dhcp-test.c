@@ -285,7 +285,11 @@ START_TEST(a_gateway_outside_of_the_net_comes_with_routes)
 	OPTION(121, "\40\12\0\0\1\0\0\0\0\0\12\0\0\1");
 	OPTION(80, "");
 	NO_OPTION(28);
-	answer.prefix_length = 31;
+	answer.prefix_length = 31; /* 10.0.0.2 and 10.0.0.3 */
+	size = write_answer(room, &query, &answer);
+	OPTION(121, "\40\12\0\0\1\0\0\0\0\0\12\0\0\1");
+	NO_OPTION(28);
+	answer.gateway.s_addr = htonl(0x0a000003);
 	size = write_answer(room, &query, &answer);
 	NO_OPTION(28);
 	NO_OPTION(121);

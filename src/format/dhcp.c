@@ -199,6 +199,14 @@ static void put_times(struct octets *out, uint32_t lease_s)
 	put_number(out, REBINDING_TIME, (uint32_t)((uint64_t)lease_s * 7 / 8));
 }
 
+static bool is_outside(const struct dhcp_answer *answer, uint32_t hosts)
+{
+	uint32_t apart = answer->address.s_addr ^ answer->gateway.s_addr;
+
+	return answer->prefix_length == PREFIX_ALL ||
+	       (answer->address.s_addr != 0 && (apart & htonl(~hosts)) != 0);
+}
+
 static void put_network(struct octets *out, const struct dhcp_answer *answer)
 {
 	uint32_t hosts = (uint32_t)(UINT64_C(0xffffffff) >> answer->prefix_length);
@@ -211,7 +219,7 @@ static void put_network(struct octets *out, const struct dhcp_answer *answer)
 	if (answer->gateway.s_addr == 0)
 		return;
 	put_address(out, ROUTER, answer->gateway);
-	if (answer->prefix_length == PREFIX_ALL)
+	if (is_outside(answer, hosts))
 		put_routes(out, answer->gateway);
 }
 

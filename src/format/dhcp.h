@@ -49,8 +49,8 @@ struct dhcp_answer {
 	struct in_addr server;	/* who answers */
 	struct in_addr address; /* 0.0.0.0: the client has one, and wants only the rest */
 	uint32_t lease_s;	/* not told without an address */
-	unsigned int prefix_length; /* with 32, routes say that the gateway is on the link */
-	struct in_addr gateway;	    /* 0.0.0.0: none */
+	unsigned int prefix_length;
+	struct in_addr gateway; /* 0.0.0.0: none; outside of its net, routes say that it is there */
 	const struct in_addr *dns;
 	size_t dns_count;		/* up to DHCP_DNS_MAX */
 	uint16_t mtu;			/* 0: not told */

@@ -121,25 +121,41 @@ START_TEST(descriptors_cross_a_socket_but_no_more_than_are_expected)
 }
 END_TEST
 
+/* How many are open. */
+static int first_free(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
 START_TEST(a_sender_is_told_and_what_it_attaches_is_not_taken)
 {
-	int ends[2], on = 1, before, after;
+	int ends[2], on = 1, before, r;
 	char text[8];
 	pid_t sender;
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+	before = first_free();
 	ck_assert_int_eq(send(ends[0], "x", 1, 0), 1);
 	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), 1);
 	ck_assert_int_eq(sender, 0);
+	ck_assert_int_eq(fd_send(ends[0], ends, 2), 0);
+	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), -EBADMSG);
+	ck_assert_int_eq(first_free(), before);
+	/* As before Linux 6.16. */
 	ck_assert_int_eq(setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
-	before = dup(ends[0]);
-	close(before);
 	ck_assert_int_eq(fd_send(ends[0], ends, 2), 0);
 	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), 1);
 	ck_assert_int_eq(sender, getpid());
-	after = dup(ends[0]);
-	close(after);
-	ck_assert_int_eq(after, before);
+	ck_assert_int_eq(first_free(), before);
+	ck_assert_int_eq(fd_tell_senders(ends[1]), 0);
+	r = fd_send(ends[0], ends, 2);
+	ck_assert(r == 0 || r == -EPERM);
+	if (r == 0)
+		ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), 1);
+	ck_assert_int_eq(first_free(), before);
 	ck_assert_int_eq(send(ends[0], "too long for it", 15, 0), 15);
 	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), 0, &sender), -EMSGSIZE);
 	ck_assert_int_eq(fd_hear(ends[1], text, sizeof(text), MSG_DONTWAIT, &sender), -EAGAIN);

@@ -188,6 +188,26 @@ int fd_receive(int socket, int *ret_fds, size_t count)
 	return -EBADMSG;
 }
 
+#define PASSRIGHTS 83 /* SO_PASSRIGHTS of asm-generic/socket.h, 6.16 */
+
+int fd_tell_senders(int socket)
+{
+	int on = 1, off = 0;
+
+	(void)setsockopt(socket, SOL_SOCKET, PASSRIGHTS, &off, sizeof(off));
+	return setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+static void close_came(struct cmsghdr *header)
+{
+	for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= header->cmsg_len; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+		close(fd);
+	}
+}
+
 ssize_t fd_hear(int socket, void *ret, size_t size, int flags, pid_t *ret_sender)
 {
 	/* The kernel puts the sender first, and discards descriptors that find no room. */
@@ -202,11 +222,16 @@ ssize_t fd_hear(int socket, void *ret, size_t size, int flags, pid_t *ret_sender
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n = recvmsg(socket, &message, flags);
+	ssize_t n = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
 	struct ucred sender = { 0 };
 
 	if (n < 0)
 		return -errno;
+	/* Without SO_PASSCRED there is room for some. */
+	if (message.msg_controllen >= CMSG_LEN(0) && control.header.cmsg_type == SCM_RIGHTS) {
+		close_came(&control.header);
+		return -EBADMSG;
+	}
 	if (message.msg_flags & MSG_TRUNC)
 		return -EMSGSIZE;
 	if (message.msg_controllen >= CMSG_LEN(sizeof(sender)) &&

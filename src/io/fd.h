@@ -40,7 +40,11 @@ int fd_send(int socket, const int *fds, size_t count);
  * -EPIPE: the other side is gone. -EBADMSG: more than COUNT, or something else. Retries EINTR. */
 int fd_receive(int socket, int *ret_fds, size_t count);
 
-/* One message of a socket with SO_PASSCRED (unix(7)) and who sent it, 0 if that is not told; FLAGS as
- * for recvmsg(2). Its length, or a negative errno; -EMSGSIZE: it was longer. Descriptors that come
- * along are never taken: those of a guest may block, or pin things of ours. */
+/* Messages to the socket tell their sender, and cannot bring descriptors, which may take for ever
+ * to close. (Before Linux 6.16 they can, and fd_hear() waits until the kernel has closed them.) */
+int fd_tell_senders(int socket);
+
+/* One message of such a socket (unix(7)) and who sent it, 0 if that is not told; FLAGS as for
+ * recvmsg(2). Its length, or a negative errno; -EMSGSIZE: it was longer. Descriptors that come
+ * along are never taken. */
 ssize_t fd_hear(int socket, void *ret, size_t size, int flags, pid_t *ret_sender);

@@ -69,7 +69,8 @@ START_TEST(links_go_in_the_end)
 	}
 	later_delete_link(&later, 4711);
 	later_go(&later);
-	for (int tries = 0; tries < PATIENCE_MS && link_find(&netlink, &facts, "br-too") >= 0; tries++)
+	for (int tries = 0; tries < PATIENCE_MS && link_find(&netlink, &facts, "br-too") >= 0;
+	     tries++)
 		poll(NULL, 0, 1);
 	ck_assert_int_eq(link_find(&netlink, &facts, "br-gone"), -ENODEV);
 	ck_assert_int_eq(link_find(&netlink, &facts, "br-too"), -ENODEV);

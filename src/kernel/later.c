@@ -5,7 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,15 +18,18 @@
 
 #define ROOM (16 * 1024)
 
+struct request {
+	struct nlmsghdr header;
+	struct ifinfomsg body;
+};
+
 /* Lies below the stack of who does it, and is never freed: that is up to the end of both. */
 struct task {
-	struct later later;
-	struct {
-		struct nlmsghdr header;
-		struct ifinfomsg body;
-	} request;
+	struct request requests[LATER_MAX];
+	size_t size; /* of those that there are */
 	int route, end, keep[LATER_MAX + 2];
-	char *top;
+	size_t keep_count;
+	char byte, *top;
 };
 
 void later_close(struct later *later, int *fd)
@@ -47,20 +50,22 @@ void later_delete_link(struct later *later, int index)
 		(void)link_delete(&netlink, index);
 }
 
+/* All at once: the kernel goes through them whatever signal comes. */
+static void request_all(struct task *task)
+{
+	if (task->size > 0 && send(task->route, task->requests, task->size, 0) < 0)
+		return; /* for want of memory; they go with the machine's namespace */
+}
+
 /* The caller runs meanwhile, in the same memory: nothing here may allocate or fail, since errno is
  * the caller's too. Failures are in answers that nobody reads. The last to close the descriptors is
  * this process, so it waits for the end of a pipe that the caller closes after them. */
 static int work(void *task_)
 {
 	struct task *task = task_;
-	char byte;
 
-	for (size_t i = 0; i < task->later.link_count; i++) {
-		task->request.body.ifi_index = task->later.links[i];
-		if (send(task->route, &task->request, sizeof(task->request), 0) < 0)
-			break;
-	}
-	return read(task->end, &byte, 1) < 0;
+	request_all(task);
+	return read(task->end, &task->byte, 1) < 0;
 }
 
 /* Nothing else of ours may stay open meanwhile: locks, pipes that somebody reads to their end. When
@@ -68,14 +73,9 @@ static int work(void *task_)
 static int leave(void *task_)
 {
 	struct task *task = task_;
-	sigset_t all;
 
-	memcpy(task->keep, task->later.fds, sizeof(task->later.fds));
-	task->keep[task->later.fd_count] = task->route;
-	task->keep[task->later.fd_count + 1] = task->end;
-	(void)fd_close_all(0, task->keep, task->later.fd_count + 2);
-	sigfillset(&all); /* a handler would be the caller's */
-	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (fd_close_all(0, task->keep, task->keep_count) < 0)
+		return 1;
 	return clone(work, task->top, CLONE_VM | SIGCHLD, task) < 0;
 }
 
@@ -86,38 +86,60 @@ static struct task *make_task(const struct later *later, int route, int end)
 
 	if (room == MAP_FAILED)
 		return NULL;
-	*task = (struct task){
-		.later = *later,
-		.route = route,
-		.end = end,
-		.top = room + ROOM,
-		.request.header = { .nlmsg_len = sizeof(task->request),
+	task->route = route;
+	task->end = end;
+	task->top = room + ROOM;
+	for (size_t i = 0; i < later->fd_count; i++)
+		task->keep[task->keep_count++] = later->fds[i];
+	task->keep[task->keep_count++] = route;
+	task->keep[task->keep_count++] = end;
+	for (size_t i = 0; i < later->link_count; i++)
+		task->requests[i] = (struct request){
+			.header = { .nlmsg_len = sizeof(struct request),
 				    .nlmsg_type = RTM_DELLINK,
 				    .nlmsg_flags = NLM_F_REQUEST },
-	};
+			.body = { .ifi_index = later->links[i] },
+		};
+	task->size = later->link_count * sizeof(struct request);
 	return task;
+}
+
+/* No handler of the caller's may run in its memory, but without its descriptors. */
+static bool hand_over(struct task *task)
+{
+	sigset_t all, before;
+	int status = -1;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = process_spawn(leave, task, 0);
+	if (pid > 0)
+		(void)waitpid(pid, &status, 0);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return status == 0;
 }
 
 void later_go(struct later *later)
 {
 	autonetlink struct netlink route = NETLINK_EMPTY;
 	autoclose int reader = -EBADF, writer = -EBADF;
-	struct task *task;
+	struct task *task = NULL;
 	int ends[2];
-	pid_t pid;
 
 	if (later->fd_count == 0 && later->link_count == 0)
 		return;
-	if (later->link_count > 0 && netlink_open(&route, NETLINK_ROUTE) < 0)
-		later->link_count = 0;
+	if (later->link_count > 0)
+		(void)netlink_open(&route, NETLINK_ROUTE);
 	if (pipe2(ends, O_CLOEXEC) == 0) {
 		reader = ends[0];
 		writer = ends[1];
 		task = make_task(later, route.fd, reader);
-		pid = task == NULL ? -ENOMEM : process_spawn(leave, task, 0);
-		if (pid > 0)
-			(void)waitpid(pid, NULL, 0);
 	}
+	/* Else it is done here, and takes its time. */
+	if (task == NULL || !hand_over(task))
+		for (size_t i = 0; i < later->link_count; i++)
+			(void)link_delete(&route, later->links[i]);
 	netlink_close(&route);
 	for (size_t i = 0; i < later->fd_count; i++)
 		fd_close(&later->fds[i]);

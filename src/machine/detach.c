@@ -150,7 +150,6 @@ static int bind_socket(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	autoclose int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	const int on = 1;
 
 	if (fd < 0)
 		return fail(-errno, "cannot make a socket");
@@ -158,8 +157,7 @@ static int bind_socket(const char *path)
 		return fail(-ENAMETOOLONG, "cannot make '%s'", path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	unlink(path);
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (fd_tell_senders(fd) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return fail(-errno, "cannot make '%s'", path);
 	return take_fd(&fd);
 }

@@ -337,7 +337,7 @@ int enter_start(const struct enter *enter, const struct enter_program *program, 
 			    enter->machine->name);
 	ours = pair[0];
 	theirs = pair[1];
-	if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0)
+	if (fd_tell_senders(ours) < 0)
 		return fail(-errno, "cannot make a channel into machine '%s'",
 			    enter->machine->name);
 	joiner = clone_joiner(enter, &joiner_fd, &way);

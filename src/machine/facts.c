@@ -30,7 +30,8 @@ static int find_file(int root_fd, const char *path, bool one_mount)
 
 /* Looked at before it is opened: a device node does things when it is, and the guest's filter does
  * not hold us back. */
-static int find_regular(int *ret_fd, struct stat *ret, int root_fd, const char *path, bool one_mount)
+static int find_regular(int *ret_fd, struct stat *ret, int root_fd, const char *path,
+			bool one_mount)
 {
 	autoclose int found = find_file(root_fd, path, one_mount);
 

@@ -17,7 +17,8 @@ struct arena;
 /* NULL: not told. */
 struct os_release {
 	const char *id, *version_id, *pretty_name;
-	/* The file it is from, and when that was changed last, which nobody can set. */
+	/* The file it is from, and when that was changed last. A guest's own file system may say
+	 * anything of the latter two; but its device is the kernel's choice, and nobody else's. */
 	dev_t device;
 	ino_t inode;
 	struct timespec changed;
@@ -25,8 +26,8 @@ struct os_release {
 
 /* -ENOENT: the tree has none. -EBADFD, -EFBIG: not one that is read. ONE_MOUNT: what is on a mount
  * of its own is not looked at (-EXDEV). Root in there who is root out here too may have put a file
- * system of his own there, and whoever asks that one waits until it answers. EARLIER (may be NULL): what
- * another tree told, which is not read again where it is the same file. */
+ * system of his own there, and whoever asks that one waits until it answers. EARLIER (may be NULL):
+ * what another tree told, which is not read again where it is the same file. */
 int facts_os_release(struct arena *arena, struct os_release *ret, const struct os_release *earlier,
 		     int root_fd, bool one_mount);
 

@@ -98,6 +98,8 @@ static int make_part(struct attaching *a)
 	memcpy(a->part->mac, a->mac, sizeof(a->mac));
 	memcpy(a->part->gateway_mac, a->host_mac, sizeof(a->host_mac));
 	a->part->chosen = !automatic;
+	a->part->no_router = false;
+	memset(a->part->router, 0, sizeof(a->part->router));
 	if (automatic)
 		a->part->egress = facts->egress;
 	return automatic ? take_addresses(a) : 0;

@@ -145,21 +145,30 @@ static int repair(struct arena *arena, struct firewall *firewall, const char *ru
 	return records < 0 ? records : network_repair_others(arena, firewall, records, NULL, 0);
 }
 
+/* -ENOENT: one of the tables is gone. Some kernels never had that of bridges. */
+static int look(struct firewall *firewall)
+{
+	struct nftables_table table;
+	int r = nftables_read_table(&firewall->filter, &table, NFPROTO_INET, "redd");
+
+	if (r < 0)
+		return r;
+	r = nftables_read_table(&firewall->filter, &table, NFPROTO_BRIDGE, "redd");
+	return r < 0 && !firewall_is_missing(r) ? r : 0;
+}
+
 void network_repair(struct arena *arena, const char *runtime)
 {
 	autofirewall struct firewall firewall = FIREWALL_EMPTY;
-	struct nftables_table table;
 	int r;
 
 	if (geteuid() != 0 || !is_marked(runtime))
 		return;
 	r = firewall_open(&firewall);
 	if (r >= 0)
-		r = nftables_read_table(&firewall.filter, &table, NFPROTO_INET, "redd");
+		r = look(&firewall);
 	if (r == -ENOENT)
 		r = repair(arena, &firewall, runtime);
-	else if (r >= 0)
-		r = 0;
 	if (r > 0)
 		log_notice("the host's rules for machines were gone, and are there again");
 	/* Else there never were any, and a start that needs them has said so. */

@@ -11,8 +11,8 @@ struct later;
 
 struct network_undo {
 	const char *runtime, *machine, *tag;
-	int netns_fd; /* the machine's; negative: the one that is held by its pin, if any */
-	struct later *later;
+	int netns_fd;	     /* the machine's; negative: the one that is held by its pin, if any */
+	struct later *later; /* for what the kernel takes long for; NULL: waits */
 };
 
 /* Interfaces that came from the host go back, other links let go of their names, zones that are

@@ -491,7 +491,8 @@ static int parse_line(struct arena *arena, struct record_content *content, const
 	for (size_t kind = 0; value != NULL && kind < RECORD_KINDS; kind++) {
 		struct record_note_read *note;
 
-		if (strlen(kind_names[kind]) != length || memcmp(kind_names[kind], text, length) != 0)
+		if (strlen(kind_names[kind]) != length ||
+		    memcmp(kind_names[kind], text, length) != 0)
 			continue;
 		if (content->count >= RECORD_NOTES_MAX)
 			return -EBADMSG;

@@ -22,6 +22,8 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "fixed=1\n"
 			    "nat=1\n"
 			    "chosen=1\n"
+			    "router=10.213.128.9\n"
+			    "router=fd00:7::9\n"
 			    "dns=5300\n"
 			    "log=21000\n"
 			    "address=10.213.128.7/24\n"
@@ -41,6 +43,7 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "link=9\n"
 			    "mac=02:00:5e:10:00:02\n"
 			    "gateway-mac=02:00:5e:10:00:03\n"
+			    "no-router=1\n"
 			    "address=10.213.0.14/30\n"
 			    "lease=/run/redd/network/link.4\n";
 
@@ -134,6 +137,7 @@ START_TEST(what_cannot_be_understood_is_refused)
 		"address=10.0.0.300/24\n",
 		"address=10.0.0.2/33\n",
 		"gateway=\n",
+		"router=10.0.0.1/24\n",
 		"pool=fd00::/129\n",
 		"port=80:\n",
 		"port=tcp\n",

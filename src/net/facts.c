@@ -185,7 +185,7 @@ static void put_made(struct arena *arena, char **text, const struct facts_made *
 
 static char *print_part(struct arena *arena, const struct facts *facts)
 {
-	char *text = arena_text(arena, ""), port[PORT_TEXT_ROOM];
+	char *text = arena_text(arena, ""), port[PORT_TEXT_ROOM], address[IP_TEXT_ROOM];
 
 	put_text(arena, &text, "tag", facts->tag);
 	put_text(arena, &text, "zone", facts->zone);
@@ -200,6 +200,10 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	put_number(arena, &text, "fixed", facts->fixed);
 	put_number(arena, &text, "nat", facts->nat);
 	put_number(arena, &text, "chosen", facts->chosen);
+	put_number(arena, &text, "no-router", facts->no_router);
+	for (size_t i = 0; i < ARRAY_SIZE(facts->router); i++)
+		if (facts->router[i].family != 0)
+			put_text(arena, &text, "router", ip_text(address, &facts->router[i]));
 	put_number(arena, &text, "dns", facts->dns_port);
 	put_number(arena, &text, "log", facts->log_group);
 	put_prefixes(arena, &text, "address", facts->addresses, facts->address_count);
@@ -249,6 +253,16 @@ static int take_prefix(struct arena *arena, struct ip_prefix **list, size_t *cou
 	if (ip_parse_prefix(&prefix, value) < 0)
 		return -EBADMSG;
 	return facts_add_prefix(arena, list, count, &prefix) < 0 ? -EBADMSG : 0;
+}
+
+static int take_router(struct facts *facts, const char *value)
+{
+	struct ip ip;
+
+	if (ip_parse(&ip, value) < 0)
+		return -EBADMSG;
+	facts->router[ip.family == AF_INET6] = ip;
+	return 0;
 }
 
 static int take_port(struct arena *arena, struct facts *facts, const char *value)
@@ -347,6 +361,10 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->nat = text_equal(value, "1");
 	else if (text_equal(key, "chosen"))
 		facts->chosen = text_equal(value, "1");
+	else if (text_equal(key, "no-router"))
+		facts->no_router = text_equal(value, "1");
+	else if (text_equal(key, "router"))
+		return take_router(facts, value);
 	else if (text_equal(key, "dns"))
 		return take_u16(&facts->dns_port, value);
 	else if (text_equal(key, "log"))

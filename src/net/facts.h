@@ -49,6 +49,8 @@ struct facts {
 	uint8_t gateway_mac[6]; /* of the host's end, or of its bridge */
 	bool fixed, nat;	/* as net/firewall has them */
 	bool chosen;		/* addresses are what the machine gave itself, as it does */
+	bool no_router;		/* it has no default routes */
+	struct ip router[2];	/* where those of IPv4 and IPv6 lead; family 0: to the host's end */
 	uint16_t dns_port, log_group;
 	struct ip_prefix *addresses, *gateways, *pools;
 	struct port *ports;

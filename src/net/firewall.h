@@ -114,8 +114,8 @@ int firewall_open(struct firewall *ret);
 void firewall_close(struct firewall *firewall); /* accepts the empty one */
 #define autofirewall CLEANUP(firewall_close)
 
-/* What R, a failure of these, is where the kernel has not what is needed: no nf_tables at all, or not
- * for a family. */
+/* What R, a failure of these, is where the kernel has not what is needed: no nf_tables at all, or
+ * not for a family. */
 bool firewall_is_missing(int r);
 
 /* Make the tables if there are none, then the machine's part, all or nothing. Done twice is done

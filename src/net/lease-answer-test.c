@@ -206,6 +206,29 @@ START_TEST(a_solicitation_is_answered)
 }
 END_TEST
 
+START_TEST(only_the_router_says_that_it_is_one)
+{
+	struct lease_config config = lease_sample();
+	uint8_t room[LEASE_SAMPLE_ROOM];
+	size_t size = lease_sample_solicitation(room, lease_sample_icmp());
+	struct got got;
+
+	ck_assert(ask(&got, &config, room, size));
+	ck_assert_mem_ne(got.message + 6, "\0\0", 2);
+	config.routes6 = false;
+	ck_assert(ask(&got, &config, room, size));
+	ck_assert_mem_eq(got.message + 6, "\0\0", 2);
+	size = lease_sample_dhcp(room, lease_sample_udp(), DHCP_DISCOVER, NULL, NULL);
+	memcpy(&config.router, "\12\325\0\3", 4);
+	ck_assert(ask(&got, &config, room, size));
+	ck_assert_mem_eq(dhcp_sample_find(got.message, got.frame.payload_size, 3), "\4\12\325\0\3",
+			 5);
+	config.router.s_addr = 0;
+	ck_assert(ask(&got, &config, room, size));
+	ck_assert_ptr_null(dhcp_sample_find(got.message, got.frame.payload_size, 3));
+}
+END_TEST
+
 START_TEST(what_only_looks_like_a_solicitation_is_not_answered)
 {
 	struct lease_config config = lease_sample();
@@ -402,7 +425,8 @@ int main(void)
 		"net/lease-answer", a_client_gets_the_one_address, another_address_is_refused,
 		what_needs_no_answer_gets_none, a_lease_is_renewed, who_has_an_address_is_informed,
 		a_client_may_want_a_broadcast_or_no_second_round, somebody_else_gets_nothing,
-		a_solicitation_is_answered, what_only_looks_like_a_solicitation_is_not_answered,
+		a_solicitation_is_answered, only_the_router_says_that_it_is_one,
+		what_only_looks_like_a_solicitation_is_not_answered,
 		a_client_of_dhcpv6_gets_the_address_that_it_would_make,
 		a_client_of_dhcpv6_is_told_other_things, dhcpv6_is_answered_on_the_link_only,
 		a_machine_with_a_given_address_makes_no_other,

@@ -75,7 +75,7 @@ static size_t answer_dhcp(uint8_t *ret, const struct lease_config *config,
 		.address = config->address,
 		.lease_s = config->lease_s != 0 ? config->lease_s : LEASE_SECONDS,
 		.prefix_length = config->prefix_length,
-		.gateway = config->gateway,
+		.gateway = config->router,
 		.dns = config->dns,
 		.dns_count = config->dns_count,
 		.mtu = config->mtu,
@@ -208,7 +208,8 @@ static size_t write_advertisement(uint8_t *ret, const struct lease_config *confi
 {
 	/* The prefix is the machine's as long as it runs. */
 	struct ndp_advertisement advertisement = {
-		.router_s = ROUTER_SECONDS,
+		/* Nobody can advertise another router than himself. */
+		.router_s = config->routes6 ? ROUTER_SECONDS : 0,
 		.managed = !makes_its_address(config),
 		.autonomous = makes_its_address(config),
 		.mtu = config->mtu,

@@ -18,6 +18,7 @@ static inline struct lease_config lease_sample(void)
 	struct lease_config config = {
 		.gateway_mac = { 2, 0xee, 0, 0, 0, 1 },
 		.prefix_length = 30,
+		.routes6 = true,
 		.dns_count = 1,
 		.prefix.s6_addr = { 0xfd, 0, 0, 0xed },
 		.link_local.s6_addr = { 0xfe, 0x80, [8] = 0, 0xee, 0, 0xff, 0xfe, 0, 0, 1 },
@@ -30,7 +31,7 @@ static inline struct lease_config lease_sample(void)
 	memcpy(config.guest_mac, dhcp_sample_mac, LEASE_MAC);
 	memcpy(&config.address, LEASE_SAMPLE_ADDRESS, 4);
 	memcpy(&config.gateway, LEASE_SAMPLE_GATEWAY, 4);
-	config.dns[0] = config.gateway;
+	config.router = config.dns[0] = config.gateway;
 	config.dns6[0] = config.prefix;
 	config.dns6[0].s6_addr[15] = 1;
 	return config;

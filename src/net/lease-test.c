@@ -195,6 +195,22 @@ START_TEST(udhcpc_gets_routes_to_a_gateway_outside_of_its_net)
 }
 END_TEST
 
+START_TEST(udhcpc_gets_routes_to_another_router)
+{
+	struct world world;
+
+	if (!build(&world))
+		return;
+	memcpy(&world.config.router, "\12\325\7\7", 4);
+	guest_up(&world);
+	open_lease(&world);
+	ck_assert_int_eq(serve_until_end(&world, start_udhcpc(&world, false)), 0);
+	check_bound("router=10.213.7.7");
+	check_bound("staticroutes=10.213.7.7/32 0.0.0.0 0.0.0.0/0 10.213.7.7");
+	lease_done(&world.lease, NULL);
+}
+END_TEST
+
 static void make_port(void)
 {
 	ck_assert_int_eq(run("ip link add vz-zone address 02:ee:00:00:00:01 type bridge;"
@@ -653,7 +669,7 @@ START_TEST(nothing_is_left_at_the_end)
 	ck_assert_int_eq(count_sockets(), 1);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	lease_done(&world.lease, NULL);
-	/* No child is left, and whatever still closes the socket holds nothing else. */
+	/* No child is left, and nobody holds what is not his. */
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	close(ends[1]);
 	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
@@ -684,6 +700,7 @@ static void add_clients(TCase *cases)
 {
 	tcase_add_test(cases, udhcpc_gets_the_address);
 	tcase_add_test(cases, udhcpc_gets_routes_to_a_gateway_outside_of_its_net);
+	tcase_add_test(cases, udhcpc_gets_routes_to_another_router);
 	tcase_add_test(cases, a_port_of_a_bridge_is_served);
 	tcase_add_test(cases, udhcpc_renews_its_lease);
 	tcase_add_test(cases, a_machine_of_another_mac_gets_no_address);

@@ -31,6 +31,7 @@ struct lease_config {
 	uint8_t guest_mac[LEASE_MAC];	 /* of the machine's end */
 	uint8_t gateway_mac[LEASE_MAC];	 /* of the host's end, or of the bridge */
 	struct in_addr address, gateway; /* address 0.0.0.0: no DHCP */
+	struct in_addr router;		 /* 0.0.0.0: not told; mostly the gateway, who answers */
 	unsigned int prefix_length;	 /* 1 to 32 */
 	struct in_addr dns[LEASE_DNS_MAX];
 	size_t dns_count;
@@ -38,6 +39,7 @@ struct lease_config {
 	struct in6_addr address6;   /* ::: what the machine makes of the prefix; without any of
 				     * the two no advertisements, no DHCPv6 */
 	struct in6_addr link_local; /* the gateway's, fe80::… */
+	bool routes6;		    /* the gateway is the router */
 	struct in6_addr dns6[LEASE_DNS_MAX];
 	size_t dns6_count;
 	uint16_t mtu;			 /* 0: not told */
@@ -73,6 +75,5 @@ void lease_serve(struct lease *lease);
 /* An advertisement now: the machine's end has come up, say. */
 void lease_advertise(struct lease *lease);
 
-/* Returns at once; the kernel takes longer, and a process of its own waits for it. Accepts the
- * empty one. */
+/* The socket is left to LATER (NULL: waits for the kernel, some 16 ms). Accepts the empty one. */
 void lease_done(struct lease *lease, struct later *later);

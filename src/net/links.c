@@ -61,7 +61,8 @@ void links_let_go(struct netlink *host, const char *name, struct later *later)
 	(void)link_set(host, facts.index, &want);
 	for (size_t i = 0; i < facts.altname_count; i++)
 		(void)link_remove_altname(host, facts.index, facts.altnames[i]);
-	/* The namespace stays for as long as a connection of the dead waits for an answer: minutes. */
+	/* The namespace stays for as long as a connection of the dead waits for an answer: minutes.
+	 */
 	later_delete_link(later, facts.index);
 }
 

@@ -15,8 +15,8 @@ struct later;
 struct link_facts;
 struct netlink;
 
-/* The host's end, known by its alternative NAME, gives back its names and addresses at once, and goes
- * LATER. What is not found has gone already: with the machine's namespace. */
+/* The host's end, known by its alternative NAME, gives back its names and addresses at once, and
+ * goes LATER. What is not found has gone already: with the machine's namespace. */
 void links_let_go(struct netlink *host, const char *name, struct later *later);
 
 /* All veths; then the bridges of zones that are empty now. */

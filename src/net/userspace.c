@@ -24,6 +24,7 @@
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 
+#define TUN "/dev/net/tun"
 #define PATIENCE_US (30 * UINT64_C(1000000))
 #define ITS_OUTPUT "/proc/self/fd/1"
 #define PORT_PATIENCE_MS 300 /* for one that has just ended */
@@ -361,6 +362,11 @@ static int fail_ended(struct userspace *userspace)
 {
 	const char *words = userspace_words(userspace);
 
+	if (access(TUN, R_OK | W_OK) < 0)
+		return fail_plain(-errno,
+				  "cannot make a network for the container: '%s' needs %s, which "
+				  "cannot be opened here (as root: 'modprobe tun; chmod 666 %s')",
+				  USERSPACE_PROGRAM, TUN, TUN);
 	if (*words == '\0')
 		return fail_plain(-EIO, "cannot make a network for the container: '%s' has ended",
 				  USERSPACE_PROGRAM);

@@ -160,6 +160,19 @@ static void add_virtual(struct planner *p, enum link_kind kind, const struct int
 	}
 }
 
+static int refuse_unnamed(const struct planner *p, size_t first)
+{
+	for (size_t i = first; i < p->plan->count; i++) {
+		const struct link_plan *link = p->plan->steps[i].link;
+
+		if (link && !link->name)
+			return fail_input("cannot call an interface of the container after '%s' "
+					  "(name it, as HOST:CONTAINER)",
+					  link->host);
+	}
+	return 0;
+}
+
 /* The kernel would say so too, but only after the first of them was made. */
 static int refuse_twins(const struct planner *p, size_t first)
 {
@@ -452,7 +465,9 @@ int network_links(struct planner *p)
 	add_extras(p);
 	add_virtual(p, LINK_MACVLAN, &spec->macvlans, "--network-macvlan=");
 	add_virtual(p, LINK_IPVLAN, &spec->ipvlans, "--network-ipvlan=");
-	r = refuse_twins(p, first);
+	r = refuse_unnamed(p, first);
+	if (r == 0)
+		r = refuse_twins(p, first);
 	if (r < 0)
 		return r;
 	primary = first_link(p, first);

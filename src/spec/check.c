@@ -145,7 +145,12 @@ static int check_network(const struct spec *spec)
 	if (spec->ports.count > 0 && !spec_has_private_network(spec))
 		return fail_input("cannot use '--port=' with the host's network, where every port "
 				  "is the host's "
-				  "(try --private-network)");
+				  "(try --network-veth)");
+	/* Neither do a macvlan's or an ipvlan's packets pass the host, nor do those of hardware. */
+	if (spec->ports.count > 0 && spec->network_veth != TRISTATE_YES && !spec->network_bridge &&
+	    !spec->network_zone)
+		log_warning("'--port=' leads nowhere unless the container's first link is one to "
+			    "the host (try --network-veth), going on without");
 	return 0;
 }
 

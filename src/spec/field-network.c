@@ -10,7 +10,8 @@
 
 static const char *const no_interface = "not the name of a network interface";
 
-int field_interface_pair(struct setting_reader *reader, const char *value)
+static int add_pair(struct setting_reader *reader, const char *value,
+		    bool host_is_good(const char *))
 {
 	struct interface_list *list = field_of(reader);
 	struct interface_pair pair = { 0 }, *added;
@@ -19,11 +20,22 @@ int field_interface_pair(struct setting_reader *reader, const char *value)
 	pair.host = arena_text_n(reader->arena, value,
 				 colon ? (size_t)(colon - value) : strlen(value));
 	pair.container = colon ? arena_text(reader->arena, colon + 1) : NULL;
-	if (!name_is_interface(pair.host) || (pair.container && !name_is_interface(pair.container)))
+	if (!host_is_good(pair.host) || (pair.container && !name_is_interface(pair.container)))
 		return field_refuse(reader, no_interface);
 	added = list_grow(reader->arena, (void **)&list->items, &list->count, sizeof(*added));
 	*added = pair;
 	return 0;
+}
+
+/* Of what is there. */
+int field_interface_pair(struct setting_reader *reader, const char *value)
+{
+	return add_pair(reader, value, name_is_alternative);
+}
+
+int field_veth_pair(struct setting_reader *reader, const char *value)
+{
+	return add_pair(reader, value, name_is_interface);
 }
 
 int field_bridge(struct setting_reader *reader, const char *value)

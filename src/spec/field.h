@@ -47,7 +47,7 @@ setting_print_fn field_print_mounts; /* row->constant: FIELD_MOUNT(kind, read on
 #define FIELD_MOUNT(kind, read_only) ((int)(kind)*2 + (read_only))
 
 /* field-network.c */
-setting_parse_fn field_interface_pair, field_bridge, field_zone, field_port;
+setting_parse_fn field_interface_pair, field_veth_pair, field_bridge, field_zone, field_port;
 setting_print_fn field_print_interface_pairs, field_print_ports;
 
 /* field-address.c */

@@ -358,7 +358,7 @@ const struct setting spec_settings[] = {
 	{ .option = "network-veth-extra", .key = "Network.VirtualEthernetExtra",
 	  .section = "Network", .value = "HOST[:CONTAINER]",
 	  .help = "add one more virtual Ethernet link",
-	  .parse = field_interface_pair, .print = field_print_interface_pairs, FIELD(veth_extras),
+	  .parse = field_veth_pair, .print = field_print_interface_pairs, FIELD(veth_extras),
 	  .group = GROUP_NETWORK,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
 

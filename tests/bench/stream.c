@@ -1,7 +1,11 @@
-/* TCP as fast as it goes. "stream serve ADDRESS PORT": answers each connection, when it has ended, with the number of bytes it
- * brought; says "ready" when it listens. "stream send ADDRESS PORT MILLISECONDS": prints MiB/s, from the first byte to that answer. */
+/* TCP as fast as it goes. "stream serve ADDRESS PORT": says "ready" when it listens, and answers
+ * each connection, when it has ended, with the number of bytes it brought. "stream send ADDRESS
+ * PORT MILLISECONDS": prints MiB/s, from the first byte to that answer. "stream pass ADDRESS PORT
+ * TO PORT": passes connections on to TO, one after the other, as fast as splice(2) goes; says
+ * "ready". */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +48,42 @@ static _Noreturn void serve(int listener)
 	}
 }
 
+static void move(int from, int to)
+{
+	int ends[2];
+	ssize_t size;
+
+	check(pipe(ends) == 0, "pipe");
+	(void)fcntl(ends[1], F_SETPIPE_SZ, 256 * 1024);
+	while ((size = splice(from, NULL, ends[1], NULL, 256 * 1024, SPLICE_F_MOVE)) > 0)
+		while (size > 0) {
+			ssize_t moved = splice(ends[0], NULL, to, NULL, (size_t)size,
+					       SPLICE_F_MOVE);
+
+			check(moved > 0, "splice");
+			size -= moved;
+		}
+	shutdown(to, SHUT_WR);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static _Noreturn void pass(int listener, const struct sockaddr_in *to)
+{
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		int fd = accept(listener, NULL, NULL), other = socket(AF_INET, SOCK_STREAM, 0);
+
+		check(fd >= 0, "accept");
+		check(connect(other, (const struct sockaddr *)to, sizeof(*to)) == 0, "connect");
+		move(fd, other);
+		move(other, fd);
+		close(fd);
+		close(other);
+	}
+}
+
 static int transmit(int fd, int milliseconds)
 {
 	double start = now(), end = start + milliseconds / 1e3;
@@ -68,16 +108,23 @@ static int transmit(int fd, int milliseconds)
 
 int main(int argc, char *argv[])
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
+	struct sockaddr_in address = { .sin_family = AF_INET }, to = address;
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
 	if (argc < 4 || inet_pton(AF_INET, argv[2], &address.sin_addr) != 1)
 		return 2;
 	address.sin_port = htons((unsigned short)atoi(argv[3]));
-	if (strcmp(argv[1], "serve") == 0) {
+	if (strcmp(argv[1], "pass") == 0 && argc > 5) {
+		to.sin_port = htons((unsigned short)atoi(argv[5]));
+		if (inet_pton(AF_INET, argv[4], &to.sin_addr) != 1)
+			return 2;
+	}
+	if (strcmp(argv[1], "serve") == 0 || strcmp(argv[1], "pass") == 0) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0, "bind");
 		check(listen(fd, 8) == 0, "listen");
+		if (to.sin_port != 0)
+			pass(fd, &to);
 		serve(fd);
 	}
 	check(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0, "connect");

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from . import sandbox
+from . import runner, sandbox
 
 WATCHED = ("/run", "/tmp", "/var/tmp")
 # kept on purpose by an idle host: empty directories and lock files without content
@@ -106,6 +106,8 @@ class Picture:
             out += ["%s: new %s" % (what, item) for item in new]
             out += ["%s: gone %s" % (what, item) for item in old if what in ("mounts", "interfaces", "ipc")]
         out += ["process: new %d %s" % (pid, command) for pid, command in self.processes.items() if pid not in before.processes]
+        # suites that run at once write their results below the repository, wherever that is
+        ignore = (*ignore, runner.TOP)
         out += ["file: new " + path for path in sorted(self.files - before.files)
                 if not any(path == place or path.startswith(place + "/") for place in ignore)]
         out += ["beside a tree: new " + path for path in sorted(self.beside - before.beside)]

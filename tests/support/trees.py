@@ -24,6 +24,7 @@ DEBIAN = {
     "sysvinit": ("bookworm", ["sysvinit-core", "initscripts", "sysv-rc", *BASE]),
     "openrc": ("bookworm", ["sysvinit-core", "openrc", *BASE]),
 }
+NAMES = ["busybox", *DEBIAN]
 APPLETS = """[ ash awk basename cat chmod chown chroot clear cmp cp cut date dd df dirname dmesg echo env expr
 false find grep head hexdump hostname id init ip kill ln ls lsmod md5sum mkdir mkfifo mknod mktemp mount mountpoint mv
 nc nohup nproc od pidof pivot_root poweroff printenv printf ps pwd readlink realpath reboot rm rmdir sed seq setsid sh sha256sum

@@ -49,7 +49,12 @@ def host(work_root):
         file.write("passwd: files\nhosts: files redd\n")
     sandbox.mount("overlay", place, "overlay", 1, "lowerdir=%s:%s" % (above, place))
     sandbox.mount(above + "/nsswitch.conf", "/etc/nsswitch.conf", None, sandbox.MS_BIND)
+    # getent(1) asks for the families that the host has addresses of
+    for command in ("link add names0 type veth peer name names1", "address add 198.51.100.1/32 dev names0",
+                    "address add 2001:db8::1/128 dev names0 nodad", "link set names0 up", "link set names1 up"):
+        subprocess.run(["ip", *command.split()], check=True)
     yield
+    subprocess.run(["ip", "link", "delete", "names0"], check=True)
     sandbox.umount("/etc/nsswitch.conf")
     sandbox.umount(place)
     subprocess.run(["rm", "-r", above], check=True)

@@ -227,6 +227,11 @@ def test_an_ipvlan_interface_or_a_sentence_that_the_kernel_has_none(host, redd, 
     assert host.other.ask("tcp", "192.0.2.77", machine.server("tcp", None, 0).port) == "192.0.2.2"
 
 
+def test_ports_without_a_link_of_ours_are_told(host, redd, tree):
+    done = host.redd(redd, "-q", "--pipe", "-D", tree, "-M", "noport", "--network-macvlan=eth0", "--port=8080:80", "true").ok()
+    assert "leads nowhere" in done.err and "--network-veth" in done.err
+
+
 @pytest.mark.parametrize("option", ["macvlan", "interface"])
 def test_an_interface_that_the_host_does_not_have(host, redd, tree, option):
     host.redd(redd, "-q", "-D", tree, "-n", "--network-%s=none" % option, "true").failed("cannot find the interface 'none' of the host")
@@ -250,6 +255,30 @@ def test_a_moved_interface_can_be_asked_for_by_any_of_its_names(host, redd, tree
     assert altnames(machine.links()["lan"]) == ["the-long-name"]
     machine.stop()
     assert altnames(host.links()["p0"]) == ["the-long-name"]
+
+
+LONG = "the-cable-that-leads-to-the-other-room"
+
+
+def test_a_moved_interface_may_be_named_by_a_long_name(host, redd, tree, cable):
+    """It keeps the one that the kernel knows it by."""
+    host.ip("link", "property", "add", "dev", cable("p0"), "altname", LONG)
+    machine = host.machine(redd, "first", tree, "--network-interface=" + LONG, "--network-address=198.51.100.2/24")
+    assert altnames(machine.links()["p0"]) == [LONG] and machine.addresses("p0") == ["198.51.100.2"]
+    machine.stop()
+    machine = host.machine(redd, "first", tree, "--network-interface=%s:lan" % LONG)
+    assert altnames(machine.links()["lan"]) == [LONG]
+    machine.stop()
+    assert altnames(host.links()["p0"]) == [LONG]
+
+
+def test_what_an_interface_stands_on_may_be_named_by_a_long_name(host, redd, tree, cable):
+    host.ip("link", "property", "add", "dev", cable("p0"), "altname", LONG)
+    machine = host.machine(redd, "first", tree, "--network-macvlan=" + LONG)
+    link, = [link for name, link in machine.links().items() if name != "lo"]
+    assert altnames(link) == ["mv-" + LONG]
+    host.machinectl(redd, "network", "attach", "first", "macvlan:%s:more" % LONG).ok()
+    assert "more" in machine.links()
 
 
 def test_a_moved_interface_comes_home_from_whatever_it_is_called_inside(host, redd, tree, cable):

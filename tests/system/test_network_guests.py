@@ -167,6 +167,23 @@ def test_udhcpc_gets_the_address_that_was_there(host, sibling, redd, small, mode
         assert "domain=z" in said
 
 
+@pytest.mark.parametrize("gateway", ["198.51.100.9", "192.0.2.99", "no"])
+def test_udhcpc_gets_the_router_that_is_named(host, redd, small, gateway):
+    """Also one outside of the machine's net, or none."""
+    machine = host.machine(redd, "small", small, "--network-zone=z", "--network-address=198.51.100.2/24",
+                           "--network-host-address=198.51.100.1/24", "--network-gateway=" + gateway)
+    if gateway == "no":
+        assert not machine.ip("-4", "route", "show", "default")
+    else:
+        assert machine.ip("-4", "route", "show", "default").split()[2] == gateway
+    with open(small + "/usr/bin/told", "w") as file:
+        file.write("#!/bin/sh\necho \"$1 router=$router routes=$staticroutes\"\n")
+    os.chmod(small + "/usr/bin/told", 0o755)
+    said = host.machinectl(redd, "exec", "small", "--", "busybox", "udhcpc", "-i", "host0", "-n", "-q", "-f", "-s", "/usr/bin/told").ok().out
+    expected = {"198.51.100.9": "bound router=198.51.100.9 routes=\n", "no": "bound router= routes=\n"}
+    assert expected.get(gateway, "bound router=%s routes=%s/32 0.0.0.0 0.0.0.0/0 %s\n" % ((gateway,) * 3)) in said, said
+
+
 def test_udhcpc_gets_no_other_address_though_it_asks_for_one(host, redd, small):
     machine = host.machine(redd, "small", small, "-n")
     before = machine.addresses("host0")[0]

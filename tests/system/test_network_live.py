@@ -356,6 +356,15 @@ def test_ports_are_in_the_repaired_rules(network, host, redd, tree):
     talk(host, machine, machine.addresses("host1"), host.addresses("ve-web-host1"))
 
 
+def test_the_table_of_bridges_alone_is_repaired_as_well(host, redd, tree):
+    host.machine(redd, "web", tree, "--network-zone=z")
+    before = host.run("nft", "list", "table", "bridge", "redd").out
+    host.run("nft", "delete", "table", "bridge", "redd")
+    assert "are there again" in host.machinectl(redd, "list").ok().err
+    assert host.run("nft", "list", "table", "bridge", "redd").out == before
+    assert host.machinectl(redd, "list").ok().err == ""
+
+
 def test_what_is_wrong_with_the_words_is_said(host, redd):
     for words in (["port", "add", "web"], ["port", "open", "web", "80"], ["port", "list", "a", "b"]):
         host.machinectl(redd, *words).failed("try 'port add NAME PORT...'")

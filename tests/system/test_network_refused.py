@@ -51,13 +51,19 @@ class Names:
 
 
 def resolve(machine, name, kind=1):
-    """The machine's question to its gateway: (code, address or None)."""
+    """The machine's question to its gateway: (code, address or None). Asked again like a libc does: a datagram may be lost."""
     one, place = machine.socket("udp", gateway(machine), 53)
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     with one:
-        one.settimeout(30)
-        one.sendto(struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1), place)
-        answer = one.recv(2048)
+        one.settimeout(3)
+        for left in range(9, -1, -1):
+            one.sendto(struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", kind, 1), place)
+            try:
+                answer = one.recv(2048)
+                break
+            except TimeoutError:
+                if left == 0:
+                    raise
     count = struct.unpack(">H", answer[6:8])[0]
     return answer[3] & 15, socket.inet_ntoa(answer[-4:]) if count and kind == 1 else None
 

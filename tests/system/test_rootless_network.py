@@ -348,3 +348,9 @@ def test_nothing_of_it_is_done_for_others(host, mine, place):
     with open(log) as file:
         text = file.read()
     assert "pasta" not in text and "NETLINK" not in text and "network.conf" not in text
+
+
+def test_a_device_that_is_closed_is_told_with_the_remedy(host, mine):
+    host.run("chmod", "600", "/dev/net/tun")
+    failed = sh(host, mine, "true").failed("chmod 666 /dev/net/tun")
+    assert failed.err.count("\n") == 1

@@ -72,8 +72,8 @@ static void look_at_machine(const struct context *context, struct look *look,
 				       has_our_ids(walk, proc));
 	walk->os = look->os;
 	if (walk->addresses != NULL)
-		(void)addresses_read(context->arena, walk->addresses, &look->addresses, &look->address_count,
-				     proc);
+		(void)addresses_read(context->arena, walk->addresses, &look->addresses,
+				     &look->address_count, proc);
 }
 
 struct look look_at(const struct context *context, const struct machine *machine,
