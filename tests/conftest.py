@@ -17,6 +17,11 @@ def pytest_addoption(parser):
     parser.addoption("--no-sandbox", action="store_true", help="run right here; leaks are then not looked for")
 
 
+def is_of_hosts(argument):
+    """Kernels and images are fetched when they are needed, and what is tested runs inside of a host that has its own network."""
+    return os.path.realpath(argument.split("::")[0]).startswith(os.path.join(os.path.dirname(os.path.realpath(__file__)), "hosts"))
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "leaky(reason): the test leaves something behind on purpose")
     config.addinivalue_line("markers", "slow: takes more than some seconds")
@@ -30,7 +35,8 @@ def pytest_configure(config):
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture:
         capture.suspend_global_capture(in_=True)
-    sandbox.enter([sys.executable, "-m", "pytest", *config.invocation_params.args], program)
+    sandbox.enter([sys.executable, "-m", "pytest", *config.invocation_params.args], program,
+                  network=not all(map(is_of_hosts, config.args)))
 
 
 def pytest_collection_modifyitems(config, items):

@@ -108,10 +108,10 @@ def hide(place, mode, shown):
         os.close(fd)
 
 
-def enter(argv, program):
+def enter(argv, program, network=True):
     """Run ARGV in the small world and exit with its status. Returns at once when already inside.
 
-    The repository and PROGRAM's directory can be seen there, wherever they are."""
+    The repository and PROGRAM's directory can be seen there, wherever they are. NETWORK: with an empty one of its own."""
     if os.environ.get(MARK) or os.geteuid() != 0:
         return
     root, group = cgroup_root(), None
@@ -132,8 +132,9 @@ def enter(argv, program):
             if group:
                 with open(os.path.join(group, "cgroup.procs"), "w") as file:
                     file.write("0")
-            unshare(NEWNS | NEWPID | NEWNET | (NEWCGROUP if group else 0))
-            loopback_up()
+            unshare(NEWNS | NEWPID | (NEWNET if network else 0) | (NEWCGROUP if group else 0))
+            if network:
+                loopback_up()
             mount(None, "/", None, MS_REC | MS_PRIVATE)
             if group:
                 if os.environ.get("REDD_TEST_CGROUP") == "pure":
