@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +17,6 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
-#include "kernel/nftables.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
 #include "net/firewall.h"
@@ -128,18 +126,15 @@ static int repair(struct arena *arena, struct firewall *firewall, const char *ru
 void network_repair(struct arena *arena, const char *runtime)
 {
 	autofirewall struct firewall firewall = FIREWALL_EMPTY;
-	struct nftables_table table;
 	int r;
 
 	if (geteuid() != 0 || !is_marked(runtime))
 		return;
 	r = firewall_open(&firewall);
 	if (r >= 0)
-		r = nftables_read_table(&firewall.filter, &table, NFPROTO_INET, "redd");
-	if (r == -ENOENT)
-		r = repair(arena, &firewall, runtime);
-	else if (r >= 0)
-		r = 0;
+		r = firewall_seems_whole(&firewall);
+	if (r >= 0)
+		r = r > 0 ? 0 : repair(arena, &firewall, runtime);
 	if (r > 0)
 		log_notice("the host's rules for machines were gone, and are there again");
 	/* Else there never were any, and a start that needs them has said so. */

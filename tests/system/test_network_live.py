@@ -356,6 +356,24 @@ def test_ports_are_in_the_repaired_rules(network, host, redd, tree):
     talk(host, machine, machine.addresses("host1"), host.addresses("ve-web-host1"))
 
 
+@pytest.mark.parametrize("what", ["flush table inet redd", "flush chain inet redd publish", "delete table bridge redd", "delete table inet redd"])
+def test_whatever_is_missing_of_the_rules_is_made_again(network, host, redd, tree, what):
+    if not host.run("which", "nft", check=False).out:
+        pytest.skip("no nft(8)")
+    other = network.host("other")
+    network.lan(host, other)
+    machine = host.machine(redd, "web", tree, "--network-zone=z", "--port=8080:80")
+    machine.server("tcp", None, 80)
+    before = host.ruleset()
+    assert not host.machinectl(redd, "list").ok().err
+    host.run("nft", *what.split())
+    assert host.ruleset() != before
+    assert "are there again" in host.machinectl(redd, "list").ok().err
+    assert host.ruleset() == before
+    assert other.connect("tcp", "192.0.2.1", 8080) == "192.0.2.2"
+    assert not host.machinectl(redd, "list").ok().err
+
+
 def test_what_is_wrong_with_the_words_is_said(host, redd):
     for words in (["port", "add", "web"], ["port", "open", "web", "80"], ["port", "list", "a", "b"]):
         host.machinectl(redd, *words).failed("try 'port add NAME PORT...'")
