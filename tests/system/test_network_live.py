@@ -374,6 +374,25 @@ def test_whatever_is_missing_of_the_rules_is_made_again(network, host, redd, tre
     assert not host.machinectl(redd, "list").ok().err
 
 
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_whoever_switches_forwarding_off_does_not_cut_machines_off(network, host, redd, tree, before):
+    """And the host is a router for nobody else then."""
+    other = network.host("other")
+    network.lan(host, other)
+    host.sysctl("ipv4/ip_forward", before)
+    host.sysctl("ipv6/conf/all/forwarding", before)
+    for name, port, link in (("web", 8080, "--network-veth"), ("zone", 8081, "--network-zone=z")):
+        host.machine(redd, name, tree, "-x", link, "--port=%d:80" % port).server("tcp", None, 80)
+    called = lambda: [other.ask("tcp", address, port) for address in ("192.0.2.1", "2001:db8::1") for port in (8080, 8081)]
+    assert called() == ["192.0.2.2"] * 2 + ["2001:db8::2"] * 2
+    for value in ("1", "0", "1", "0"):
+        host.sysctl("ipv4/ip_forward", value)
+        host.sysctl("ipv6/conf/all/forwarding", value)
+        assert runner.until(lambda: called() == ["192.0.2.2"] * 2 + ["2001:db8::2"] * 2, 10)
+        runner.until(lambda: ("from all prohibit" in host.ip("rule", "show", "priority", 1003)) == (value == "0"), 10)
+    assert host.sysctl("ipv4/ip_forward") == "0"
+
+
 def test_what_is_wrong_with_the_words_is_said(host, redd):
     for words in (["port", "add", "web"], ["port", "open", "web", "80"], ["port", "list", "a", "b"]):
         host.machinectl(redd, *words).failed("try 'port add NAME PORT...'")
