@@ -57,6 +57,31 @@ def test_who_looks_at_a_machine_sees_the_interfaces_that_lead_there(host, redd, 
     assert "NETIF=%s\n" % index in state
 
 
+def test_who_looks_at_a_machine_sees_what_is_attached(host, redd, tree):
+    """And systemd's clients, which read the file."""
+    host.machine(redd, "seen", tree, "--network-zone=web")
+    path = "/run/systemd/machines/seen"
+    before = runner.until(lambda: host.run("cat", path, check=False).out)
+    others = "".join(line for line in before.splitlines(True) if "NETIF" not in line)
+
+    def check(*links):
+        indexes = " ".join(str(host.links()[link]["ifindex"]) for link in links)
+        assert show(host, redd, "seen")["NetworkInterfaces"] == indexes
+        assert json.loads(host.machinectl(redd, "status", "--json=short", "seen").ok().out)["interfaces"] == list(links)
+        assert host.run("cat", path).out == others + ("NETIF=\"%s\"\n" if len(links) > 1 else "NETIF=%s\n") % indexes
+    check("vz-web")
+    host.ip("link", "add", "d0", "type", "bridge")
+    attach(host, redd, "seen", "veth")
+    check("vz-web", "ve-seen-host1")
+    attach(host, redd, "seen", "macvlan:d0")
+    check("vz-web", "ve-seen-host1", "d0")
+    detach(host, redd, "seen", "host1")
+    check("vz-web", "d0")
+    detach(host, redd, "seen", "mv-d0")
+    check("vz-web")
+    host.ip("link", "delete", "d0")
+
+
 def test_a_machine_without_links_shows_none(host, redd, tree):
     host.machine(redd, "seen", tree, "--private-network")
     assert "NetworkInterfaces" not in show(host, redd, "seen")
