@@ -152,9 +152,23 @@ static void forward(struct network *network, const struct firewall_machine *mach
 	if (r < 0)
 		log_warning("machine '%s' does not reach other networks: %s, going on without",
 			    network->container->spec->machine, fail_recorded()->text);
-	if (r == 0 && network->forwarding_fd < 0)
+	if (r >= 0 && network->forwarding_fd < 0)
 		(void)firewall_forwarding_watch(&network->forwarding_fd);
 	fail_forget();
+}
+
+void network_rules_forward(struct network *network)
+{
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine *machines;
+	size_t count;
+
+	(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
+	if (facts_machines(&scratch, &machines, &count, &network->facts) < 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (machines[i].address_count > 0)
+			forward(network, &machines[i]);
 }
 
 /* Nothing that was asked for by name depends on it. */

@@ -24,7 +24,7 @@ struct network {
 	struct arena serving; /* that answers are in */
 	struct answers *answers;
 	struct firewall firewall;
-	int forwarding_fd; /* tells when the host becomes a router by other means */
+	int forwarding_fd; /* tells when somebody makes a router of the host, or none */
 	struct network_watch watch;
 	struct userspace userspace; /* without root: instead of all that */
 };
@@ -44,6 +44,9 @@ int network_rules_resume(struct network *network, bool dns);
 /* A part has other addresses than BEFORE. -EADDRINUSE: ports of others stay theirs. */
 int network_rules_move(struct network *network, const struct facts *before,
 		       const struct facts *after);
+
+/* The host forwards what is the machine's, whatever somebody has just made of its switches. */
+void network_rules_forward(struct network *network);
 
 /* Who else on the host drops what the machine sends or gets is told, with the remedy. May wait
  * until the program runs. */

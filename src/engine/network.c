@@ -31,7 +31,6 @@
 #include "kernel/route.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
-#include "net/firewall-forwarding.h"
 #include "net/links.h"
 #include "net/pin.h"
 #include "net/zone.h"
@@ -717,9 +716,7 @@ int network_served_fd(const struct network *network, size_t which)
 void network_serve(struct network *network, size_t which)
 {
 	switch (which) {
-	case SERVED_FORWARDING:
-		(void)firewall_forwarding_refresh(&network->firewall, network->forwarding_fd);
-		break;
+	case SERVED_FORWARDING: network_rules_forward(network); break;
 	case SERVED_WATCH: network_watch_serve(network); break;
 	case SERVED_USER: network_user_ended(network); break;
 	default: answers_serve(network->answers, which);

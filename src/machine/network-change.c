@@ -16,6 +16,7 @@
 #include "machine/find.h"
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
+#include "machine/state-file.h"
 
 static int fail_gone(const struct machine *machine)
 {
@@ -264,6 +265,23 @@ int network_change_save(struct network_change *change)
 	return 0;
 }
 
+/* What is registered with systemd-machined cannot be told of it. */
+static void tell_clients(const struct network_change *change)
+{
+	const struct machine *machine = change->machine;
+	const char *path = machine_note(machine, RECORD_STATE);
+	uint32_t interfaces[FACTS_LIST_MAX];
+	size_t count = facts_interfaces(&change->facts, interfaces);
+	int r = path == NULL ? 0
+			     : state_file_update(change->arena, path, machine->leader, interfaces,
+						 count);
+
+	if (r < 0)
+		log_warning("cannot tell the interfaces of machine '%s' in '%s': %s, going on "
+			    "without",
+			    machine->name, path, strerror(-r));
+}
+
 static void tell(struct network_change *change)
 {
 	const struct machine *machine = change->machine;
@@ -274,6 +292,7 @@ static void tell(struct network_change *change)
 		log_warning("cannot tell the host the addresses of machine '%s': %s, going on "
 			    "without",
 			    machine->name, strerror(-r));
+	tell_clients(change);
 	if (supervisor >= 0)
 		(void)process_signal(supervisor, SUPERVISOR_NETWORK);
 }

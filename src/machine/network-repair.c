@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,6 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/namespace.h"
-#include "kernel/nftables.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
 #include "net/firewall.h"
@@ -145,18 +143,6 @@ static int repair(struct arena *arena, struct firewall *firewall, const char *ru
 	return records < 0 ? records : network_repair_others(arena, firewall, records, NULL, 0);
 }
 
-/* -ENOENT: one of the tables is gone. Some kernels never had that of bridges. */
-static int look(struct firewall *firewall)
-{
-	struct nftables_table table;
-	int r = nftables_read_table(&firewall->filter, &table, NFPROTO_INET, "redd");
-
-	if (r < 0)
-		return r;
-	r = nftables_read_table(&firewall->filter, &table, NFPROTO_BRIDGE, "redd");
-	return r < 0 && !firewall_is_missing(r) ? r : 0;
-}
-
 void network_repair(struct arena *arena, const char *runtime)
 {
 	autofirewall struct firewall firewall = FIREWALL_EMPTY;
@@ -166,9 +152,9 @@ void network_repair(struct arena *arena, const char *runtime)
 		return;
 	r = firewall_open(&firewall);
 	if (r >= 0)
-		r = look(&firewall);
-	if (r == -ENOENT)
-		r = repair(arena, &firewall, runtime);
+		r = firewall_seems_whole(&firewall);
+	if (r >= 0)
+		r = r > 0 ? 0 : repair(arena, &firewall, runtime);
 	if (r > 0)
 		log_notice("the host's rules for machines were gone, and are there again");
 	/* Else there never were any, and a start that needs them has said so. */

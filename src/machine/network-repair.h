@@ -1,5 +1,5 @@
 /* machine/network-repair - the host's rules for running machines, made again after somebody else
- * has removed them ("nft flush ruleset").
+ * has removed them ("nft flush ruleset"), or some of them ("nft flush table inet redd").
  *
  * Until then machines are isolated rather than open (net/firewall). Root, in the host's network
  * namespace: any command. Speaking only through the log.
@@ -14,7 +14,8 @@ struct firewall_machine;
 /* Whoever filters for machines leaves this mark in RUNTIME, so that others need not ask. Quiet. */
 int network_repair_mark(const char *runtime);
 
-/* Costs next to nothing where no machine was ever filtered for, or the rules are there. */
+/* Costs next to nothing where no machine was ever filtered for, and little where the rules are
+ * there. Elements that somebody took out of a set are not missed. */
 void network_repair(struct arena *arena, const char *runtime);
 
 /* For who made the rules with only his OWN in them, where others' may have been before: RECORDS is

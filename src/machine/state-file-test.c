@@ -96,6 +96,38 @@ START_TEST(file_and_link_come_and_go_together)
 }
 END_TEST
 
+static char *content(const char *name)
+{
+	size_t size;
+	char *text;
+
+	ck_assert_int_eq(file_read(&arena, &text, &size, scratch_fd, name, 4096), 0);
+	return arena_text_n(&arena, text, size);
+}
+
+START_TEST(interfaces_come_and_go)
+{
+	const uint32_t indexes[] = { 3, 4 };
+	char *before;
+	struct stat st;
+
+	ck_assert_int_eq(state_file_write(&arena, below("f"), &sample), 0);
+	before = content("f/web");
+	ck_assert_int_eq(state_file_update(&arena, below("f/web"), 4711, indexes, 2), 0);
+	ck_assert_str_eq(content("f/web"), arena_format(&arena, "%sNETIF=\"3 4\"\n", before));
+	ck_assert_int_eq(state_file_update(&arena, below("f/web"), 4711, indexes, 1), 0);
+	ck_assert_str_eq(content("f/web"), arena_format(&arena, "%sNETIF=3\n", before));
+	ck_assert_int_eq(fstatat(scratch_fd, "f/web", &st, 0), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0644);
+	ck_assert_int_eq(state_file_update(&arena, below("f/web"), 4712, NULL, 0), 0);
+	ck_assert_str_eq(content("f/web"), arena_format(&arena, "%sNETIF=3\n", before));
+	ck_assert_int_eq(state_file_update(&arena, below("f/web"), 4711, NULL, 0), 0);
+	ck_assert_str_eq(content("f/web"), before);
+	ck_assert_int_eq(state_file_update(&arena, below("f/none"), 4711, indexes, 1), 0);
+	ck_assert(!is_there("f/none"));
+}
+END_TEST
+
 START_TEST(what_names_another_leader_stays)
 {
 	ck_assert_int_eq(state_file_write(&arena, below("c"), &sample), 0);
@@ -139,6 +171,7 @@ int main(void)
 {
 	return SCRATCH_RUN("machine/state-file", all_keys_are_written_and_quoted,
 			   interfaces_are_told_by_their_indexes, a_user_has_a_directory_of_his_own,
-			   file_and_link_come_and_go_together, what_names_another_leader_stays,
-			   a_link_that_leads_elsewhere_stays, names_are_no_paths);
+			   file_and_link_come_and_go_together, interfaces_come_and_go,
+			   what_names_another_leader_stays, a_link_that_leads_elsewhere_stays,
+			   names_are_no_paths);
 }

@@ -20,6 +20,7 @@
 
 #define PIDFS_MAGIC_NUMBER 0x50494446
 #define LINK_ROOM 320
+#define INTERFACES "NETIF"
 
 char *state_file_directory(struct arena *arena, unsigned int uid, const char *const *environment)
 {
@@ -79,13 +80,14 @@ static char *add_number(struct arena *arena, char *text, const char *key, uint64
 }
 
 /* Quoted where there are several: no version of its readers minds. */
-static char *add_interfaces(struct arena *arena, char *text, const struct state_file *file)
+static char *add_interfaces(struct arena *arena, char *text, const uint32_t *interfaces,
+			    size_t count)
 {
 	const char *list = "";
 
-	for (size_t i = 0; i < file->interface_count; i++)
-		list = arena_format(arena, "%s%s%u", list, i > 0 ? " " : "", file->interfaces[i]);
-	return add(arena, text, "NETIF", list);
+	for (size_t i = 0; i < count; i++)
+		list = arena_format(arena, "%s%s%u", list, i > 0 ? " " : "", interfaces[i]);
+	return add(arena, text, INTERFACES, list);
 }
 
 char *state_file_print(struct arena *arena, const struct state_file *file)
@@ -104,7 +106,7 @@ char *state_file_print(struct arena *arena, const struct state_file *file)
 	text = add(arena, text, "CLASS", "container");
 	text = add_number(arena, text, "REALTIME", file->realtime);
 	text = add_number(arena, text, "MONOTONIC", file->monotonic);
-	return add_interfaces(arena, text, file);
+	return add_interfaces(arena, text, file->interfaces, file->interface_count);
 }
 
 static int link_unit(int dir_fd, const char *unit, const char *name)
@@ -187,14 +189,20 @@ static void unlink_unit(int dir_fd, const char *unit, const char *name)
 		(void)unlinkat(dir_fd, link, 0);
 }
 
-int state_file_remove(struct arena *arena, const char *path, pid_t leader)
+struct found {
+	int dir_fd;
+	char *text;
+	size_t size;
+};
+
+/* 1: it names LEADER. 0: it does not, or is not there. */
+static int find(struct arena *arena, struct found *ret, const char *path, pid_t leader)
 {
-	const char *name = path_name(path), *number, *unit;
+	const char *name = path_name(path), *number;
+	struct found found = { .dir_fd = -EBADF };
 	autoclose int dir = -EBADF;
 	autoclose int fd = -EBADF;
 	uint32_t noted;
-	size_t size;
-	char *text;
 	int r;
 
 	if (!path_is_absolute(path) || !name_is_machine(name))
@@ -205,14 +213,60 @@ int state_file_remove(struct arena *arena, const char *path, pid_t leader)
 	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || errno == ELOOP ? 0 : -errno;
-	r = file_read_fd(arena, &text, &size, fd, STATE_FILE_SIZE_MAX);
+	r = file_read_fd(arena, &found.text, &found.size, fd, STATE_FILE_SIZE_MAX);
 	if (r < 0)
 		return r == -EBADFD || r == -EFBIG ? 0 : r;
-	number = envfile_find(arena, text, size, "LEADER");
+	number = envfile_find(arena, found.text, found.size, "LEADER");
 	if (number == NULL || parse_u32(&noted, number) < 0 || noted != (uint32_t)leader)
 		return 0;
-	unit = envfile_find(arena, text, size, "SCOPE");
+	found.dir_fd = take_fd(&dir);
+	*ret = found;
+	return 1;
+}
+
+/* All lines but the one with the interfaces. */
+static char *without_interfaces(struct arena *arena, const struct found *found)
+{
+	char *rest = arena_text_n(arena, found->text, found->size), *text = arena_text(arena, "");
+
+	for (char *line = rest, *next; *line != '\0'; line = next) {
+		next = line + strcspn(line, "\n");
+		next += *next == '\n';
+		if (text_after(line, INTERFACES "=") == NULL)
+			text = arena_format(arena, "%s%.*s", text, (int)(next - line), line);
+	}
+	return text;
+}
+
+int state_file_update(struct arena *arena, const char *path, pid_t leader,
+		      const uint32_t *interfaces, size_t count)
+{
+	struct found found = { .dir_fd = -EBADF };
+	autoclose int dir = -EBADF;
+	char *text;
+	int r;
+
+	r = find(arena, &found, path, leader);
+	if (r <= 0)
+		return r;
+	dir = found.dir_fd;
+	text = add_interfaces(arena, without_interfaces(arena, &found), interfaces, count);
+	return file_replace(dir, path_name(path), text, strlen(text), 0644);
+}
+
+int state_file_remove(struct arena *arena, const char *path, pid_t leader)
+{
+	struct found found = { .dir_fd = -EBADF };
+	autoclose int dir = -EBADF;
+	const char *unit;
+	int r;
+
+	r = find(arena, &found, path, leader);
+	if (r <= 0)
+		return r;
+	dir = found.dir_fd;
+	unit = envfile_find(arena, found.text, found.size, "SCOPE");
 	if (unit != NULL)
-		unlink_unit(dir, unit, name);
-	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+		unlink_unit(dir, unit, path_name(path));
+	return unlinkat(dir, path_name(path), 0) < 0 && errno != ENOENT ? -errno : 0;
 }

@@ -36,6 +36,11 @@ char *state_file_print(struct arena *arena, const struct state_file *file);
 /* Write it and the link of the unit below DIRECTORY, which is made when it is missing. */
 int state_file_write(struct arena *arena, const char *directory, const struct state_file *file);
 
+/* Other interfaces lead to the machine now, when the file at PATH names LEADER. 0: it does not, or
+ * there is none. */
+int state_file_update(struct arena *arena, const char *path, pid_t leader,
+		      const uint32_t *interfaces, size_t count);
+
 /* Remove the file at PATH and the link that its unit has, when it names LEADER. 0: it is gone, or
  * it is somebody else's. */
 int state_file_remove(struct arena *arena, const char *path, pid_t leader);

@@ -5,7 +5,8 @@
  * is switched on for each interface and for new ones, but the host's common switch (ip_forward)
  * stays as it is; and a routing rule (net/firewall-routing) refuses all that is not a machine's, as
  * it was before. So who switches forwarding on later still finds it off, and the kernel tells of
- * it: then the rule has to go. Where interfaces were switched by hand, only the machine's is
+ * it: then the rule has to go. Who switches it off switches all interfaces off: then it is as if
+ * the machines had just come. Where interfaces were switched by hand, only the machine's is
  * switched.
  *
  * IPv6 has such switches since Linux 6.17 (force_forwarding). Before, there is only the common one:
@@ -26,7 +27,8 @@ int firewall_forwarding_on(struct firewall *firewall, const struct firewall_mach
 /* Readable: somebody switched something for all interfaces. For poll loops; O_NONBLOCK. */
 int firewall_forwarding_watch(int *ret_fd);
 
-/* What is to be done then, and once in a while. WATCH_FD is emptied; negative: there is none. */
+/* What is to be done then, and once in a while, before firewall_forwarding_on() for each machine.
+ * WATCH_FD is emptied; negative: there is none. */
 int firewall_forwarding_refresh(struct firewall *firewall, int watch_fd);
 
 /* Back to how it was. For firewall_drop_if_empty(). */

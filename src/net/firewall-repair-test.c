@@ -415,15 +415,71 @@ START_TEST(many_may_start_at_once)
 }
 END_TEST
 
+static void delete_table(unsigned int family)
+{
+	struct nftables nftables;
+	unsigned char room[256];
+
+	nftables_begin(&nftables, room, sizeof(room), 0);
+	nftables_use(&nftables, family, "redd");
+	nftables_delete_table(&nftables);
+	ck_assert_int_eq(nftables_commit(&nftables, &firewall.filter), 0);
+}
+
+static void flush_chain(const char *chain)
+{
+	struct nftables nftables;
+	unsigned char room[256];
+
+	nftables_begin(&nftables, room, sizeof(room), 0);
+	nftables_use(&nftables, NFTABLES_INET, "redd");
+	nftables_flush_chain(&nftables, chain);
+	ck_assert_int_eq(nftables_commit(&nftables, &firewall.filter), 0);
+}
+
+START_TEST(what_is_missing_is_seen_at_a_glance)
+{
+	static const char *const chains[] = { "prerouting", "source", "publish" };
+	const struct firewall_target target = { .network = topology_address(INTERNET) };
+	struct firewall_machine machines[2];
+
+	build();
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 0);
+	at.a.machine.restricted = true;
+	at.a.machine.targets = &target;
+	at.a.machine.target_count = 1;
+	add(&at.a);
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 1);
+	add(&at.c);
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 1);
+	machines[0] = at.a.machine;
+	machines[1] = at.c.machine;
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+		flush_chain(chains[i]);
+		ck_assert_int_eq(firewall_seems_whole(&firewall), 0);
+		ck_assert_int_eq(repair(machines, 2), 1);
+		ck_assert_int_eq(firewall_seems_whole(&firewall), 1);
+	}
+	delete_table(NFTABLES_BRIDGE);
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 0);
+	ck_assert_int_eq(repair(machines, 2), 1);
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 1);
+	/* nobody there needs it */
+	ck_assert_int_eq(firewall_remove(&firewall, &at.c.machine, true), 0);
+	delete_table(NFTABLES_BRIDGE);
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 0);
+	ck_assert_int_eq(repair(machines, 1), 0);
+}
+END_TEST
+
 int main(void)
 {
-	return TOPOLOGY_RUN("net/firewall-repair",
-			    the_tables_come_with_the_first_and_go_with_the_last,
-			    what_is_missing_of_the_routing_rules_is_made_again,
-			    a_flush_isolates_machines_until_it_is_repaired,
-			    a_guarded_machine_is_cut_off_by_a_flush,
-			    reverse_path_filters_are_not_disturbed,
-			    what_is_missing_or_too_much_is_repaired,
-			    tables_of_another_version_are_replaced, a_change_in_between_is_noticed,
-			    two_who_want_one_port_do_not_prevent_a_repair, many_may_start_at_once);
+	return TOPOLOGY_RUN(
+		"net/firewall-repair", the_tables_come_with_the_first_and_go_with_the_last,
+		what_is_missing_of_the_routing_rules_is_made_again,
+		a_flush_isolates_machines_until_it_is_repaired,
+		a_guarded_machine_is_cut_off_by_a_flush, reverse_path_filters_are_not_disturbed,
+		what_is_missing_or_too_much_is_repaired, tables_of_another_version_are_replaced,
+		a_change_in_between_is_noticed, two_who_want_one_port_do_not_prevent_a_repair,
+		what_is_missing_is_seen_at_a_glance, many_may_start_at_once);
 }

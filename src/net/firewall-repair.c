@@ -12,10 +12,13 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/macros.h"
 #include "kernel/nftables.h"
+#include "net/firewall-bridge.h"
 #include "net/firewall-build.h"
 #include "net/firewall-check.h"
 #include "net/firewall-forwarding.h"
+#include "net/firewall-inet.h"
 #include "net/firewall-routing.h"
 #include "net/firewall-sets.h"
 #include "net/firewall.h"
@@ -61,6 +64,12 @@ static int count_rule(const struct nftables_rule *rule, void *context)
 {
 	(void)rule;
 	(*(size_t *)context)++;
+	return 0;
+}
+
+static int count_common_rule(const struct nftables_rule *rule, void *context)
+{
+	*(size_t *)context += !firewall_sets_is_own_chain(rule->chain);
 	return 0;
 }
 
@@ -122,8 +131,28 @@ static int is_whole(struct firewall *firewall, const struct tables *tables,
 	if (r >= 0)
 		r = look_at_machines(firewall, &present);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r;
 	return rules == count_made(made) && present.known == count && present.strange == 0;
+}
+
+int firewall_seems_whole(struct firewall *firewall)
+{
+	static void (*const put[])(struct nftables *) = { firewall_inet_put, firewall_bridge_put };
+	struct nftables nftables;
+	autoarena struct arena arena = {};
+	size_t size = firewall_build_room(NULL, 0), rules;
+	void *room = arena_take(&arena, size);
+	int r = 1;
+
+	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(families); i++) {
+		nftables_begin(&nftables, room, size, 0);
+		put[i](&nftables);
+		rules = 0;
+		r = nftables_list_rules(&firewall->filter, families[i], FIREWALL_TABLE,
+					count_common_rule, &rules);
+		r = r < 0 ? r : rules == count_made(&nftables.request);
+	}
+	return r < 0 && r != -EAGAIN ? fail(r, "cannot look at the packet filter") : r > 0;
 }
 
 /* ---- building it again ---- */

@@ -2,10 +2,12 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/nftables.h"
 
 #define FIELDS_MAX NFTABLES_FIELDS_MAX
+#define OWN_CHAIN "egress-"
 
 /* An address of either family stands as IP here. */
 static const struct {
@@ -79,5 +81,10 @@ void firewall_sets_put(struct nftables *nftables, enum firewall_set first, enum 
 
 void firewall_sets_chain(char ret[FIREWALL_CHAIN_SIZE], uint32_t port)
 {
-	snprintf(ret, FIREWALL_CHAIN_SIZE, "egress-%u", port);
+	snprintf(ret, FIREWALL_CHAIN_SIZE, OWN_CHAIN "%u", port);
+}
+
+bool firewall_sets_is_own_chain(const char *chain)
+{
+	return strncmp(chain, OWN_CHAIN, strlen(OWN_CHAIN)) == 0;
 }

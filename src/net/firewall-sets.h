@@ -60,3 +60,4 @@ void firewall_sets_put(struct nftables *nftables, enum firewall_set first, enum 
 /* The chain that new connections of a machine with limits or exceptions go to. */
 #define FIREWALL_CHAIN_SIZE 24
 void firewall_sets_chain(char ret[FIREWALL_CHAIN_SIZE], uint32_t port);
+bool firewall_sets_is_own_chain(const char *chain); /* one of these */

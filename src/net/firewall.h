@@ -155,6 +155,10 @@ int firewall_allow(struct firewall *firewall, const struct firewall_machine *mac
  * there are no machines. 1: it did. 0: it was whole. -EAGAIN: something changed since the look:
  * look again. What was learnt from DNS is gone after. */
 int firewall_look(struct firewall *firewall);
+
+/* A cheap look before that, for who has read no records, in two requests. 1: the tables are there
+ * with all rules but those of single machines. 0: not so, or it cannot be told. */
+int firewall_seems_whole(struct firewall *firewall);
 int firewall_repair(struct firewall *firewall, const struct firewall_machine *machines,
 		    size_t count);
 

@@ -57,6 +57,31 @@ def test_who_looks_at_a_machine_sees_the_interfaces_that_lead_there(host, redd, 
     assert "NETIF=%s\n" % index in state
 
 
+def test_who_looks_at_a_machine_sees_what_is_attached(host, redd, tree):
+    """And systemd's clients, which read the file."""
+    host.machine(redd, "seen", tree, "--network-zone=web")
+    path = "/run/systemd/machines/seen"
+    before = runner.until(lambda: host.run("cat", path, check=False).out)
+    others = "".join(line for line in before.splitlines(True) if "NETIF" not in line)
+
+    def check(*links):
+        indexes = " ".join(str(host.links()[link]["ifindex"]) for link in links)
+        assert show(host, redd, "seen")["NetworkInterfaces"] == indexes
+        assert json.loads(host.machinectl(redd, "status", "--json=short", "seen").ok().out)["interfaces"] == list(links)
+        assert host.run("cat", path).out == others + ("NETIF=\"%s\"\n" if len(links) > 1 else "NETIF=%s\n") % indexes
+    check("vz-web")
+    host.ip("link", "add", "d0", "type", "bridge")
+    attach(host, redd, "seen", "veth")
+    check("vz-web", "ve-seen-host1")
+    attach(host, redd, "seen", "macvlan:d0")
+    check("vz-web", "ve-seen-host1", "d0")
+    detach(host, redd, "seen", "host1")
+    check("vz-web", "d0")
+    detach(host, redd, "seen", "mv-d0")
+    check("vz-web")
+    host.ip("link", "delete", "d0")
+
+
 def test_a_machine_without_links_shows_none(host, redd, tree):
     host.machine(redd, "seen", tree, "--private-network")
     assert "NetworkInterfaces" not in show(host, redd, "seen")
@@ -356,13 +381,41 @@ def test_ports_are_in_the_repaired_rules(network, host, redd, tree):
     talk(host, machine, machine.addresses("host1"), host.addresses("ve-web-host1"))
 
 
-def test_the_table_of_bridges_alone_is_repaired_as_well(host, redd, tree):
-    host.machine(redd, "web", tree, "--network-zone=z")
-    before = host.run("nft", "list", "table", "bridge", "redd").out
-    host.run("nft", "delete", "table", "bridge", "redd")
+@pytest.mark.parametrize("what", ["flush table inet redd", "flush chain inet redd publish", "delete table bridge redd", "delete table inet redd"])
+def test_whatever_is_missing_of_the_rules_is_made_again(network, host, redd, tree, what):
+    if not host.run("which", "nft", check=False).out:
+        pytest.skip("no nft(8)")
+    other = network.host("other")
+    network.lan(host, other)
+    machine = host.machine(redd, "web", tree, "--network-zone=z", "--port=8080:80")
+    machine.server("tcp", None, 80)
+    before = host.ruleset()
+    assert not host.machinectl(redd, "list").ok().err
+    host.run("nft", *what.split())
+    assert host.ruleset() != before
     assert "are there again" in host.machinectl(redd, "list").ok().err
-    assert host.run("nft", "list", "table", "bridge", "redd").out == before
-    assert host.machinectl(redd, "list").ok().err == ""
+    assert host.ruleset() == before
+    assert other.connect("tcp", "192.0.2.1", 8080) == "192.0.2.2"
+    assert not host.machinectl(redd, "list").ok().err
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_whoever_switches_forwarding_off_does_not_cut_machines_off(network, host, redd, tree, before):
+    """And the host is a router for nobody else then."""
+    other = network.host("other")
+    network.lan(host, other)
+    host.sysctl("ipv4/ip_forward", before)
+    host.sysctl("ipv6/conf/all/forwarding", before)
+    for name, port, link in (("web", 8080, "--network-veth"), ("zone", 8081, "--network-zone=z")):
+        host.machine(redd, name, tree, "-x", link, "--port=%d:80" % port).server("tcp", None, 80)
+    called = lambda: [other.ask("tcp", address, port) for address in ("192.0.2.1", "2001:db8::1") for port in (8080, 8081)]
+    assert called() == ["192.0.2.2"] * 2 + ["2001:db8::2"] * 2
+    for value in ("1", "0", "1", "0"):
+        host.sysctl("ipv4/ip_forward", value)
+        host.sysctl("ipv6/conf/all/forwarding", value)
+        assert runner.until(lambda: called() == ["192.0.2.2"] * 2 + ["2001:db8::2"] * 2, 10)
+        runner.until(lambda: ("from all prohibit" in host.ip("rule", "show", "priority", 1003)) == (value == "0"), 10)
+    assert host.sysctl("ipv4/ip_forward") == "0"
 
 
 def test_what_is_wrong_with_the_words_is_said(host, redd):
