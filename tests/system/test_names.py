@@ -8,6 +8,8 @@ from support import runner, sandbox
 
 HOSTS = "/run/redd/hosts"
 LIBRARY = "libnss_redd.so.2"
+# without an address of its family but loopback ones libc says that a host has none of that family ("ahostsv4")
+ADDRESSES = ["192.0.2.1/32", "2001:db8::1/128"]
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 LOOK_UP = r"""
@@ -49,7 +51,11 @@ def host(work_root):
         file.write("passwd: files\nhosts: files redd\n")
     sandbox.mount("overlay", place, "overlay", 1, "lowerdir=%s:%s" % (above, place))
     sandbox.mount(above + "/nsswitch.conf", "/etc/nsswitch.conf", None, sandbox.MS_BIND)
+    for address in ADDRESSES:
+        subprocess.run(["ip", "address", "add", address, "dev", "lo"], check=True)
     yield
+    for address in ADDRESSES:
+        subprocess.run(["ip", "address", "delete", address, "dev", "lo"], check=True)
     sandbox.umount("/etc/nsswitch.conf")
     sandbox.umount(place)
     subprocess.run(["rm", "-r", above], check=True)
