@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,9 @@
 
 #define MARK "network" /* the pool's directory as well */
 #define TRIES 16
+#define LOCKS_MAX 256
+#define HOLD_US 500000
+#define HOLD_STEP_US 2000
 
 struct machines {
 	struct arena *arena;
@@ -32,6 +36,8 @@ struct machines {
 	struct firewall_machine *items;
 	size_t count;
 	size_t own_count; /* the first ones: they keep their ports */
+	int locks[LOCKS_MAX];
+	size_t lock_count;
 };
 
 int network_repair_mark(const char *runtime)
@@ -84,27 +90,60 @@ static bool is_starting(struct arena *arena, int dir_fd, const char *name)
 }
 
 /* Those of another namespace have rules there; who was killed is not repaired but cleaned up. */
+static bool read_parts(const struct machines *machines, int dir_fd, const char *name,
+		       struct firewall_machine **ret, size_t *ret_count)
+{
+	struct facts facts;
+
+	return network_file_read(machines->arena, &facts, dir_fd, name) >= 0 &&
+	       facts.namespace == machines->namespace &&
+	       (kill((pid_t)facts.leader, 0) == 0 || errno != ESRCH) &&
+	       !is_starting(machines->arena, dir_fd, name) &&
+	       facts_machines(machines->arena, ret, ret_count, &facts) >= 0;
+}
+
+/* Who takes a link away removes its rules, and then notes that: in between they must not be made
+ * again. Somebody who takes long, or waits for us, is not waited for. */
+static void hold(struct machines *machines, int dir_fd, const char *name)
+{
+	autoclose int fd = -EBADF;
+
+	if (machines->lock_count == LOCKS_MAX)
+		return;
+	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	for (int waited = 0; fd >= 0 && waited < HOLD_US; waited += HOLD_STEP_US) {
+		if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+			machines->locks[machines->lock_count++] = take_fd(&fd);
+			return;
+		}
+		usleep(HOLD_STEP_US);
+	}
+}
+
+static void release(struct machines *machines)
+{
+	while (machines->lock_count > 0)
+		fd_close(&machines->locks[--machines->lock_count]);
+}
+
 static int take_machine(int dir_fd, const char *file, unsigned char type, void *context)
 {
 	struct machines *machines = context;
 	struct firewall_machine *parts;
-	struct facts facts;
 	const char *name;
 	size_t count;
 
 	if (type != DT_REG || file[0] != '.' || !text_ends(file, ".network"))
 		return 0;
 	name = arena_text_n(machines->arena, file + 1, strlen(file) - strlen("..network"));
-	if (network_file_read(machines->arena, &facts, dir_fd, name) < 0 ||
-	    facts.namespace != machines->namespace ||
-	    (kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH) ||
-	    is_starting(machines->arena, dir_fd, name))
+	if (!read_parts(machines, dir_fd, name, &parts, &count) || count == 0 ||
+	    has(machines, parts[0].link))
 		return 0;
-	if (facts_machines(machines->arena, &parts, &count, &facts) < 0)
+	hold(machines, dir_fd, name);
+	if (!read_parts(machines, dir_fd, name, &parts, &count))
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		if (!has(machines, parts[i].link))
-			add(machines, &parts[i]);
+		add(machines, &parts[i]);
 	return 0;
 }
 
@@ -128,10 +167,9 @@ int network_repair_others(struct arena *arena, struct firewall *firewall, int re
 		r = firewall_look(firewall);
 		if (r >= 0)
 			r = collect(&machines, records_fd);
-		if (r >= 0 && machines.count == own_count)
-			return 0;
-		if (r >= 0)
+		if (r >= 0 && machines.count > own_count)
 			r = firewall_repair(firewall, machines.items, machines.count);
+		release(&machines);
 	}
 	return r;
 }
