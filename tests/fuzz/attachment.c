@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(strncmp(text, attachment_words[found.kind], strlen(attachment_words[found.kind])) ==
 	       0);
 	assert(*found.of != '\0' || found.kind == ATTACH_VETH);
-	assert(*found.of == '\0' || found.kind == ATTACH_ZONE || name_is_interface(found.of));
+	assert(*found.of == '\0' || found.kind == ATTACH_ZONE || name_is_alternative(found.of));
+	assert(found.kind != ATTACH_VETH || *found.of == '\0' || name_is_interface(found.of));
 	assert(strpbrk(found.of, "/:% \t\n") == NULL);
 	assert(*found.name == '\0' || name_is_interface(found.name));
 	return 0;
