@@ -6,11 +6,11 @@
 
 #define PAGE ((uintptr_t)4096)
 #define STACK_USED (64 * PAGE) /* more than the deepest call of a start */
+#define OWN_FRAME 1024	       /* of this function, the red zone, and what madvise(2) needs */
 
 void memory_shrink(void)
 {
-	/* The red zone, and what madvise(2) itself needs, stay. */
-	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1)) - PAGE;
+	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - OWN_FRAME) & ~(PAGE - 1);
 
 	(void)malloc_trim(0);
 	/* Where the stack was never that deep, the kernel says ENOMEM for the part that is not

@@ -32,7 +32,8 @@
 #define SUPERVISOR_FORM "%010d" /* written over */
 #define SUPERVISOR_AT (sizeof(MAGIC "\ntag=\nsupervisor=") - 1 + RECORD_TAG_ROOM - 1)
 
-static const char *const kind_names[RECORD_KINDS] = {
+/* Not pointers: those would be relocated, which costs each supervisor memory of its own. */
+static const char kind_names[RECORD_KINDS][12] = {
 	[RECORD_DIRECTORY] = "directory", [RECORD_LEADER] = "leader",
 	[RECORD_CGROUP] = "cgroup",	  [RECORD_CGROUP_ID] = "cgroup-id",
 	[RECORD_TEMPORARY] = "temporary", [RECORD_LOCK] = "lock",
