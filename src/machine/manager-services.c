@@ -207,16 +207,28 @@ static int await_supervised(struct arena *arena, const char *place)
 	}
 }
 
+/* What runsv(8) notes for sv(8): TAI64N of the last change (12 bytes), process (4), paused, what it
+ * wants ('u' or 'd'), whether TERM was sent, and what is (0: down, 1: run, 2: finish). */
+enum { STATUS_WANT = 17, STATUS_STATE = 19, STATUS_SIZE };
+
+static bool stays_down(const char *path)
+{
+	autoclose int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char status[STATUS_SIZE];
+
+	return fd < 0 || read(fd, status, sizeof(status)) != (ssize_t)sizeof(status) ||
+	       (status[STATUS_STATE] == 0 && status[STATUS_WANT] == 'd');
+}
+
 /* A machine that has just ended by itself: its service is about to put itself down, and would do so
- * to the one that we start. */
+ * to the one that we start. For a second it is down, but wants to be up: sv(8) believes that, and
+ * tells it nothing. */
 static void await_down(struct arena *arena, const char *place)
 {
-	const char *path = arena_format(arena, "%s/supervise/stat", place);
+	const char *path = arena_format(arena, "%s/supervise/status", place);
 	const uint64_t deadline = clock_monotonic_us() + DOWN_US;
-	char state[64];
 
-	while (file_read_line(state, sizeof(state), AT_FDCWD, path) >= 0 &&
-	       text_after(state, "down") == NULL && clock_monotonic_us() < deadline)
+	while (!stays_down(path) && clock_monotonic_us() < deadline)
 		usleep(SCAN_POLL_US);
 }
 
