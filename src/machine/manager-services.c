@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/text.h"
 #include "io/child.h"
 #include "io/clock.h"
 #include "io/dir.h"
