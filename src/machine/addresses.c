@@ -152,11 +152,13 @@ static int hand_over(struct arena *arena, struct address **ret, size_t *ret_coun
 int addresses_read(struct arena *arena, struct addresses *addresses, struct address **ret,
 		   size_t *ret_count, int proc_fd)
 {
-	struct found found = { .count = 0 };
+	struct found
+		found; /* of which only so many count: it is large, and this is asked of hundreds */
 	autoclose int net = -EBADF;
 	uint32_t there;
 	int r;
 
+	found.count = 0;
 	r = namespace_number(&there, proc_fd, "net");
 	if (r < 0)
 		return r;

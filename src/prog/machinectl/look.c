@@ -1,5 +1,6 @@
 #include "prog/machinectl/look.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <string.h>
@@ -53,6 +54,16 @@ static bool has_our_ids(struct look_walk *walk, int proc_fd)
 	return namespace_number(&user, proc_fd, "user") < 0 || user == walk->own_user;
 }
 
+/* Whose ids it has matters only where the file is on a mount of its own. */
+static void read_os(const struct context *context, struct look *look, struct look_walk *walk,
+		    int proc_fd, int root_fd)
+{
+	int r = facts_os_release(context->arena, &look->os, &walk->os, root_fd, true);
+
+	if (r == -EXDEV && !has_our_ids(walk, proc_fd))
+		(void)facts_os_release(context->arena, &look->os, &walk->os, root_fd, false);
+}
+
 static void look_at_machine(const struct context *context, struct look *look,
 			    const struct machine *machine, struct look_walk *walk)
 {
@@ -68,8 +79,7 @@ static void look_at_machine(const struct context *context, struct look *look,
 	}
 	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root >= 0)
-		(void)facts_os_release(context->arena, &look->os, &walk->os, root,
-				       has_our_ids(walk, proc));
+		read_os(context, look, walk, proc, root);
 	walk->os = look->os;
 	if (walk->addresses != NULL)
 		(void)addresses_read(context->arena, walk->addresses, &look->addresses,
