@@ -220,7 +220,6 @@ static void take_none(struct resources *resources, int code)
 	cgroups_release(resources);
 }
 
-/* TOP: ours is at the top of the hierarchy, not below the caller's. */
 void cgroups_hold_root(struct resources *resources)
 {
 	fd_close(&resources->cgroup_root_fd);
@@ -236,6 +235,7 @@ static int open_root(int *ret, struct resources *resources)
 	return 0;
 }
 
+/* TOP: ours is at the top of the hierarchy, not below the caller's. */
 static int take(struct resources *resources, const struct spec *spec, bool top, bool dry)
 {
 	autoclose int root = -EBADF;

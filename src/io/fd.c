@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PASSRIGHTS 83 /* SO_PASSRIGHTS of asm-generic/socket.h, 6.16 */
+
 void fd_close(int *fd)
 {
 	int saved = errno;
@@ -151,6 +153,16 @@ int fd_send(int socket, const int *fds, size_t count)
 	return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+static void close_came(struct cmsghdr *header)
+{
+	for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= header->cmsg_len; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+		close(fd);
+	}
+}
+
 int fd_receive(int socket, int *ret_fds, size_t count)
 {
 	char byte;
@@ -162,7 +174,6 @@ int fd_receive(int socket, int *ret_fds, size_t count)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	int fds[FD_SEND_MAX];
 	size_t came;
 	ssize_t n;
 
@@ -178,17 +189,13 @@ int fd_receive(int socket, int *ret_fds, size_t count)
 	if (control.header.cmsg_type != SCM_RIGHTS)
 		return -EBADMSG;
 	came = (control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fds, CMSG_DATA(&control.header), came * sizeof(int));
 	if (came <= count && !(message.msg_flags & MSG_CTRUNC)) {
-		memcpy(ret_fds, fds, came * sizeof(int));
+		memcpy(ret_fds, CMSG_DATA(&control.header), came * sizeof(int));
 		return (int)came;
 	}
-	for (size_t i = 0; i < came; i++)
-		close(fds[i]);
+	close_came(&control.header);
 	return -EBADMSG;
 }
-
-#define PASSRIGHTS 83 /* SO_PASSRIGHTS of asm-generic/socket.h, 6.16 */
 
 int fd_tell_senders(int socket)
 {
@@ -196,16 +203,6 @@ int fd_tell_senders(int socket)
 
 	(void)setsockopt(socket, SOL_SOCKET, PASSRIGHTS, &off, sizeof(off));
 	return setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ? -errno : 0;
-}
-
-static void close_came(struct cmsghdr *header)
-{
-	for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= header->cmsg_len; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
-		close(fd);
-	}
 }
 
 ssize_t fd_hear(int socket, void *ret, size_t size, int flags, pid_t *ret_sender)

@@ -50,13 +50,6 @@ void later_delete_link(struct later *later, int index)
 		(void)link_delete(&netlink, index);
 }
 
-/* All at once: the kernel goes through them whatever signal comes. */
-static void request_all(struct task *task)
-{
-	if (task->size > 0 && send(task->route, task->requests, task->size, 0) < 0)
-		return; /* for want of memory; they go with the machine's namespace */
-}
-
 /* The caller runs meanwhile, in the same memory: nothing here may allocate or fail, since errno is
  * the caller's too. Failures are in answers that nobody reads. The last to close the descriptors is
  * this process, so it waits for the end of a pipe that the caller closes after them. */
@@ -64,7 +57,9 @@ static int work(void *task_)
 {
 	struct task *task = task_;
 
-	request_all(task);
+	/* All at once: the kernel goes through them whatever signal comes. */
+	if (task->size > 0)
+		(void)send(task->route, task->requests, task->size, 0);
 	return read(task->end, &task->byte, 1) < 0;
 }
 

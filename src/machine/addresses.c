@@ -152,8 +152,7 @@ static int hand_over(struct arena *arena, struct address **ret, size_t *ret_coun
 int addresses_read(struct arena *arena, struct addresses *addresses, struct address **ret,
 		   size_t *ret_count, int proc_fd)
 {
-	struct found
-		found; /* of which only so many count: it is large, and this is asked of hundreds */
+	struct found found; /* large, and asked for by the hundred: only what counts is set */
 	autoclose int net = -EBADF;
 	uint32_t there;
 	int r;

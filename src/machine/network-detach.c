@@ -125,11 +125,14 @@ static int check_identity(struct network_change *change, const struct facts_made
 
 static int bring_home(struct network_change *change, const struct facts_made *made)
 {
-	int r = made->inside == 0 ? 0 : check_identity(change, made);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	r = made->inside == 0 ? 0 : links_bring_home(made, change->netns_fd);
+	if (made->inside != 0) {
+		r = check_identity(change, made);
+		if (r < 0)
+			return r;
+		r = links_bring_home(made, change->netns_fd);
+	}
 	if (r < 0)
 		return fail(r, "cannot bring the interface '%s' back from machine '%s'", made->name,
 			    change->machine->name);

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "format/ini.h"
 #include "io/dir.h"
@@ -59,23 +59,13 @@ static bool fits_pattern(const char *text, const char *pattern)
 static bool fits_list(struct arena *arena, const char *text, const char *list)
 {
 	struct text_list patterns = { 0 };
-	bool not = *list == '!';
+	bool inverted = *list == '!';
 
-	text_split(arena, &patterns, not ? list + 1 : list, " \t");
+	text_split(arena, &patterns, inverted ? list + 1 : list, " \t");
 	for (size_t i = 0; i < patterns.count; i++)
 		if (fits_pattern(text, patterns.items[i]))
-			return !not ;
-	return not ;
-}
-
-static bool is_yes(const char *value)
-{
-	static const char *const words[] = { "1", "yes", "y", "true", "t", "on" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcasecmp(value, words[i]) == 0)
-			return true;
-	return false;
+			return !inverted;
+	return inverted;
 }
 
 static bool fits_condition(struct arena *arena, const struct ini_item *item, const char *name,
@@ -100,6 +90,8 @@ static bool fits_condition(struct arena *arena, const struct ini_item *item, con
 static void judge(struct arena *arena, struct verdict *verdict, const struct ini_item *item,
 		  const char *name, const char *kind)
 {
+	bool unmanaged;
+
 	if (item->kind != INI_ASSIGNMENT || item->section == NULL)
 		return;
 	if (text_equal(item->section, "Match") && *item->value != '\0') {
@@ -107,7 +99,7 @@ static void judge(struct arena *arena, struct verdict *verdict, const struct ini
 		verdict->conditions = true;
 	}
 	if (text_equal(item->section, "Link") && text_equal(item->key, "Unmanaged"))
-		verdict->unmanaged = is_yes(item->value);
+		verdict->unmanaged = parse_bool(&unmanaged, item->value) >= 0 && unmanaged;
 }
 
 /* Of the first directory that has it; a link to /dev/null is no regular file. */

@@ -276,8 +276,6 @@ static inline void topology_build(struct topology *at)
 
 struct sockaddr_storage;
 
-unsigned int if_nametoindex(const char *name); /* <net/if.h> does not go with <linux/if.h> */
-
 static inline socklen_t place_sockaddr(struct sockaddr_storage *ret, const char *address,
 				       uint16_t port)
 {
@@ -287,7 +285,7 @@ static inline socklen_t place_sockaddr(struct sockaddr_storage *ret, const char 
 
 	memset(ret, 0, sizeof(*ret));
 	if (strchr(address, '%')) { /* fe80::1%host0: of the place where the caller is */
-		six->sin6_scope_id = if_nametoindex(strchr(address, '%') + 1);
+		six->sin6_scope_id = link_index(strchr(address, '%') + 1);
 		snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(address, "%"), address);
 		address = bare;
 	}

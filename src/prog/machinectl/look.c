@@ -44,23 +44,13 @@ static void look_at_host(const struct context *context, struct look *look, struc
 					  &look->address_count);
 }
 
-/* Also where it cannot be told. */
-static bool has_our_ids(struct look_walk *walk, int proc_fd)
-{
-	uint32_t user;
-
-	if (walk->own_user == 0 && namespace_own_number(&walk->own_user, "user") < 0)
-		return true;
-	return namespace_number(&user, proc_fd, "user") < 0 || user == walk->own_user;
-}
-
 /* Whose ids it has matters only where the file is on a mount of its own. */
 static void read_os(const struct context *context, struct look *look, struct look_walk *walk,
 		    int proc_fd, int root_fd)
 {
 	int r = facts_os_release(context->arena, &look->os, &walk->os, root_fd, true);
 
-	if (r == -EXDEV && !has_our_ids(walk, proc_fd))
+	if (r == -EXDEV && namespace_is_shared(proc_fd, "user") == 0)
 		(void)facts_os_release(context->arena, &look->os, &walk->os, root_fd, false);
 }
 

@@ -25,7 +25,6 @@ int look_open(const struct context *context, struct machine *ret, const char *na
 struct look_walk {
 	struct addresses *addresses; /* NULL: nobody wants them */
 	struct os_release os;	     /* of the one before */
-	uint32_t own_user;	     /* number of the user namespace; 0: nobody asked yet */
 };
 
 struct look look_at(const struct context *context, const struct machine *machine,
