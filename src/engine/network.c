@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -519,14 +518,14 @@ static int set_all(struct making *m, enum step_kind kind)
 static int open_sockets(struct making *m)
 {
 	autoclose int process = namespace_open_process(m->container->spawn.pid);
-	struct stat st;
 	int r;
 
 	m->netns_fd = process < 0 ? process : namespace_open(process, "net");
-	if (m->netns_fd < 0 || fstat(m->netns_fd, &st) < 0)
-		return fail(m->netns_fd < 0 ? m->netns_fd : -errno,
-			    "cannot open the container's network namespace");
-	m->network->facts.inside = (uint32_t)st.st_ino;
+	r = m->netns_fd;
+	if (r >= 0)
+		r = namespace_number_of(&m->network->facts.inside, m->netns_fd);
+	if (r < 0)
+		return fail(r, "cannot open the container's network namespace");
 	r = netlink_open(&m->host, NETLINK_ROUTE);
 	if (r >= 0)
 		r = netlink_open_in(&m->guest, NETLINK_ROUTE, m->netns_fd);

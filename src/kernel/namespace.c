@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/fd.h"
@@ -69,6 +70,16 @@ int namespace_own_number(uint32_t *ret, const char *kind)
 
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
 	return read_number(ret, AT_FDCWD, path);
+}
+
+int namespace_number_of(uint32_t *ret, int namespace_fd)
+{
+	struct stat st;
+
+	if (fstat(namespace_fd, &st) < 0)
+		return -errno;
+	*ret = (uint32_t)st.st_ino;
+	return 0;
 }
 
 int namespace_is_shared(int process_fd, const char *kind)

@@ -14,6 +14,7 @@ int namespace_open(int process_fd, const char *kind);
  * one has while it exists. */
 int namespace_number(uint32_t *ret, int process_fd, const char *kind);
 int namespace_own_number(uint32_t *ret, const char *kind);
+int namespace_number_of(uint32_t *ret, int namespace_fd);
 
 /* 1: the caller is in the same namespace of KIND as the process; 0: in another. */
 int namespace_is_shared(int process_fd, const char *kind);

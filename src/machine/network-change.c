@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -129,9 +128,9 @@ static int open_sockets(struct network_change *change, int proc_fd)
 
 static uint32_t namespace_of(int netns_fd)
 {
-	struct stat st;
+	uint32_t number;
 
-	return fstat(netns_fd, &st) < 0 ? 0 : (uint32_t)st.st_ino;
+	return namespace_number_of(&number, netns_fd) < 0 ? 0 : number;
 }
 
 /* Its root may send its first process wherever it likes, but the indexes are of the namespace that

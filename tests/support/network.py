@@ -120,8 +120,8 @@ class Net:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         return one, info[4]
 
-    def server(self, protocol, address, port):
-        """A Server at ADDRESS (None: at every one of both families). PORT 0: a free one, see its `port`."""
+    def server(self, protocol, address, port, kind=Server):
+        """A Server, or another KIND of one, at ADDRESS (None: at every one of both families). PORT 0: a free one, see its `port`."""
         sockets = []
         for each in [address] if address else ["0.0.0.0", "::"]:
             one, place = self.socket(protocol, each, sockets[0].getsockname()[1] if sockets else port, listen=True)
@@ -129,7 +129,7 @@ class Net:
             if protocol == "tcp":
                 one.listen(64)
             sockets.append(one)
-        self.servers.append(Server(sockets, protocol))
+        self.servers.append(kind(sockets, protocol))
         return self.servers[-1]
 
     def connect(self, protocol, address, port, source=None, timeout=3.0):

@@ -29,15 +29,7 @@ class Polite(support.Server):
 
 
 def serve(net, protocol, address, port):
-    sockets = []
-    for each in [address] if address else ["0.0.0.0", "::"]:
-        one, place = net.socket(protocol, each, port, listen=True)
-        one.bind(place)
-        if protocol == "tcp":
-            one.listen(64)
-        sockets.append(one)
-    net.servers.append(Polite(sockets, protocol))
-    return net.servers[-1]
+    return net.server(protocol, address, port, Polite)
 
 
 def ask(net, protocol, address, port, timeout=1.5):
