@@ -22,6 +22,22 @@ static struct resolver *open_at(const struct resolver_address *addresses, size_t
 	return ret;
 }
 
+/* For the guest at 10.213.0.LAST. */
+static struct resolver *open_for(uint8_t last)
+{
+	const struct resolver_prefix client = { AF_INET, { 10, 213, 0, last }, 32 };
+	struct resolver_config config = {
+		.listen = &gateway,
+		.listen_count = 1,
+		.clients = &client,
+		.client_count = 1,
+	};
+	struct resolver *ret = NULL;
+
+	ck_assert_int_eq(resolver_open(&ret, &config), 0);
+	return ret;
+}
+
 static int count_fds(void)
 {
 	int count = 0;
@@ -86,6 +102,28 @@ START_TEST(the_port_of_before_is_kept)
 }
 END_TEST
 
+START_TEST(who_is_back_has_the_port_of_before)
+{
+	struct resolver *sibling;
+	uint16_t port;
+
+	world_enter("");
+	resolver = open_for(2);
+	port = resolver_port(resolver);
+	sibling = open_for(3);
+	ck_assert_uint_ne(resolver_port(sibling), port);
+	resolver_done(&resolver);
+	resolver = open_for(2);
+	ck_assert_uint_eq(resolver_port(resolver), port);
+	/* whoever else is there meanwhile */
+	port = resolver_port(sibling);
+	resolver_done(&sibling);
+	resolver_done(&resolver);
+	resolver = open_for(3);
+	ck_assert_uint_eq(resolver_port(resolver), port);
+}
+END_TEST
+
 START_TEST(there_are_ports_for_many)
 {
 	struct resolver *all[150];
@@ -93,7 +131,7 @@ START_TEST(there_are_ports_for_many)
 
 	world_enter("");
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		all[i] = open_at(&gateway, 1, 0);
+		all[i] = open_for((uint8_t)(i + 2));
 		reserved += resolver_port(all[i]) < 1024;
 	}
 	ck_assert_uint_ge(reserved, 100);
@@ -199,6 +237,7 @@ int main(void)
 	tcase_add_test(cases, one_port_for_all);
 	tcase_add_test(cases, addresses_may_come_later);
 	tcase_add_test(cases, the_port_of_before_is_kept);
+	tcase_add_test(cases, who_is_back_has_the_port_of_before);
 	tcase_add_test(cases, there_are_ports_for_many);
 	tcase_add_test(cases, a_port_that_is_half_taken_is_not_used);
 	tcase_add_test(cases, users_get_another_port);

@@ -4,10 +4,10 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/macros.h"
+#include "format/dns-wire.h"
 #include "io/fd.h"
 #include "net/resolver-loop.h"
 #include "net/resolver-state.h"
@@ -138,18 +138,25 @@ static int open_all(struct resolver *resolver, const struct resolver_address *ad
 	return r;
 }
 
+/* Where a flow leads is decided with its first packet, and the kernel remembers that for longer
+ * than a machine lives. So who has the address of one before is answered at the same port, or
+ * questions from a port that was used a moment ago would go where nobody listens any more.
+ * Neighbours in a net, who may share a gateway, begin at different ones. */
+static unsigned int place_of(const struct resolver_prefix *client)
+{
+	return dns_get16(client->bytes + (client->family == AF_INET6 ? 14 : 2));
+}
+
 static int open_reserved(struct resolver *resolver, const struct resolver_address *addresses,
 			 size_t count)
 {
-	unsigned int all = 0, start;
+	unsigned int all = 0, start = place_of(&resolver->clients[0]);
 	int r = -EADDRINUSE;
 
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
 		all += reserved[i].last - reserved[i].first + 1U;
-	if (getrandom(&start, sizeof(start), GRND_NONBLOCK) != sizeof(start))
-		start = 0;
 	for (unsigned int i = 0; i < RESERVED_TRIES && r == -EADDRINUSE; i++) {
-		unsigned int n = (start % all + i) % all, range = 0;
+		unsigned int n = (start + i) % all, range = 0;
 
 		for (; n > (unsigned int)(reserved[range].last - reserved[range].first); range++)
 			n -= reserved[range].last - reserved[range].first + 1U;

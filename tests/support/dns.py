@@ -70,8 +70,9 @@ def question(number, name, kind="A"):
     return struct.pack(">HHHHHH", number, 0x100, 1, 0, 0, 0) + pack_name(name) + struct.pack(">HH", TYPES[kind], 1)
 
 
-def ask(net, server, name, kind="A", protocol="udp", timeout=3.0, port=53, room=0):
-    """An Answer, or "refused", "timeout", "unreachable" as with Net.ask(), or "closed". ROOM: how large a datagram may be, by EDNS."""
+def ask(net, server, name, kind="A", protocol="udp", timeout=3.0, port=53, room=0, source=0):
+    """An Answer, or "refused", "timeout", "unreachable" as with Net.ask(), or "closed". ROOM: how large a datagram may be, by EDNS.
+    SOURCE: the port it is asked from."""
     query = question(0x1234, name, kind)
     if room:
         query = query[:10] + b"\0\1" + query[12:] + b"\0" + struct.pack(">HHIH", 41, room, 0, 0)
@@ -79,6 +80,8 @@ def ask(net, server, name, kind="A", protocol="udp", timeout=3.0, port=53, room=
     with one:
         one.settimeout(timeout)
         try:
+            if source:
+                one.bind(("", source))
             one.connect(place)
             if protocol == "udp":
                 one.send(query)

@@ -102,6 +102,16 @@ def test_who_has_ended_is_unknown_and_known_when_it_is_back(zone, host, redd, tr
     assert ask(one, "two").addresses == [address]
 
 
+@pytest.mark.parametrize("network", ["--network-zone=z", "-n"])
+def test_who_is_back_is_answered_at_the_port_it_asked_from(host, redd, tree, network):
+    """The kernel remembers where that led (conntrack)."""
+    for _ in range(3):
+        machine = host.machine(redd, "again", tree, network)
+        for server in gateways(machine):
+            assert dns.ask(machine, server, "again", source=41234).addresses == machine.addresses("host0")[:1]
+        machine.stop()
+
+
 @pytest.mark.parametrize("other", ["--network-zone=y", "-n"])
 def test_machines_elsewhere_are_not_resolved(zone, host, redd, tree, other):
     host.machine(redd, "stranger", tree, "-x", other)
