@@ -159,7 +159,15 @@ void network_resume(struct container *container)
 	locked(container, resume);
 }
 
+/* Noted with the lock: so whoever changes it finds what was heard before, and waits for more. */
+static int renew_and_note(struct container *container)
+{
+	int r = renew(container), noted = record_network(&container->resources.record);
+
+	return r < 0 ? r : noted;
+}
+
 void network_renew(struct container *container)
 {
-	locked(container, renew);
+	locked(container, renew_and_note);
 }

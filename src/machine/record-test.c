@@ -287,6 +287,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	ck_assert_int_eq(record_runs(&record, 0), 0);
 	ck_assert_int_eq(record_leader(&record, 77, 88), 0);
 	ck_assert_int_eq(record_reexec(&record, -EPERM), 0);
+	ck_assert_int_eq(record_network(&record), 0);
 	ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "web"), -EBUSY);
 	ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "none"), -ENXIO);
 	record_close(&record);
@@ -297,6 +298,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 		ck_assert_int_eq(record_leader(&other, 99, 11), 0);
 		ck_assert_int_eq(record_runs(&other, 99), 0);
 		ck_assert_int_eq(record_reexec(&other, 0), 0);
+		ck_assert_int_eq(record_network(&other), 0);
 		_exit(strcmp(record.tag, other.tag) != 0);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -306,6 +308,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	ck_assert_str_eq(value_of(&content, RECORD_LEADER), "0000000099 00000000000000000011");
 	ck_assert_str_eq(value_of(&content, RECORD_RUNS), "0000000099");
 	ck_assert_str_eq(value_of(&content, RECORD_REEXEC), "0000000002 00000");
+	ck_assert_str_eq(value_of(&content, RECORD_NETWORK), "0000000002");
 }
 END_TEST
 

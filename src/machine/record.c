@@ -48,7 +48,7 @@ static const char kind_names[RECORD_KINDS][12] = {
 	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
 	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
 	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
-	[RECORD_STOPPING] = "stopping",
+	[RECORD_STOPPING] = "stopping",	  [RECORD_NETWORK] = "network",
 };
 
 int record_try_lock(int fd)
@@ -318,13 +318,22 @@ int record_reexec(struct record *record, int result)
 	return renew(record, &record->reexec_at, RECORD_REEXEC, value);
 }
 
+int record_network(struct record *record)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%010u", ++record->networks);
+	return renew(record, &record->network_at, RECORD_NETWORK, value);
+}
+
 /* ---- taking over ---- */
 
 /* Where the lines are that may be written over. */
 static void find_lines(struct record *record, const char *text)
 {
 	for (const char *at = text, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
-		const char *value = text_after(at, "reexec=");
+		const char *reexecs = text_after(at, "reexec=");
+		const char *networks = text_after(at, "network=");
 
 		if (text_after(at, "leader=") != NULL)
 			record->leader_at = at - text;
@@ -332,9 +341,13 @@ static void find_lines(struct record *record, const char *text)
 			record->runs_at = at - text;
 		if (text_after(at, "holder=") != NULL)
 			record->holder_at = at - text;
-		if (value != NULL) {
+		if (reexecs != NULL) {
 			record->reexec_at = at - text;
-			record->reexecs = (unsigned int)strtoul(value, NULL, 10);
+			record->reexecs = (unsigned int)strtoul(reexecs, NULL, 10);
+		}
+		if (networks != NULL) {
+			record->network_at = at - text;
+			record->networks = (unsigned int)strtoul(networks, NULL, 10);
 		}
 	}
 }

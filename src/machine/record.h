@@ -4,7 +4,7 @@
  * held by an open-file-description lock for as long as its supervisor lives.
  * A note is one appended line, so a crash leaves at worst a last line without
  * its newline, which readers drop; only the lines of leader, supervisor and
- * replacements, always as long, are written over. Before something that
+ * what it was asked for, always as long, are written over. Before something that
  * outlives us is made, its intent is noted with the record's random tag; the
  * thing carries the tag; then its identity is noted. No fsync: /run does not
  * survive a boot, and neither does what is noted here. Speaking. Supervisor;
@@ -23,7 +23,8 @@ struct arena;
 /* Asks a supervisor to replace its program by what is at RECORD_PROGRAM now. */
 #define SUPERVISOR_REEXEC (SIGRTMIN + 25)
 
-/* Tells a supervisor that machine/network-file was changed by somebody else. */
+/* Tells a supervisor that machine/network-file was changed by somebody else. It notes that it has
+ * heard it (RECORD_NETWORK) when what it does itself is as the file says. */
 #define SUPERVISOR_NETWORK (SIGRTMIN + 26)
 
 #define RECORD_TAG_ROOM 17
@@ -61,6 +62,7 @@ enum record_kind {
 	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */
 	RECORD_INTERFACE, /* the host's name of one that was moved into the machine */
 	RECORD_STOPPING,  /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
+	RECORD_NETWORK,	  /* "TIMES": how often its supervisor has followed machine/network-file */
 	RECORD_KINDS
 };
 
@@ -69,9 +71,9 @@ struct record {
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
 	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
-	off_t leader_at, runs_at, holder_at,
-		reexec_at; /* where their lines are; 0: not noted yet */
-	unsigned int reexecs;
+	off_t leader_at, runs_at, holder_at, reexec_at,
+		network_at; /* where their lines are; 0: not noted yet */
+	unsigned int reexecs, networks;
 	size_t pending;
 	char buffer[1024]; /* of record_note_later() */
 };
@@ -102,6 +104,9 @@ int record_holder(struct record *record, pid_t pid, uint64_t start);
 
 /* How a replacement of the supervisor's program ended: 0, or a negative errno. */
 int record_reexec(struct record *record, int result);
+
+/* The network is served as machine/network-file says. */
+int record_network(struct record *record);
 
 /* The record of the abandoned machine NAME, now ours. -EBUSY: it has a supervisor. -ENXIO: there is
  * none. */
