@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
 #include "kernel/process.h"
@@ -16,6 +18,9 @@
 #include "machine/hosts-file.h"
 #include "machine/network-file.h"
 #include "machine/state-file.h"
+
+#define PATIENCE_MS 5000 /* for a supervisor on a busy host */
+#define WAIT_MS 2
 
 static int fail_gone(const struct machine *machine)
 {
@@ -184,6 +189,7 @@ static int hold(struct network_change *change)
 	if (change->lock_fd < 0 || !machine_is_there(change->arena, &now, machine) ||
 	    process_has_ended(change->leader))
 		return fail_gone(machine);
+	change->heard = machine_note(&now, RECORD_NETWORK);
 	return 0;
 }
 
@@ -284,7 +290,6 @@ static void tell_clients(const struct network_change *change)
 static void tell(struct network_change *change)
 {
 	const struct machine *machine = change->machine;
-	autoclose int supervisor = machine_open_supervisor(change->arena, machine);
 	int r = hosts_file_publish(machine->runtime, machine->name, &change->facts);
 
 	if (r < 0)
@@ -292,14 +297,41 @@ static void tell(struct network_change *change)
 			    "without",
 			    machine->name, strerror(-r));
 	tell_clients(change);
-	if (supervisor >= 0)
-		(void)process_signal(supervisor, SUPERVISOR_NETWORK);
+}
+
+/* Or has ended. */
+static bool has_heard(const struct network_change *change)
+{
+	autoarena struct arena scratch = { 0 };
+	struct machine now;
+
+	return !machine_is_there(&scratch, &now, change->machine) ||
+	       !text_equal(machine_note(&now, RECORD_NETWORK), change->heard);
+}
+
+static void tell_supervisor(struct network_change *change)
+{
+	autoclose int supervisor = machine_open_supervisor(change->arena, change->machine);
+	struct pollfd end = { .fd = supervisor, .events = POLLIN };
+
+	if (supervisor < 0 || process_signal(supervisor, SUPERVISOR_NETWORK) < 0)
+		return;
+	/* It waits for the lock. */
+	fd_close(&change->lock_fd);
+	for (int waited = 0; waited < PATIENCE_MS; waited += WAIT_MS)
+		if (has_heard(change) || poll(&end, 1, WAIT_MS) > 0)
+			return;
+	log_warning("the supervisor of machine '%s' does not answer: names and ports at the host's "
+		    "localhost may be as before, going on (try 'machinectl reexec %s')",
+		    change->machine->name, change->machine->name);
 }
 
 void network_change_done(struct network_change *change)
 {
-	if (change->changed)
+	if (change->changed) {
 		tell(change);
+		tell_supervisor(change);
+	}
 	netlink_close(&change->host);
 	netlink_close(&change->guest);
 	fd_close(&change->netns_fd);

@@ -22,7 +22,8 @@ struct network_change {
 	int netns_fd; /* the machine's */
 	struct netlink host, guest;
 	struct facts facts;
-	bool changed; /* the supervisor is to be told */
+	const char *heard; /* what the supervisor has noted of earlier changes; NULL: nothing */
+	bool changed;	   /* the supervisor is to be told */
 };
 
 /* -EOPNOTSUPP: it has the network of the host, or somebody else's. */
@@ -36,8 +37,9 @@ int network_change_look(struct arena *arena, struct network_change *ret,
 /* Note the facts as they are now. */
 int network_change_save(struct network_change *change);
 
-/* Also tells the supervisor, if something was saved, and who asks for the machine's name. Accepts
- * what was not opened. */
+/* Also tells the supervisor, if something was saved, and who asks for the machine's name; and waits
+ * until it is as was saved what the supervisor does itself: names, ports at loopback addresses. One
+ * that does not answer is a warning. Accepts what was not opened. */
 void network_change_done(struct network_change *change);
 
 #define NETWORK_CHANGE_EMPTY                                                               \

@@ -1,6 +1,8 @@
 """A running machine's network is changed: ports, and interfaces."""
 import json
 import os
+import signal
+import threading
 
 import pytest
 
@@ -337,6 +339,29 @@ def test_a_port_is_added_and_removed(network, host, redd, tree):
     assert other.ask("tcp", "192.0.2.1", 8080) in ("refused", "timeout")
     assert other.connect("udp", "192.0.2.1", 8080) == "192.0.2.2"
     assert host.machinectl(redd, "port", "list", "web").ok().lines[1].split() == ["udp", "-", "8080", "80"]
+
+
+def test_a_port_is_at_localhost_when_its_command_ends(host, redd, tree):
+    """However busy the supervisor is, who listens there."""
+    machine = host.machine(redd, "web", tree, "--network-veth")
+    machine.server("tcp", None, 80)
+    for deed, answers in (("add", set(host.addresses("ve-web"))), ("remove", {"refused"}), ("add", set(host.addresses("ve-web")))):
+        machine.process.send_signal(signal.SIGSTOP)
+        later = threading.Timer(1, machine.process.send_signal, [signal.SIGCONT])
+        later.start()
+        done = host.machinectl(redd, "port", deed, "web", "8080:80").ok()
+        assert {host.ask("tcp", "127.0.0.1", 8080), host.ask("tcp", "::1", 8080)} == answers and not done.err
+        later.join()
+
+
+def test_a_supervisor_that_does_not_answer_is_not_waited_for_for_ever(host, redd, tree):
+    machine = host.machine(redd, "web", tree, "--network-veth")
+    machine.server("tcp", None, 80)
+    machine.process.send_signal(signal.SIGSTOP)
+    done = host.machinectl(redd, "port", "add", "web", "8080:80").ok()
+    machine.process.send_signal(signal.SIGCONT)
+    assert "does not answer" in done.err
+    runner.until(lambda: host.ask("tcp", "127.0.0.1", 8080) in host.addresses("ve-web"))
 
 
 def test_a_port_from_the_start_can_be_taken_away(network, host, redd, tree):
