@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define BLOCK_ROOM 4096
+#define FORMAT_ROOM 256 /* nearly all that is formatted is shorter */
 
 struct arena_block {
 	struct arena_block *older;
@@ -82,16 +83,20 @@ char *arena_text(struct arena *arena, const char *text)
 
 char *arena_format_v(struct arena *arena, const char *format, va_list args)
 {
+	char room[FORMAT_ROOM], *text;
 	va_list again;
-	char *text;
 	int n;
 
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, format, args);
+	n = vsnprintf(room, sizeof(room), format, args);
 	if (n < 0)
 		abort();
-	text = arena_take(arena, (size_t)n + 1);
-	vsnprintf(text, (size_t)n + 1, format, again);
+	if ((size_t)n < sizeof(room)) {
+		text = arena_text_n(arena, room, (size_t)n);
+	} else {
+		text = arena_take(arena, (size_t)n + 1);
+		vsnprintf(text, (size_t)n + 1, format, again);
+	}
 	va_end(again);
 	return text;
 }
