@@ -317,8 +317,14 @@ bool text_is_unsafe(uint32_t code)
 char *text_printable(struct arena *arena, const char *text)
 {
 	size_t size = strlen(text), used = 0;
-	char *to = arena_take_array(arena, size + 1, 4);
+	char *to;
 
+	while (text[used] >= ' ' && text[used] <= '~')
+		used++;
+	if (used == size)
+		return arena_text_n(arena, text, size);
+	to = arena_take_array(arena, size + 1, 4);
+	used = 0;
 	while (size > 0) {
 		uint32_t code;
 		size_t length = text_utf8_decode(&code, text, size);

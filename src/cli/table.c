@@ -151,14 +151,11 @@ static bool is_right(const struct column *column)
 
 static void split_lines(struct arena *arena, struct text_list *ret, const char *text)
 {
-	for (;;) {
-		size_t length = strcspn(text, "\n");
-
-		text_list_add(arena, ret, text_printable(arena, arena_text_n(arena, text, length)));
-		if (text[length] == '\0')
-			break;
-		text += length + 1;
-	}
+	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+		text_list_add(arena, ret,
+			      text_printable(arena,
+					     arena_text_n(arena, text, (size_t)(end - text))));
+	text_list_add(arena, ret, text_printable(arena, text));
 }
 
 static void add_texts(struct page *page, size_t column, const char *text)
@@ -212,20 +209,27 @@ static void narrow(struct page *page, size_t room)
 	}
 }
 
+/* fprintf(3) takes longer for a row than the kernel for what is told in it. */
+static void put_blanks(FILE *out, size_t count)
+{
+	for (; count > 0; count--)
+		putc_unlocked(' ', out);
+}
+
 static void put(FILE *out, const struct page *page, size_t column, const char *text)
 {
 	size_t width = page->widths[column], used = places(text);
-	int pad = (int)(width - MIN(used, width));
+	size_t pad = width - MIN(used, width);
+	bool right = is_right(&page->table->columns[column]);
 
 	if (used > width)
 		text = arena_format(page->table->arena, "%s" MORE,
 				    cut(page->table->arena, text, width - 1));
-	if (is_right(&page->table->columns[column]))
-		fprintf(out, "%*s%s", pad, "", text);
-	else
-		fprintf(out, "%s%*s", text, column == page->last ? 0 : pad, "");
+	if (right)
+		put_blanks(out, pad);
+	fputs(text, out);
 	if (column != page->last)
-		fputc(' ', out);
+		put_blanks(out, right ? 1 : pad + 1);
 }
 
 /* TEXTS: those of one row. */

@@ -56,6 +56,14 @@ static int print_page(struct context *context)
 	return print_now(text);
 }
 
+static char *join(struct arena *arena, const char *text, const char *more)
+{
+	char *joined = arena_take(arena, strlen(text) + strlen(more) + 1);
+
+	stpcpy(stpcpy(joined, text), more);
+	return joined;
+}
+
 int context_print_table(const struct context *context, const struct table *table,
 			const char *things)
 {
@@ -71,8 +79,9 @@ int context_print_table(const struct context *context, const struct table *table
 
 	if (style.format == TABLE_TEXT && style.legend)
 		text = rows == 0 ? arena_format(context->arena, "No %s.\n", things)
-				 : arena_format(context->arena, "%s\n%zu %s listed.\n", text, rows,
-						things);
+				 : join(context->arena, text,
+					arena_format(context->arena, "\n%zu %s listed.\n", rows,
+						     things));
 	return context_print(context, text);
 }
 
