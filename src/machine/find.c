@@ -55,9 +55,8 @@ static bool is_held(int fd)
 	return fcntl(fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
 }
 
-static void read_times(struct machine *machine)
+static void read_times(struct machine *machine, const char *value)
 {
-	const char *value = machine_note(machine, RECORD_STARTED);
 	const char *blank = value == NULL ? NULL : strchr(value, ' ');
 
 	if (blank == NULL)
@@ -83,10 +82,8 @@ static bool leader_lives(const struct machine *machine)
 	return r == -ENOENT || (r >= 0 && start == machine->leader_start);
 }
 
-static void judge(struct machine *machine, bool held)
+static void judge(struct machine *machine, const char *runs, bool held)
 {
-	const char *runs = machine_note(machine, RECORD_RUNS);
-
 	/* Until its program runs, a leader may still have the host in sight. */
 	if (held && runs != NULL && atoi(runs) != (int)machine->leader)
 		machine->leader = 0;
@@ -98,25 +95,38 @@ static void judge(struct machine *machine, bool held)
 }
 
 /* One read(2): records are small; the whole of a large one is read again with more room. */
-static int read_text(struct arena *arena, int fd, char **ret, size_t *ret_size)
+static int read_content(struct arena *arena, struct record_content *ret, int fd)
 {
-	char buffer[4096];
+	char buffer[4096], *text = buffer;
 	ssize_t size = pread(fd, buffer, sizeof(buffer), 0);
-	char *text;
 
-	if (size < 0)
-		return -errno;
-	if ((size_t)size < sizeof(buffer)) {
-		*ret = arena_text_n(arena, buffer, (size_t)size);
-		*ret_size = (size_t)size;
-		return 0;
+	if (size == (ssize_t)sizeof(buffer)) {
+		text = arena_take(arena, RECORD_SIZE_MAX);
+		size = pread(fd, text, RECORD_SIZE_MAX, 0);
 	}
-	text = arena_take(arena, RECORD_SIZE_MAX + 1);
-	size = pread(fd, text, RECORD_SIZE_MAX, 0);
-	if (size < 0)
-		return -errno;
-	*ret = text;
-	*ret_size = (size_t)size;
+	return size < 0 ? -errno : record_parse(arena, ret, text, (size_t)size);
+}
+
+/* The last of each kind counts. */
+static int read_notes(struct machine *machine, bool held)
+{
+	const struct record_content *content = &machine->content;
+	const char *last[RECORD_KINDS] = { NULL };
+
+	for (size_t i = 0; i < content->count; i++)
+		last[content->notes[i].kind] = content->notes[i].value;
+	if (last[RECORD_LEADER] != NULL &&
+	    record_parse_process(&machine->leader, &machine->leader_start, last[RECORD_LEADER]) < 0)
+		return -EBADMSG;
+	read_times(machine, last[RECORD_STARTED]);
+	machine->root = last[RECORD_DIRECTORY] != NULL ? last[RECORD_DIRECTORY] : "";
+	machine->service = last[RECORD_SERVICE];
+	machine->id = last[RECORD_ID];
+	machine->unit = last[RECORD_UNIT];
+	machine->payload = last[RECORD_PAYLOAD];
+	machine->confine = last[RECORD_CONFINE];
+	machine->init = last[RECORD_INIT];
+	judge(machine, last[RECORD_RUNS], held);
 	return 0;
 }
 
@@ -126,36 +136,17 @@ static int read_machine(struct arena *arena, struct machine *ret, int dir_fd, co
 	struct machine machine = { .name = arena_text(arena, name), .runtime = runtime };
 	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	autoclose int fd = -EBADF;
-	const char *leader;
-	char *text;
-	size_t size;
 	int r;
 
 	fd = openat(dir_fd, name, flags);
 	if (fd < 0)
 		return -errno;
-	r = read_text(arena, fd, &text, &size);
+	r = read_content(arena, &machine.content, fd);
 	if (r >= 0)
-		r = record_parse(arena, &machine.content, text, size);
-	if (r < 0)
-		return r;
-	leader = machine_note(&machine, RECORD_LEADER);
-	if (leader != NULL &&
-	    record_parse_process(&machine.leader, &machine.leader_start, leader) < 0)
-		return -EBADMSG;
-	read_times(&machine);
-	machine.root = machine_note(&machine, RECORD_DIRECTORY);
-	if (machine.root == NULL)
-		machine.root = "";
-	machine.service = machine_note(&machine, RECORD_SERVICE);
-	machine.id = machine_note(&machine, RECORD_ID);
-	machine.unit = machine_note(&machine, RECORD_UNIT);
-	machine.payload = machine_note(&machine, RECORD_PAYLOAD);
-	machine.confine = machine_note(&machine, RECORD_CONFINE);
-	machine.init = machine_note(&machine, RECORD_INIT);
-	judge(&machine, is_held(fd));
-	*ret = machine;
-	return 0;
+		r = read_notes(&machine, is_held(fd));
+	if (r >= 0)
+		*ret = machine;
+	return r;
 }
 
 int machine_open(struct arena *arena, struct machine *ret, const char *runtime, const char *name)

@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/list.h"
+#include "base/macros.h"
 #include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
@@ -477,11 +477,32 @@ int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value)
 	return 0;
 }
 
-static int parse_line(struct arena *arena, struct record_content *content, const char *text)
+/* RECORD_KINDS: none of this name. */
+static enum record_kind find_kind(const char *name, size_t length)
 {
-	const char *value;
-	size_t length;
+	size_t kind = 0;
 
+	while (kind < RECORD_KINDS &&
+	       (kind_names[kind][0] != name[0] || length >= sizeof(kind_names[kind]) ||
+		memcmp(kind_names[kind], name, length) != 0 || kind_names[kind][length] != '\0'))
+		kind++;
+	return (enum record_kind)kind;
+}
+
+/* There is room for as many notes as lines, or as may be. */
+static int parse_line(struct record_content *content, const char *text)
+{
+	const char *value = strchr(text, '=');
+	enum record_kind kind;
+
+	kind = value == NULL ? RECORD_KINDS : find_kind(text, (size_t)(value - text));
+	if (kind != RECORD_KINDS) {
+		if (content->count >= RECORD_NOTES_MAX)
+			return -EBADMSG;
+		content->notes[content->count++] = (struct record_note_read){ .kind = kind,
+									      .value = value + 1 };
+		return 0;
+	}
 	value = text_after(text, "tag=");
 	if (value) {
 		/* Only the first counts, so that no later line changes what is ours. */
@@ -497,23 +518,6 @@ static int parse_line(struct arena *arena, struct record_content *content, const
 		if (parse_u32(&pid, value) < 0 || pid <= 1 || pid > INT32_MAX)
 			return -EBADMSG;
 		content->supervisor = (pid_t)pid;
-		return 0;
-	}
-
-	value = strchr(text, '=');
-	length = value == NULL ? 0 : (size_t)(value - text);
-	for (size_t kind = 0; value != NULL && kind < RECORD_KINDS; kind++) {
-		struct record_note_read *note;
-
-		if (strlen(kind_names[kind]) != length ||
-		    memcmp(kind_names[kind], text, length) != 0)
-			continue;
-		if (content->count >= RECORD_NOTES_MAX)
-			return -EBADMSG;
-		note = list_grow(arena, (void **)&content->notes, &content->count, sizeof(*note));
-		note->kind = (enum record_kind)kind;
-		note->value = value + 1;
-		return 0;
 	}
 	return 0;
 }
@@ -522,19 +526,25 @@ int record_parse(struct arena *arena, struct record_content *ret, const char *te
 {
 	struct record_content content = { 0 };
 	bool first = true;
+	const char *end = text + size;
+	size_t lines = 0;
 	char *copy;
 
 	if (size > RECORD_SIZE_MAX || memchr(text, '\0', size))
 		return -EBADMSG;
+	for (const char *at = text; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+		lines++;
+	content.notes = arena_take_array(arena, MIN(lines, (size_t)RECORD_NOTES_MAX),
+					 sizeof(*content.notes));
 	copy = arena_text_n(arena, text, size);
-	for (char *end; (end = strchr(copy, '\n')); copy = end + 1) {
+	for (char *stop; (stop = strchr(copy, '\n')); copy = stop + 1) {
 		int r = 0;
 
-		*end = '\0';
+		*stop = '\0';
 		if (first && !text_equal(copy, MAGIC))
 			return -EBADMSG;
 		if (!first)
-			r = parse_line(arena, &content, copy);
+			r = parse_line(&content, copy);
 		if (r < 0)
 			return r;
 		first = false;
