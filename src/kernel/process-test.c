@@ -89,6 +89,27 @@ START_TEST(the_start_time_identifies_a_process)
 }
 END_TEST
 
+START_TEST(a_number_of_the_kernel_is_of_one_process)
+{
+	autoclose int one = -EBADF, other = -EBADF;
+	uint64_t id;
+
+	sleeper(&one);
+	sleeper(&other);
+	id = process_id(one);
+	if (id > 0) {
+		ck_assert(process_is(one, id));
+		ck_assert(!process_is(other, id));
+		ck_assert_uint_ne(process_id(other), id);
+	}
+	process_signal(one, SIGKILL);
+	process_signal(other, SIGKILL);
+	ck_assert_uint_eq(process_id(STDIN_FILENO), 0);
+	ck_assert_uint_eq(process_id(-EBADF), 0);
+	ck_assert(!process_is(-EBADF, 1));
+}
+END_TEST
+
 START_TEST(a_strangers_end_is_known_before_it_is_reaped)
 {
 	autoclose int pidfd = -EBADF;
@@ -190,6 +211,7 @@ int main(void)
 	tcase_add_loop_test(cases, a_clone_begins_in_new_namespaces, 0, 2);
 	tcase_add_test(cases, a_missing_cgroup_clone_is_an_outcome);
 	tcase_add_test(cases, the_start_time_identifies_a_process);
+	tcase_add_test(cases, a_number_of_the_kernel_is_of_one_process);
 	tcase_add_test(cases, a_strangers_end_is_known_before_it_is_reaped);
 	tcase_add_test(cases, a_tracer_that_keeps_what_has_ended_is_not_waited_for);
 	tcase_add_test(cases, signals_are_as_a_program_expects_them);

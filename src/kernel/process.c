@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "io/fd.h"
 #include "io/file.h"
@@ -14,6 +16,7 @@
 
 #define REAP_PAUSE_MS 10
 #define SPAWN_STACK 65536 /* execvp(3) puts a path on it */
+#define PIDFS 0x50494446  /* linux/magic.h PID_FS_MAGIC, since 6.9 */
 #define STAT_ROOM 1024
 #define STAT_PATH_ROOM sizeof("/proc/-2147483648/stat")
 #define STAT_START_TIME 22
@@ -103,6 +106,24 @@ bool process_has_ended(int pidfd)
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
 	return poll(&ended, 1, 0) > 0;
+}
+
+/* Before there was a file system for them, all pidfds had one inode. */
+uint64_t process_id(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (pidfd < 0 || fstatfs(pidfd, &fs) < 0 || fs.f_type != PIDFS || fstat(pidfd, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+bool process_is(int pidfd, uint64_t id)
+{
+	struct stat st;
+
+	return fstat(pidfd, &st) == 0 && st.st_ino == id;
 }
 
 /* The FIELD, as proc(5) counts them from 3 on, of the stat file in the process's directory. */

@@ -39,6 +39,13 @@ bool process_has_ended(int pidfd);
  * kernel (before 6.15) does not tell. */
 int process_exit_status(int pidfd, pid_t pid, int *ret);
 
+/* The kernel's number of a process, which no other gets before the next boot; 0: it has none
+ * (before 6.9). */
+uint64_t process_id(int pidfd);
+
+/* It is the process that has this number, not 0. */
+bool process_is(int pidfd, uint64_t id);
+
 /* Identity that survives pid recycling: start time from /proc/PID/stat (field 22).
  * -ESRCH: there is no such process. -ENOENT: that cannot be told, /proc is not mounted. */
 int process_start_time(pid_t pid, uint64_t *ret);

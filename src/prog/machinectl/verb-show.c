@@ -1,7 +1,5 @@
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -9,10 +7,10 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "io/fd.h"
+#include "kernel/process.h"
 #include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
 
-#define PIDFS 0x50494446    /* linux/magic.h PID_FS_MAGIC, since 6.9 */
 #define NO_VSOCK UINT32_MAX /* VMADDR_CID_ANY: only virtual machines have one */
 
 struct property {
@@ -34,17 +32,6 @@ static char *number(const struct context *context, uint64_t value)
 	return arena_format(context->arena, "%" PRIu64, value);
 }
 
-/* The kernel's number of a process, which is never used again; 0: it has none (before 6.9). */
-static uint64_t pidfd_id(int pidfd)
-{
-	struct statfs fs;
-	struct stat st;
-
-	if (pidfd < 0 || fstatfs(pidfd, &fs) < 0 || fs.f_type != PIDFS || fstat(pidfd, &st) < 0)
-		return 0;
-	return st.st_ino;
-}
-
 static void add_processes(const struct context *context, struct properties *properties,
 			  const struct machine *machine)
 {
@@ -52,10 +39,10 @@ static void add_processes(const struct context *context, struct properties *prop
 
 	fail_forget();
 	add(properties, "Leader", number(context, (uint64_t)machine->leader));
-	add(properties, "LeaderPIDFDId", number(context, pidfd_id(leader)));
+	add(properties, "LeaderPIDFDId", number(context, process_id(leader)));
 	supervisor = machine_open_supervisor(context->arena, machine);
 	add(properties, "Supervisor", number(context, (uint64_t)machine->supervisor));
-	add(properties, "SupervisorPIDFDId", number(context, pidfd_id(supervisor)));
+	add(properties, "SupervisorPIDFDId", number(context, process_id(supervisor)));
 }
 
 static char *interfaces(const struct context *context, const struct machine *machine)
