@@ -139,7 +139,7 @@ static int enter_scope(struct container *container)
 
 static int note_leader(struct container *container)
 {
-	uint64_t start;
+	uint64_t start, id = process_id(container->spawn.pidfd);
 	int r;
 
 	r = process_start_time(container->spawn.pid, &start);
@@ -154,6 +154,10 @@ static int note_leader(struct container *container)
 		if (r < 0)
 			return r;
 	}
+	/* First, so that at no time it is noted of another leader. */
+	r = id == 0 ? 0 : record_leader_id(&container->resources.record, container->spawn.pid, id);
+	if (r < 0)
+		return r;
 	return record_leader(&container->resources.record, container->spawn.pid, start);
 }
 

@@ -9,6 +9,7 @@
 #include "io/fd.h"
 #include "kernel/fixture.h"
 #include "kernel/process.h"
+#include "kernel/syscall.h"
 #include "machine/reap.h"
 
 #define RUNTIME "/mnt/redd"
@@ -138,6 +139,40 @@ START_TEST(a_number_that_was_used_again_is_no_leader)
 }
 END_TEST
 
+START_TEST(the_kernels_number_of_the_leader_is_believed_before_its_start)
+{
+	autoclose int pidfd = -EBADF, leader = -EBADF;
+	struct machine machine;
+	struct record record;
+	uint64_t start, id;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	pidfd = sys_pidfd_open(pid, 0);
+	id = process_id(pidfd);
+	make(&record, "web", pid, start);
+	/* A restart notes it first: then it is not of this leader. */
+	ck_assert_int_eq(record_leader_id(&record, pid + 1, id + 1), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_uint_eq(machine.leader_id, 0);
+	leader = machine_open_leader(&machine);
+	ck_assert_int_ge(leader, 0);
+	ck_assert_int_eq(record_leader_id(&record, pid, id + 1), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine_open_leader(&machine), -ENXIO);
+	fd_close(&leader);
+	ck_assert_int_eq(record_leader_id(&record, pid, id), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_uint_eq(machine.leader_id, id);
+	leader = machine_open_leader(&machine);
+	ck_assert_int_ge(leader, 0);
+	end(pid);
+	ck_assert_int_eq(machine_open_leader(&machine), -ENXIO);
+	record_remove(&record);
+}
+END_TEST
+
 START_TEST(another_machine_of_the_same_name_is_not_the_one)
 {
 	struct machine machine, now;
@@ -203,6 +238,7 @@ int main(void)
 			      without_a_supervisor_it_is_abandoned_until_it_ends,
 			      without_proc_nobody_is_taken_for_dead,
 			      a_number_that_was_used_again_is_no_leader,
+			      the_kernels_number_of_the_leader_is_believed_before_its_start,
 			      another_machine_of_the_same_name_is_not_the_one,
 			      machines_are_listed_by_name_and_nothing_else_is,
 			      what_is_no_name_is_no_path, the_host_is_process_1);

@@ -107,6 +107,16 @@ static int read_content(struct arena *arena, struct record_content *ret, int fd)
 	return size < 0 ? -errno : record_parse(arena, ret, text, (size_t)size);
 }
 
+/* While a guest restarts, it may be noted already of the leader that comes. */
+static void read_leader_id(struct machine *machine, const char *value)
+{
+	uint64_t id;
+	pid_t pid;
+
+	if (value != NULL && record_parse_process(&pid, &id, value) >= 0 && pid == machine->leader)
+		machine->leader_id = id;
+}
+
 /* The last of each kind counts. */
 static int read_notes(struct machine *machine, bool held)
 {
@@ -118,6 +128,7 @@ static int read_notes(struct machine *machine, bool held)
 	if (last[RECORD_LEADER] != NULL &&
 	    record_parse_process(&machine->leader, &machine->leader_start, last[RECORD_LEADER]) < 0)
 		return -EBADMSG;
+	read_leader_id(machine, last[RECORD_LEADER_ID]);
 	read_times(machine, last[RECORD_STARTED]);
 	machine->root = last[RECORD_DIRECTORY] != NULL ? last[RECORD_DIRECTORY] : "";
 	machine->service = last[RECORD_SERVICE];
@@ -307,19 +318,26 @@ static int fail_gone(const struct machine *machine)
 	return fail_plain(-ENXIO, "cannot reach machine '%s': it has just ended", machine->name);
 }
 
+/* Asked after the pidfd was opened: if it is the one that was noted, the pidfd is too. */
+static bool is_leader(const struct machine *machine, int pidfd)
+{
+	uint64_t start;
+
+	if (machine->leader_id != 0)
+		return process_is(pidfd, machine->leader_id);
+	return process_start_time(machine->leader, &start) >= 0 && start == machine->leader_start;
+}
+
 int machine_open_leader(const struct machine *machine)
 {
 	autoclose int pidfd = -EBADF;
-	uint64_t start;
 
 	if (machine->leader == 0)
 		return fail_gone(machine);
 	pidfd = sys_pidfd_open(machine->leader, 0);
 	if (pidfd < 0 && pidfd != -ESRCH)
 		return fail(pidfd, "cannot open the leader of machine '%s'", machine->name);
-	/* Asked after the pidfd was opened: if it is the one that was noted, the pidfd is too. */
-	if (pidfd < 0 || process_start_time(machine->leader, &start) < 0 ||
-	    start != machine->leader_start)
+	if (pidfd < 0 || !is_leader(machine, pidfd))
 		return fail_gone(machine);
 	return take_fd(&pidfd);
 }

@@ -2,9 +2,10 @@
  *
  * A machine is what its record says it is, as long as the record's lock is held (its supervisor
  * lives) or its leader is the process that was noted (then it was abandoned). Every use of the
- * leader goes through a pidfd that was checked against its start time, so a number that was used
- * again is never taken for a machine (class S26). What is dead is cleaned up after, if it is met.
- * Any process, as the records' owner. Speaking.
+ * leader goes through a pidfd that was checked against the kernel's number of it, or where there is
+ * none against its start time, so a number that was used again is never taken for a machine (class
+ * S26). What is dead is cleaned up after, if it is met. Any process, as the records' owner.
+ * Speaking.
  */
 #pragma once
 #include <stdbool.h>
@@ -32,6 +33,7 @@ struct machine {
 	pid_t supervisor; /* 0: none */
 	pid_t leader;	  /* 0: none yet */
 	uint64_t leader_start;
+	uint64_t leader_id;		    /* process_id(); 0: unknown */
 	uint64_t realtime_us, monotonic_us; /* of the start; 0: unknown */
 	const char *root;		    /* path of the tree; "" when unknown */
 	const char *service, *id, *unit;    /* NULL: none */

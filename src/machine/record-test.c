@@ -285,6 +285,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	fixture_enter(0);
 	ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), 0);
 	ck_assert_int_eq(record_runs(&record, 0), 0);
+	ck_assert_int_eq(record_leader_id(&record, 77, 66), 0);
 	ck_assert_int_eq(record_leader(&record, 77, 88), 0);
 	ck_assert_int_eq(record_reexec(&record, -EPERM), 0);
 	ck_assert_int_eq(record_network(&record), 0);
@@ -295,6 +296,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	pid = fork();
 	if (pid == 0) {
 		ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "web"), 0);
+		ck_assert_int_eq(record_leader_id(&other, 99, 22), 0);
 		ck_assert_int_eq(record_leader(&other, 99, 11), 0);
 		ck_assert_int_eq(record_runs(&other, 99), 0);
 		ck_assert_int_eq(record_reexec(&other, 0), 0);
@@ -305,7 +307,9 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	ck_assert_int_eq(status, 0);
 	content = read_web();
 	ck_assert_int_eq(content.supervisor, pid);
+	ck_assert_uint_eq(content.count, 4);
 	ck_assert_str_eq(value_of(&content, RECORD_LEADER), "0000000099 00000000000000000011");
+	ck_assert_str_eq(value_of(&content, RECORD_LEADER_ID), "0000000099 00000000000000000022");
 	ck_assert_str_eq(value_of(&content, RECORD_RUNS), "0000000099");
 	ck_assert_str_eq(value_of(&content, RECORD_REEXEC), "0000000002 00000");
 	ck_assert_str_eq(value_of(&content, RECORD_NETWORK), "0000000002");

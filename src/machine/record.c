@@ -49,6 +49,7 @@ static const char kind_names[RECORD_KINDS][12] = {
 	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
 	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
 	[RECORD_STOPPING] = "stopping",	  [RECORD_NETWORK] = "network",
+	[RECORD_LEADER_ID] = "leader-id",
 };
 
 int record_try_lock(int fd)
@@ -297,6 +298,11 @@ int record_leader(struct record *record, pid_t pid, uint64_t start)
 	return renew_process(record, &record->leader_at, RECORD_LEADER, pid, start);
 }
 
+int record_leader_id(struct record *record, pid_t pid, uint64_t id)
+{
+	return renew_process(record, &record->leader_id_at, RECORD_LEADER_ID, pid, id);
+}
+
 int record_runs(struct record *record, pid_t pid)
 {
 	char value[16];
@@ -337,6 +343,8 @@ static void find_lines(struct record *record, const char *text)
 
 		if (text_after(at, "leader=") != NULL)
 			record->leader_at = at - text;
+		if (text_after(at, "leader-id=") != NULL)
+			record->leader_id_at = at - text;
 		if (text_after(at, "runs=") != NULL)
 			record->runs_at = at - text;
 		if (text_after(at, "holder=") != NULL)

@@ -34,6 +34,7 @@ struct arena;
 enum record_kind {
 	RECORD_DIRECTORY, /* tree: information only */
 	RECORD_LEADER,	  /* "PID START" */
+	RECORD_LEADER_ID, /* "PID NUMBER": process_id() of the leader of that pid */
 	RECORD_CGROUP,	  /* intent: path below the v2 root, made by us */
 	RECORD_CGROUP_ID, /* identity: inode of the one noted last */
 	RECORD_TEMPORARY, /* directory or file; its last component ends with the tag */
@@ -71,7 +72,7 @@ struct record {
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
 	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
-	off_t leader_at, runs_at, holder_at, reexec_at,
+	off_t leader_at, leader_id_at, runs_at, holder_at, reexec_at,
 		network_at; /* where their lines are; 0: not noted yet */
 	unsigned int reexecs, networks;
 	size_t pending;
@@ -95,6 +96,9 @@ void record_note_later(struct record *record, enum record_kind kind, const char 
 
 /* The payload's identity; START from process_start_time(). */
 int record_leader(struct record *record, pid_t pid, uint64_t start);
+
+/* Its other one, before that; ID from process_id(). */
+int record_leader_id(struct record *record, pid_t pid, uint64_t id);
 
 /* The leader PID runs its program; 0: none does yet. */
 int record_runs(struct record *record, pid_t pid);
@@ -150,7 +154,7 @@ struct record_content {
  * -EBADMSG: not a record. Quiet. */
 int record_parse(struct arena *arena, struct record_content *ret, const char *text, size_t size);
 
-/* "PID START" of a leader. -EBADMSG: not one that could ever be killed. Quiet. */
+/* "PID START" of a leader, or "PID NUMBER". -EBADMSG: not one that could ever be killed. Quiet. */
 int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value);
 
 /* -EBUSY: its supervisor lives. FD must be open for writing. Quiet. */
