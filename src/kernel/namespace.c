@@ -56,12 +56,12 @@ static int read_number(uint32_t *ret, int directory_fd, const char *path)
 	return *end == ']' ? 0 : -EBADMSG;
 }
 
-int namespace_number(uint32_t *ret, int process_fd, const char *kind)
+int namespace_number(uint32_t *ret, pid_t pid, const char *kind)
 {
-	char path[PATH_ROOM];
+	char path[sizeof("/proc/-2147483648/") + PATH_ROOM];
 
-	snprintf(path, sizeof(path), "ns/%s", kind);
-	return read_number(ret, process_fd, path);
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
+	return read_number(ret, AT_FDCWD, path);
 }
 
 int namespace_own_number(uint32_t *ret, const char *kind)
@@ -85,10 +85,12 @@ int namespace_number_of(uint32_t *ret, int namespace_fd)
 int namespace_is_shared(int process_fd, const char *kind)
 {
 	uint32_t ours, theirs;
+	char path[PATH_ROOM];
 	int r = namespace_own_number(&ours, kind);
 
+	snprintf(path, sizeof(path), "ns/%s", kind);
 	if (r >= 0)
-		r = namespace_number(&theirs, process_fd, kind);
+		r = read_number(&theirs, process_fd, path);
 	return r < 0 ? r : ours == theirs;
 }
 

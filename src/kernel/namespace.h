@@ -10,9 +10,9 @@ int namespace_open_process(pid_t pid);
 /* KIND: "user", "mnt", "pid", "ipc", "uts", "net", "cgroup", as in /proc/PID/ns. */
 int namespace_open(int process_fd, const char *kind);
 
-/* The number of the namespace of KIND that the process is in: its inode (proc_ns.h), which no other
- * one has while it exists. */
-int namespace_number(uint32_t *ret, int process_fd, const char *kind);
+/* The number of the namespace of KIND that is of who has this pid now: its inode (proc_ns.h), which
+ * no other one has while it exists. */
+int namespace_number(uint32_t *ret, pid_t pid, const char *kind);
 int namespace_own_number(uint32_t *ret, const char *kind);
 int namespace_number_of(uint32_t *ret, int namespace_fd);
 

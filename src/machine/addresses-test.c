@@ -1,6 +1,5 @@
 #include "machine/addresses.h"
 
-#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <signal.h>
@@ -13,30 +12,34 @@
 #include "io/fd.h"
 #include "kernel/fixture.h"
 #include "kernel/link.h"
+#include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "kernel/network.h"
 #include "kernel/route.h"
+#include "kernel/syscall.h"
 
 static struct arena arena;
 
-static int own_proc(void)
+/* As machinectl reads them: the namespace by its number, the way into it by a pidfd. */
+static size_t read_of(struct address **ret, struct addresses *walk, pid_t pid)
 {
-	int fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int pidfd = sys_pidfd_open(pid, 0);
+	size_t count = 7;
+	uint32_t there;
 
-	ck_assert_int_ge(fd, 0);
-	return fd;
+	ck_assert_int_ge(pidfd, 0);
+	ck_assert_int_eq(namespace_number(&there, pid, "net"), 0);
+	ck_assert_int_eq(addresses_read(&arena, walk, ret, &count, pidfd, there), 0);
+	return count;
 }
 
 START_TEST(who_is_at_home_has_none_of_his_own)
 {
 	struct addresses walk = ADDRESSES_EMPTY;
-	autoclose int proc = own_proc();
 	struct address *found;
-	size_t count = 7;
 
 	ck_assert_int_eq(addresses_begin(&walk), 0);
-	ck_assert_int_eq(addresses_read(&arena, &walk, &found, &count, proc), 0);
-	ck_assert_uint_eq(count, 0);
+	ck_assert_uint_eq(read_of(&found, &walk, getpid()), 0);
 	addresses_end(&walk);
 }
 END_TEST
@@ -46,9 +49,8 @@ START_TEST(the_loopback_counts_for_nothing_and_the_way_leads_home)
 	struct addresses walk = ADDRESSES_EMPTY;
 	struct stat before, after;
 	struct address *found;
-	size_t count = 7;
-	int ready[2], proc;
-	char path[64], byte;
+	int ready[2];
+	char byte;
 	pid_t child;
 
 	fixture_enter(CLONE_NEWNET);
@@ -61,12 +63,9 @@ START_TEST(the_loopback_counts_for_nothing_and_the_way_leads_home)
 		_exit(0);
 	}
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-	snprintf(path, sizeof(path), "/proc/%d", (int)child);
-	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_eq(stat("/proc/self/ns/net", &before), 0);
 	ck_assert_int_eq(addresses_begin(&walk), 0);
-	ck_assert_int_eq(addresses_read(&arena, &walk, &found, &count, proc), 0);
-	ck_assert_uint_eq(count, 0);
+	ck_assert_uint_eq(read_of(&found, &walk, child), 0);
 	ck_assert(walk.away);
 	addresses_end(&walk);
 	ck_assert_int_eq(stat("/proc/self/ns/net", &after), 0);
@@ -103,9 +102,9 @@ static void make_addresses(unsigned int count)
 static size_t read_made(struct address **ret, unsigned int made)
 {
 	struct addresses walk = ADDRESSES_EMPTY;
-	size_t count = 0;
-	int ready[2], proc;
-	char path[64], byte;
+	int ready[2];
+	char byte;
+	size_t count;
 	pid_t child;
 
 	fixture_enter(CLONE_NEWNET);
@@ -119,10 +118,8 @@ static size_t read_made(struct address **ret, unsigned int made)
 	}
 	close(ready[1]);
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-	snprintf(path, sizeof(path), "/proc/%d", (int)child);
-	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_eq(addresses_begin(&walk), 0);
-	ck_assert_int_eq(addresses_read(&arena, &walk, ret, &count, proc), 0);
+	count = read_of(ret, &walk, child);
 	addresses_end(&walk);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);

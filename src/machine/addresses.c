@@ -106,17 +106,15 @@ void addresses_end(struct addresses *addresses)
 	fd_close(&addresses->home_fd);
 }
 
-static _Noreturn void child(struct found *found, int proc_fd, int net, int out)
+static _Noreturn void child(struct found *found, int leader, int out)
 {
-	int user = namespace_open(proc_fd, "user");
-
-	if (user >= 0 && namespace_join(user, CLONE_NEWUSER) >= 0 &&
-	    namespace_join(net, CLONE_NEWNET) >= 0 && look(found) >= 0)
+	if (namespace_join(leader, CLONE_NEWUSER) >= 0 &&
+	    namespace_join(leader, CLONE_NEWNET) >= 0 && look(found) >= 0)
 		(void)fd_write_all(out, found, sizeof(*found));
 	_exit(0);
 }
 
-static int send_child(struct found *found, int proc_fd, int net)
+static int send_child(struct found *found, int leader)
 {
 	autoclose int pidfd = -EBADF, in = -EBADF, out = -EBADF;
 	siginfo_t info;
@@ -131,7 +129,7 @@ static int send_child(struct found *found, int proc_fd, int net)
 	if (pid < 0)
 		return pid;
 	if (pid == 0)
-		child(found, proc_fd, net, out);
+		child(found, leader, out);
 	fd_close(&out);
 	r = fd_read_all(in, found, sizeof(*found));
 	(void)process_wait(pidfd, &info, 0);
@@ -150,28 +148,20 @@ static int hand_over(struct arena *arena, struct address **ret, size_t *ret_coun
 }
 
 int addresses_read(struct arena *arena, struct addresses *addresses, struct address **ret,
-		   size_t *ret_count, int proc_fd)
+		   size_t *ret_count, int pidfd, uint32_t there)
 {
 	struct found found; /* large, and asked for by the hundred: only what counts is set */
-	autoclose int net = -EBADF;
-	uint32_t there;
 	int r;
 
 	found.count = 0;
-	r = namespace_number(&there, proc_fd, "net");
-	if (r < 0)
-		return r;
 	if (there == addresses->home)
 		return hand_over(arena, ret, ret_count, &found);
-	net = namespace_open(proc_fd, "net");
-	if (net < 0)
-		return net;
-	r = namespace_join(net, CLONE_NEWNET);
+	r = namespace_join(pidfd, CLONE_NEWNET);
 	if (r >= 0) {
 		addresses->away = true;
 		r = look(&found);
 	} else if (r == -EPERM) {
-		r = send_child(&found, proc_fd, net);
+		r = send_child(&found, pidfd);
 	}
 	return r < 0 ? r : hand_over(arena, ret, ret_count, &found);
 }

@@ -35,10 +35,10 @@ struct addresses {
 /* Where the caller is now is home. */
 int addresses_begin(struct addresses *ret);
 
-/* Those of the process whose directory in /proc is PROC_FD, without the loopback's. None if it
- * is at home too: those are not its own (reference 7.4). */
+/* Those of the process of PIDFD, which is in the namespace of number THERE, without the loopback's.
+ * None if it is at home too: those are not its own (reference 7.4). */
 int addresses_read(struct arena *arena, struct addresses *addresses, struct address **ret,
-		   size_t *ret_count, int proc_fd);
+		   size_t *ret_count, int pidfd, uint32_t there);
 
 /* Those of home. */
 int addresses_read_home(struct arena *arena, struct addresses *addresses, struct address **ret,

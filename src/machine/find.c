@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -376,6 +377,16 @@ int machine_open_root_at(const struct machine *machine, int proc_fd)
 	if (fd < 0 && errno != ENOENT && errno != ESRCH)
 		return fail(-errno, "cannot open the root of machine '%s'", machine->name);
 	return fd < 0 ? fail_gone(machine) : fd;
+}
+
+int machine_guess_root(const struct machine *machine)
+{
+	char path[sizeof("/proc/-2147483648/root")];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)machine->leader);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 int machine_open_root(const struct machine *machine)

@@ -67,6 +67,10 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 /* A pidfd that certainly is the leader's. -ENXIO: it is gone, or not there yet. */
 int machine_open_leader(const struct machine *machine);
 
+/* The same of whoever has the leader's number now: the leader's own only if machine_open_leader()
+ * finds it afterwards. Negative: none. Quiet. */
+int machine_guess_root(const struct machine *machine);
+
 /* O_PATH descriptor of what the leader has as "/". Below it only kernel/resolve may walk. */
 int machine_open_root(const struct machine *machine);
 

@@ -46,34 +46,41 @@ static void look_at_host(const struct context *context, struct look *look, struc
 
 /* Whose ids it has matters only where the file is on a mount of its own. */
 static void read_os(const struct context *context, struct look *look, struct look_walk *walk,
-		    int proc_fd, int root_fd)
+		    const struct machine *machine, int root_fd)
 {
 	int r = facts_os_release(context->arena, &look->os, &walk->os, root_fd, true);
+	autoclose int proc = r == -EXDEV ? machine_open_proc(machine) : -EBADF;
 
-	if (r == -EXDEV && namespace_is_shared(proc_fd, "user") == 0)
+	if (proc >= 0 && namespace_is_shared(proc, "user") == 0)
 		(void)facts_os_release(context->arena, &look->os, &walk->os, root_fd, false);
+	fail_forget();
 }
 
 static void look_at_machine(const struct context *context, struct look *look,
 			    const struct machine *machine, struct look_walk *walk)
 {
-	autoclose int proc = machine_open_proc(machine), root = -EBADF;
+	autoclose int root = -EBADF, leader = -EBADF;
+	uint32_t network = 0;
 
 	look->class = "container";
 	look->unit = machine->unit;
 	look->id = machine->id;
-	if (proc < 0) {
+	/* By its pid, which takes the kernel least; then it is made sure that this was its own. */
+	root = machine_guess_root(machine);
+	if (walk->addresses != NULL)
+		(void)namespace_number(&network, machine->leader, "net");
+	leader = machine_open_leader(machine);
+	if (leader < 0) {
 		/* It has just ended, or has not begun: the rest is left out. */
 		fail_forget();
 		return;
 	}
-	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root >= 0)
-		read_os(context, look, walk, proc, root);
+		read_os(context, look, walk, machine, root);
 	walk->os = look->os;
-	if (walk->addresses != NULL)
+	if (network != 0)
 		(void)addresses_read(context->arena, walk->addresses, &look->addresses,
-				     &look->address_count, proc);
+				     &look->address_count, leader, network);
 }
 
 struct look look_at(const struct context *context, const struct machine *machine,
