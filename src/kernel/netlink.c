@@ -19,19 +19,27 @@
 
 /* ---- sockets ---- */
 
-int netlink_open(struct netlink *ret, int protocol)
+int netlink_open_plain(struct netlink *ret, int protocol)
 {
-	autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-	int on = 1;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 
 	if (fd < 0)
 		return -errno;
+	*ret = (struct netlink){ .fd = fd };
+	return 0;
+}
+
+int netlink_open(struct netlink *ret, int protocol)
+{
+	int r = netlink_open_plain(ret, protocol), on = 1;
+
+	if (r < 0)
+		return r;
 	/* Each makes answers better or shorter; an old kernel does without. */
-	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	(void)setsockopt(ret->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	(void)setsockopt(ret->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	if (protocol == NETLINK_ROUTE) /* else a dump is not restricted to what was asked for */
-		(void)setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
-	*ret = (struct netlink){ .fd = take_fd(&fd) };
+		(void)setsockopt(ret->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	return 0;
 }
 

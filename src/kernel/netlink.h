@@ -33,6 +33,9 @@ struct netlink {
  * is in now. -EPROTONOSUPPORT: this kernel lacks it. */
 int netlink_open(struct netlink *ret, int protocol);
 
+/* The same without any option: for one dump of all that there is, by somebody in a hurry. */
+int netlink_open_plain(struct netlink *ret, int protocol);
+
 /* In another network namespace: the caller goes there and comes back, so it has one thread. Where
  * it could not come back, as without root, a child goes; and where it may not go as what it is, as
  * root of the user namespace that owns the other one. */

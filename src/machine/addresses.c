@@ -61,7 +61,7 @@ static int by_worth(const void *a_, const void *b_)
 static int look(struct found *found)
 {
 	autonetlink struct netlink netlink = NETLINK_EMPTY;
-	int r = netlink_open(&netlink, NETLINK_ROUTE);
+	int r = netlink_open_plain(&netlink, NETLINK_ROUTE);
 
 	found->count = 0;
 	if (r < 0)
