@@ -38,6 +38,8 @@ static int read_number(uint64_t *ret, const char **text, unsigned int base)
 
 	if (!is_digit(*at))
 		return -EINVAL;
+	while (*at == '0') /* a record has many: its numbers can be written over */
+		at++;
 	for (; is_digit(*at); at++) {
 		unsigned int digit = (unsigned int)(*at - '0');
 
