@@ -488,11 +488,14 @@ int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value)
 /* RECORD_KINDS: none of this name. */
 static enum record_kind find_kind(const char *name, size_t length)
 {
+	char padded[sizeof(kind_names[0])] = "";
 	size_t kind = 0;
 
-	while (kind < RECORD_KINDS &&
-	       (kind_names[kind][0] != name[0] || length >= sizeof(kind_names[kind]) ||
-		memcmp(kind_names[kind], name, length) != 0 || kind_names[kind][length] != '\0'))
+	if (length >= sizeof(padded))
+		return RECORD_KINDS;
+	memcpy(padded, name, length);
+	/* As many bytes as the compiler compares itself. */
+	while (kind < RECORD_KINDS && memcmp(kind_names[kind], padded, sizeof(padded)) != 0)
 		kind++;
 	return (enum record_kind)kind;
 }
