@@ -307,7 +307,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	ck_assert_int_eq(status, 0);
 	content = read_web();
 	ck_assert_int_eq(content.supervisor, pid);
-	ck_assert_uint_eq(content.count, 4);
+	ck_assert_uint_eq(content.count, 5);
 	ck_assert_str_eq(value_of(&content, RECORD_LEADER), "0000000099 00000000000000000011");
 	ck_assert_str_eq(value_of(&content, RECORD_LEADER_ID), "0000000099 00000000000000000022");
 	ck_assert_str_eq(value_of(&content, RECORD_RUNS), "0000000099");
