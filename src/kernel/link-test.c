@@ -2,6 +2,7 @@
 
 #include <linux/ip.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdlib.h>
 
@@ -90,6 +91,51 @@ START_TEST(a_pair_is_made_with_all_it_shall_be)
 	ck_assert_uint_eq(facts.flags & IFF_UP, 0);
 	ck_assert_mem_eq(facts.mac, theirs, sizeof(theirs));
 	ck_assert_int_eq(facts.master, 0);
+	netlink_close(&host);
+	netlink_close(&guest);
+}
+END_TEST
+
+/* Both directions, in 16 bits each. */
+static int take_queues(const struct netlink_answer *answer, void *context)
+{
+	struct netlink_reader reader = answer->body;
+	struct netlink_attribute at;
+	struct ifinfomsg body;
+
+	if (answer->type != RTM_NEWLINK || netlink_take(&reader, &body, sizeof(body)) < 0)
+		return 0;
+	while (netlink_next(&reader, &at)) {
+		if (at.type == IFLA_NUM_TX_QUEUES)
+			*(uint32_t *)context += netlink_u32(&at) << 16;
+		else if (at.type == IFLA_NUM_RX_QUEUES)
+			*(uint32_t *)context += netlink_u32(&at);
+	}
+	return 0;
+}
+
+static uint32_t queues_of(struct netlink *netlink, int index)
+{
+	unsigned char room[256];
+	struct netlink_request request = netlink_request(room, sizeof(room));
+	struct ifinfomsg body = { .ifi_index = index };
+	uint32_t queues = 0;
+
+	netlink_begin(&request, RTM_GETLINK, NLM_F_ACK, &body, sizeof(body));
+	ck_assert_int_eq(netlink_call(netlink, &request, take_queues, &queues), 0);
+	return queues;
+}
+
+START_TEST(no_end_of_a_pair_has_queues_that_it_does_not_use)
+{
+	struct netlink host, guest;
+	autoclose int there = enter(&host, &guest);
+	struct link_want here = { .name = "one" }, end = { .name = "two", .netns_fd = there };
+	int index, peer;
+
+	ck_assert_int_eq(link_make_veth(&host, &index, &peer, &here, &end), 0);
+	ck_assert_uint_eq(queues_of(&host, index), 1U << 16 | 1U);
+	ck_assert_uint_eq(queues_of(&guest, peer), 1U << 16 | 1U);
 	netlink_close(&host);
 	netlink_close(&guest);
 }
@@ -483,6 +529,7 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("kernel/link", a_pair_is_made_with_all_it_shall_be,
+			no_end_of_a_pair_has_queues_that_it_does_not_use,
 			both_ends_may_stay_and_go_up_together,
 			a_name_that_is_taken_is_told_and_left_alone,
 			what_fails_half_way_leaves_nothing, what_is_no_name_is_refused,

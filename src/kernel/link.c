@@ -264,7 +264,17 @@ struct making {
 	struct netlink_request request;
 	const struct link_want *want;
 	size_t info, data;
+	bool one_queue;
 };
+
+/* A pair uses one queue unless it is told otherwise. But the kernel makes as many as there are
+ * processors, shows each in sysfs, and takes all but one away again, for which it waits until no
+ * processor looks at them: half of the time that a pair takes. */
+static void put_one_queue(struct netlink_request *request)
+{
+	netlink_put_u32(request, IFLA_NUM_TX_QUEUES, 1);
+	netlink_put_u32(request, IFLA_NUM_RX_QUEUES, 1);
+}
 
 static int begin_make(struct making *making, const struct link_want *want, int parent,
 		      const char *kind)
@@ -276,6 +286,7 @@ static int begin_make(struct making *making, const struct link_want *want, int p
 	if (want->netns_fd > 0)
 		flags |= NLM_F_ACK;
 	making->want = want;
+	making->one_queue = false;
 	*request = netlink_request(making->room, sizeof(making->room));
 	netlink_begin(request, RTM_NEWLINK, flags, &body, sizeof(body));
 	if (parent > 0)
@@ -297,6 +308,8 @@ static int make(struct netlink *netlink, struct link_facts *ret, struct making *
 
 	netlink_nest_end(request, making->data);
 	netlink_nest_end(request, making->info);
+	if (making->one_queue)
+		put_one_queue(request);
 	r = put_want(request, want);
 	if (r < 0)
 		return r;
@@ -328,6 +341,8 @@ int link_make_veth(struct netlink *netlink, int *ret_index, int *ret_peer,
 		return r;
 	peer = netlink_nest(&making.request, VETH_INFO_PEER);
 	netlink_append(&making.request, &body, sizeof(body));
+	making.one_queue = true;
+	put_one_queue(&making.request);
 	r = put_want(&making.request, there);
 	netlink_nest_end(&making.request, peer);
 	if (r >= 0)
