@@ -169,8 +169,7 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 {
 	struct link_want here = { .name = link->host,
 				  .mac = link->host_mac,
-				  .altname = link->host_alternative,
-				  .up = link->up ? LINK_ON : LINK_KEEP };
+				  .altname = link->host_alternative };
 	struct link_want there = { .name = link->name, .mac = link->mac, .netns_fd = m->netns_fd };
 	const struct link_want up = { .up = LINK_ON };
 	struct facts_made *noted;
@@ -193,6 +192,11 @@ static int make_veth(struct making *m, const struct link_plan *link, struct made
 	r = link->up_inside ? link_set(&m->guest, made->there, &up) : 0;
 	if (r < 0)
 		return fail_link(m, link, r, 1);
+	/* Of an end that is up alone the kernel sees that it has no carrier, and whoever asks about
+	 * it next waits until no processor sends through it. */
+	r = link->up ? link_set(&m->host, made->here, &up) : 0;
+	if (r < 0)
+		return fail_link(m, link, r, 0);
 	/* Where the filter sees what a bridge passes on (br_netfilter), a machine's call of its own
 	 * published port is turned round there. */
 	if (noted->zone != NULL)
