@@ -546,7 +546,7 @@ int network_make(struct container *container)
 		.zone_lock = -EBADF,
 	};
 	siginfo_t info;
-	int r;
+	int r, outcome;
 
 	if (container->leaving_fd >= 0)
 		(void)process_wait(container->leaving_fd, &info, 0);
@@ -558,6 +558,10 @@ int network_make(struct container *container)
 		return r;
 	container->network = m.network = network_new(container);
 	r = open_sockets(&m);
+	/* The payload may have ended since, and knows better why. */
+	outcome = r < 0 ? channel_outcome(&container->channel) : 0;
+	if (outcome < 0)
+		r = outcome;
 	if (r >= 0)
 		r = make_links(&m);
 	if (r >= 0)

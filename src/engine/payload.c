@@ -76,6 +76,16 @@ static int unshare_more(struct payload *payload, const struct step *step)
 	return fail(-errno, "cannot make the %s namespaces", step->data);
 }
 
+/* The network namespace is as it should be, and the supervisor waits to put links into it. */
+static int start_loopback(struct payload *payload, const struct step *step)
+{
+	int r = privilege_step(&payload->privilege, step);
+
+	if (r >= 0 && plan_has(payload->plan, STEP_LINK, STEP_LINK))
+		r = channel_announce(payload->channel);
+	return r;
+}
+
 /* The old root lies on top of the new one until proc and sysfs, which need a visible elder, are
  * mounted. */
 static int leave(struct payload *payload, const struct step *step)
@@ -376,13 +386,10 @@ typedef int payload_fn(struct payload *payload, const struct step *step);
 static int run_step(struct payload *payload, const struct step *step)
 {
 	static payload_fn *const doers[STEP_KINDS] = {
-		[STEP_UNSHARE] = unshare_more,
-		[STEP_ENTER] = enter,
-		[STEP_LEAVE] = leave,
-		[STEP_SESSION] = session,
-		[STEP_CHDIR] = change_directory,
-		[STEP_STUB] = start_stub,
-		[STEP_EXEC] = exec_program,
+		[STEP_UNSHARE] = unshare_more, [STEP_LOOPBACK] = start_loopback,
+		[STEP_ENTER] = enter,	       [STEP_LEAVE] = leave,
+		[STEP_SESSION] = session,      [STEP_CHDIR] = change_directory,
+		[STEP_STUB] = start_stub,      [STEP_EXEC] = exec_program,
 	};
 	int r;
 
@@ -448,9 +455,6 @@ _Noreturn void payload_main(struct payload *payload)
 	/* While the supervisor assembles the tree: what does not need it. */
 	if (r >= 0)
 		r = run_steps(payload, STEP_EARLY);
-	/* The network namespace is there: the supervisor may put links into it. */
-	if (r >= 0 && plan_has(payload->plan, STEP_LINK, STEP_LINK))
-		r = channel_announce(payload->channel);
 	if (r >= 0)
 		r = receive_tree(payload);
 	if (r >= 0)
