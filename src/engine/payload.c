@@ -281,14 +281,15 @@ static int exec_program(struct payload *payload, const struct step *step)
 	r = die_with_supervisor(payload);
 	if (r < 0)
 		return r;
+	/* To let go of a mount waits for the kernel's readers, so not between the GO and exec. */
+	r = close_leaked(payload);
+	if (r < 0)
+		return fail(r, "cannot close the caller's descriptors");
 	r = wait_for_supervisor(payload);
 	if (r >= 0)
 		r = wait_for_gate(payload);
 	if (r < 0)
 		return r;
-	r = close_leaked(payload);
-	if (r < 0)
-		return fail(r, "cannot close the caller's descriptors");
 
 	if (spec->start == START_BOOT)
 		return exec_init(payload);
