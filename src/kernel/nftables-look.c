@@ -1,5 +1,6 @@
 /* What is there: the half of kernel/nftables that reads. */
 #include <endian.h>
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -118,6 +119,19 @@ int nftables_read_table(struct netlink *netlink, struct nftables_table *ret, uns
 	if (r >= 0)
 		*ret = table;
 	return r;
+}
+
+int nftables_has_chain(struct netlink *netlink, unsigned int family, const char *table,
+		       const char *name)
+{
+	unsigned char room[ROOM];
+	struct netlink_request request = ask(room, NFT_MSG_GETCHAIN, family);
+	int r;
+
+	netlink_put_text(&request, NFTA_CHAIN_TABLE, table);
+	netlink_put_text(&request, NFTA_CHAIN_NAME, name);
+	r = netlink_call(netlink, &request, NULL, NULL);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
 /* ---- lists ---- */

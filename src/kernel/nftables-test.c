@@ -224,6 +224,9 @@ START_TEST(chains_are_told)
 	ck_assert_int_eq(seen[1].priority, -7);
 	ck_assert(!seen[1].drops && !seen[0].base);
 	ck_assert_str_eq(seen[0].name, "a-name-that-is-longer-than-what");
+	ck_assert_int_eq(nftables_has_chain(&world.netlink, NFTABLES_INET, "t", "base"), 1);
+	ck_assert_int_eq(nftables_has_chain(&world.netlink, NFTABLES_INET, "t", "other"), 0);
+	ck_assert_int_eq(nftables_has_chain(&world.netlink, NFTABLES_BRIDGE, "t", "base"), 0);
 	/* Used by the rule. */
 	nftables_delete_chain(again(0), "a-name-that-is-longer-than-what-is-told-of-it");
 	ck_assert_int_eq(commit(), -EBUSY);

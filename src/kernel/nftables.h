@@ -132,6 +132,10 @@ struct nftables_table {
 int nftables_read_table(struct netlink *netlink, struct nftables_table *ret, unsigned int family,
 			const char *name); /* -ENOENT */
 
+/* 0: there is no such chain, or not the table. */
+int nftables_has_chain(struct netlink *netlink, unsigned int family, const char *table,
+		       const char *name);
+
 struct nftables_chain {
 	unsigned int family;
 	char table[NFTABLES_NAME_SIZE], name[NFTABLES_NAME_SIZE];

@@ -39,15 +39,17 @@ void firewall_build_begin(struct firewall_build *build, enum firewall_deed deed,
 	build->hit = false;
 }
 
-unsigned int firewall_build_tables(struct firewall_build *build, bool with_bridges)
+void firewall_build_tables(struct firewall_build *build, bool inet, bool bridges)
 {
-	unsigned int at;
+	struct nftables *nftables = &build->nftables;
 
-	firewall_inet_put(&build->nftables);
-	at = build->nftables.request.count;
-	if (with_bridges)
-		firewall_bridge_put(&build->nftables);
-	return at;
+	if (inet)
+		firewall_inet_put(nftables);
+	if (!bridges)
+		return;
+	firewall_bridge_put(nftables);
+	nftables_use(nftables, NFTABLES_INET, FIREWALL_TABLE);
+	nftables_make_chain(nftables, FIREWALL_BRIDGED, NULL);
 }
 
 void firewall_build_use(struct nftables *nftables, enum firewall_set set)

@@ -37,8 +37,8 @@ size_t firewall_build_room(const struct firewall_machine *machines, size_t count
 void firewall_build_begin(struct firewall_build *build, enum firewall_deed deed, void *room,
 			  size_t size, uint32_t generation);
 
-/* Both tables; returns the number of the message that makes the second one. */
-unsigned int firewall_build_tables(struct firewall_build *build, bool with_bridges);
+/* Which of the tables. The first message makes the first of them. */
+void firewall_build_tables(struct firewall_build *build, bool inet, bool bridges);
 void firewall_build_machine(struct firewall_build *build, const struct firewall_machine *machine);
 
 /* What follows is about the table that SET is in. */

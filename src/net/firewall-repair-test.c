@@ -87,6 +87,7 @@ START_TEST(the_tables_come_with_the_first_and_go_with_the_last)
 	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
 	add(&at.a);
 	ck_assert(firewall.made);
+	ck_assert(there(NFTABLES_INET) && !there(NFTABLES_BRIDGE));
 	firewall.made = false;
 	add(&at.c);
 	ck_assert(!firewall.made);
@@ -366,12 +367,12 @@ START_TEST(two_who_want_one_port_do_not_prevent_a_repair)
 }
 END_TEST
 
-/* Machine NUMBER, on a's link. */
+/* Machine NUMBER, on a's link or (odd) on c's bridge. */
 static int add_numbered(unsigned char number)
 {
 	struct firewall firewall_of_its = FIREWALL_EMPTY;
 	struct firewall_address address = { AF_INET, 32, { 10, 213, 1, number } };
-	struct firewall_machine machine = at.a.machine;
+	struct firewall_machine machine = number % 2 ? at.c.machine : at.a.machine;
 	int r;
 
 	machine.addresses = &address;
@@ -412,6 +413,7 @@ START_TEST(many_may_start_at_once)
 			 0);
 	ck_assert_uint_eq(count, COUNT);
 	ck_assert_uint_eq(rules(), 10);
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 1);
 }
 END_TEST
 
@@ -468,7 +470,9 @@ START_TEST(what_is_missing_is_seen_at_a_glance)
 	ck_assert_int_eq(firewall_remove(&firewall, &at.c.machine, true), 0);
 	delete_table(NFTABLES_BRIDGE);
 	ck_assert_int_eq(firewall_seems_whole(&firewall), 0);
-	ck_assert_int_eq(repair(machines, 1), 0);
+	ck_assert_int_eq(repair(machines, 1), 1);
+	ck_assert(!there(NFTABLES_BRIDGE));
+	ck_assert_int_eq(firewall_seems_whole(&firewall), 1);
 }
 END_TEST
 

@@ -40,22 +40,28 @@ static const unsigned int families[] = { NFTABLES_INET, NFTABLES_BRIDGE };
 struct tables {
 	bool there[ARRAY_SIZE(families)];
 	bool other_rules; /* than this program makes */
+	bool bridged;	  /* there should be the one of bridges */
 };
 
 static int read_tables(struct firewall *firewall, struct tables *ret)
 {
 	struct tables tables = {};
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		struct nftables_table table;
-		int r = nftables_read_table(&firewall->filter, &table, families[i], FIREWALL_TABLE);
 
+		r = nftables_read_table(&firewall->filter, &table, families[i], FIREWALL_TABLE);
 		if (r < 0 && r != -ENOENT && r != -EAFNOSUPPORT && r != -EOPNOTSUPP)
 			return r;
 		tables.there[i] = r == 0;
 		if (r == 0 && strcmp(table.comment, FIREWALL_VERSION) != 0)
 			tables.other_rules = true;
 	}
+	r = nftables_has_chain(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE, FIREWALL_BRIDGED);
+	if (r < 0)
+		return r;
+	tables.bridged = r > 0;
 	*ret = tables;
 	return 0;
 }
@@ -122,7 +128,7 @@ static int is_whole(struct firewall *firewall, const struct tables *tables,
 	size_t rules = 0;
 	int r = 0;
 
-	if (!tables->there[0] || tables->other_rules)
+	if (!tables->there[0] || tables->other_rules || tables->bridged != tables->there[1])
 		return 0;
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(families); i++)
 		if (tables->there[i])
@@ -142,7 +148,9 @@ int firewall_seems_whole(struct firewall *firewall)
 	autoarena struct arena arena = {};
 	size_t size = firewall_build_room(NULL, 0), rules;
 	void *room = arena_take(&arena, size);
-	int r = 1;
+	int bridged = nftables_has_chain(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
+					 FIREWALL_BRIDGED);
+	int r = bridged < 0 ? bridged : 1;
 
 	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(families); i++) {
 		nftables_begin(&nftables, room, size, 0);
@@ -150,7 +158,10 @@ int firewall_seems_whole(struct firewall *firewall)
 		rules = 0;
 		r = nftables_list_rules(&firewall->filter, families[i], FIREWALL_TABLE,
 					count_common_rule, &rules);
-		r = r < 0 ? r : rules == count_made(&nftables.request);
+		if (r >= 0 && families[i] == NFTABLES_BRIDGE && bridged == 0)
+			r = rules == 0;
+		else if (r >= 0)
+			r = rules == count_made(&nftables.request);
 	}
 	return r < 0 && r != -EAGAIN ? fail(r, "cannot look at the packet filter") : r > 0;
 }
@@ -178,19 +189,16 @@ static void delete_tables(struct nftables *nftables, const struct tables *tables
 	}
 }
 
-/* Returns the number of the message that makes the table of bridges. */
-static unsigned int prepare(struct repair *repair)
+static void prepare(struct repair *repair)
 {
 	struct firewall_build *build = &repair->build;
-	unsigned int bridge;
 
 	firewall_build_begin(build, FIREWALL_PUT, repair->room, repair->size,
 			     repair->firewall->generation);
 	delete_tables(&build->nftables, &repair->tables);
-	bridge = firewall_build_tables(build, repair->with_bridges);
+	firewall_build_tables(build, true, repair->with_bridges);
 	for (size_t i = 0; i < repair->count; i++)
 		firewall_build_machine(build, &repair->machines[i]);
-	return bridge;
 }
 
 /* Two machines cannot both have a port; who comes first keeps it. The transaction is to be built
@@ -200,7 +208,7 @@ static bool leave_out(struct repair *repair, unsigned int failed)
 	struct firewall_build *build = &repair->build;
 
 	build->watched = failed;
-	(void)prepare(repair);
+	prepare(repair);
 	build->watched = 0;
 	if (!build->hit || build->left_out_count == FIREWALL_LEFT_OUT_MAX)
 		return false;
@@ -211,19 +219,14 @@ static bool leave_out(struct repair *repair, unsigned int failed)
 static int rebuild(struct repair *repair)
 {
 	struct netlink *filter = &repair->firewall->filter;
-	unsigned int bridge;
 	int r;
 
-	for (;;) {
-		bridge = prepare(repair);
+	do {
+		prepare(repair);
 		r = nftables_commit(&repair->build.nftables, filter);
-		if ((r == -EOPNOTSUPP || r == -EAFNOSUPPORT) && repair->with_bridges &&
-		    filter->failed == bridge)
-			repair->with_bridges = false;
-		else if ((r != -EEXIST && r != -EBUSY && r != -ENOTEMPTY) ||
-			 !leave_out(repair, filter->failed))
-			return r == -ERESTART ? -EAGAIN : r;
-	}
+	} while ((r == -EEXIST || r == -EBUSY || r == -ENOTEMPTY) &&
+		 leave_out(repair, filter->failed));
+	return r == -ERESTART ? -EAGAIN : r;
 }
 
 /* Their routing rules; those of one pool only once. */
@@ -252,12 +255,11 @@ static int repair_all(struct repair *repair)
 	repair->with_bridges = repair->tables.there[1];
 	for (size_t i = 0; i < repair->count; i++)
 		repair->with_bridges = repair->with_bridges || repair->machines[i].bridge > 0;
-	(void)prepare(repair);
+	prepare(repair);
 	r = is_whole(repair->firewall, &repair->tables, &repair->build.nftables.request,
 		     repair->machines, repair->count);
 	if (r != 0)
 		return MIN(r, 0);
-	repair->with_bridges = true;
 	r = rebuild(repair);
 	return r < 0 ? r : 1;
 }

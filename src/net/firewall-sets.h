@@ -10,6 +10,9 @@ struct nftables;
 /* What stands in the tables as their comment: which rules they have. */
 #define FIREWALL_VERSION "made by redd, ruleset 2"
 
+/* An empty chain of the table inet: there is, or should be, the table of bridges as well. */
+#define FIREWALL_BRIDGED "bridged"
+
 /* Bits of packets' marks, which the routing rules ask for: it passed the tables; it is from a
  * guarded machine and did not. Who else marks packets uses other bits. */
 #define FIREWALL_MARK 0x10000000

@@ -72,33 +72,6 @@ static bool leads_elsewhere(int r)
 
 /* ---- adding ---- */
 
-static int put_machine(struct attempt *attempt)
-{
-	struct firewall_build *build = &attempt->build;
-
-	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
-	firewall_build_machine(build, attempt->machine);
-	return nftables_commit(&build->nftables, attempt->netlink);
-}
-
-/* The tables as well. */
-static int put_all(struct attempt *attempt, bool with_bridges)
-{
-	struct firewall_build *build = &attempt->build;
-	unsigned int bridge;
-	int r;
-
-	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
-	bridge = firewall_build_tables(build, with_bridges);
-	firewall_build_machine(build, attempt->machine);
-	r = nftables_commit(&build->nftables, attempt->netlink);
-	/* Kernels without bridges in the packet filter can have machines that are on none. */
-	if ((r == -EOPNOTSUPP || r == -EAFNOSUPPORT) && with_bridges &&
-	    attempt->netlink->failed == bridge && attempt->machine->bridge == 0)
-		return put_all(attempt, false);
-	return r;
-}
-
 /* What was there of the same machine but leads to an earlier self: another DNS port, say. */
 static void forget_earlier(const struct firewall_element *element, void *context)
 {
@@ -156,19 +129,41 @@ static int fail_filter(const struct attempt *attempt, int r)
 	return fail(r, "cannot set up the packet filter");
 }
 
-/* A transaction that fails costs some milliseconds, so ask first. */
-static int put(struct attempt *attempt)
+/* 1: the table of bridges is to be made. -ENOENT: it was lost, and with it what others have in it.
+ */
+static int look_for_bridges(struct attempt *attempt)
 {
 	struct nftables_table table;
-	int r;
+	int r = nftables_read_table(attempt->netlink, &table, NFTABLES_BRIDGE, FIREWALL_TABLE);
+
+	if (r != -ENOENT)
+		return r;
+	r = nftables_has_chain(attempt->netlink, NFTABLES_INET, FIREWALL_TABLE, FIREWALL_BRIDGED);
+	return r > 0 ? -ENOENT : r == 0 ? 1 : r;
+}
+
+/* The machine, and what it needs of the tables. A transaction that fails costs some milliseconds,
+ * so ask first. */
+static int put(struct attempt *attempt)
+{
+	struct firewall_build *build = &attempt->build;
+	struct nftables_table table;
+	int bridges = 0, r;
 
 	r = nftables_read_table(attempt->netlink, &table, NFTABLES_INET, FIREWALL_TABLE);
 	attempt->made = r == -ENOENT;
-	if (r == -ENOENT)
-		return put_all(attempt, true);
-	if (r < 0)
+	if (r < 0 && !attempt->made)
 		return r;
-	return strcmp(table.comment, FIREWALL_VERSION) == 0 ? put_machine(attempt) : -ENOENT;
+	if (r == 0 && strcmp(table.comment, FIREWALL_VERSION) != 0)
+		return -ENOENT;
+	if (attempt->machine->bridge > 0)
+		bridges = attempt->made ? 1 : look_for_bridges(attempt);
+	if (bridges < 0)
+		return bridges;
+	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
+	firewall_build_tables(build, attempt->made, bridges > 0);
+	firewall_build_machine(build, attempt->machine);
+	return nftables_commit(&build->nftables, attempt->netlink);
 }
 
 static int add(struct attempt *attempt)
@@ -180,7 +175,8 @@ static int add(struct attempt *attempt)
 		const struct firewall_element *element;
 
 		r = put(attempt);
-		if (r == -EEXIST && attempt->netlink->failed == 1) /* somebody was faster */
+		/* Somebody was faster, or took the tables away since we looked. */
+		if (r == -ENOENT || (r == -EEXIST && attempt->netlink->failed == 1))
 			continue;
 		if (!leads_elsewhere(r) || cleared)
 			break;

@@ -2,10 +2,11 @@
  *
  * Two tables of our own, `inet redd` and `bridge redd`. Their rules never change while machines
  * come and go; what belongs to a machine are elements of sets and maps, and for a machine whose
- * egress is restricted one small chain. The tables are made with the first machine and removed
- * with the last. Beside them stand a few routing rules (net/firewall-routing) that refuse what did
- * not pass the tables: who flushes the host's rulesets isolates machines instead of opening them,
- * and cuts off those that are guarded (net/firewall-guard). The next command repairs it.
+ * egress is restricted one small chain. The tables are made with the first machine, that of bridges
+ * with the first one on a bridge, and removed with the last. Beside them stand a few routing rules
+ * (net/firewall-routing) that refuse what did not pass the tables: who flushes the host's rulesets
+ * isolates machines instead of opening them, and cuts off those that are guarded
+ * (net/firewall-guard). The next command repairs it.
  *
  *	who		to whom			answer
  *	machine		other networks		yes, by NAT if it has NAT
@@ -118,9 +119,9 @@ void firewall_close(struct firewall *firewall); /* accepts the empty one */
  * not for a family. */
 bool firewall_is_missing(int r);
 
-/* Make the tables if there are none, then the machine's part, all or nothing. Done twice is done
- * once. -EADDRINUSE: a port belongs to another machine. -ESTALE: the tables are there but not as
- * this program makes them: firewall_repair(), which makes this machine's part too. */
+/* Make the tables that it needs if there are none, then the machine's part, all or nothing. Done
+ * twice is done once. -EADDRINUSE: a port belongs to another machine. -ESTALE: the tables are there
+ * but not as this program makes them: firewall_repair(), which makes this machine's part too. */
 int firewall_add(struct firewall *firewall, const struct firewall_machine *machine);
 
 /* Take it out; what is not there is no failure. WITH_ZONE: it was the last on its bridge. */
@@ -156,7 +157,7 @@ int firewall_allow(struct firewall *firewall, const struct firewall_machine *mac
  * look again. What was learnt from DNS is gone after. */
 int firewall_look(struct firewall *firewall);
 
-/* A cheap look before that, for who has read no records, in two requests. 1: the tables are there
+/* A cheap look before that, for who has read no records, in three requests. 1: the tables are there
  * with all rules but those of single machines. 0: not so, or it cannot be told. */
 int firewall_seems_whole(struct firewall *firewall);
 int firewall_repair(struct firewall *firewall, const struct firewall_machine *machines,
