@@ -138,14 +138,8 @@ static int renew(struct container *container)
 	return r;
 }
 
-/* What is read is written again, so nobody may change it meanwhile. */
-static void locked(struct container *container, int (*run)(struct container *container))
+static void warn(const struct container *container, int r)
 {
-	int record = container->resources.record.fd;
-	int lock = network_file_lock(record), r = run(container);
-
-	if (lock >= 0)
-		network_file_unlock(record);
 	if (r < 0)
 		log_warning("cannot serve the network of machine '%s' any more: %s, going on "
 			    "without",
@@ -154,20 +148,28 @@ static void locked(struct container *container, int (*run)(struct container *con
 	fail_forget();
 }
 
+/* What is read is written again, so nobody may change it meanwhile; but a command that was stopped
+ * must not keep names and ports from being served. */
 void network_resume(struct container *container)
 {
-	locked(container, resume);
+	int record = container->resources.record.fd;
+	int lock = network_file_lock(record);
+
+	warn(container, resume(container));
+	if (lock >= 0)
+		network_file_unlock(record);
 }
 
-/* Noted with the lock: so whoever changes it finds what was heard before, and waits for more. */
-static int renew_and_note(struct container *container)
-{
-	int r = renew(container), noted = record_network(&container->resources.record);
-
-	return r < 0 ? r : noted;
-}
-
+/* Noted with the lock: so whoever changes it finds what was heard before, and waits for more.
+ * Without it nobody knows whether what was read is what comes, and it is not heard. */
 void network_renew(struct container *container)
 {
-	locked(container, renew_and_note);
+	int record = container->resources.record.fd;
+	int lock = network_file_lock(record), r = renew(container);
+
+	warn(container, r);
+	if (lock < 0)
+		return;
+	warn(container, record_network(&container->resources.record, MIN(r, 0)));
+	network_file_unlock(record);
 }

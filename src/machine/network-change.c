@@ -299,31 +299,51 @@ static void tell(struct network_change *change)
 	tell_clients(change);
 }
 
-/* Or has ended. */
-static bool has_heard(const struct network_change *change)
+/* Or has ended. RET_ERROR: why it could not do as it heard, or 0. */
+static bool has_heard(const struct network_change *change, int *ret_error)
 {
 	autoarena struct arena scratch = { 0 };
+	const char *value;
 	struct machine now;
 
-	return !machine_is_there(&scratch, &now, change->machine) ||
-	       !text_equal(machine_note(&now, RECORD_NETWORK), change->heard);
+	*ret_error = 0;
+	if (!machine_is_there(&scratch, &now, change->machine))
+		return true;
+	value = machine_note(&now, RECORD_NETWORK);
+	*ret_error = record_parse_result(value);
+	return !text_equal(value, change->heard);
+}
+
+static void warn_of_supervisor(const struct network_change *change, const char *what)
+{
+	const char *name = change->machine->name;
+
+	log_warning("the supervisor of machine '%s' %s: names and ports at the host's localhost "
+		    "may be as before, going on (try 'machinectl reexec %s')",
+		    name, what, name);
 }
 
 static void tell_supervisor(struct network_change *change)
 {
 	autoclose int supervisor = machine_open_supervisor(change->arena, change->machine);
 	struct pollfd end = { .fd = supervisor, .events = POLLIN };
+	bool heard = false;
+	int error = 0;
 
 	if (supervisor < 0 || process_signal(supervisor, SUPERVISOR_NETWORK) < 0)
 		return;
 	/* It waits for the lock. */
 	fd_close(&change->lock_fd);
-	for (int waited = 0; waited < PATIENCE_MS; waited += WAIT_MS)
-		if (has_heard(change) || poll(&end, 1, WAIT_MS) > 0)
+	for (int waited = 0; waited < PATIENCE_MS && !heard; waited += WAIT_MS) {
+		heard = has_heard(change, &error);
+		if (!heard && poll(&end, 1, WAIT_MS) > 0)
 			return;
-	log_warning("the supervisor of machine '%s' does not answer: names and ports at the host's "
-		    "localhost may be as before, going on (try 'machinectl reexec %s')",
-		    change->machine->name, change->machine->name);
+	}
+	if (!heard)
+		warn_of_supervisor(change, "does not answer");
+	else if (error < 0)
+		warn_of_supervisor(change, arena_format(change->arena, "cannot follow (%s)",
+							strerror(-error)));
 }
 
 void network_change_done(struct network_change *change)

@@ -288,7 +288,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	ck_assert_int_eq(record_leader_id(&record, 77, 66), 0);
 	ck_assert_int_eq(record_leader(&record, 77, 88), 0);
 	ck_assert_int_eq(record_reexec(&record, -EPERM), 0);
-	ck_assert_int_eq(record_network(&record), 0);
+	ck_assert_int_eq(record_network(&record, -EPERM), 0);
 	ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "web"), -EBUSY);
 	ck_assert_int_eq(record_adopt(&arena, &other, "/mnt/redd", "none"), -ENXIO);
 	record_close(&record);
@@ -300,7 +300,7 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 		ck_assert_int_eq(record_leader(&other, 99, 11), 0);
 		ck_assert_int_eq(record_runs(&other, 99), 0);
 		ck_assert_int_eq(record_reexec(&other, 0), 0);
-		ck_assert_int_eq(record_network(&other), 0);
+		ck_assert_int_eq(record_network(&other, 0), 0);
 		_exit(strcmp(record.tag, other.tag) != 0);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -312,7 +312,48 @@ START_TEST(a_record_is_taken_over_by_another_supervisor)
 	ck_assert_str_eq(value_of(&content, RECORD_LEADER_ID), "0000000099 00000000000000000022");
 	ck_assert_str_eq(value_of(&content, RECORD_RUNS), "0000000099");
 	ck_assert_str_eq(value_of(&content, RECORD_REEXEC), "0000000002 00000");
-	ck_assert_str_eq(value_of(&content, RECORD_NETWORK), "0000000002");
+	ck_assert_str_eq(value_of(&content, RECORD_NETWORK), "0000000002 00000");
+}
+END_TEST
+
+/* The last counts. */
+static const char *last_of(const struct record_content *content, enum record_kind kind)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < content->count; i++)
+		if (content->notes[i].kind == kind)
+			value = content->notes[i].value;
+	return value;
+}
+
+START_TEST(the_shorter_line_of_an_earlier_program_is_not_written_over)
+{
+	struct record record = RECORD_EMPTY;
+	struct record_content content;
+
+	fixture_enter(0);
+	ck_assert_int_eq(record_create(&arena, &record, "/mnt/redd", "web"), 0);
+	ck_assert_int_eq(record_note(&record, RECORD_NETWORK, "0000000007"), 0);
+	ck_assert_int_eq(record_note(&record, RECORD_DIRECTORY, "/a"), 0);
+	record_close(&record);
+	ck_assert_int_eq(record_adopt(&arena, &record, "/mnt/redd", "web"), 0);
+	ck_assert_int_eq(record_network(&record, -EPERM), 0);
+	ck_assert_int_eq(record_network(&record, -EIO), 0);
+	content = read_web();
+	ck_assert_uint_eq(content.count, 3);
+	ck_assert_str_eq(value_of(&content, RECORD_DIRECTORY), "/a");
+	ck_assert_str_eq(last_of(&content, RECORD_NETWORK), "0000000009 00005");
+	record_remove(&record);
+}
+END_TEST
+
+START_TEST(the_result_of_a_line_is_told)
+{
+	ck_assert_int_eq(record_parse_result("0000000009 00005"), -5);
+	ck_assert_int_eq(record_parse_result("0000000009 00000"), 0);
+	ck_assert_int_eq(record_parse_result("0000000009"), 0);
+	ck_assert_int_eq(record_parse_result(NULL), 0);
 }
 END_TEST
 
@@ -331,5 +372,7 @@ int main(void)
 	tcase_add_test(cases, only_a_process_that_may_be_killed_is_a_leader);
 	tcase_add_test(cases, who_only_holds_the_lock_is_not_running);
 	tcase_add_test(cases, a_record_is_taken_over_by_another_supervisor);
+	tcase_add_test(cases, the_shorter_line_of_an_earlier_program_is_not_written_over);
+	tcase_add_test(cases, the_result_of_a_line_is_told);
 	return fixture_run(cases, "machine/record");
 }

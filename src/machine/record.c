@@ -316,20 +316,24 @@ int record_holder(struct record *record, pid_t pid, uint64_t start)
 	return renew_process(record, &record->holder_at, RECORD_HOLDER, pid, start);
 }
 
-int record_reexec(struct record *record, int result)
+static int renew_result(struct record *record, off_t *at, enum record_kind kind, unsigned int times,
+			int result)
 {
 	char value[48];
 
-	snprintf(value, sizeof(value), "%010u %05d", ++record->reexecs, -result);
-	return renew(record, &record->reexec_at, RECORD_REEXEC, value);
+	snprintf(value, sizeof(value), "%010u %05d", times, -result);
+	return renew(record, at, kind, value);
 }
 
-int record_network(struct record *record)
+int record_reexec(struct record *record, int result)
 {
-	char value[16];
+	return renew_result(record, &record->reexec_at, RECORD_REEXEC, ++record->reexecs, result);
+}
 
-	snprintf(value, sizeof(value), "%010u", ++record->networks);
-	return renew(record, &record->network_at, RECORD_NETWORK, value);
+int record_network(struct record *record, int result)
+{
+	return renew_result(record, &record->network_at, RECORD_NETWORK, ++record->networks,
+			    result);
 }
 
 /* ---- taking over ---- */
@@ -354,7 +358,11 @@ static void find_lines(struct record *record, const char *text)
 			record->reexecs = (unsigned int)strtoul(reexecs, NULL, 10);
 		}
 		if (networks != NULL) {
-			record->network_at = at - text;
+			/* The shorter line of an earlier program stays: what comes after it would
+			 * be written over. */
+			record->network_at = memchr(networks, ' ', (size_t)(end - networks))
+						     ? at - text
+						     : 0;
 			record->networks = (unsigned int)strtoul(networks, NULL, 10);
 		}
 	}
@@ -483,6 +491,16 @@ int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value)
 	*ret_pid = (pid_t)pid;
 	*ret_start = start;
 	return 0;
+}
+
+int record_parse_result(const char *value)
+{
+	const char *blank = value == NULL ? NULL : strchr(value, ' ');
+	uint32_t error;
+
+	if (blank == NULL || parse_u32(&error, blank + 1) < 0 || error > INT32_MAX)
+		return 0;
+	return -(int)error;
 }
 
 /* RECORD_KINDS: none of this name. */

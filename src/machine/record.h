@@ -24,7 +24,7 @@ struct arena;
 #define SUPERVISOR_REEXEC (SIGRTMIN + 25)
 
 /* Tells a supervisor that machine/network-file was changed by somebody else. It notes that it has
- * heard it (RECORD_NETWORK) when what it does itself is as the file says. */
+ * heard it (RECORD_NETWORK) when what it does itself is as the file says, or why it cannot be. */
 #define SUPERVISOR_NETWORK (SIGRTMIN + 26)
 
 #define RECORD_TAG_ROOM 17
@@ -63,7 +63,8 @@ enum record_kind {
 	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */
 	RECORD_INTERFACE, /* the host's name of one that was moved into the machine */
 	RECORD_STOPPING,  /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
-	RECORD_NETWORK,	  /* "TIMES": how often its supervisor has followed machine/network-file */
+	RECORD_NETWORK,	  /* "TIMES ERROR": how often its supervisor has followed
+			   * machine/network-file, or could not; earlier programs: "TIMES" */
 	RECORD_KINDS
 };
 
@@ -109,8 +110,8 @@ int record_holder(struct record *record, pid_t pid, uint64_t start);
 /* How a replacement of the supervisor's program ended: 0, or a negative errno. */
 int record_reexec(struct record *record, int result);
 
-/* The network is served as machine/network-file says. */
-int record_network(struct record *record);
+/* The network is served as machine/network-file says: 0; or a negative errno. */
+int record_network(struct record *record, int result);
 
 /* The record of the abandoned machine NAME, now ours. -EBUSY: it has a supervisor. -ENXIO: there is
  * none. */
@@ -156,6 +157,9 @@ int record_parse(struct arena *arena, struct record_content *ret, const char *te
 
 /* "PID START" of a leader, or "PID NUMBER". -EBADMSG: not one that could ever be killed. Quiet. */
 int record_parse_process(pid_t *ret_pid, uint64_t *ret_start, const char *value);
+
+/* The negative errno of "TIMES ERROR"; 0: none, or VALUE is NULL or "TIMES" alone. Quiet. */
+int record_parse_result(const char *value);
 
 /* -EBUSY: its supervisor lives. FD must be open for writing. Quiet. */
 int record_try_lock(int fd);

@@ -148,9 +148,8 @@ int verb_adopt(void *context, const struct text_list *words)
 static unsigned long tries_of(const struct machine *machine, int *ret_error)
 {
 	const char *value = machine_note(machine, RECORD_REEXEC);
-	const char *blank = value == NULL ? NULL : strchr(value, ' ');
 
-	*ret_error = blank == NULL ? 0 : -atoi(blank + 1);
+	*ret_error = record_parse_result(value);
 	return value == NULL ? 0 : strtoul(value, NULL, 10);
 }
 
