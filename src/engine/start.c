@@ -149,11 +149,10 @@ static int note_leader(struct container *container)
 	if (container->resources.record.leader_at == 0)
 		registry_note(&container->scratch, &container->resources, container->spec,
 			      &container->root, &container->plan, container->request->program);
-	if (container->resources.record.runs_at == 0) {
-		r = record_runs(&container->resources.record, 0);
-		if (r < 0)
-			return r;
-	}
+	/* In place, of a further start too: its leader may have the number of the one before. */
+	r = record_runs(&container->resources.record, 0);
+	if (r < 0)
+		return r;
 	/* First, so that at no time it is noted of another leader. */
 	r = id == 0 ? 0 : record_leader_id(&container->resources.record, container->spawn.pid, id);
 	if (r < 0)

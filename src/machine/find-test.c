@@ -173,6 +173,36 @@ START_TEST(the_kernels_number_of_the_leader_is_believed_before_its_start)
 }
 END_TEST
 
+START_TEST(a_leader_that_has_the_number_of_the_one_before_is_still_starting)
+{
+	struct machine machine;
+	struct record record;
+	uint64_t start;
+	off_t size;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	make(&record, "web", 0, 0);
+	ck_assert_int_eq(record_runs(&record, 0), 0);
+	ck_assert_int_eq(record_leader(&record, pid, start - 1), 0);
+	ck_assert_int_eq(record_runs(&record, pid), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_RUNNING);
+	size = lseek(record.fd, 0, SEEK_END);
+	ck_assert_int_eq(record_runs(&record, 0), 0);
+	ck_assert_int_eq(record_leader(&record, pid, start), 0);
+	ck_assert_int_eq(lseek(record.fd, 0, SEEK_END), size);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_OPENING);
+	ck_assert_int_eq(record_runs(&record, pid), 0);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_RUNNING);
+	record_remove(&record);
+	end(pid);
+}
+END_TEST
+
 START_TEST(another_machine_of_the_same_name_is_not_the_one)
 {
 	struct machine machine, now;
@@ -239,6 +269,7 @@ int main(void)
 			      without_proc_nobody_is_taken_for_dead,
 			      a_number_that_was_used_again_is_no_leader,
 			      the_kernels_number_of_the_leader_is_believed_before_its_start,
+			      a_leader_that_has_the_number_of_the_one_before_is_still_starting,
 			      another_machine_of_the_same_name_is_not_the_one,
 			      machines_are_listed_by_name_and_nothing_else_is,
 			      what_is_no_name_is_no_path, the_host_is_process_1);
