@@ -12,6 +12,7 @@
 #include "format/attachment.h"
 #include "io/fd.h"
 #include "kernel/link.h"
+#include "kernel/network.h"
 #include "kernel/route.h"
 #include "machine/find.h"
 #include "machine/network-host.h"
@@ -228,27 +229,49 @@ static int find_bridge(struct attaching *a, struct link_facts *ret, const char *
 	return 0;
 }
 
+/* The machine is no router for the host (class S54), from the first packet on. A port of a bridge
+ * hears nothing itself. */
+static void ignore_routers(const struct attaching *a)
+{
+	int r = network_ignore_routers(a->host_name);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
+			    a->host_name, strerror(-r));
+}
+
 static int make_link(struct attaching *a, const struct link_facts *bridge)
 {
 	struct link_want here = { .name = a->host_name,
 				  .altname = a->host_alternative,
 				  .mac = a->host_mac,
-				  .master = bridge->index,
-				  .up = LINK_ON };
+				  .master = bridge->index };
 	struct link_want there = { .name = a->name, .mac = a->mac, .netns_fd = a->change.netns_fd };
 	const struct link_want up = { .up = LINK_ON };
+	const struct netlink *side = &a->change.host;
 	int here_index, there_index, r;
 
 	r = link_make_veth(&a->change.host, &here_index, &there_index, &here, &there);
 	if (r < 0)
-		return attaching_fail(a, &a->change.host, r);
+		return attaching_fail(a, side, r);
+	if (bridge->index == 0)
+		ignore_routers(a);
 	r = link_add_altname(&a->change.host, here_index, a->made->name);
-	if (r >= 0)
+	if (r >= 0) {
+		side = &a->change.guest;
 		r = link_set(&a->change.guest, there_index, &up);
+	}
+	/* Last, as at a start: of an end that is up alone the kernel sees that it has no carrier.
+	 */
+	if (r >= 0) {
+		side = &a->change.host;
+		r = link_set(&a->change.host, here_index, &up);
+	}
 	if (r < 0) {
+		r = attaching_fail(a, side, r);
 		/* By its index: without the alternative name nobody would find it. */
 		(void)link_delete(&a->change.host, here_index);
-		return attaching_fail(a, &a->change.guest, r);
+		return r;
 	}
 	a->made->outside = (uint32_t)here_index;
 	a->made->inside = (uint32_t)there_index;

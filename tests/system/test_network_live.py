@@ -138,6 +138,13 @@ def test_a_link_of_its_own_is_attached_with_addresses_and_detached(host, redd, b
     assert "host0" not in bare.links() and clean(host)
 
 
+@pytest.mark.parametrize("what, link", [("veth", "ve-bare-host0"), ("veth:out:in", "out"), ("zone:web", "vz-web")])
+def test_no_guest_is_a_router_for_the_host_by_what_is_attached(host, redd, bare, what, link):
+    attach(host, redd, "bare", what)
+    assert host.run("cat", "/proc/sys/net/ipv6/conf/%s/accept_ra" % link).out.strip() == "0"
+    assert {"UP", "LOWER_UP"} <= set(host.links()[link]["flags"])
+
+
 def test_a_zone_is_attached_and_siblings_are_there(host, redd, tree, bare):
     other = host.machine(redd, "other", tree, "--read-only", "--network-zone=web")
     assert attach(host, redd, "bare", "zone:web:lan0") == ["lan0"]
