@@ -2,10 +2,13 @@
 
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/vfs.h>
 
 #include "io/fd.h"
 #include "kernel/fixture.h"
 #include "kernel/syscall.h"
+
+#define PIDFS 0x50494446 /* linux/magic.h PID_FS_MAGIC, since 6.9 */
 
 static pid_t sleeper(int *ret_pidfd)
 {
@@ -92,11 +95,14 @@ END_TEST
 START_TEST(a_number_of_the_kernel_is_of_one_process)
 {
 	autoclose int one = -EBADF, other = -EBADF;
+	struct statfs fs;
 	uint64_t id;
 
 	sleeper(&one);
 	sleeper(&other);
 	id = process_id(one);
+	ck_assert_int_eq(fstatfs(one, &fs), 0);
+	ck_assert_int_eq(fs.f_type == PIDFS, id > 0);
 	if (id > 0) {
 		ck_assert(process_is(one, id));
 		ck_assert(!process_is(other, id));

@@ -39,8 +39,9 @@ bool process_has_ended(int pidfd);
  * kernel (before 6.15) does not tell. */
 int process_exit_status(int pidfd, pid_t pid, int *ret);
 
-/* The kernel's number of a process, which no other gets before the next boot; 0: it has none
- * (before 6.9). */
+/* The kernel's number of a process: the inode of its pidfds. No other gets it before the next boot;
+ * where inode numbers have 32 bits (32-bit kernels), only after 2^32 others. 0: it has none (before
+ * 6.9). */
 uint64_t process_id(int pidfd);
 
 /* It is the process that has this number, not 0. */

@@ -128,6 +128,52 @@ def test_addresses_come_from_the_machines_own_network(ctl, machines):
     ctl.run("list", "--max-addresses=some").failed("--max-addresses")
 
 
+# ---- whose leader it is ----
+
+
+def kernels_number(pid):
+    """Of the inode of its pidfds; None: this kernel has one for all of them."""
+    fds = [os.pidfd_open(pid), os.pidfd_open(os.getpid())]
+    numbers = [os.fstat(fd).st_ino for fd in fds]
+    for fd in fds:
+        os.close(fd)
+    return numbers[0] if numbers[0] != numbers[1] else None
+
+
+def notes_of(name):
+    with open("/run/redd/machines/" + name) as record:
+        return dict(line.rstrip("\n").split("=", 1) for line in record)
+
+
+def test_the_kernels_number_of_the_leader_is_noted(ctl, machines):
+    machines("web")
+    pid = leader_of(ctl, "web")
+    number = kernels_number(pid)
+    assert notes_of("web").get("leader-id") == (number and "%010d %020d" % (pid, number))
+
+
+@pytest.mark.parametrize("wrong", ["leader", "leader-id"])
+def test_of_a_stranger_with_the_leaders_number_nothing_is_shown(ctl, machines, wrong):
+    machines("real", options=["--private-network"])
+    pid = leader_of(ctl, "real")
+    subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", "addr", "add", "10.9.9.9/32", "dev", "lo"], check=True)
+    notes = {key: value for key, value in notes_of("real").items() if key in ("leader", "leader-id", "runs")}
+    right = ["%s=%s" % note for note in notes.items()]
+    if wrong == "leader":
+        # as of an older kernel, by the start time alone
+        notes.pop("leader-id", None)
+    start = notes.get(wrong, "%010d 1" % pid).split()[1]
+    notes[wrong] = "%010d %020d" % (pid, int(start) + 1)
+
+    def seen(name):
+        row, = [row for row in json.loads(ctl.run("list", "--json=short").ok().out) if row["machine"] == name]
+        return row["os"], row["addresses"]
+    with forged("stranger", *right) as name:
+        assert seen(name) == seen("real") == ("busybox", "10.9.9.9")
+    with forged("stranger", *["%s=%s" % note for note in notes.items()]) as name:
+        assert seen(name) == (None, None) and seen("real") == ("busybox", "10.9.9.9")
+
+
 # ---- status and show ----
 
 def test_status_is_as_the_reference(ctl, tree, machines):
@@ -191,18 +237,28 @@ def test_show_prints_properties(ctl, tree, machines):
     assert ctl.run("show").ok().out == "PoolPath=/var/lib/machines\nPoolUsage=18446744073709551615\nPoolLimit=18446744073709551615\n"
 
 
-@pytest.fixture
-def starting(tmp_path):
-    """A machine whose supervisor has just begun: its record is held, and nothing runs yet."""
-    path = "/run/redd/machines/starting"
+@contextlib.contextmanager
+def forged(name, *notes):
+    """A record that is held, as a supervisor does."""
+    path = "/run/redd/machines/" + name
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "x") as record:
-        record.write("redd-record=1\ntag=0123456789abcdef\nsupervisor=%010d\n" % os.getpid())
-        record.flush()
-        # F_OFD_SETLK
-        fcntl.fcntl(record, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
-        yield "starting"
-    os.unlink(path)
+        try:
+            record.write("redd-record=1\ntag=0123456789abcdef\nsupervisor=%010d\n" % os.getpid())
+            record.writelines(note + "\n" for note in notes)
+            record.flush()
+            # F_OFD_SETLK
+            fcntl.fcntl(record, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            yield name
+        finally:
+            os.unlink(path)
+
+
+@pytest.fixture
+def starting():
+    """A machine whose supervisor has just begun: nothing runs yet."""
+    with forged("starting") as name:
+        yield name
 
 
 def test_who_comes_too_early_is_told_so(ctl, starting):
