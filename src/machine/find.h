@@ -2,10 +2,12 @@
  *
  * A machine is what its record says it is, as long as the record's lock is held (its supervisor
  * lives) or its leader is the process that was noted (then it was abandoned). Every use of the
- * leader goes through a pidfd that was checked against the kernel's number of it, or where there is
- * none against its start time, so a number that was used again is never taken for a machine (class
- * S26). What is dead is cleaned up after, if it is met. Any process, as the records' owner.
- * Speaking.
+ * leader goes through what stays that of one process and was checked: a pidfd, against the kernel's
+ * number of the leader or where there is none its start time; or its directory in /proc, against
+ * the start time. What was opened by its process number alone (machine_guess_root()) is used only
+ * once such a pidfd was opened after it. So a number that was used again is never taken for a
+ * machine (class S26). What is dead is cleaned up after, if it is met. Any process, as the records'
+ * owner. Speaking.
  */
 #pragma once
 #include <stdbool.h>
@@ -67,14 +69,14 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 /* A pidfd that certainly is the leader's. -ENXIO: it is gone, or not there yet. */
 int machine_open_leader(const struct machine *machine);
 
+/* O_PATH descriptor of what the leader has as "/". Below it only kernel/resolve may walk. */
+int machine_open_root(const struct machine *machine);
+
 /* The same of whoever has the leader's number now: the leader's own only if machine_open_leader()
  * finds it afterwards. Negative: none. Quiet. */
 int machine_guess_root(const struct machine *machine);
 
-/* O_PATH descriptor of what the leader has as "/". Below it only kernel/resolve may walk. */
-int machine_open_root(const struct machine *machine);
-
-/* The same, of who has the leader's directory in /proc already. */
+/* As machine_open_root(), of who has the leader's directory in /proc already. */
 int machine_open_root_at(const struct machine *machine, int proc_fd);
 
 /* O_PATH descriptor of the leader's directory in /proc; certainly its own. */
