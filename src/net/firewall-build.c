@@ -45,11 +45,13 @@ void firewall_build_tables(struct firewall_build *build, bool inet, bool bridges
 
 	if (inet)
 		firewall_inet_put(nftables);
-	if (!bridges)
-		return;
-	firewall_bridge_put(nftables);
+	if (bridges)
+		firewall_bridge_put(nftables);
 	nftables_use(nftables, NFTABLES_INET, FIREWALL_TABLE);
-	nftables_make_chain(nftables, FIREWALL_BRIDGED, NULL);
+	if (inet && !bridges)
+		nftables_make_chain(nftables, FIREWALL_UNBRIDGED, NULL);
+	else if (!inet && bridges)
+		nftables_delete_chain(nftables, FIREWALL_UNBRIDGED);
 }
 
 void firewall_build_use(struct nftables *nftables, enum firewall_set set)

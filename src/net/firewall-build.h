@@ -37,7 +37,8 @@ size_t firewall_build_room(const struct firewall_machine *machines, size_t count
 void firewall_build_begin(struct firewall_build *build, enum firewall_deed deed, void *room,
 			  size_t size, uint32_t generation);
 
-/* Which of the tables. The first message makes the first of them. */
+/* Which of the tables; that of bridges alone beside an inet that was made without. The first
+ * message makes the first of them. */
 void firewall_build_tables(struct firewall_build *build, bool inet, bool bridges);
 void firewall_build_machine(struct firewall_build *build, const struct firewall_machine *machine);
 

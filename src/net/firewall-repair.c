@@ -24,6 +24,7 @@
 #include "net/firewall.h"
 
 #define TRIES 16
+#define GLANCES 8
 #define DROP_ROOM 512
 
 int firewall_look(struct firewall *firewall)
@@ -40,7 +41,7 @@ static const unsigned int families[] = { NFTABLES_INET, NFTABLES_BRIDGE };
 struct tables {
 	bool there[ARRAY_SIZE(families)];
 	bool other_rules; /* than this program makes */
-	bool bridged;	  /* there should be the one of bridges */
+	bool unbridged;	  /* nobody needed the one of bridges */
 };
 
 static int read_tables(struct firewall *firewall, struct tables *ret)
@@ -58,24 +59,18 @@ static int read_tables(struct firewall *firewall, struct tables *ret)
 		if (r == 0 && strcmp(table.comment, FIREWALL_VERSION) != 0)
 			tables.other_rules = true;
 	}
-	r = nftables_has_chain(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE, FIREWALL_BRIDGED);
+	r = nftables_has_chain(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
+			       FIREWALL_UNBRIDGED);
 	if (r < 0)
 		return r;
-	tables.bridged = r > 0;
+	tables.unbridged = r > 0;
 	*ret = tables;
-	return 0;
-}
-
-static int count_rule(const struct nftables_rule *rule, void *context)
-{
-	(void)rule;
-	(*(size_t *)context)++;
 	return 0;
 }
 
 static int count_common_rule(const struct nftables_rule *rule, void *context)
 {
-	*(size_t *)context += !firewall_sets_is_own_chain(rule->chain);
+	*(size_t *)context += firewall_sets_chain_port(rule->chain) == 0;
 	return 0;
 }
 
@@ -93,8 +88,27 @@ static size_t count_made(const struct netlink_request *request)
 
 struct present {
 	const struct firewall_machine *machines;
-	size_t count, known, strange;
+	size_t count;
+	size_t rules;	       /* common ones, and of these machines */
+	size_t known, strange; /* keys of the set */
 };
+
+static bool is_of_them(const struct present *present, uint32_t link)
+{
+	for (size_t i = 0; i < present->count; i++)
+		if (present->machines[i].link == link)
+			return true;
+	return false;
+}
+
+static int look_at_rule(const struct nftables_rule *rule, void *context)
+{
+	struct present *present = context;
+	uint32_t link = firewall_sets_chain_port(rule->chain);
+
+	present->rules += link == 0 || is_of_them(present, link);
+	return 0;
+}
 
 static int look_at_key(const struct nftables_value *key, void *context)
 {
@@ -102,55 +116,79 @@ static int look_at_key(const struct nftables_value *key, void *context)
 	uint32_t link = 0;
 
 	memcpy(&link, key->bytes, sizeof(link));
-	for (size_t i = 0; i < present->count; i++) {
-		if (present->machines[i].link == link) {
-			present->known++;
-			return 0;
-		}
-	}
-	present->strange++;
+	if (is_of_them(present, link))
+		present->known++;
+	else
+		present->strange++;
 	return 0;
 }
 
-static int look_at_machines(struct firewall *firewall, struct present *present)
+/* The keys of MACHINES, or of PORTS. */
+static int look_at_keys(struct firewall *firewall, enum firewall_set set, struct present *present)
 {
-	return nftables_list_keys(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
-				  firewall_set_name(FIREWALL_MACHINES, false), look_at_key,
-				  present);
+	unsigned int family = set <= FIREWALL_INET_LAST ? NFTABLES_INET : NFTABLES_BRIDGE;
+
+	present->known = present->strange = 0;
+	return nftables_list_keys(&firewall->filter, family, FIREWALL_TABLE,
+				  firewall_set_name(set, false), look_at_key, present);
 }
 
-/* 1: all that is MADE is there, and exactly these machines. */
+static size_t count_bridged(const struct firewall_machine *machines, size_t count)
+{
+	size_t bridged = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bridged += machines[i].bridge > 0;
+	return bridged;
+}
+
+/* 1: all that is MADE is there, and these machines. There may be others: whoever was read about has
+ * rules, not whoever has rules was read about, as one that starts or ends. */
 static int is_whole(struct firewall *firewall, const struct tables *tables,
 		    const struct netlink_request *made, const struct firewall_machine *machines,
 		    size_t count)
 {
 	struct present present = { .machines = machines, .count = count };
-	size_t rules = 0;
+	size_t in_inet;
 	int r = 0;
 
-	if (!tables->there[0] || tables->other_rules || tables->bridged != tables->there[1])
+	if (!tables->there[0] || tables->other_rules || tables->unbridged == tables->there[1])
 		return 0;
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(families); i++)
 		if (tables->there[i])
 			r = nftables_list_rules(&firewall->filter, families[i], FIREWALL_TABLE,
-						count_rule, &rules);
+						look_at_rule, &present);
 	if (r >= 0)
-		r = look_at_machines(firewall, &present);
+		r = look_at_keys(firewall, FIREWALL_MACHINES, &present);
+	in_inet = present.known;
+	present.known = 0;
+	if (r >= 0 && tables->there[1])
+		r = look_at_keys(firewall, FIREWALL_PORTS, &present);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return rules == count_made(made) && present.known == count && present.strange == 0;
+	return present.rules == count_made(made) && in_inet == count &&
+	       present.known == count_bridged(machines, count);
 }
 
-int firewall_seems_whole(struct firewall *firewall)
+int firewall_has(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	struct present present = { .machines = machine, .count = 1 };
+	int r = look_at_keys(firewall, FIREWALL_MACHINES, &present);
+
+	return r == -ENOENT ? 0 : r < 0 ? r : present.known > 0;
+}
+
+/* 1: all common rules are there. */
+static int glance(struct firewall *firewall)
 {
 	static void (*const put[])(struct nftables *) = { firewall_inet_put, firewall_bridge_put };
 	struct nftables nftables;
 	autoarena struct arena arena = {};
 	size_t size = firewall_build_room(NULL, 0), rules;
 	void *room = arena_take(&arena, size);
-	int bridged = nftables_has_chain(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
-					 FIREWALL_BRIDGED);
-	int r = bridged < 0 ? bridged : 1;
+	int unbridged = nftables_has_chain(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
+					   FIREWALL_UNBRIDGED);
+	int r = unbridged < 0 ? unbridged : 1;
 
 	for (size_t i = 0; r > 0 && i < ARRAY_SIZE(families); i++) {
 		nftables_begin(&nftables, room, size, 0);
@@ -158,12 +196,42 @@ int firewall_seems_whole(struct firewall *firewall)
 		rules = 0;
 		r = nftables_list_rules(&firewall->filter, families[i], FIREWALL_TABLE,
 					count_common_rule, &rules);
-		if (r >= 0 && families[i] == NFTABLES_BRIDGE && bridged == 0)
+		if (r >= 0 && families[i] == NFTABLES_BRIDGE && unbridged > 0)
 			r = rules == 0;
 		else if (r >= 0)
 			r = rules == count_made(&nftables.request);
 	}
-	return r < 0 && r != -EAGAIN ? fail(r, "cannot look at the packet filter") : r > 0;
+	return r;
+}
+
+/* As glance(). -EAGAIN: something changed meanwhile. */
+static int glance_at_one_moment(struct firewall *firewall)
+{
+	uint32_t before, after;
+	int r = nftables_generation(&firewall->filter, &before), whole = 0;
+
+	if (r >= 0)
+		r = whole = glance(firewall);
+	if (r >= 0)
+		r = nftables_generation(&firewall->filter, &after);
+	if (r < 0)
+		return r;
+	return before == after ? whole : -EAGAIN;
+}
+
+/* What is whole in parts that were seen one after the other needs no second look. Where something
+ * is missing, the parts may be of different moments, as when a machine starts. */
+int firewall_seems_whole(struct firewall *firewall)
+{
+	int r = glance(firewall);
+
+	if (r == 0)
+		r = -EAGAIN;
+	for (unsigned int i = 0; r == -EAGAIN && i < GLANCES; i++)
+		r = glance_at_one_moment(firewall);
+	if (r == -EAGAIN)
+		return 1;
+	return r < 0 ? fail(r, "cannot look at the packet filter") : r;
 }
 
 /* ---- building it again ---- */
@@ -252,9 +320,8 @@ static int repair_all(struct repair *repair)
 	r = read_tables(repair->firewall, &repair->tables);
 	if (r < 0)
 		return r;
-	repair->with_bridges = repair->tables.there[1];
-	for (size_t i = 0; i < repair->count; i++)
-		repair->with_bridges = repair->with_bridges || repair->machines[i].bridge > 0;
+	repair->with_bridges = repair->tables.there[1] ||
+			       count_bridged(repair->machines, repair->count) > 0;
 	prepare(repair);
 	r = is_whole(repair->firewall, &repair->tables, &repair->build.nftables.request,
 		     repair->machines, repair->count);
@@ -297,9 +364,10 @@ static int is_empty(struct firewall *firewall, const struct tables *tables)
 	struct present present = {};
 	int r;
 
-	if (!tables->there[0])
+	if (!tables->there[0] && !tables->there[1])
 		return 1;
-	r = look_at_machines(firewall, &present);
+	/* Who is on a bridge is still filtered there if the other one was lost. */
+	r = look_at_keys(firewall, tables->there[0] ? FIREWALL_MACHINES : FIREWALL_PORTS, &present);
 	if (r == -ENOENT) /* without that set they cannot be ours, as they are */
 		return 1;
 	return r < 0 ? r : present.strange == 0;

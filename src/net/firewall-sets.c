@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/nftables.h"
@@ -84,7 +85,10 @@ void firewall_sets_chain(char ret[FIREWALL_CHAIN_SIZE], uint32_t port)
 	snprintf(ret, FIREWALL_CHAIN_SIZE, OWN_CHAIN "%u", port);
 }
 
-bool firewall_sets_is_own_chain(const char *chain)
+uint32_t firewall_sets_chain_port(const char *chain)
 {
-	return strncmp(chain, OWN_CHAIN, strlen(OWN_CHAIN)) == 0;
+	size_t length = strlen(OWN_CHAIN);
+
+	return strncmp(chain, OWN_CHAIN, length) == 0 ? (uint32_t)strtoul(chain + length, NULL, 10)
+						      : 0;
 }

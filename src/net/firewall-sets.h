@@ -10,8 +10,9 @@ struct nftables;
 /* What stands in the tables as their comment: which rules they have. */
 #define FIREWALL_VERSION "made by redd, ruleset 2"
 
-/* An empty chain of the table inet: there is, or should be, the table of bridges as well. */
-#define FIREWALL_BRIDGED "bridged"
+/* An empty chain of the table inet: nobody needed the table of bridges so far. Without it there is
+ * one, or it was lost; so it is in tables of older programs, which always made both. */
+#define FIREWALL_UNBRIDGED "unbridged"
 
 /* Bits of packets' marks, which the routing rules ask for: it passed the tables; it is from a
  * guarded machine and did not. Who else marks packets uses other bits. */
@@ -63,4 +64,4 @@ void firewall_sets_put(struct nftables *nftables, enum firewall_set first, enum 
 /* The chain that new connections of a machine with limits or exceptions go to. */
 #define FIREWALL_CHAIN_SIZE 24
 void firewall_sets_chain(char ret[FIREWALL_CHAIN_SIZE], uint32_t port);
-bool firewall_sets_is_own_chain(const char *chain); /* one of these */
+uint32_t firewall_sets_chain_port(const char *chain); /* whose it is; 0: none of these */

@@ -129,17 +129,21 @@ static int fail_filter(const struct attempt *attempt, int r)
 	return fail(r, "cannot set up the packet filter");
 }
 
-/* 1: the table of bridges is to be made. -ENOENT: it was lost, and with it what others have in it.
- */
+/* 1: the table of bridges is to be made. -ENOENT: it was lost, and with it what others have in it;
+ * or it is there, and inet is not. */
 static int look_for_bridges(struct attempt *attempt)
 {
 	struct nftables_table table;
 	int r = nftables_read_table(attempt->netlink, &table, NFTABLES_BRIDGE, FIREWALL_TABLE);
 
+	if (r == 0 && attempt->made)
+		return -ENOENT;
 	if (r != -ENOENT)
 		return r;
-	r = nftables_has_chain(attempt->netlink, NFTABLES_INET, FIREWALL_TABLE, FIREWALL_BRIDGED);
-	return r > 0 ? -ENOENT : r == 0 ? 1 : r;
+	if (attempt->made)
+		return 1;
+	r = nftables_has_chain(attempt->netlink, NFTABLES_INET, FIREWALL_TABLE, FIREWALL_UNBRIDGED);
+	return r == 0 ? -ENOENT : r;
 }
 
 /* The machine, and what it needs of the tables. A transaction that fails costs some milliseconds,
@@ -157,7 +161,7 @@ static int put(struct attempt *attempt)
 	if (r == 0 && strcmp(table.comment, FIREWALL_VERSION) != 0)
 		return -ENOENT;
 	if (attempt->machine->bridge > 0)
-		bridges = attempt->made ? 1 : look_for_bridges(attempt);
+		bridges = look_for_bridges(attempt);
 	if (bridges < 0)
 		return bridges;
 	firewall_build_begin(build, FIREWALL_PUT, attempt->room, attempt->size, 0);
@@ -240,9 +244,10 @@ static int take_out(struct attempt *attempt, bool with_zone)
 	firewall_build_begin(build, FIREWALL_TAKE_OUT, attempt->room, attempt->size, 0);
 	firewall_build_machine(build, attempt->machine);
 	r = nftables_commit(&build->nftables, attempt->netlink);
-	if (r == 0 || r == -ENOENT) /* the tables are not there */
+	/* If a table is not there, the other one may be. */
+	if (r == 0 || (r == -ENOENT && attempt->machine->bridge == 0))
 		return 0;
-	if (!leads_elsewhere(r))
+	if (!leads_elsewhere(r) && r != -ENOENT)
 		return fail_filter(attempt, r);
 	firewall_elements(attempt->machine, take_out_one, attempt);
 	if (firewall_elements_egress(attempt->machine))

@@ -153,15 +153,20 @@ int firewall_allow(struct firewall *firewall, const struct firewall_machine *mac
 
 /* Is all there that should be? First firewall_look(), then read the machines' records, then
  * firewall_repair(): it rebuilds everything at once unless it is whole, and removes everything if
- * there are no machines. 1: it did. 0: it was whole. -EAGAIN: something changed since the look:
+ * there are no machines. It is whole with rules of further machines as well, but rebuilding is
+ * without them. 1: it did. 0: it was whole. -EAGAIN: something changed since the look:
  * look again. What was learnt from DNS is gone after. */
 int firewall_look(struct firewall *firewall);
 
-/* A cheap look before that, for who has read no records, in three requests. 1: the tables are there
- * with all rules but those of single machines. 0: not so, or it cannot be told. */
+/* A cheap look before that, for who has read no records: three requests where all is well. 1: the
+ * tables are there with all rules but those of single machines, or it cannot be told because they
+ * change all the time. 0: not so. */
 int firewall_seems_whole(struct firewall *firewall);
 int firewall_repair(struct firewall *firewall, const struct firewall_machine *machines,
 		    size_t count);
+
+/* After the look as well: has it rules? For one that starts, and may have none yet. */
+int firewall_has(struct firewall *firewall, const struct firewall_machine *machine);
 
 /* Remove tables and routing rules if no machine is left in them. 1: it did, or there were none. */
 int firewall_drop_if_empty(struct firewall *firewall);
