@@ -79,6 +79,40 @@ START_TEST(who_makes_the_rules_alone_makes_those_of_others_too)
 }
 END_TEST
 
+static void flush_chain(struct firewall *firewall, const char *chain)
+{
+	struct nftables nftables;
+	unsigned char room[256];
+
+	nftables_begin(&nftables, room, sizeof(room), 0);
+	nftables_use(&nftables, NFTABLES_INET, "redd");
+	nftables_flush_chain(&nftables, chain);
+	ck_assert_int_eq(nftables_commit(&nftables, &firewall->filter), 0);
+}
+
+START_TEST(rules_that_a_starting_machine_has_already_survive_a_repair)
+{
+	struct firewall firewall = FIREWALL_EMPTY;
+	struct record record = RECORD_EMPTY;
+	struct firewall_machine late;
+
+	fixture_enter(CLONE_NEWNET);
+	ck_assert_int_eq(firewall_open(&firewall), 0);
+	ck_assert_int_eq(record_create(&arena, &record, scratch_path, "late"), 0);
+	ck_assert_int_eq(record_runs(&record, 0), 0);
+	noted(record.dir_fd, "first", 71);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, record.dir_fd, NULL, 0), 1);
+	late = noted(record.dir_fd, "late", 73);
+	ck_assert_int_eq(firewall_add(&firewall, &late), 0);
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, record.dir_fd, NULL, 0), 0);
+	flush_chain(&firewall, "enter");
+	ck_assert_int_eq(network_repair_others(&arena, &firewall, record.dir_fd, NULL, 0), 1);
+	ck_assert_uint_eq(machines(&firewall), 2);
+	record_remove(&record);
+	firewall_close(&firewall);
+}
+END_TEST
+
 START_TEST(rules_of_a_machine_that_starts_are_not_gone_but_not_made_yet)
 {
 	struct firewall firewall = FIREWALL_EMPTY;
@@ -102,5 +136,6 @@ int main(void)
 {
 	return SCRATCH_RUN("machine/network-repair",
 			   who_makes_the_rules_alone_makes_those_of_others_too,
+			   rules_that_a_starting_machine_has_already_survive_a_repair,
 			   rules_of_a_machine_that_starts_are_not_gone_but_not_made_yet);
 }

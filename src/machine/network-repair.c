@@ -32,6 +32,7 @@
 
 struct machines {
 	struct arena *arena;
+	struct firewall *firewall;
 	uint32_t namespace;
 	struct firewall_machine *items;
 	size_t count;
@@ -72,7 +73,8 @@ static void add(struct machines *machines, const struct firewall_machine *machin
 	*added = *machine;
 }
 
-/* Its facts are noted before its rules are made, which its supervisor does alone. */
+/* Its facts are noted before its rules are made, which its supervisor does alone. Those that are
+ * made already are repaired like any other's. */
 static bool is_starting(struct arena *arena, int dir_fd, const char *name)
 {
 	struct record_content content;
@@ -98,7 +100,6 @@ static bool read_parts(const struct machines *machines, int dir_fd, const char *
 	return network_file_read(machines->arena, &facts, dir_fd, name) >= 0 &&
 	       facts.namespace == machines->namespace &&
 	       (kill((pid_t)facts.leader, 0) == 0 || errno != ESRCH) &&
-	       !is_starting(machines->arena, dir_fd, name) &&
 	       facts_machines(machines->arena, ret, ret_count, &facts) >= 0;
 }
 
@@ -126,6 +127,21 @@ static void release(struct machines *machines)
 		fd_close(&machines->locks[--machines->lock_count]);
 }
 
+static int add_parts(struct machines *machines, const struct firewall_machine *parts, size_t count,
+		     bool starting)
+{
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		r = starting ? firewall_has(machines->firewall, &parts[i]) : 1;
+		if (r < 0)
+			return r;
+		if (r > 0)
+			add(machines, &parts[i]);
+	}
+	return 0;
+}
+
 static int take_machine(int dir_fd, const char *file, unsigned char type, void *context)
 {
 	struct machines *machines = context;
@@ -142,9 +158,7 @@ static int take_machine(int dir_fd, const char *file, unsigned char type, void *
 	hold(machines, dir_fd, name);
 	if (!read_parts(machines, dir_fd, name, &parts, &count))
 		return 0;
-	for (size_t i = 0; i < count; i++)
-		add(machines, &parts[i]);
-	return 0;
+	return add_parts(machines, parts, count, is_starting(machines->arena, dir_fd, name));
 }
 
 static int collect(struct machines *machines, int records_fd)
@@ -160,7 +174,9 @@ int network_repair_others(struct arena *arena, struct firewall *firewall, int re
 	int r = -EAGAIN;
 
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
-		struct machines machines = { .arena = arena, .own_count = own_count };
+		struct machines machines = { .arena = arena,
+					     .firewall = firewall,
+					     .own_count = own_count };
 
 		for (size_t j = 0; j < own_count; j++)
 			add(&machines, &own[j]);
