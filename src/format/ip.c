@@ -86,6 +86,15 @@ bool ip_is_in(const struct ip *ip, const struct ip_prefix *network)
 	return mask == 0 || ((ip->bytes[whole] ^ network->ip.bytes[whole]) & mask) == 0;
 }
 
+bool ip_is_loopback(const struct ip *ip)
+{
+	static const uint8_t loopback6[16] = { [15] = 1 };
+
+	return ip->family == AF_INET ? ip->bytes[0] == 127
+				     : ip->family == AF_INET6 &&
+					       memcmp(ip->bytes, loopback6, sizeof(loopback6)) == 0;
+}
+
 bool ip_is_unicast(const struct ip *ip)
 {
 	static const char *const others[] = {

@@ -32,6 +32,9 @@ int ip_parse_mac(uint8_t ret[6], const char *text);
 bool ip_equal(const struct ip *a, const struct ip *b);
 bool ip_is_in(const struct ip *ip, const struct ip_prefix *network);
 
+/* 127.0.0.0/8, ::1. */
+bool ip_is_loopback(const struct ip *ip);
+
 /* Not of this host or link only, and not for many: what a machine can be reached at. */
 bool ip_is_unicast(const struct ip *ip);
 
