@@ -87,7 +87,7 @@ int record_fail_foreign(const char *runtime)
 			  runtime);
 }
 
-static int open_directory(struct arena *arena, int *ret_fd, const char *runtime)
+int record_make_runtime(struct arena *arena, int *ret_fd, const char *runtime)
 {
 	const char *path = arena_format(arena, "%s/machines", runtime);
 	int fd = record_open_runtime(runtime, "machines"), r;
@@ -215,7 +215,7 @@ int record_create(struct arena *arena, struct record *ret, const char *runtime, 
 		return fail_input("cannot record machine '%s': this is no machine name", name);
 	record.name = arena_text(arena, name);
 	record.runtime = arena_text(arena, runtime);
-	r = open_directory(arena, &record.dir_fd, runtime);
+	r = record_make_runtime(arena, &record.dir_fd, runtime);
 	if (r < 0)
 		return r;
 	record.fd = open_file(arena, runtime, record.dir_fd, name);
@@ -405,7 +405,7 @@ int record_adopt(struct arena *arena, struct record *ret, const char *runtime, c
 	struct stat st;
 	int r;
 
-	r = open_directory(arena, &directory, runtime);
+	r = record_make_runtime(arena, &directory, runtime);
 	if (r < 0)
 		return r;
 	fd = openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -173,3 +173,6 @@ int record_open_runtime(const char *runtime, const char *below);
 
 /* The sentence for that. */
 int record_fail_foreign(const char *runtime);
+
+/* The records' directory, made if it is not there. */
+int record_make_runtime(struct arena *arena, int *ret_fd, const char *runtime);

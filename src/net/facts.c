@@ -224,6 +224,7 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->made_count; i++)
 		put_made(arena, &text, &facts->made[i]);
+	put_number(arena, &text, "middle", facts->middle);
 	if (facts->helper != 0)
 		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
 				    facts->helper_start);
@@ -389,7 +390,9 @@ static int take_line(struct arena *arena, struct facts *facts, struct facts *par
 {
 	if (text_equal(key, "made") || text_equal(key, "attached"))
 		return take_made(arena, facts, value, *key == 'a');
-	if (text_equal(key, "helper"))
+	if (text_equal(key, "middle"))
+		facts->middle = text_equal(value, "1");
+	else if (text_equal(key, "helper"))
 		return take_helper(arena, facts, value);
 	return take(arena, part, key, value);
 }

@@ -62,7 +62,9 @@ struct facts {
 	size_t interface_count;
 	struct facts_made *made;
 	size_t made_count;
-	uint32_t helper;       /* process that its network comes through (net/userspace); 0: none */
+	bool middle;	       /* its host is the namespace in the middle (machine/middle) */
+	uint32_t helper;       /* process that its network comes through (net/userspace), or that
+				* leads out of the middle; 0: none */
 	uint64_t helper_start; /* its start time */
 	struct facts *parts;   /* with what the first part has too, but no ports, and no parts */
 	size_t part_count;
