@@ -100,8 +100,25 @@ static void look(struct resolver_servers *servers, const char *path)
 	servers->file.nanoseconds = now.st_mtim.tv_nsec;
 }
 
+void resolver_servers_set(struct resolver_servers *servers, const struct resolver_address *list,
+			  size_t count)
+{
+	struct resolv_conf conf = { .server_count = MIN(count, (size_t)RESOLV_CONF_SERVERS_MAX) };
+
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < conf.server_count; i++) {
+		conf.servers[i].family = list[i].family;
+		memcpy(conf.servers[i].bytes, list[i].bytes, sizeof(conf.servers[i].bytes));
+	}
+	adopt(servers, &conf);
+	servers->set = true;
+}
+
 void resolver_servers_refresh(struct resolver_servers *servers, const char *path, uint64_t now)
 {
+	if (servers->set)
+		return;
 	if (servers->checked_us != 0 && now - servers->checked_us < SECOND_US)
 		return;
 	servers->checked_us = now;

@@ -83,6 +83,7 @@ struct resolver_servers {
 	uint64_t timeout_us;
 	unsigned int attempts;
 	bool rotate;
+	bool set;	     /* not from a file */
 	uint64_t checked_us; /* 0: never */
 	struct {
 		uint64_t device, inode, size;

@@ -18,6 +18,7 @@
 #include "net/resolver-loop.h"
 #include "net/resolver-peers.h"
 #include "net/resolver-state.h"
+#include "net/resolver-servers.h"
 #include "net/resolver-streams.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -48,6 +49,8 @@ static int copy_config(struct resolver *resolver, const struct resolver_config *
 	resolver->config = *config;
 	/* Only looked at while the sockets are opened. */
 	resolver->config.listen = NULL;
+	resolver->config.servers = NULL;
+	resolver_servers_set(&resolver->servers, config->servers, config->server_count);
 	for (size_t i = 0; i < config->client_count; i++)
 		resolver->clients[i] = config->clients[i];
 	resolver->config.clients = resolver->clients;

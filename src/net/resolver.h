@@ -74,7 +74,12 @@ struct resolver_config {
 
 	const char *domain;	 /* the zone: NAME.domain is NAME; NULL: none */
 	const char *resolv_conf; /* NULL: /etc/resolv.conf */
-	uint64_t timeout_us;	 /* of one try with one server; 0: as resolv.conf says, or 2 s */
+
+	/* Addresses to ask instead of those in resolv.conf (ttl is not looked at). */
+	const struct resolver_address *servers;
+	size_t server_count;
+
+	uint64_t timeout_us; /* of one try with one server; 0: as resolv.conf says, or 2 s */
 
 	void *context; /* of the callbacks, each of which may be NULL */
 	resolver_lookup_fn *lookup;

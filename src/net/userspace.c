@@ -124,7 +124,13 @@ void userspace_arguments(struct arena *arena, struct text_list *ret,
 	add(arena, ret, "--no-map-gw");
 	add_pair(arena, ret, "-T", "none");
 	add_pair(arena, ret, "-U", "none");
-	add(arena, ret, arena_format(arena, "%d", wish->pid));
+	if (wish->same_user) {
+		add_pair(arena, ret, "--netns", arena_format(arena, "/proc/%d/ns/net", wish->pid));
+		/* Which of the supervisors is still there does not matter to it. */
+		add(arena, ret, "--no-netns-quit");
+	} else {
+		add(arena, ret, arena_format(arena, "%d", wish->pid));
+	}
 }
 
 /* ---- its ports ---- */

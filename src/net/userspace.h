@@ -6,7 +6,8 @@
  * on the host's loopback addresses only stays out of the container's reach.
  *
  * Any version may be installed: only what the oldest in use (2023) has is asked for. Speaking.
- * Supervisor, in a user namespace that owns the container's.
+ * Supervisor, in a user namespace that owns the container's, or the namespace in the middle
+ * (machine/middle), for which the same is done.
  */
 #pragma once
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct port;
 struct userspace_wish {
 	const char *program; /* absolute path */
 	pid_t pid;	     /* whose user and network namespace it joins */
+	bool same_user;	     /* only the network namespace: it has the user namespace */
 	const char *interface;
 	const uint8_t *mac, *gateway_mac; /* 6 bytes */
 

@@ -16,13 +16,16 @@
 
 #define LOCK "/run/systemd/nspawn-network-zone" /* reference, 7.2 */
 
-/* Held only while a bridge is made or removed: waiting is short. */
+/* Held only while a bridge is made or removed: waiting is short. Where root's file is not ours, nor
+ * are root's bridges: those of our network namespace are locked with it. */
 static int lock(void)
 {
 	autoclose int fd = -EBADF;
 
 	(void)mkdir("/run/systemd", 0755);
 	fd = open(LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+	if (fd < 0 && errno != ELOOP)
+		fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	while (flock(fd, LOCK_EX) < 0)
