@@ -11,9 +11,34 @@
 #include "plan/network.h"
 #include "plan/step.h"
 
+/* Of the interface in the middle, whose namespace nobody else has a say in: what leaves it has
+ * become the program's by then. So each has the same ones. */
+#define UPLINK_LENGTH 30
+#define UPLINK_LENGTH6 64
+
+static const struct ip uplink_guest = { AF_INET, { 169, 254, 82, 2 } };
+static const struct ip uplink_guest6 = { AF_INET6, { 0xfd, 'R', 'e', 'd', 'd', [15] = 2 } };
+
+const struct ip network_user_uplink_dns[2] = {
+	{ AF_INET, { 169, 254, 82, 1 } },
+	{ AF_INET6, { 0xfd, 'R', 'e', 'd', 'd', [15] = 1 } },
+};
+
 bool network_user_is(const struct host *host)
 {
 	return host->uid != 0 || host->confined;
+}
+
+bool network_user_has_middle(const struct spec *spec, const struct host *host)
+{
+	return network_user_is(host) &&
+	       (spec->network_zone ||
+		(spec->network_veth == TRISTATE_YES && spec->addressing.egress_set));
+}
+
+bool network_user_is_direct(const struct spec *spec, const struct host *host)
+{
+	return network_user_is(host) && !network_user_has_middle(spec, host);
 }
 
 static int refuse_link(const char *option, bool instead)
@@ -29,11 +54,6 @@ static int check_links(const struct spec *spec)
 {
 	if (spec->network_bridge)
 		return refuse_link("--network-bridge=", true);
-	if (spec->network_zone)
-		return fail_plain(-EPERM,
-				  "cannot use '--network-zone=' without root: machines of a user "
-				  "have no link to each other (start them as root, or try "
-				  "--network-veth and reach them by --port=)");
 	if (spec->interfaces.count > 0)
 		return refuse_link("--network-interface=", false);
 	if (spec->veth_extras.count > 0)
@@ -52,14 +72,10 @@ int network_user_check(const struct planner *p)
 
 	if (r < 0)
 		return r;
-	if (spec->addressing.egress_set)
-		return fail_plain(-EPERM,
-				  "cannot restrict what the container may reach without "
-				  "root (start it as root, or leave out --network-egress=)");
 	if (spec->addressing.nat == TRISTATE_NO)
 		return fail_plain(-EPERM, "cannot use '--network-nat=no' without root: what the "
 					  "container sends has the host's address (leave it out)");
-	if (spec->network_veth != TRISTATE_YES)
+	if (spec->network_veth != TRISTATE_YES && !spec->network_zone)
 		return spec->ports.count == 0
 			       ? 0
 			       : fail_input("cannot use '--port=' without a link (try "
@@ -68,7 +84,8 @@ int network_user_check(const struct planner *p)
 		return fail_plain(-ENOPKG,
 				  "cannot make a network for a container of a normal user: "
 				  "'pasta' is not installed (install the package passt, or "
-				  "leave out --network-veth)");
+				  "leave out %s)",
+				  spec->network_zone ? "--network-zone=" : "--network-veth");
 	return 0;
 }
 
@@ -89,6 +106,40 @@ struct link_plan *network_user_link(struct planner *p, const char *name)
 	step->data = "pasta";
 	step->link = link;
 	return link;
+}
+
+/* Called after the host's end of the container's link, which it is for. */
+static const char *uplink_name(struct planner *p)
+{
+	struct link_name link;
+
+	if (link_names_make(&link, LINK_NAMES_VETH, p->spec->machine) < 0)
+		return "up-0";
+	return arena_format(p->arena, "up-%s", link.name + strlen("ve-"));
+}
+
+void network_user_uplink(struct planner *p)
+{
+	struct link_plan *link = arena_new(p->arena, struct link_plan);
+	struct step *step;
+
+	*link = (struct link_plan){
+		.kind = LINK_UPLINK,
+		.host = p->host->pasta,
+		.name = uplink_name(p),
+		.has_mac = true,
+		.guest = { { uplink_guest, UPLINK_LENGTH }, { uplink_guest6, UPLINK_LENGTH6 } },
+	};
+	memcpy(link->gateway, network_user_uplink_dns, sizeof(link->gateway));
+	memcpy(link->dns, network_user_uplink_dns, sizeof(link->dns));
+	link_names_mac(link->host_mac, LINK_NAMES_MAC_EXTRA_HOST, p->host->machine_id,
+		       p->spec->machine, 0);
+	link_names_mac(link->mac, LINK_NAMES_MAC_EXTRA_GUEST, p->host->machine_id, p->spec->machine,
+		       0);
+	step = step_add(p, STEP_LINK, link->name);
+	step->source = "(user)";
+	step->data = "pasta, outside";
+	step->link = link;
 }
 
 void network_user_tell(struct planner *p, struct link_plan *link, const struct ip_prefix *guest,

@@ -88,10 +88,15 @@ static void add_veth(struct planner *p)
 
 	if (!has_veth(spec))
 		return;
-	if (network_user_is(p->host)) {
+	if (network_user_is_direct(spec, p->host)) {
 		p->reason = step_said(p, GROUP_NETWORK, "--network-veth");
 		network_user_link(p, guest_name(spec));
 		return;
+	}
+	if (network_user_is(p->host)) {
+		p->reason = spec->network_zone ? step_said(p, GROUP_NETWORK, "--network-zone=")
+					       : step_said(p, GROUP_POLICY, "--network-egress=");
+		network_user_uplink(p);
 	}
 	host = derive_name(p,
 			   spec->network_bridge || spec->network_zone ? LINK_NAMES_BRIDGED
@@ -181,7 +186,8 @@ static int refuse_twins(const struct planner *p, size_t first)
 			const struct link_plan *a = p->plan->steps[i].link;
 			const struct link_plan *b = p->plan->steps[j].link;
 
-			if (!a || !b || !text_equal(a->name, b->name))
+			if (!a || !b || a->kind == LINK_UPLINK || b->kind == LINK_UPLINK ||
+			    !text_equal(a->name, b->name))
 				continue;
 			return fail_input("cannot call two interfaces of the container '%s' (name "
 					  "one of them otherwise, as HOST:CONTAINER)",
@@ -199,7 +205,7 @@ static struct link_plan *first_link(const struct planner *p, size_t first)
 	for (size_t i = first; i < p->plan->count; i++) {
 		const struct link_plan *link = p->plan->steps[i].link;
 
-		if (link && !(extras && link->kind == LINK_VETH))
+		if (link && link->kind != LINK_UPLINK && !(extras && link->kind == LINK_VETH))
 			return (struct link_plan *)link;
 	}
 	return NULL;
@@ -356,7 +362,7 @@ struct ip network_name_server(const struct planner *p, bool ipv6)
 		if (addressing->host_addresses.items[i].ip.family == family)
 			return addressing->host_addresses.items[i].ip;
 	/* The program answers there as well as anywhere. */
-	return network_user_is(p->host) ? addressing->gateway[ipv6] : none;
+	return network_user_is_direct(p->spec, p->host) ? addressing->gateway[ipv6] : none;
 }
 
 /* What may be reached is told by who sends, so all of the container's addresses must be known; and
@@ -399,7 +405,9 @@ static void add_services(struct planner *p, const struct given *given)
 		step_add(p, STEP_ANSWER, given->link->host)->data = "DHCP, router advertisements";
 	}
 	add_dns(p);
-	if (addressing->nat == TRISTATE_YES || (addressing->nat == TRISTATE_UNSET && automatic)) {
+	/* What the program in the middle gets must have its interface's address. */
+	if (addressing->nat == TRISTATE_YES ||
+	    (addressing->nat == TRISTATE_UNSET && (automatic || network_user_is(p->host)))) {
 		p->reason = step_said(p, GROUP_POLICY, "--network-nat=");
 		step_add(p, STEP_MASQUERADE, NULL)->data = given->link->host;
 	}

@@ -127,20 +127,21 @@ enum step_flags {
 	STEP_EARLY = 1 << 19,	      /* payload: needs nothing of the tree, done before "go" */
 };
 
-enum link_kind { LINK_VETH, LINK_MACVLAN, LINK_IPVLAN, LINK_INTERFACE, LINK_USER };
+enum link_kind { LINK_VETH, LINK_MACVLAN, LINK_IPVLAN, LINK_INTERFACE, LINK_USER, LINK_UPLINK };
 enum link_end { LINK_OF_HOST, LINK_OF_CONTAINER };
 
-/* An interface of the container. */
+/* An interface of the container; LINK_UPLINK: of the namespace in the middle (machine/middle). */
 struct link_plan {
 	enum link_kind kind;
-	const char *host;	      /* LINK_VETH: the other end; LINK_USER: the program that it
-				       * leads to; else what it is made of */
+	const char *host;	      /* LINK_VETH: the other end; LINK_USER, LINK_UPLINK: the
+				       * program that it leads to; else what it is made of */
 	const char *host_alternative; /* the whole name, where it is too long; or NULL */
 	const char *name, *alternative;
 	const char *master;	     /* LINK_VETH: bridge that takes the other end; or NULL */
 	bool has_mac, up, up_inside; /* up: the host's end */
 	uint8_t host_mac[6], mac[6];
-	/* LINK_USER: what the program takes for the container's, and answers for. IPv4, IPv6 */
+	/* LINK_USER, LINK_UPLINK: what the program takes for the interface's, and answers for.
+	 * IPv4, IPv6 */
 	struct ip_prefix guest[2];
 	struct ip gateway[2], dns[2];
 };
@@ -202,7 +203,8 @@ struct host {
 	const char *journal_machine; /* host path /var/log/journal/ID if it exists, else NULL */
 	uint8_t machine_id[16]; /* names of links are derived from it; asked for if there are any */
 	bool networkd;		/* the host's own looks after our links */
-	const char *pasta; /* the program for LINK_USER, or NULL; asked for where it is needed */
+	const char *pasta;	/* the program for LINK_USER and LINK_UPLINK, or NULL; asked for
+				 * where it is needed */
 	const char *runtime_directory;
 	const char *const *environment;
 	struct text_list os_release_fields; /* "container_host_id=debian", for the environment */
