@@ -12,6 +12,8 @@
 #include "engine/container.h"
 #include "engine/handover.h"
 #include "engine/keep.h"
+#include "engine/network-uplink.h"
+#include "engine/outer.h"
 #include "engine/run.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
@@ -46,17 +48,23 @@ static void mix_environment(struct arena *arena, struct state *state,
 	state->environment = mixed;
 }
 
-/* A machine that was started without root lives in a user namespace of its owner's. */
-static int enter_outer(const char *name, int fd)
+/* A machine that was started without root lives in a user namespace of its owner's, and its
+ * supervisor maybe in the middle. */
+static int enter_outer(struct container *container, int fds[STATE_FDS])
 {
+	autoclose int user = take_fd(&fds[STATE_OUTER]), net = take_fd(&fds[STATE_MIDDLE]);
 	int r;
 
-	if (fd < 0)
+	if (user < 0)
 		return 0;
-	r = namespace_join(fd, CLONE_NEWUSER);
-	if (r >= 0 && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
-		r = -errno;
-	return r < 0 ? fail(r, "cannot enter the user namespace of machine '%s'", name) : 0;
+	r = outer_join(user);
+	if (r < 0 || net < 0)
+		return r;
+	r = namespace_join(net, CLONE_NEWNET);
+	if (r < 0)
+		return fail(r, "cannot enter the network of this user's machines");
+	network_uplink_note(container, getpid(), net, 0);
+	return 0;
 }
 
 /* What the console said meanwhile is shown first. */
@@ -131,7 +139,7 @@ int adopt(struct container *container, const char *runtime, const char *name,
 	connection = keep_take(container->arena, &state, fds, directory, name);
 	if (connection < 0)
 		return connection;
-	r = enter_outer(name, take_fd(&fds[STATE_OUTER]));
+	r = enter_outer(container, fds);
 	if (r < 0)
 		return r;
 	mix_environment(container->arena, &state, environment);

@@ -25,6 +25,7 @@
 #include "net/lease.h"
 #include "format/link-names.h"
 #include "net/resolver.h"
+#include "plan/network-user.h"
 
 #define GRACE_S 2	/* a guest may use an answer in its last second */
 #define REFUSALS_MAX 64 /* that are taken at one go */
@@ -249,7 +250,7 @@ static void open_log(struct answers *answers, struct facts *facts)
 
 static int open_resolver(struct answers *answers, struct facts *facts)
 {
-	struct resolver_address listen[RESOLVER_LISTEN_MAX] = { 0 };
+	struct resolver_address listen[RESOLVER_LISTEN_MAX] = { 0 }, servers[2] = { 0 };
 	struct resolver_prefix clients[RESOLVER_CLIENTS_MAX] = { 0 };
 	struct resolver_config config = {
 		.listen = listen,
@@ -264,6 +265,15 @@ static int open_resolver(struct answers *answers, struct facts *facts)
 	};
 	int r;
 
+	if (facts->middle) {
+		for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
+			servers[i].family = network_user_uplink_dns[i].family;
+			memcpy(servers[i].bytes, network_user_uplink_dns[i].bytes,
+			       sizeof(servers[i].bytes));
+		}
+		config.servers = servers;
+		config.server_count = ARRAY_SIZE(servers);
+	}
 	config.listen_count = MIN(facts->gateway_count, (size_t)RESOLVER_LISTEN_MAX);
 	for (size_t i = 0; i < config.listen_count; i++) {
 		listen[i].family = facts->gateways[i].ip.family;

@@ -15,6 +15,7 @@
 #include "kernel/seccomp.h"
 #include "machine/console.h"
 #include "machine/guest-users.h"
+#include "net/userspace.h"
 #include "plan/plan.h"
 
 struct run_request;
@@ -32,14 +33,15 @@ struct container {
 	struct guest_users_bound users;
 	struct seccomp_filter filter;
 	int stub_fd;
-	int gate_fd;	      /* borrowed, for the first start only */
-	int holder_fd;	      /* --on-supervisor-death=keep: pidfd of engine/keep's process */
-	unsigned int holders; /* how many were made in place of one that was killed */
-	bool keep_noted;      /* and the record knows of its directory */
-	bool restored;	      /* from a state: spec and facts are only what supervising needs */
-	bool adopted;	      /* the payload is not our child */
-	bool stopping;	      /* restored while it was asked to stop */
-	int leaving_fd;	      /* pidfd of what was its network (net/userspace), not reaped yet */
+	int gate_fd;		 /* borrowed, for the first start only */
+	int holder_fd;		 /* --on-supervisor-death=keep: pidfd of engine/keep's process */
+	unsigned int holders;	 /* how many were made in place of one that was killed */
+	bool keep_noted;	 /* and the record knows of its directory */
+	bool restored;		 /* from a state: spec and facts are only what supervising needs */
+	bool adopted;		 /* the payload is not our child */
+	bool stopping;		 /* restored while it was asked to stop */
+	int leaving_fd;		 /* pidfd of what was its network (net/userspace), not reaped yet */
+	struct userspace uplink; /* between two starts (engine/network-uplink) */
 	struct text_list network_notes; /* what engine/network has in the record */
 
 	/* of one start */

@@ -144,6 +144,7 @@ void handover_collect(struct arena *arena, struct state *ret, int fds[STATE_FDS]
 		[STATE_HELD_0] = apply->held[0],
 		[STATE_HELD_1] = apply->held[1],
 		[STATE_OUTER] = -EBADF,
+		[STATE_MIDDLE] = -EBADF,
 		[STATE_RECORD] = resources->record.fd,
 		[STATE_HOLDER] = container->holder_fd,
 		[STATE_SCOPE] = scope_connection(resources),

@@ -215,7 +215,7 @@ static void gather_network(struct arena *arena, struct host *host, const struct 
 	network_host_id(host->machine_id);
 	if (!network_user_is(host))
 		host->networkd = has_networkd(arena, spec);
-	else if (spec->network_veth == TRISTATE_YES)
+	else if (spec->network_veth == TRISTATE_YES || spec->network_zone)
 		host->pasta = child_find(arena, text_variable(host->environment, "PATH"),
 					 USERSPACE_PROGRAM);
 }

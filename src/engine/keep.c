@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "engine/container.h"
 #include "engine/handover.h"
+#include "engine/network-uplink.h"
 #include "engine/notify.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -202,6 +203,15 @@ static int listen_in(int directory)
 	return take_fd(&fd);
 }
 
+/* A first start has not gone there yet. */
+static int open_middle(const struct resources *resources, int self)
+{
+	int fd = resources->middle_fd < 0 ? namespace_open(self, "net")
+					  : fcntl(resources->middle_fd, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? -EBADF : fd;
+}
+
 static int save(struct container *container, struct holder *holder)
 {
 	struct state state;
@@ -215,6 +225,8 @@ static int save(struct container *container, struct holder *holder)
 		holder->fds[STATE_OUTER] = self < 0 ? self : namespace_open(self, "user");
 		if (holder->fds[STATE_OUTER] < 0)
 			return holder->fds[STATE_OUTER];
+		if (container->resources.in_middle)
+			holder->fds[STATE_MIDDLE] = open_middle(&container->resources, self);
 	}
 	state_mark(&state, holder->fds);
 	return state_save(&state);
@@ -254,6 +266,9 @@ static int fork_holder(struct container *container, struct holder *holder)
 	if (pid < 0)
 		return fail(pid, "cannot fork the holder of machine '%s'", holder->name);
 	r = note_holder(container, pid);
+	if (holder->fds[STATE_MIDDLE] >= 0)
+		network_uplink_note(container, pid, holder->fds[STATE_MIDDLE],
+				    holder->fds[STATE_MIDDLE]);
 	if (r >= 0 && write(go, "g", 1) != 1)
 		r = fail(-errno, "cannot start the holder of machine '%s'", holder->name);
 	return r;
@@ -286,6 +301,7 @@ int keep_hold(struct container *container)
 	holder.state = state;
 	r = fork_holder(container, &holder);
 	fd_close(&holder.fds[STATE_OUTER]);
+	fd_close(&holder.fds[STATE_MIDDLE]);
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "engine/network-uplink.h"
 #include "engine/network-user.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
@@ -96,6 +97,7 @@ static int resume(struct container *container)
 	network = add_network(container);
 	network->facts = facts;
 	network_user_resume(network);
+	container->resources.in_middle = network_uplink_is(network);
 	r = network_rules_resume(network, wants_dns(container, &facts));
 	network_watch_follow(network);
 	return r;

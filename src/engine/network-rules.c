@@ -95,14 +95,20 @@ static int collect(struct network *network)
 					: arena_text(arena, egress->data);
 	for (size_t i = 0; i < pooled->pool_count && r >= 0; i++)
 		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &pooled->pools[i]);
-	for (size_t i = 0; i < spec->ports.count && r >= 0; i++)
-		r = facts_add_port(arena, facts, &spec->ports.items[i]);
+	for (size_t i = 0; i < spec->ports.count && r >= 0; i++) {
+		struct port port = spec->ports.items[i];
+
+		/* The host's addresses are not there in the middle. */
+		if (facts->middle && !ip_is_loopback(&port.address))
+			port.address = (struct ip){ 0 };
+		r = facts_add_port(arena, facts, &port);
+	}
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
 }
 
 /* By descriptor: in the private mount namespace the container's tree covers the directory. Whoever
  * took over is not there, and has none. */
-static int open_records(const struct container *container)
+int network_rules_records(const struct container *container)
 {
 	const struct record *record = &container->resources.record;
 	int fd;
@@ -116,7 +122,7 @@ static int open_records(const struct container *container)
 int network_rules_note(struct network *network)
 {
 	struct container *container = network->container;
-	autoclose int directory = open_records(container);
+	autoclose int directory = network_rules_records(container);
 	int r = directory;
 
 	if (r >= 0)
@@ -182,7 +188,7 @@ static void repair_others(struct network *network, const struct firewall_machine
 			  size_t own_count)
 {
 	struct container *container = network->container;
-	autoclose int records = open_records(container);
+	autoclose int records = network_rules_records(container);
 	int r = records;
 
 	if (r >= 0)
@@ -282,7 +288,7 @@ int network_rules_resume(struct network *network, bool dns)
 	int r = 0;
 
 	/* Without root, whether the program lives or not. */
-	if (network->facts.helper != 0)
+	if (network->facts.helper != 0 && !network->facts.middle)
 		return network_rules_note(network);
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(&network->serving, &network->answers, &request);

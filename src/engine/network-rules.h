@@ -29,6 +29,9 @@ struct network {
 	struct userspace userspace; /* without root: instead of all that */
 };
 
+/* The records' directory, wherever we are. Quiet. */
+int network_rules_records(const struct container *container);
+
 /* What is known so far, beside the record. */
 int network_rules_note(struct network *network);
 

@@ -53,6 +53,23 @@ static bool leads_out(struct netlink *netlink, int family)
 	return found;
 }
 
+static void look_out(struct netlink *netlink, bool ret[2])
+{
+	ret[1] = leads_out(netlink, AF_INET6);
+	ret[0] = leads_out(netlink, AF_INET) || !ret[1];
+}
+
+int network_user_leads(bool ret[2])
+{
+	autonetlink struct netlink netlink = NETLINK_EMPTY;
+	int r = netlink_open(&netlink, NETLINK_ROUTE);
+
+	if (r < 0)
+		return fail(r, "cannot ask the kernel for routes");
+	look_out(&netlink, ret);
+	return 0;
+}
+
 int network_user_look(struct arena *arena, struct pooled *ret, const struct spec *spec,
 		      const struct host *host)
 {
@@ -67,10 +84,10 @@ int network_user_look(struct arena *arena, struct pooled *ret, const struct spec
 		.host_id = host->machine_id,
 		.config = &config,
 	};
-	bool four, six;
+	bool leads[2];
 	int r;
 
-	if (!network_user_is(host) || spec->network_veth != TRISTATE_YES ||
+	if (!network_user_is_direct(spec, host) || spec->network_veth != TRISTATE_YES ||
 	    network_address_mode(spec, false) == ADDRESSES_GIVEN)
 		return 0;
 	link_names_mac(mac, LINK_NAMES_MAC_GUEST, host->machine_id, spec->machine, 0);
@@ -83,11 +100,10 @@ int network_user_look(struct arena *arena, struct pooled *ret, const struct spec
 	r = pool_look(arena, &lease, &netlink, &wish);
 	if (r < 0)
 		return r;
-	four = leads_out(&netlink, AF_INET);
-	six = leads_out(&netlink, AF_INET6);
-	if (four || !six)
+	look_out(&netlink, leads);
+	if (leads[0])
 		add(&pooled, &lease.guest, &lease.host);
-	if (six)
+	if (leads[1])
 		add(&pooled, &lease.guest6, &lease.host6);
 	*ret = pooled;
 	return 0;
@@ -95,7 +111,7 @@ int network_user_look(struct arena *arena, struct pooled *ret, const struct spec
 
 /* ---- the program ---- */
 
-static int note(struct network *network)
+int network_user_note(struct network *network)
 {
 	struct facts *facts = &network->facts;
 
@@ -103,6 +119,23 @@ static int note(struct network *network)
 	facts->helper = (uint32_t)network->userspace.pid;
 	facts->helper_start = network->userspace.start;
 	return network_rules_note(network);
+}
+
+int network_user_start(struct network *network, const struct userspace_wish *wish)
+{
+	int r = userspace_check_ports(wish);
+
+	if (r >= 0)
+		r = userspace_start(&network->container->scratch, &network->userspace, wish);
+	/* Noted before it does anything: it may outlive us. */
+	return r < 0 ? r : network_user_note(network);
+}
+
+int network_user_go(struct network *network)
+{
+	int r = userspace_release(&network->userspace);
+
+	return r < 0 ? r : userspace_await(&network->userspace);
 }
 
 int network_user_make(struct network *network, const struct link_plan *link)
@@ -124,15 +157,8 @@ int network_user_make(struct network *network, const struct link_plan *link)
 	memcpy(wish.guest, link->guest, sizeof(wish.guest));
 	memcpy(wish.gateway, link->gateway, sizeof(wish.gateway));
 	memcpy(wish.dns, link->dns, sizeof(wish.dns));
-	r = userspace_check_ports(&wish);
-	if (r >= 0)
-		r = userspace_start(&container->scratch, &network->userspace, &wish);
-	/* Noted before it does anything: it may outlive us. */
-	if (r >= 0)
-		r = note(network);
-	if (r >= 0)
-		r = userspace_release(&network->userspace);
-	return r < 0 ? r : userspace_await(&network->userspace);
+	r = network_user_start(network, &wish);
+	return r < 0 ? r : network_user_go(network);
 }
 
 void network_user_resume(struct network *network)

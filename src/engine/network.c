@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
+#include "engine/network-uplink.h"
 #include "engine/network-user.h"
 #include "format/link-names.h"
 #include "io/fd.h"
@@ -374,7 +375,8 @@ static int make_links(struct making *m)
 	for (size_t i = 0; i < plan->count && r >= 0; i++) {
 		if (plan->steps[i].kind == STEP_ZONE)
 			r = make_zone(m, &plan->steps[i]);
-		else if (plan->steps[i].kind == STEP_LINK)
+		else if (plan->steps[i].kind == STEP_LINK &&
+			 plan->steps[i].link->kind != LINK_UPLINK)
 			r = make_link(m, &plan->steps[i]);
 	}
 	/* Not empty any more. */
@@ -557,7 +559,9 @@ int network_make(struct container *container)
 	if (r < 0)
 		return r;
 	container->network = m.network = network_new(container);
-	r = open_sockets(&m);
+	r = network_uplink_make(m.network);
+	if (r >= 0)
+		r = open_sockets(&m);
 	/* The payload may have ended since, and knows better why. */
 	outcome = r < 0 ? channel_outcome(&container->channel) : 0;
 	if (outcome < 0)
@@ -572,6 +576,8 @@ int network_make(struct container *container)
 		r = set_all(&m, STEP_ROUTE);
 	if (r >= 0)
 		r = network_rules(m.network);
+	if (r >= 0)
+		r = network_uplink_route(m.network);
 	/* A namespace that somebody holds outlives its last process: until all is home again. And
 	 * while the kernel takes one apart, who asks for interfaces waits. */
 	m.network->netns_fd = take_fd(&m.netns_fd);
@@ -661,7 +667,9 @@ void network_end(struct container *container)
 	if (container->network == NULL && !container->restored &&
 	    !spec_has_private_network(container->spec))
 		return;
-	if (container->network != NULL)
+	if (network_uplink_is(container->network))
+		network_uplink_keep(container->network);
+	else if (container->network != NULL)
 		userspace_end(&container->network->userspace, &container->leaving_fd);
 	directory = open_directory(container);
 	if (record->fd >= 0)

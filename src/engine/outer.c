@@ -13,12 +13,16 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/list.h"
+#include "base/text.h"
 #include "engine/ids.h"
 #include "io/child.h"
 #include "io/fd.h"
+#include "io/file.h"
 #include "kernel/namespace.h"
 #include "kernel/probe.h"
 
+#define MAP_LIMIT 4096
 #define HELPER_TIMEOUT_US (10 * 1000 * 1000)
 
 static int run_helper(struct arena *arena, const char *helper, pid_t of,
@@ -149,13 +153,8 @@ static int enter_single(void)
 	return r < 0 ? refuse(r) : 0;
 }
 
-int outer_enter(struct arena *arena, const struct ids *ids)
+static int become_root(void)
 {
-	int r;
-
-	r = ids->rung == RUNG_SINGLE ? enter_single() : enter_mapped(arena, ids);
-	if (r < 0)
-		return r;
 	/* Else the kernel gives /proc/PID of us and of the payload to the host's root, and no map
 	 * could be written. Whoever may look at us now is the user himself, who is root over this
 	 * namespace anyway. */
@@ -163,4 +162,49 @@ int outer_enter(struct arena *arena, const struct ids *ids)
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return fail(-errno, "cannot become root of the supervisor's user namespace");
 	return 0;
+}
+
+int outer_enter(struct arena *arena, const struct ids *ids)
+{
+	int r = ids->rung == RUNG_SINGLE ? enter_single() : enter_mapped(arena, ids);
+
+	return r < 0 ? r : become_root();
+}
+
+int outer_join(int user_fd)
+{
+	int r = namespace_join(user_fd, CLONE_NEWUSER);
+
+	return r < 0 ? fail(r, "cannot enter the user namespace of another supervisor")
+		     : become_root();
+}
+
+/* The kernel's text has more spaces. */
+static bool has_map(struct arena *arena, pid_t pid, const char *file, const char *map)
+{
+	const char *path = arena_format(arena, "/proc/%d/%s", pid, file);
+	struct text_list ours = { 0 }, theirs = { 0 };
+	char *text;
+	size_t size;
+
+	if (file_read(arena, &text, &size, AT_FDCWD, path, MAP_LIMIT) < 0)
+		return false;
+	text_split(arena, &ours, map, " \n");
+	text_split(arena, &theirs, text, " \n");
+	if (ours.count != theirs.count)
+		return false;
+	for (size_t i = 0; i < ours.count; i++)
+		if (!text_equal(ours.items[i], theirs.items[i]))
+			return false;
+	return true;
+}
+
+int outer_check(struct arena *arena, const struct ids *ids, pid_t pid)
+{
+	if (has_map(arena, pid, "uid_map", ids_map_text(arena, ids->uids, ids->uid_count)) &&
+	    has_map(arena, pid, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count)))
+		return 0;
+	return fail_plain(-EPERM, "cannot join the network of this user's other machines: their "
+				  "ids are others (stop them first, or say the same with "
+				  "--private-users=)");
 }

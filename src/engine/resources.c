@@ -19,12 +19,14 @@
 #include "bus/client.h"
 #include "engine/cgroups.h"
 #include "engine/network-pool.h"
+#include "engine/network-uplink.h"
 #include "engine/outer.h"
 #include "engine/root.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
 #include "kernel/probe.h"
+#include "plan/network-user.h"
 #include "spec/spec.h"
 
 #define NSFS_MAGIC_NUMBER 0x6e736673 /* linux/magic.h NSFS_MAGIC */
@@ -41,6 +43,7 @@ void resources_init(struct resources *resources, struct arena *arena)
 		.unit_fd = -EBADF,
 		.network_fd = -EBADF,
 		.own_network_fd = -EBADF,
+		.middle_fd = -EBADF,
 		.host_mounts_fd = -EBADF,
 		.scope_fd = -EBADF,
 	};
@@ -150,7 +153,7 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 	if (dry)
 		return 0;
 	r = open_network(resources, spec);
-	if (r >= 0 && !resources->outer)
+	if (r >= 0 && (!resources->outer || network_user_has_middle(spec, host)))
 		r = network_pool_take(resources, spec, host);
 	return r;
 }
@@ -165,7 +168,8 @@ int resources_enter_outer(struct resources *resources, const struct spec *spec,
 	r = ids_take(resources->arena, &resources->ids, spec, host, -EBADF, NULL);
 	if (r < 0)
 		return r;
-	r = outer_enter(resources->arena, &resources->ids);
+	r = network_user_has_middle(spec, host) ? network_uplink_join(resources, host)
+						: outer_enter(resources->arena, &resources->ids);
 	if (r < 0)
 		return r;
 	ids_entered(&resources->ids);

@@ -36,6 +36,9 @@ struct resources {
 	uint64_t cgroup_inode;	     /* of the payload's */
 	int network_fd,
 		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
+	bool in_middle;		    /* or its list has us */
+	int middle_fd;		    /* without root: to go to (machine/middle); -EBADF: we are
+				     * there, or need not be */
 	int host_mounts_fd;	    /* mount namespace to return to */
 	struct text_list leases;    /* of addresses: to give back at the end */
 	struct text_list temporary; /* directories to remove at the end */

@@ -22,6 +22,7 @@
 #include "engine/journal.h"
 #include "engine/keep.h"
 #include "engine/network-resume.h"
+#include "engine/network-uplink.h"
 #include "engine/network-user.h"
 #include "engine/network.h"
 #include "engine/notify.h"
@@ -39,6 +40,7 @@
 #include "machine/console.h"
 #include "machine/guest-users.h"
 #include "machine/reap.h"
+#include "plan/network-user.h"
 #include "plan/plan.h"
 #include "spec/spec.h"
 
@@ -57,6 +59,7 @@ static void container_init(struct container *container, struct arena *arena,
 		.gate_fd = request->gate_fd,
 		.holder_fd = -EBADF,
 		.leaving_fd = -EBADF,
+		.uplink = USERSPACE_EMPTY,
 		.channel = { -EBADF, -EBADF },
 		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
@@ -151,6 +154,8 @@ static int prepare(struct container *container, bool dry)
 						   "CREDENTIALS_DIRECTORY"));
 		if (r < 0)
 			return r;
+		if (network_user_is_direct(spec, &container->host))
+			reap_middle(container->host.runtime_directory, REAP_AT_START);
 		r = resources_enter_outer(&container->resources, spec, &container->host);
 		if (r < 0)
 			return r;
@@ -362,6 +367,7 @@ static void end_start(struct container *container)
 static void teardown(struct container *container)
 {
 	end_start(container);
+	network_uplink_done(container);
 	root_done(&container->root);
 	keep_remove(container);
 	resources_done(&container->resources);
