@@ -11,11 +11,13 @@
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
 #include "machine/hosts-file.h"
+#include "machine/middle.h"
 #include "machine/network-file.h"
 #include "net/firewall.h"
 #include "net/links.h"
 #include "net/pin.h"
 #include "net/pool.h"
+#include "net/uplink.h"
 #include "net/userspace.h"
 
 static void warn(const char *what, const struct network_undo *undo, int r)
@@ -114,6 +116,57 @@ static bool is_here(const struct facts *facts)
 	       (namespace_own_number(&here, "net") >= 0 && here == facts->namespace);
 }
 
+struct there {
+	struct arena *arena;
+	const struct network_undo *undo;
+	struct facts *facts;
+};
+
+/* Rules and links, where they are. */
+static int undo_there(void *context)
+{
+	const struct there *there = context;
+	autonetlink struct netlink netlink = NETLINK_EMPTY;
+	struct firewall_machine *machines;
+	size_t count;
+	int r = facts_machines(there->arena, &machines, &count, there->facts);
+
+	if (r >= 0)
+		r = remove_rules(machines, count);
+	if (r >= 0)
+		r = netlink_open(&netlink, NETLINK_ROUTE);
+	if (r < 0)
+		return r;
+	links_let_all_go(&netlink, there->facts, NULL);
+	return uplink_forget(&netlink, there->facts);
+}
+
+/* Of a user's machine, unless nobody else is there any more, and so nothing. */
+static int undo_middle(struct arena *arena, const struct network_undo *undo, struct facts *facts)
+{
+	struct there there = { arena, undo, facts };
+	int r = facts->middle
+			? middle_run(arena, undo->runtime, facts->namespace, undo_there, &there)
+			: -ENOENT;
+
+	if (r == -ENOENT)
+		log_debug("the network of machine '%s' was another one", undo->machine);
+	/* Who cannot go there has been there before (reap_middle). */
+	if (r == -EPERM)
+		log_debug("the network of machine '%s' is out of reach", undo->machine);
+	facts->made_count = 0;
+	facts->zone = NULL;
+	return r == -ENOENT || r == -EPERM ? 0 : r;
+}
+
+void network_undo_middle(struct arena *arena, const struct network_undo *undo, int dir_fd)
+{
+	struct facts facts = { 0 };
+
+	if (read_facts(arena, &facts, undo, dir_fd) >= 0 && facts.middle)
+		warn("take away the rules of", undo, undo_middle(arena, undo, &facts));
+}
+
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd)
 {
 	struct firewall_machine *machines;
@@ -122,8 +175,7 @@ int network_undo_all(struct arena *arena, const struct network_undo *undo, int d
 	int found = read_facts(arena, &facts, undo, dir_fd), r = MIN(found, 0);
 
 	if (r >= 0 && !is_here(&facts)) {
-		log_debug("the network of machine '%s' was another one", undo->machine);
-		facts.made_count = 0;
+		r = undo_middle(arena, undo, &facts);
 	} else {
 		if (r >= 0)
 			r = facts_machines(arena, &machines, &count, &facts);

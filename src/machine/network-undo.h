@@ -20,6 +20,10 @@ struct network_undo {
  * names. */
 void network_undo_links(const struct network_undo *undo, const struct facts *facts);
 
+/* Its part of the namespace in the middle, if that is where its network is; for who will enter a
+ * user namespace from which it cannot be reached. */
+void network_undo_middle(struct arena *arena, const struct network_undo *undo, int dir_fd);
+
 /* All of it, and its part of the host's packet filter; for who cleans up. The file is removed if
  * nothing failed. */
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd);

@@ -28,6 +28,7 @@
 #include "kernel/resolve.h"
 #include "kernel/syscall.h"
 #include "machine/hosts-file.h"
+#include "machine/middle.h"
 #include "machine/network-file.h"
 #include "machine/network-undo.h"
 #include "machine/record.h"
@@ -458,6 +459,49 @@ int reap_some(const char *runtime, size_t limit)
 	struct look look = { .runtime = runtime, .left = limit };
 
 	return look_at(&look);
+}
+
+static void undo_middle(const struct place *place)
+{
+	struct network_undo undo = { .runtime = place->runtime,
+				     .machine = place->name,
+				     .netns_fd = -EBADF };
+	struct record_content content;
+	struct arena scratch = { 0 };
+	char *text;
+	size_t size;
+
+	if (file_read_fd(&scratch, &text, &size, place->fd, RECORD_SIZE_MAX) >= 0 &&
+	    record_parse(&scratch, &content, text, size) >= 0 && !lives_on(&content)) {
+		undo.tag = content.tag;
+		network_undo_middle(&scratch, &undo, place->dir_fd);
+	}
+	arena_done(&scratch);
+}
+
+static int visit_middle(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct look *look = context;
+	autoclose int fd = -EBADF;
+
+	(void)type;
+	if (look->left-- == 0)
+		return 1;
+	if (!name_is_machine(name))
+		return 0;
+	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && record_try_lock(fd) >= 0)
+		undo_middle(&(struct place){ look->runtime, name, dir_fd, fd });
+	return 0;
+}
+
+void reap_middle(const char *runtime, size_t limit)
+{
+	struct look look = { .runtime = runtime, .left = limit };
+	autoclose int dir = open_records(runtime);
+
+	if (dir >= 0 && middle_is_listed(dir))
+		(void)dir_walk(dir, visit_middle, &look);
 }
 
 int reap_all(const char *runtime)
