@@ -195,9 +195,7 @@ def ids(request, user):
             file.write(text)
 
 
-@pytest.fixture
-def mine(redd, user):
-    """The programs as the user calls them, and a busybox tree of the user's: mine.tree."""
+def _mine(redd, user):
     tree, programs = os.path.join(user.home, "tree"), os.path.join(user.home, "bin")
     trees.unpack("busybox", tree)
     subprocess.run(["chown", "-Rh", "%d:%d" % (user.uid, user.gid), tree], check=True)
@@ -209,6 +207,18 @@ def mine(redd, user):
     yield one
     shutil.rmtree(tree)
     shutil.rmtree(programs)
+
+
+@pytest.fixture
+def mine(redd, user):
+    """The programs as the user calls them, and a busybox tree of the user's: mine.tree."""
+    yield from _mine(redd, user)
+
+
+@pytest.fixture(scope="module")
+def mine_module(redd, user):
+    """The same for all tests of a file, which leave the tree as it is."""
+    yield from _mine(redd, user)
 
 
 @pytest.fixture(scope="session")

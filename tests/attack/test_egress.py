@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support import dns, frames
-from support.network import Network
+from support.network import Net, Network
 
 MARK = b"redd-egress-mark"
 EGRESS = ("tcp:allowed.example.org:443 *.wild.example.org:443 short.example.org:443 inside.example.org meta.example.org loop.example.org "
@@ -33,12 +33,13 @@ NAMES = {
 FAR4 = ["11.0.0.80", "11.0.0.81", "11.0.0.82", "11.0.0.83", "11.0.0.84", "11.0.0.90", "8.8.8.8", "1.1.1.1", "10.9.9.9",
         "172.16.9.9", "192.168.9.9"]
 FAR6 = ["2a00:9::80", "2a00:9::81", "2a00:9::83", "2a00:9::90", "2001:4860:4860::8888", "fd00:9::9"]
-MODES = {"link": ["-n"], "zone": ["--network-zone=z"]}
+MODES = {"link": ["-n"], "zone": ["--network-zone=z"], "user": ["--network-zone=z"]}
 
 
 class World:
-    def __init__(self, redd, tree, mode, free):
-        self.free = free
+    def __init__(self, redd, tree, mode, free, user=None):
+        self.free, self.user = free, user
+        self.redd, self.tree = redd, tree
         self.network = network = Network()
         self.host, self.other = network.host("host"), network.host("other")
         network.lan(self.host, self.other)
@@ -47,6 +48,11 @@ class World:
             self.other.ip("address", "add", "%s/%d" % (address, 128 if six else 32), "dev", "lo")
             self.host.ip("route", "add", address, "via", "2001:db8::2" if six else "192.0.2.2")
         self.host.ip("route", "add", "11.0.0.0/24", "via", "192.0.2.2")
+        if user:
+            self.host.ip("route", "add", "default", "via", "192.0.2.2")
+            self.host.ip("-6", "route", "add", "default", "via", "2001:db8::2")
+            self.host.run("install", "-d", "-m", "700", "-o", user.uid, "-g", user.gid, "/run/user/%d" % user.uid)
+            self.host.before = self.host.picture()
         self.host.file("/etc/resolv.conf", "nameserver 192.0.2.2\n")
         self.names = dns.Server(self.other, "192.0.2.2", NAMES)
         self.others = [dns.Server(self.other, address, NAMES) for address in ("8.8.8.8", "2001:4860:4860::8888")]
@@ -58,8 +64,16 @@ class World:
         self.machine = self.host.machine(redd, "guarded", tree, "-x", *MODES[mode], *egress)
         self.neighbour = self.host.machine(redd, "neighbour", tree, "-x", *MODES[mode])
         self.link = "ve-guarded" if mode == "link" else "vz-z"
-        self.gateways, self.own = self.host.addresses(self.link), self.machine.addresses("host0")
-        self.mac = self.host.links()[self.link]["address"]
+        self.own = self.machine.addresses("host0")
+        # a user's machines have the namespace in the middle for the host
+        self.middle = Net("/proc/%d/ns/net" % self.machine.process.pid) if user else self.host
+        self.gateways = self.middle.addresses(self.link)
+        self.mac = self.middle.links()[self.link]["address"]
+
+    def close(self):
+        if self.user:
+            self.middle.close()
+        self.network.close()
 
     def reaches(self, address, port=443, protocol="tcp"):
         return self.machine.ask(protocol, address, port, timeout=0.5) not in ("timeout", "unreachable", "refused")
@@ -74,14 +88,18 @@ class World:
             return listener.heard()
 
 
-@pytest.fixture(scope="module", params=["link", "zone", "control"])
+@pytest.fixture(scope="module", params=["link", "zone", "control", "user"])
 def world(request, redd, tree):
     free = request.param == "control"
-    made = World(redd, tree, "link" if free else request.param, free)
+    if request.param == "user":
+        user, mine = request.getfixturevalue("user"), request.getfixturevalue("mine_module")
+        made = World(mine, mine.tree, "user", False, user)
+    else:
+        made = World(redd, tree, "link" if free else request.param, free)
     try:
         yield made
     finally:
-        made.network.close()
+        made.close()
 
 
 @pytest.fixture
@@ -280,9 +298,9 @@ def test_the_machines_own_rules_have_no_say(guarded):
     assert not guarded.reaches("11.0.0.81")
 
 
-def test_a_list_without_entries_opens_nothing(redd, tree, guarded):
-    machine = guarded.host.machine(redd, "empty", tree, "-x", "-n", "--network-egress=")
-    gateway = guarded.host.addresses("ve-empty")[0]
+def test_a_list_without_entries_opens_nothing(guarded):
+    machine = guarded.host.machine(guarded.redd, "empty", guarded.tree, "-x", "-n", "--network-egress=")
+    gateway = guarded.middle.addresses("ve-empty")[0]
     for address in ("11.0.0.80", "11.0.0.90", "8.8.8.8"):
         assert machine.ask("tcp", address, 443, timeout=0.3) in ("timeout", "unreachable")
     assert dns.ask(machine, gateway, "allowed.example.org").code == "refused"
