@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +26,6 @@
 
 #define LIST ".middle" /* in the records' directory; no machine's name begins with a dot */
 #define LIST_SIZE_MAX (64 * 1024)
-
-struct member {
-	pid_t pid;
-	uint64_t start;
-	uint32_t number, fd;
-};
 
 /* ---- the list ---- */
 
@@ -65,10 +61,10 @@ static int lock_list(int directory, int flags, int *ret)
 	return r;
 }
 
-static bool parse_member(struct arena *arena, struct member *ret, const char *line)
+bool middle_parse(struct arena *arena, struct middle_member *ret, const char *line)
 {
 	struct text_list words = { 0 };
-	struct member member;
+	struct middle_member member;
 	uint32_t pid;
 
 	text_split(arena, &words, line, " ");
@@ -82,7 +78,13 @@ static bool parse_member(struct arena *arena, struct member *ret, const char *li
 	return true;
 }
 
-static bool is_alive(const struct member *member)
+char *middle_print(struct arena *arena, const struct middle_member *member)
+{
+	return arena_format(arena, "%d %" PRIu64 " %" PRIu32 " %" PRIu32, member->pid,
+			    member->start, member->number, member->fd);
+}
+
+static bool is_alive(const struct middle_member *member)
 {
 	uint64_t start;
 
@@ -93,7 +95,7 @@ static bool is_alive(const struct member *member)
 static int read_list(struct arena *arena, struct text_list *ret, int fd)
 {
 	struct text_list lines = { 0 };
-	struct member member;
+	struct middle_member member;
 	size_t size;
 	char *text;
 	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno
@@ -103,20 +105,23 @@ static int read_list(struct arena *arena, struct text_list *ret, int fd)
 		return r;
 	text_split(arena, &lines, text, "\n");
 	for (size_t i = 0; i < lines.count; i++)
-		if (parse_member(arena, &member, lines.items[i]) && is_alive(&member))
+		if (middle_parse(arena, &member, lines.items[i]) && is_alive(&member))
 			text_list_add(arena, ret, lines.items[i]);
 	return 0;
 }
 
-/* Whoever is killed in between leaves a shorter list. */
+/* Cut off last: who is killed meanwhile leaves lines too many, but no empty list. */
 static int write_list(int fd, const struct text_list *lines)
 {
-	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+	off_t end;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
 	for (size_t i = 0; i < lines->count; i++)
 		if (dprintf(fd, "%s\n", lines->items[i]) < 0)
 			return -errno;
-	return 0;
+	end = lseek(fd, 0, SEEK_CUR);
+	return end < 0 || ftruncate(fd, end) < 0 ? -errno : 0;
 }
 
 bool middle_is_listed(int directory)
@@ -126,11 +131,12 @@ bool middle_is_listed(int directory)
 
 /* ---- who is in it ---- */
 
-static int open_net(const struct member *member, int process)
+static int open_net(const struct middle_member *member, int process)
 {
 	char path[32];
 	const char *const ways[] = { "ns/net", path };
 	uint32_t number;
+	int r = -ENOENT; /* or why nobody can be asked */
 
 	snprintf(path, sizeof(path), "fd/%" PRIu32, member->fd);
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
@@ -138,11 +144,14 @@ static int open_net(const struct member *member, int process)
 
 		if (fd >= 0 && namespace_number_of(&number, fd) >= 0 && number == member->number)
 			return take_fd(&fd);
+		/* Else it is a file that the number was used for again. */
+		if (fd < 0 && i == 0)
+			r = -errno;
 	}
-	return -ENOENT;
+	return r;
 }
 
-static int open_member(struct middle *middle, const struct member *member)
+static int open_member(struct middle *middle, const struct middle_member *member)
 {
 	autoclose int process = namespace_open_process(member->pid);
 	uint64_t start;
@@ -165,11 +174,11 @@ static int open_member(struct middle *middle, const struct member *member)
 static int find(struct arena *arena, struct middle *middle, uint32_t number)
 {
 	struct text_list lines = { 0 };
-	struct member member;
+	struct middle_member member;
 	int r = read_list(arena, &lines, middle->list_fd), last = -ENOENT;
 
 	for (size_t i = 0; r >= 0 && i < lines.count; i++) {
-		if (!parse_member(arena, &member, lines.items[i]) ||
+		if (!middle_parse(arena, &member, lines.items[i]) ||
 		    (number != 0 && member.number != number))
 			continue;
 		last = open_member(middle, &member);
@@ -190,7 +199,8 @@ int middle_open(struct arena *arena, struct middle *ret, const char *runtime)
 	r = lock_list(directory, O_CREAT, &middle.list_fd);
 	if (r >= 0)
 		r = find(arena, &middle, 0);
-	if (r < 0 && r != -ENOENT && r != -ESRCH) {
+	/* Where nobody can be met who is in one, it is as if there were none. */
+	if (r < 0 && r != -ENOENT && r != -ESRCH && r != -EACCES) {
 		middle_close(&middle);
 		return fail(r, "cannot look for the network of this user's other machines");
 	}
@@ -208,14 +218,18 @@ void middle_close(struct middle *middle)
 /* A child makes it: the caller stays where it is. */
 int middle_make(struct middle *middle)
 {
+	const pid_t self = getpid();
 	autoclose int process = -EBADF, pidfd = -EBADF;
 	siginfo_t info;
 	pid_t pid = process_clone(CLONE_NEWNET, -EBADF, &pidfd);
 	int r;
 
-	if (pid == 0)
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != self)
+			_exit(1);
 		for (;;)
 			pause();
+	}
 	if (pid < 0)
 		return fail(pid, "cannot make a network namespace");
 	process = namespace_open_process(pid);
@@ -230,7 +244,7 @@ int middle_make(struct middle *middle)
 
 int middle_note(struct arena *arena, const struct middle *middle, pid_t pid, int fd)
 {
-	struct member member = { .pid = pid, .fd = (uint32_t)fd };
+	struct middle_member member = { .pid = pid, .fd = (uint32_t)fd };
 	struct text_list lines = { 0 };
 	int r = process_start_time(pid, &member.start);
 
@@ -240,9 +254,7 @@ int middle_note(struct arena *arena, const struct middle *middle, pid_t pid, int
 		r = read_list(arena, &lines, middle->list_fd);
 	if (r < 0)
 		return fail(r, "cannot read who is in this user's network of machines");
-	text_list_add(arena, &lines,
-		      arena_format(arena, "%d %" PRIu64 " %" PRIu32 " %" PRIu32, pid, member.start,
-				   member.number, member.fd));
+	text_list_add(arena, &lines, middle_print(arena, &member));
 	r = write_list(middle->list_fd, &lines);
 	return r < 0 ? fail(r, "cannot note who is in this user's network of machines") : 0;
 }
@@ -261,13 +273,13 @@ void middle_leave(struct arena *arena, const char *runtime, pid_t pid)
 {
 	autoclose int directory = record_open_runtime(runtime, "machines"), list = -EBADF;
 	struct text_list lines = { 0 }, others = { 0 };
-	struct member member;
+	struct middle_member member;
 
 	if (directory < 0 || lock_list(directory, 0, &list) < 0 ||
 	    read_list(arena, &lines, list) < 0)
 		return;
 	for (size_t i = 0; i < lines.count; i++)
-		if (parse_member(arena, &member, lines.items[i]) && member.pid != pid)
+		if (middle_parse(arena, &member, lines.items[i]) && member.pid != pid)
 			text_list_add(arena, &others, lines.items[i]);
 	if (others.count == 0)
 		(void)unlinkat(directory, LIST, 0);

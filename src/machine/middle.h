@@ -24,6 +24,13 @@ struct middle {
 	int user_fd, net_fd;
 };
 
+/* A line of the list. */
+struct middle_member {
+	pid_t pid;
+	uint64_t start;
+	uint32_t number, fd;
+};
+
 #define MIDDLE_EMPTY                                                    \
 	{                                                               \
 		.list_fd = -EBADF, .user_fd = -EBADF, .net_fd = -EBADF, \
@@ -34,6 +41,10 @@ struct middle {
 int middle_open(struct arena *arena, struct middle *ret, const char *runtime);
 void middle_close(struct middle *middle);
 #define automiddle CLEANUP(middle_close)
+
+/* False: it is none, or was not written whole. Pure. */
+bool middle_parse(struct arena *arena, struct middle_member *ret, const char *line);
+char *middle_print(struct arena *arena, const struct middle_member *member);
 
 /* Somebody may be in one; DIRECTORY: the records'. */
 bool middle_is_listed(int directory);
