@@ -146,9 +146,13 @@ int uplink_forget(struct netlink *netlink, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->address_count; i++) {
 		struct route_rule rule = rule_of(facts, i);
-		int r = route_delete_rule(netlink, &rule);
+		int r;
 
-		if (r < 0 && r != -ENOENT && first == 0)
+		/* One that was killed may have left another, to an uplink that is gone. */
+		do
+			r = route_delete_rule(netlink, &rule);
+		while (r >= 0);
+		if (r != -ENOENT && first == 0)
 			first = r;
 	}
 	return first;
