@@ -82,8 +82,8 @@ static bool has_networkd(const struct attaching *a)
 					 "bridge");
 }
 
-/* The machine's first link, if it has none. What it may reach holds for this one too, where we know
- * who sends; not on a bridge of the administrator's. */
+/* The machine's first link, if it has none and no program in its place. What it may reach holds for
+ * this one too, where we know who sends; not on a bridge of the administrator's. */
 static int make_part(struct attaching *a)
 {
 	struct facts *facts = &a->change.facts;
@@ -91,7 +91,8 @@ static int make_part(struct attaching *a)
 
 	if (a->attachment->kind == ATTACH_VETH && *a->attachment->of)
 		return 0;
-	a->part = facts->link == 0 ? facts : facts_add_part(a->change.arena, facts);
+	a->part = facts->link == 0 && facts->helper == 0 ? facts
+							 : facts_add_part(a->change.arena, facts);
 	if (a->part == NULL)
 		return fail_plain(-E2BIG, "cannot attach more than %d links to machine '%s'",
 				  FACTS_PARTS_MAX, a->change.machine->name);
