@@ -165,11 +165,6 @@ static void want_bridge(struct spec *spec)
 	spec->network_bridge = "br0";
 }
 
-static void want_zone(struct spec *spec)
-{
-	spec->network_zone = "z";
-}
-
 static void add_pair(struct interface_list *list)
 {
 	static struct interface_pair pair = { "eth0", "eth0" };
@@ -198,11 +193,6 @@ static void want_extra(struct spec *spec)
 	add_pair(&spec->veth_extras);
 }
 
-static void want_egress(struct spec *spec)
-{
-	spec->addressing.egress_set = true;
-}
-
 static void want_no_nat(struct spec *spec)
 {
 	spec->addressing.nat = TRISTATE_NO;
@@ -210,9 +200,9 @@ static void want_no_nat(struct spec *spec)
 
 START_TEST(what_only_root_can_do_is_refused_with_a_way_out)
 {
-	static void (*const changes[])(struct spec *) = { want_bridge,	want_zone,   want_interface,
-							  want_macvlan, want_ipvlan, want_extra,
-							  want_egress,	want_no_nat };
+	static void (*const changes[])(struct spec *) = {
+		want_bridge, want_interface, want_macvlan, want_ipvlan, want_extra, want_no_nat
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		ck_assert_int_eq(build_with(changes[i]), -EPERM);
@@ -234,6 +224,213 @@ START_TEST(without_a_link_nothing_is_asked_of_the_program)
 }
 END_TEST
 
+/* ---- where others are behind the same bridge, or it may not send what it likes ---- */
+
+/* With siblings if ZONE, else alone behind a link of its own. */
+static void begin_middle(bool zone)
+{
+	begin();
+	if (zone) {
+		sample.spec.network_zone = "z";
+		sample.spec.network_veth = TRISTATE_NO;
+	} else {
+		sample.spec.addressing.egress_set = true;
+	}
+}
+
+static const struct step *find(enum step_kind kind)
+{
+	const struct step *found = NULL;
+
+	for (size_t i = 0; i < sample.plan.count; i++) {
+		if (sample.plan.steps[i].kind != kind)
+			continue;
+		ck_assert_ptr_null(found);
+		found = &sample.plan.steps[i];
+	}
+	return found;
+}
+
+/* The interface in the middle, and the container's. */
+static void the_links(const struct link_plan *ret[2])
+{
+	size_t count = 0;
+
+	fail_forget();
+	ck_assert_msg(sample_build(&sample) == 0, "%s", fail_recorded()->text);
+	for (size_t i = 0; i < sample.plan.count; i++) {
+		if (sample.plan.steps[i].kind != STEP_LINK)
+			continue;
+		ck_assert_uint_lt(count, 2);
+		ret[count++] = sample.plan.steps[i].link;
+	}
+	ck_assert_uint_eq(count, 2);
+	ck_assert_int_eq(ret[0]->kind, LINK_UPLINK);
+	ck_assert_int_eq(ret[1]->kind, LINK_VETH);
+}
+
+START_TEST(a_zone_has_its_way_out_in_the_middle)
+{
+	const struct link_plan *links[2];
+
+	begin_middle(true);
+	ck_assert(network_user_has_middle(&sample.spec, &sample.host));
+	ck_assert(!network_user_is_direct(&sample.spec, &sample.host));
+	the_links(links);
+	ck_assert_str_eq(links[0]->host, "/usr/bin/pasta");
+	ck_assert_str_eq(links[0]->name, "up-web");
+	ck_assert_str_eq(links[1]->host, "vb-web");
+	ck_assert_str_eq(links[1]->name, "host0");
+	ck_assert_str_eq(links[1]->master, "vz-z");
+	ck_assert(links[1]->up && links[1]->has_mac);
+	ck_assert_str_eq(find(STEP_ZONE)->target, "vz-z");
+	ck_assert_str_eq(find(STEP_MASQUERADE)->data, "vb-web");
+	ck_assert_ptr_null(find(STEP_EGRESS));
+	sample_done(&sample);
+}
+END_TEST
+
+START_TEST(who_may_not_send_what_it_likes_has_its_way_out_in_the_middle)
+{
+	const struct link_plan *links[2];
+
+	begin_middle(false);
+	ck_assert(network_user_has_middle(&sample.spec, &sample.host));
+	the_links(links);
+	ck_assert_str_eq(links[0]->name, "up-web");
+	ck_assert_str_eq(links[1]->host, "ve-web");
+	ck_assert_ptr_null(links[1]->master);
+	ck_assert_ptr_null(find(STEP_ZONE));
+	ck_assert_str_eq(find(STEP_MASQUERADE)->data, "ve-web");
+	ck_assert_str_eq(find(STEP_EGRESS)->data, "nothing");
+	sample_done(&sample);
+}
+END_TEST
+
+START_TEST(root_needs_no_middle)
+{
+	begin_middle(true);
+	sample.host.uid = 0;
+	ck_assert(!network_user_has_middle(&sample.spec, &sample.host));
+	ck_assert(!network_user_is_direct(&sample.spec, &sample.host));
+	ck_assert_int_eq(the_link()->kind, LINK_VETH);
+	sample.host.confined = true;
+	ck_assert(network_user_has_middle(&sample.spec, &sample.host));
+	/* And a link of its own leads to the program at once. */
+	sample.spec.network_zone = NULL;
+	sample.spec.network_veth = TRISTATE_YES;
+	ck_assert(network_user_is_direct(&sample.spec, &sample.host));
+	ck_assert_int_eq(the_link()->kind, LINK_USER);
+	sample_done(&sample);
+}
+END_TEST
+
+/* What the program sees is the same of each; what the container has is its own. */
+START_TEST(in_the_middle_all_have_the_same_addresses_but_not_the_same_hardware)
+{
+	const struct link_plan *links[2];
+	uint8_t macs[2][6];
+
+	begin_middle(true);
+	the_links(links);
+	ck_assert(is(&links[0]->guest[0].ip, "169.254.82.2") && links[0]->guest[0].length == 30);
+	ck_assert(is(&links[0]->guest[1].ip, "fd52:6564:6400::2"));
+	ck_assert_uint_eq(links[0]->guest[1].length, 64);
+	for (int i = 0; i < 2; i++) {
+		const char *gateway = i == 0 ? "169.254.82.1" : "fd52:6564:6400::1";
+
+		ck_assert(is(&links[0]->gateway[i], gateway) && is(&links[0]->dns[i], gateway));
+		ck_assert(is(&network_user_uplink_dns[i], gateway));
+		ck_assert(ip_is_in(&links[0]->gateway[i], &links[0]->guest[i]));
+	}
+	ck_assert(links[0]->has_mac);
+	ck_assert_mem_ne(links[0]->mac, links[0]->host_mac, 6);
+	ck_assert_mem_ne(links[0]->mac, links[1]->mac, 6);
+	ck_assert_mem_ne(links[0]->host_mac, links[1]->host_mac, 6);
+	memcpy(macs[0], links[0]->mac, 6);
+	memcpy(macs[1], links[0]->host_mac, 6);
+	sample.spec.machine = "db";
+	the_links(links);
+	ck_assert_str_eq(links[0]->name, "up-db");
+	ck_assert(is(&links[0]->guest[0].ip, "169.254.82.2"));
+	ck_assert_mem_ne(links[0]->mac, macs[0], 6);
+	ck_assert_mem_ne(links[0]->host_mac, macs[1], 6);
+	sample_done(&sample);
+}
+END_TEST
+
+START_TEST(the_interface_in_the_middle_has_a_name_that_the_kernel_takes)
+{
+	const struct link_plan *links[2];
+
+	begin_middle(true);
+	sample.spec.machine = "a-name-that-is-too-long";
+	the_links(links);
+	ck_assert_uint_lt(strlen(links[0]->name), 16);
+	ck_assert_ptr_eq(strstr(links[0]->name, "up-a-name"), links[0]->name);
+	sample_done(&sample);
+}
+END_TEST
+
+/* It is no interface of the container. */
+START_TEST(the_containers_interface_is_the_first_and_may_be_called_the_same)
+{
+	const struct link_plan *links[2];
+	static uint8_t mac[6] = { 2, 0, 0, 0, 0, 7 };
+
+	begin_middle(true);
+	sample.spec.addressing.interface_name = "up-web";
+	sample.spec.addressing.mac_set = true;
+	memcpy(sample.spec.addressing.mac, mac, sizeof(mac));
+	the_links(links);
+	ck_assert_str_eq(links[0]->name, links[1]->name);
+	ck_assert_mem_eq(links[1]->mac, mac, sizeof(mac));
+	ck_assert_mem_ne(links[0]->mac, mac, sizeof(mac));
+	ck_assert(links[1]->up_inside && !links[0]->up_inside);
+	ck_assert_str_eq(links[1]->name, "up-web");
+	sample_done(&sample);
+}
+END_TEST
+
+/* Whatever its addresses are: what the program gets must have its interface's. */
+START_TEST(in_the_middle_all_is_masqueraded)
+{
+	const struct link_plan *links[2];
+	struct addressing *addressing = &sample.spec.addressing;
+
+	begin_middle(true);
+	addressing->mode = ADDRESSES_GIVEN;
+	*(struct ip_prefix *)list_grow(&sample.arena, (void **)&addressing->addresses.items,
+				       &addressing->addresses.count,
+				       sizeof(struct ip_prefix)) = prefix("10.0.0.7/24");
+	the_links(links);
+	ck_assert_str_eq(find(STEP_MASQUERADE)->data, "vb-web");
+	addressing->nat = TRISTATE_YES;
+	the_links(links);
+	ck_assert_str_eq(find(STEP_MASQUERADE)->data, "vb-web");
+	addressing->nat = TRISTATE_NO;
+	ck_assert_int_eq(sample_build(&sample), -EPERM);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "'--network-nat=no' without root"));
+	sample_done(&sample);
+}
+END_TEST
+
+START_TEST(without_the_program_there_is_no_way_out_of_the_middle)
+{
+	begin_middle(true);
+	sample.host.pasta = NULL;
+	ck_assert_int_eq(sample_build(&sample), -ENOPKG);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "or leave out --network-zone=)"));
+	sample_done(&sample);
+	begin_middle(false);
+	sample.host.pasta = NULL;
+	fail_forget();
+	ck_assert_int_eq(sample_build(&sample), -ENOPKG);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "or leave out --network-veth)"));
+	sample_done(&sample);
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("plan/network-user", a_user_gets_a_link_to_a_program,
@@ -241,5 +438,13 @@ int main(void)
 			addresses_of_the_users_choice_are_told_too,
 			a_client_inside_is_told_what_nobody_sets,
 			what_only_root_can_do_is_refused_with_a_way_out,
-			without_a_link_nothing_is_asked_of_the_program);
+			without_a_link_nothing_is_asked_of_the_program,
+			a_zone_has_its_way_out_in_the_middle,
+			who_may_not_send_what_it_likes_has_its_way_out_in_the_middle,
+			root_needs_no_middle,
+			in_the_middle_all_have_the_same_addresses_but_not_the_same_hardware,
+			the_interface_in_the_middle_has_a_name_that_the_kernel_takes,
+			the_containers_interface_is_the_first_and_may_be_called_the_same,
+			in_the_middle_all_is_masqueraded,
+			without_the_program_there_is_no_way_out_of_the_middle);
 }
