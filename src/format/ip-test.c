@@ -109,10 +109,33 @@ START_TEST(what_is_for_one_host_of_a_network_is_unicast)
 }
 END_TEST
 
+START_TEST(loopback_is_what_leads_to_the_host_itself)
+{
+	static const char *const loopback[] = { "127.0.0.1", "127.0.0.53", "127.255.255.254",
+						"::1" };
+	static const char *const others[] = { "126.0.0.1",  "128.0.0.1", "0.0.0.0",
+					      "10.0.0.127", "::",	 "::2",
+					      "fe80::1",    "1::1",	 "::ffff:127.0.0.1" };
+	struct ip ip;
+
+	for (size_t i = 0; i < ARRAY_SIZE(loopback); i++) {
+		ck_assert_int_eq(ip_parse(&ip, loopback[i]), 0);
+		ck_assert_msg(ip_is_loopback(&ip), "%s", loopback[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		ck_assert_int_eq(ip_parse(&ip, others[i]), 0);
+		ck_assert_msg(!ip_is_loopback(&ip), "%s", others[i]);
+	}
+	ck_assert(!ip_is_loopback(&(struct ip){ 0 }));
+	ck_assert(!ip_is_loopback(&(struct ip){ .bytes = { 127 } }));
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("format/ip", addresses_and_networks_come_back_as_they_were,
 			what_is_no_address_is_refused, hardware_addresses_are_of_one_interface,
 			a_network_holds_what_has_its_first_bits,
-			what_is_for_one_host_of_a_network_is_unicast);
+			what_is_for_one_host_of_a_network_is_unicast,
+			loopback_is_what_leads_to_the_host_itself);
 }

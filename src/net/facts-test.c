@@ -390,6 +390,23 @@ START_TEST(rules_are_for_each_part_that_is_known)
 }
 END_TEST
 
+/* A helper leads out of the machine itself, or out of where its link's other end is. */
+START_TEST(there_is_a_middle_where_a_helper_is_behind_a_link)
+{
+	struct facts facts = parsed("link=12\nhelper=4712 81500\n");
+
+	ck_assert(facts_has_middle(&facts));
+	facts = parsed("helper=4712 81500\nzone=vz-web\n");
+	ck_assert(!facts_has_middle(&facts));
+	facts = parsed("link=12\nzone=vz-web\n");
+	ck_assert(!facts_has_middle(&facts));
+	facts = parsed("helper=4712 81500\npart=1\nlink=9\n");
+	ck_assert(!facts_has_middle(&facts));
+	facts = parsed("");
+	ck_assert(!facts_has_middle(&facts));
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("net/facts", all_that_is_written_is_read_again,
@@ -404,5 +421,6 @@ int main(void)
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
 			what_is_removed_leaves_the_others,
 			a_bridge_that_two_ports_have_is_told_once_less,
-			rules_are_for_each_part_that_is_known);
+			rules_are_for_each_part_that_is_known,
+			there_is_a_middle_where_a_helper_is_behind_a_link);
 }

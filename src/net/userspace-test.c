@@ -101,6 +101,21 @@ START_TEST(a_kind_of_address_that_is_not_there_is_switched_off)
 }
 END_TEST
 
+/* Who made it may end before others who use the namespace. */
+START_TEST(of_a_process_in_its_own_user_namespace_it_takes_the_network_alone)
+{
+	struct userspace_wish wish = wish_for_both();
+	const char *text;
+
+	wish.same_user = true;
+	text = words(&wish);
+	ck_assert_ptr_nonnull(strstr(text, " --no-map-gw -T none -U none "
+					   "--netns /proc/4711/ns/net --no-netns-quit"));
+	ck_assert_ptr_null(strstr(text, "--userns"));
+	ck_assert_str_eq(strstr(text, " --no-netns-quit"), " --no-netns-quit");
+}
+END_TEST
+
 START_TEST(ports_are_told_in_its_own_grammar)
 {
 	const struct port ports[] = { port("8080:80"), port("udp:53"),
@@ -353,6 +368,7 @@ int main(void)
 {
 	return UNIT_RUN("net/userspace", it_is_told_everything_that_it_would_choose_itself,
 			a_kind_of_address_that_is_not_there_is_switched_off,
+			of_a_process_in_its_own_user_namespace_it_takes_the_network_alone,
 			ports_are_told_in_its_own_grammar, a_port_that_somebody_has_is_told,
 			a_port_may_become_free_in_a_moment, it_waits_until_it_is_released,
 			it_is_ready_when_it_says_its_own_number, its_last_words_are_passed_on,
