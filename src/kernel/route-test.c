@@ -418,79 +418,6 @@ START_TEST(a_rule_may_jump_over_others_and_tells_who_made_it)
 }
 END_TEST
 
-static int note_plain_rule(const struct route_rule *rule, void *context)
-{
-	*(struct route_rule *)context = *rule;
-	return 0;
-}
-
-/* Two ways out; of the first table only what is near counts. */
-static void check_no_default(int one, int two, const char *own_text, const char *gateway,
-			     const char *near, const char *far)
-{
-	struct netlink netlink;
-	struct route_address own = { .link = one,
-				     .local = prefix(own_text, 24),
-				     .flags = IFA_F_NODAD };
-	int family = own.local.family;
-	struct route out = { .to = { .family = family },
-			     .gateway = prefix(gateway, 0),
-			     .link = one,
-			     .onlink = true };
-	struct route other = { .to = { .family = family }, .link = two, .table = 70000 };
-	struct route_rule near_rule = { .family = family,
-					.priority = 100,
-					.action = FR_ACT_TO_TBL,
-					.table = RT_TABLE_MAIN,
-					.no_default = true,
-					.protocol = 83 };
-	struct route_rule out_rule = { .family = family,
-				       .priority = 101,
-				       .action = FR_ACT_TO_TBL,
-				       .table = 70000,
-				       .protocol = 84 };
-	struct route_prefix to_near = prefix(near, 0), to_far = prefix(far, 0);
-	struct route_rule seen = { 0 };
-	struct route found;
-
-	ck_assert_int_eq(netlink_open(&netlink, NETLINK_ROUTE), 0);
-	ck_assert_int_eq(route_add_address(&netlink, &own), 0);
-	ck_assert_int_eq(route_add(&netlink, &out), 0);
-	ck_assert_int_eq(route_add(&netlink, &other), 0);
-	ck_assert_int_eq(route_add_rule(&netlink, &near_rule), 0);
-	ck_assert_int_eq(route_add_rule(&netlink, &near_rule), -EEXIST);
-	ck_assert_int_eq(route_get(&netlink, &found, &to_far), 0);
-	ck_assert_int_eq(found.link, one);
-	ck_assert_int_eq(route_add_rule(&netlink, &out_rule), 0);
-	ck_assert_int_eq(route_get(&netlink, &found, &to_far), 0);
-	ck_assert_int_eq(found.link, two);
-	ck_assert_int_eq(route_get(&netlink, &found, &to_near), 0);
-	ck_assert_int_eq(found.link, one);
-	ck_assert_int_eq(route_list_rules(&netlink, family, 83, note_plain_rule, &seen), 0);
-	ck_assert(seen.no_default);
-	ck_assert_uint_eq(seen.table, RT_TABLE_MAIN);
-	ck_assert_int_eq(route_list_rules(&netlink, family, 84, note_plain_rule, &seen), 0);
-	ck_assert(!seen.no_default);
-	ck_assert_uint_eq(seen.table, 70000);
-	ck_assert_int_eq(route_delete_rule(&netlink, &near_rule), 0);
-	ck_assert_int_eq(route_delete_rule(&netlink, &near_rule), -ENOENT);
-	ck_assert_int_eq(route_get(&netlink, &found, &to_near), 0);
-	ck_assert_int_eq(found.link, two);
-	netlink_close(&netlink);
-}
-
-START_TEST(a_rule_may_leave_out_the_ways_out_of_its_table)
-{
-	struct netlink netlink;
-	int one, two;
-
-	enter(&netlink, &one, &two);
-	check_no_default(one, two, "10.0.0.1", "10.0.0.2", "10.0.0.9", "192.0.2.1");
-	check_no_default(one, two, "fd00::1", "fd00::2", "fd00::9", "2001:db8::1");
-	netlink_close(&netlink);
-}
-END_TEST
-
 START_TEST(many_are_sent_at_once)
 {
 	struct netlink netlink;
@@ -530,6 +457,5 @@ int main(void)
 			a_gateway_may_be_on_the_link_without_an_address_there,
 			a_route_may_say_that_there_is_none, tables_of_any_number_are_listed_apart,
 			rules_come_before_routes, rules_of_ipv6_come_before_routes,
-			a_rule_may_jump_over_others_and_tells_who_made_it,
-			a_rule_may_leave_out_the_ways_out_of_its_table, many_are_sent_at_once);
+			a_rule_may_jump_over_others_and_tells_who_made_it, many_are_sent_at_once);
 }

@@ -308,8 +308,6 @@ static void begin_rule(struct netlink_request *request, const struct route_rule 
 	}
 	if (rule->action == FR_ACT_TO_TBL)
 		netlink_put_u32(request, FRA_TABLE, rule->table);
-	if (rule->no_default)
-		netlink_put_u32(request, FRA_SUPPRESS_PREFIXLEN, 0);
 	if (rule->action == FR_ACT_GOTO)
 		netlink_put_u32(request, FRA_GOTO, rule->go_to);
 	if (rule->protocol != 0)
@@ -363,7 +361,6 @@ static int take_rule(const struct netlink_answer *answer, void *context)
 		case FRA_FWMASK: rule.mask = netlink_u32(&at); break;
 		case FRA_TABLE: rule.table = netlink_u32(&at); break;
 		case FRA_GOTO: rule.go_to = netlink_u32(&at); break;
-		case FRA_SUPPRESS_PREFIXLEN: rule.no_default = netlink_u32(&at) == 0; break;
 		case FRA_PROTOCOL: rule.protocol = netlink_u8(&at); break;
 		case FRA_IIFNAME:
 			if (netlink_text(&at, name, sizeof(name)))

@@ -80,7 +80,6 @@ struct route_rule {
 	uint32_t mark, mask;	      /* mask 0: any */
 	unsigned int action; /* FR_ACT_*: TO_TBL, GOTO, NOP, PROHIBIT, UNREACHABLE, BLACKHOLE */
 	uint32_t table;	     /* of FR_ACT_TO_TBL */
-	bool no_default;     /* of FR_ACT_TO_TBL: what only its default routes are for goes on */
 	uint32_t go_to;	  /* of FR_ACT_GOTO: the priority where it goes on, higher than its own */
 	uint8_t protocol; /* RTPROT_*: who made it; 0: not said */
 };

@@ -658,7 +658,7 @@ START_TEST(who_is_outside_enters_its_user_namespace_first)
 	net = namespace_open(process, "net");
 	records = open(RECORDS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_eq(middle_add(&arena, records, pid, net, net), 0);
-	ck_assert_int_eq(namespace_number(&user, process, "user"), 0);
+	ck_assert_int_eq(namespace_number(&user, pid, "user"), 0);
 	middle = open_it();
 	ck_assert_int_eq(middle.pid, pid);
 	ck_assert_uint_eq(number_of(middle.user_fd), user);

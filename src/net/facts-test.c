@@ -38,6 +38,7 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "lease=/run/redd/network/link.3\n"
 			    "made=veth 2 12 redd-0123456789abcdef-0 vz-web\n"
 			    "attached=interface 3 0 eth7 veth/7/0\n"
+			    "middle=1\n"
 			    "helper=4712 81500\n"
 			    "part=1\n"
 			    "link=9\n"
@@ -79,6 +80,7 @@ START_TEST(all_that_is_written_is_read_again)
 	ck_assert_uint_eq(facts.addresses[1].length, 64);
 	ck_assert_uint_eq(facts.port_count, 3);
 	ck_assert_uint_eq(facts.ports[1].count, 10);
+	ck_assert(facts.middle);
 	ck_assert_uint_eq(facts.helper, 4712);
 	ck_assert_uint_eq(facts.helper_start, 81500);
 	ck_assert_str_eq(facts_print(&arena, &facts), whole);
@@ -390,23 +392,6 @@ START_TEST(rules_are_for_each_part_that_is_known)
 }
 END_TEST
 
-/* A helper leads out of the machine itself, or out of where its link's other end is. */
-START_TEST(there_is_a_middle_where_a_helper_is_behind_a_link)
-{
-	struct facts facts = parsed("link=12\nhelper=4712 81500\n");
-
-	ck_assert(facts_has_middle(&facts));
-	facts = parsed("helper=4712 81500\nzone=vz-web\n");
-	ck_assert(!facts_has_middle(&facts));
-	facts = parsed("link=12\nzone=vz-web\n");
-	ck_assert(!facts_has_middle(&facts));
-	facts = parsed("helper=4712 81500\npart=1\nlink=9\n");
-	ck_assert(!facts_has_middle(&facts));
-	facts = parsed("");
-	ck_assert(!facts_has_middle(&facts));
-}
-END_TEST
-
 int main(void)
 {
 	return UNIT_RUN("net/facts", all_that_is_written_is_read_again,
@@ -421,6 +406,5 @@ int main(void)
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
 			what_is_removed_leaves_the_others,
 			a_bridge_that_two_ports_have_is_told_once_less,
-			rules_are_for_each_part_that_is_known,
-			there_is_a_middle_where_a_helper_is_behind_a_link);
+			rules_are_for_each_part_that_is_known);
 }

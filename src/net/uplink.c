@@ -17,11 +17,10 @@
 #include "net/facts.h"
 #include "net/userspace.h"
 
-/* Behind the rules of net/firewall-routing, before the kernel's own. A table for each uplink, told
- * by its index: "Re", and 16 bits. */
-enum { NEAR = 2000, OUT = 2001 };
+/* Behind the common table, which has no way out: what is near is found there first, and who is not
+ * known has none. A table for each uplink, told by its index: "Re", and 16 bits. */
+#define OUT 40000
 #define TABLE(index) (UINT32_C(0x52650000) + ((uint32_t)(index)&0xffff))
-#define MAIN_TABLE 254
 
 static struct route_prefix prefix_of(const struct ip *ip, unsigned int length)
 {
@@ -49,33 +48,17 @@ static void trust_paths(const char *name)
 	(void)network_trust_addresses(name);
 }
 
-/* In the common table too: what the supervisor asks itself. There the metric tells them apart. */
-static int add_routes(struct netlink *netlink, int index, const struct ip *gateway)
+static int add_way_out(struct netlink *netlink, int index, const struct ip *gateway)
 {
-	struct route route = {
+	const struct route route = {
 		.to = { .family = gateway->family },
 		.gateway = prefix_of(gateway, (unsigned)ip_length(gateway->family)),
 		.link = index,
 		.onlink = true,
 		.table = TABLE(index),
 	};
-	int r = is_there(route_add(netlink, &route));
 
-	route.table = 0;
-	route.metric = (uint32_t)index;
-	return r < 0 ? r : is_there(route_add(netlink, &route));
-}
-
-/* What is near is found before any way out. */
-static int add_near(struct netlink *netlink, int family)
-{
-	const struct route_rule rule = { .family = family,
-					 .priority = NEAR,
-					 .action = FR_ACT_TO_TBL,
-					 .table = MAIN_TABLE,
-					 .no_default = true };
-
-	return is_there(route_add_rule(netlink, &rule));
+	return is_there(route_add(netlink, &route));
 }
 
 static int add_family(struct netlink *netlink, int index, const struct ip_prefix *guest,
@@ -91,9 +74,7 @@ static int add_family(struct netlink *netlink, int index, const struct ip_prefix
 	if (guest->ip.family == 0)
 		return 0;
 	r = is_there(route_add_address(netlink, &address));
-	if (r >= 0)
-		r = add_routes(netlink, index, gateway);
-	return r < 0 ? r : add_near(netlink, guest->ip.family);
+	return r < 0 ? r : add_way_out(netlink, index, gateway);
 }
 
 int uplink_set_up(struct netlink *netlink, const struct uplink *uplink)
