@@ -306,3 +306,17 @@ def test_a_machine_without_a_zone_cleans_up_as_well(host, start, control):
     serve(other, "tcp", None, 80)
     assert ask(host.far, "tcp", HOST4, 8080) == FAR4
     assert ask(db, "tcp", address(other), 80) == address(db)
+
+
+def test_who_gives_itself_an_address_has_no_way_out(host, start):
+    """By whose would it be?"""
+    web, stray = start("web", "--network-zone=z"), start("stray", "--network-zone=z", "--network-address=no")
+    serve(host.far, "tcp", None, 7000)
+    free = address(web).rsplit(".", 1)[0] + ".250"
+    stray.ip("link", "set", "host0", "up")
+    stray.ip("address", "add", free + "/24", "dev", "host0")
+    stray.ip("route", "add", "default", "via", gateway(web))
+    serve(web, "tcp", None, 7001)
+    assert ask(stray, "tcp", address(web), 7001) == free
+    assert ask(stray, "tcp", FAR4, 7000, timeout=0.5) == "nothing"
+    assert ask(web, "tcp", FAR4, 7000) == HOST4
