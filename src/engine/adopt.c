@@ -12,7 +12,6 @@
 #include "engine/container.h"
 #include "engine/handover.h"
 #include "engine/keep.h"
-#include "engine/network-uplink.h"
 #include "engine/outer.h"
 #include "engine/run.h"
 #include "io/fd.h"
@@ -50,7 +49,7 @@ static void mix_environment(struct arena *arena, struct state *state,
 
 /* A machine that was started without root lives in a user namespace of its owner's, and its
  * supervisor maybe in the middle. */
-static int enter_outer(struct container *container, int fds[STATE_FDS])
+static int enter_outer(int fds[STATE_FDS])
 {
 	autoclose int user = take_fd(&fds[STATE_OUTER]), net = take_fd(&fds[STATE_MIDDLE]);
 	int r;
@@ -61,10 +60,7 @@ static int enter_outer(struct container *container, int fds[STATE_FDS])
 	if (r < 0 || net < 0)
 		return r;
 	r = namespace_join(net, CLONE_NEWNET);
-	if (r < 0)
-		return fail(r, "cannot enter the network of this user's machines");
-	network_uplink_note(container, getpid(), net, 0);
-	return 0;
+	return r < 0 ? fail(r, "cannot enter the network of this user's machines") : 0;
 }
 
 /* What the console said meanwhile is shown first. */
@@ -139,7 +135,7 @@ int adopt(struct container *container, const char *runtime, const char *name,
 	connection = keep_take(container->arena, &state, fds, directory, name);
 	if (connection < 0)
 		return connection;
-	r = enter_outer(container, fds);
+	r = enter_outer(fds);
 	if (r < 0)
 		return r;
 	mix_environment(container->arena, &state, environment);

@@ -14,6 +14,7 @@
 #include "base/names.h"
 #include "base/text.h"
 #include "format/egress.h"
+#include "format/uplink.h"
 #include "io/fd.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
@@ -25,7 +26,6 @@
 #include "net/lease.h"
 #include "format/link-names.h"
 #include "net/resolver.h"
-#include "plan/network-user.h"
 
 #define GRACE_S 2	/* a guest may use an answer in its last second */
 #define REFUSALS_MAX 64 /* that are taken at one go */
@@ -265,11 +265,13 @@ static int open_resolver(struct answers *answers, struct facts *facts)
 	};
 	int r;
 
-	if (facts->middle) {
+	if (facts->middle != 0) {
 		for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
-			servers[i].family = network_user_uplink_dns[i].family;
-			memcpy(servers[i].bytes, network_user_uplink_dns[i].bytes,
-			       sizeof(servers[i].bytes));
+			struct ip_prefix server = uplink_address(facts->slot, i == 1,
+								 UPLINK_GATEWAY);
+
+			servers[i].family = server.ip.family;
+			memcpy(servers[i].bytes, server.ip.bytes, sizeof(servers[i].bytes));
 		}
 		config.servers = servers;
 		config.server_count = ARRAY_SIZE(servers);

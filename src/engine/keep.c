@@ -225,7 +225,7 @@ static int save(struct container *container, struct holder *holder)
 		holder->fds[STATE_OUTER] = self < 0 ? self : namespace_open(self, "user");
 		if (holder->fds[STATE_OUTER] < 0)
 			return holder->fds[STATE_OUTER];
-		if (container->resources.in_middle)
+		if (container->resources.middle != 0)
 			holder->fds[STATE_MIDDLE] = open_middle(&container->resources, self);
 	}
 	state_mark(&state, holder->fds);

@@ -97,7 +97,7 @@ static int resume(struct container *container)
 	network = add_network(container);
 	network->facts = facts;
 	network_user_resume(network);
-	container->resources.in_middle = network_uplink_is(network);
+	network_uplink_resume(network);
 	r = network_rules_resume(network, wants_dns(container, &facts));
 	network_watch_follow(network);
 	return r;

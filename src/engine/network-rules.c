@@ -11,6 +11,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "engine/container.h"
+#include "engine/network-uplink.h"
 #include "io/fd.h"
 #include "kernel/later.h"
 #include "kernel/namespace.h"
@@ -98,9 +99,8 @@ static int collect(struct network *network)
 	for (size_t i = 0; i < spec->ports.count && r >= 0; i++) {
 		struct port port = spec->ports.items[i];
 
-		/* The host's addresses are not there in the middle. */
-		if (facts->middle && !ip_is_loopback(&port.address))
-			port.address = (struct ip){ 0 };
+		if (facts->middle != 0)
+			network_uplink_turn(facts, &port);
 		r = facts_add_port(arena, facts, &port);
 	}
 	return r == -E2BIG ? fail_plain(r, "cannot keep so many addresses and ports") : r;
@@ -202,6 +202,13 @@ static void repair_others(struct network *network, const struct firewall_machine
 	}
 }
 
+/* Commands have a look at the host's rules from now on; in the middle they see none. */
+static void mark(const struct network *network)
+{
+	if (network->facts.middle == 0)
+		(void)network_repair_mark(network->container->resources.record.runtime);
+}
+
 static int filter(struct network *network)
 {
 	struct container *container = network->container;
@@ -216,7 +223,7 @@ static int filter(struct network *network)
 		return 0;
 	r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
 	if (r >= 0)
-		(void)network_repair_mark(container->resources.record.runtime);
+		mark(network);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = firewall_add(&network->firewall, &machines[i]);
 		if (r >= 0 && machines[i].restricted)
@@ -269,7 +276,7 @@ int network_rules_move(struct network *network, const struct facts *before,
 	int r = network->firewall.filter.fd >= 0 ? 0 : firewall_open(&network->firewall);
 
 	if (r >= 0)
-		(void)network_repair_mark(network->container->resources.record.runtime);
+		mark(network);
 	if (r >= 0)
 		r = move(network, &scratch, before, after);
 	/* That was said at the start. */
@@ -288,7 +295,7 @@ int network_rules_resume(struct network *network, bool dns)
 	int r = 0;
 
 	/* Without root, whether the program lives or not. */
-	if (network->facts.helper != 0 && !network->facts.middle)
+	if (network->facts.helper != 0 && network->facts.middle == 0)
 		return network_rules_note(network);
 	if (network->facts.gateway_count > 0 || network->facts.port_count > 0)
 		r = answers_open(&network->serving, &network->answers, &request);

@@ -13,10 +13,13 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/container.h"
 #include "engine/network-rules.h"
 #include "engine/network-user.h"
 #include "engine/outer.h"
+#include "engine/run.h"
+#include "format/uplink.h"
 #include "io/fd.h"
 #include "kernel/capability.h"
 #include "kernel/link.h"
@@ -30,43 +33,64 @@
 /* ---- into it ---- */
 
 /* Held until we are in the list: two that come first must not make two. */
+static int enter_user(struct resources *resources, struct middle *middle)
+{
+	int r;
+
+	if (middle->pid == 0) {
+		r = outer_enter(resources->arena, &resources->ids);
+		return r < 0 ? r : middle_make(middle);
+	}
+	r = outer_check(resources->arena, &resources->ids, middle->process_fd);
+	return r < 0 ? r : outer_join(middle->user_fd);
+}
+
 int network_uplink_join(struct resources *resources, const struct host *host)
 {
 	automiddle struct middle middle = MIDDLE_EMPTY;
 	struct arena *arena = resources->arena;
 	int r = middle_open(arena, &middle, host->runtime_directory);
 
-	if (r < 0)
-		return r;
-	if (middle.pid > 0) {
-		r = outer_check(arena, &resources->ids, middle.pid);
-		if (r >= 0)
-			r = outer_join(middle.user_fd);
-	} else {
-		r = outer_enter(arena, &resources->ids);
-		if (r >= 0)
-			r = middle_make(&middle);
-	}
+	if (r >= 0)
+		r = enter_user(resources, &middle);
 	if (r >= 0)
 		r = middle_note(arena, &middle, getpid(), middle.net_fd);
 	if (r < 0)
 		return r;
-	resources->in_middle = true;
+	resources->middle = middle.id;
+	resources->taken.uplink_slot = middle.slot;
 	resources->middle_fd = take_fd(&middle.net_fd);
 	return 0;
 }
 
 void network_uplink_note(struct container *container, pid_t pid, int net_fd, int fd)
 {
+	const struct resources *resources = &container->resources;
+	const struct middle middle = { .net_fd = net_fd,
+				       .id = resources->middle,
+				       .slot = resources->taken.uplink_slot };
 	autoclose int directory = network_rules_records(container);
 
-	container->resources.in_middle = true;
-	if (middle_add(&container->scratch, directory, pid, net_fd, fd) >= 0)
+	if (middle_add(&container->scratch, directory, &middle, pid, fd) >= 0)
 		return;
 	log_warning("machines that are started later may not reach machine '%s': %s, going on "
 		    "without",
 		    container->spec->machine, fail_recorded()->text);
 	fail_forget();
+}
+
+void network_uplink_resume(struct network *network)
+{
+	struct container *container = network->container;
+	autoclose int self = -EBADF, net = -EBADF;
+
+	if (network->facts.middle == 0)
+		return;
+	container->resources.middle = network->facts.middle;
+	container->resources.taken.uplink_slot = network->facts.slot;
+	self = namespace_open_process(getpid());
+	net = self < 0 ? self : namespace_open(self, "net");
+	network_uplink_note(container, getpid(), net, 0);
 }
 
 /* ---- out of it ---- */
@@ -209,6 +233,18 @@ static int set_up(const struct link_plan *link, const bool leads[2])
 	return 0;
 }
 
+/* Such sockets are of a network namespace. */
+static void warn_unheard(const struct container *container)
+{
+	const char *notify = text_variable(container->request->environment, "NOTIFY_SOCKET");
+
+	if (notify != NULL && *notify == '@')
+		log_warning("the service manager will not be told how machine '%s' does: its "
+			    "socket '%s' cannot be reached from the network of this user's "
+			    "machines, going on without",
+			    container->spec->machine, notify);
+}
+
 int network_uplink_make(struct network *network)
 {
 	struct container *container = network->container;
@@ -218,16 +254,29 @@ int network_uplink_make(struct network *network)
 
 	if (link == NULL)
 		return 0;
-	network->facts.middle = true;
+	network->facts.middle = container->resources.middle;
+	network->facts.slot = container->resources.taken.uplink_slot;
 	if (container->resources.middle_fd < 0) {
 		network->userspace = container->uplink;
 		container->uplink = (struct userspace)USERSPACE_EMPTY;
 		return network_user_note(network);
 	}
+	warn_unheard(container);
 	r = network_user_leads(leads);
 	if (r >= 0)
 		r = start(network, link, leads);
 	return r < 0 ? r : set_up(link, leads);
+}
+
+void network_uplink_turn(const struct facts *facts, struct port *port)
+{
+	bool six = port->address.family == AF_INET6;
+
+	if (ip_is_loopback(&port->address))
+		port->address = six ? (struct ip){ AF_INET6, { [15] = 1 } }
+				    : (struct ip){ AF_INET, { 127, 0, 0, 1 } };
+	else if (port->address.family != 0)
+		port->address = uplink_address(facts->slot, six, UPLINK_GUEST).ip;
 }
 
 int network_uplink_route(struct network *network)
@@ -252,9 +301,20 @@ int network_uplink_route(struct network *network)
 		     : 0;
 }
 
+void network_uplink_forget(const struct facts *facts)
+{
+	autonetlink struct netlink netlink = NETLINK_EMPTY;
+	int r = facts->middle == 0 ? 0 : netlink_open(&netlink, NETLINK_ROUTE);
+
+	if (r >= 0 && facts->middle != 0)
+		r = uplink_forget(&netlink, facts);
+	if (r < 0)
+		log_warning("cannot remove routing rules: %s, going on without", strerror(-r));
+}
+
 bool network_uplink_is(const struct network *network)
 {
-	return network != NULL && network->facts.middle;
+	return network != NULL && network->facts.middle != 0;
 }
 
 void network_uplink_keep(struct network *network)
@@ -271,7 +331,7 @@ void network_uplink_done(struct container *container)
 
 	userspace_end(&container->uplink, &container->leaving_fd);
 	fd_close(&resources->middle_fd);
-	if (resources->in_middle)
-		middle_leave(&container->scratch, resources->record.runtime, getpid());
-	resources->in_middle = false;
+	if (resources->middle != 0)
+		middle_leave(&container->scratch, container->host.runtime_directory, getpid());
+	resources->middle = 0;
 }

@@ -12,8 +12,10 @@
 #include <sys/types.h>
 
 struct container;
+struct facts;
 struct host;
 struct network;
+struct port;
 struct resources;
 
 /* Without root: enter the user namespace of those that are in the middle; or, as the first, make
@@ -24,8 +26,18 @@ int network_uplink_join(struct resources *resources, const struct host *host);
  * further start finds it as it was. */
 int network_uplink_make(struct network *network);
 
+/* Another program, or supervisor, took over what was: its list has us. */
+void network_uplink_resume(struct network *network);
+
+/* The port of the host as it is to be had in the middle: the host's loopback is our loopback there,
+ * and who calls another address of the host comes by our own way. */
+void network_uplink_turn(const struct facts *facts, struct port *port);
+
 /* When the machine's addresses are known. */
 int network_uplink_route(struct network *network);
+
+/* And when they are nobody's any more. */
+void network_uplink_forget(const struct facts *facts);
 
 /* We are in the middle. Accepts NULL. */
 bool network_uplink_is(const struct network *network);
@@ -36,6 +48,6 @@ void network_uplink_keep(struct network *network);
 /* The machine ends. Accepts none. */
 void network_uplink_done(struct container *container);
 
-/* PID, a new supervisor or a holder, is in the middle as well, which is NET_FD, or has it as its
- * descriptor FD. A failure is a warning. */
+/* PID, a holder, has the middle as its descriptor FD; it is NET_FD for us. A failure is a warning.
+ */
 void network_uplink_note(struct container *container, pid_t pid, int net_fd, int fd);

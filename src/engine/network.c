@@ -684,6 +684,7 @@ void network_end(struct container *container)
 		if (container->network != NULL)
 			facts.helper = 0;
 		undo_links(container, &facts, &later);
+		network_uplink_forget(&facts);
 		network_rules_end(container, &facts, &later);
 		later_go(&later);
 		if (directory >= 0)

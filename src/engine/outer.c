@@ -180,15 +180,15 @@ int outer_join(int user_fd)
 }
 
 /* The kernel's text has more spaces. */
-static bool has_map(struct arena *arena, pid_t pid, const char *file, const char *map)
+static int has_map(struct arena *arena, int process_fd, const char *file, const char *map)
 {
-	const char *path = arena_format(arena, "/proc/%d/%s", pid, file);
 	struct text_list ours = { 0 }, theirs = { 0 };
 	char *text;
 	size_t size;
+	int r = file_read(arena, &text, &size, process_fd, file, MAP_LIMIT);
 
-	if (file_read(arena, &text, &size, AT_FDCWD, path, MAP_LIMIT) < 0)
-		return false;
+	if (r < 0)
+		return fail(r, "cannot read the ids of another supervisor of this user");
 	text_split(arena, &ours, map, " \n");
 	text_split(arena, &theirs, text, " \n");
 	if (ours.count != theirs.count)
@@ -199,11 +199,16 @@ static bool has_map(struct arena *arena, pid_t pid, const char *file, const char
 	return true;
 }
 
-int outer_check(struct arena *arena, const struct ids *ids, pid_t pid)
+int outer_check(struct arena *arena, const struct ids *ids, int process_fd)
 {
-	if (has_map(arena, pid, "uid_map", ids_map_text(arena, ids->uids, ids->uid_count)) &&
-	    has_map(arena, pid, "gid_map", ids_map_text(arena, ids->gids, ids->gid_count)))
-		return 0;
+	int r = has_map(arena, process_fd, "uid_map",
+			ids_map_text(arena, ids->uids, ids->uid_count));
+
+	if (r > 0)
+		r = has_map(arena, process_fd, "gid_map",
+			    ids_map_text(arena, ids->gids, ids->gid_count));
+	if (r != 0)
+		return MIN(r, 0);
 	return fail_plain(-EPERM, "cannot join the network of this user's other machines: their "
 				  "ids are others (stop them first, or say the same with "
 				  "--private-users=)");

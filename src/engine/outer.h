@@ -6,7 +6,6 @@
  * outside, or are one line for the user's own id. Runs in: supervisor. Speaking.
  */
 #pragma once
-#include <sys/types.h>
 
 struct arena;
 struct ids;
@@ -14,9 +13,9 @@ struct ids;
 /* The same, in the one that USER_FD is, which is the user's too. */
 int outer_join(int user_fd);
 
-/* The process PID of this user is in one with other ids than these: -EPERM. Before they are
+/* The process (its directory in /proc) is in one with other ids than these: -EPERM. Before they are
  * entered. */
-int outer_check(struct arena *arena, const struct ids *ids, pid_t pid);
+int outer_check(struct arena *arena, const struct ids *ids, int process_fd);
 
 /* 0: the caller is root (0:0) of a user namespace of its own, for good, and may be looked at by its
  * user. A negative errno, with a sentence recorded: it may be in one that has no ids; give up. */

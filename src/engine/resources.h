@@ -36,7 +36,7 @@ struct resources {
 	uint64_t cgroup_inode;	     /* of the payload's */
 	int network_fd,
 		own_network_fd;	    /* --network-namespace-path=: theirs, and ours to return to */
-	bool in_middle;		    /* or its list has us */
+	uint64_t middle;	    /* id of the one whose list has us (machine/middle); 0: none */
 	int middle_fd;		    /* without root: to go to (machine/middle); -EBADF: we are
 				     * there, or need not be */
 	int host_mounts_fd;	    /* mount namespace to return to */

@@ -155,7 +155,7 @@ static int prepare(struct container *container, bool dry)
 		if (r < 0)
 			return r;
 		if (network_user_is_direct(spec, &container->host))
-			reap_middle(container->host.runtime_directory, REAP_AT_START);
+			reap_middle(container->host.runtime_directory, spec->machine);
 		r = resources_enter_outer(&container->resources, spec, &container->host);
 		if (r < 0)
 			return r;

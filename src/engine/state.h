@@ -32,8 +32,8 @@ enum state_fd {
 	STATE_OUTER,  /* without root: the supervisor's user namespace */
 	STATE_RECORD, /* in the same process: with its lock */
 	STATE_HOLDER, /* in the same process: pidfd of engine/keep's */
-	STATE_MIDDLE, /* without root: the network namespace that its supervisor is in */
 	STATE_SCOPE,  /* the same: the connection that systemd knows as its scope's controller */
+	STATE_MIDDLE, /* without root: the network namespace that the supervisor is in */
 	STATE_FDS
 };
 

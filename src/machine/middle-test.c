@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/unit.h"
+#include "format/uplink.h"
 #include "io/fd.h"
 #include "kernel/fixture.h"
 #include "kernel/namespace.h"
@@ -79,11 +80,20 @@ static uint32_t number_of(int fd)
 	return number;
 }
 
-static char *line(pid_t pid, uint64_t start, int net_fd, int fd)
+static uint64_t id; /* of the one that was made last */
+
+static char *line(pid_t pid, uint64_t start, int net_fd, int fd, uint32_t slot)
 {
-	struct middle_member member = { pid, start, number_of(net_fd), (uint32_t)fd };
+	struct middle_member member = { pid, start, number_of(net_fd), (uint32_t)fd, id, slot };
 
 	return middle_print(&arena, &member);
+}
+
+static int add(int records, pid_t pid, int net_fd)
+{
+	const struct middle middle = { .net_fd = net_fd, .id = id != 0 ? id : 77, .slot = 9 };
+
+	return middle_add(&arena, records, &middle, pid, net_fd);
 }
 
 /* ---- who is in it ---- */
@@ -137,6 +147,7 @@ static struct middle make(void)
 
 	ck_assert_int_eq(middle.pid, 0);
 	ck_assert_int_eq(middle_make(&middle), 0);
+	id = middle.id;
 	return middle;
 }
 
@@ -266,8 +277,8 @@ START_TEST(the_dead_are_passed_over_and_struck_out)
 	ck_assert_int_eq(middle.pid, next);
 	ck_assert_int_eq(middle_note(&arena, &middle, last, 5), 0);
 	ck_assert_str_eq(list(),
-			 arena_format(&arena, "%s\n%s\n", line(next, start_of(next), net, 4),
-				      line(last, start_of(last), net, 5)));
+			 arena_format(&arena, "%s\n%s\n", line(next, start_of(next), net, 4, 0),
+				      line(last, start_of(last), net, 5, 1)));
 	middle_close(&middle);
 	/* Not reaped yet, it is in none either. */
 	kill(next, SIGKILL);
@@ -290,7 +301,7 @@ START_TEST(a_stranger_with_a_members_number_is_none)
 	begin();
 	middle = make();
 	pid = inhabitant(&middle);
-	fixture_write(LIST, line(pid, start_of(pid) + 1, middle.net_fd, middle.net_fd));
+	fixture_write(LIST, line(pid, start_of(pid) + 1, middle.net_fd, middle.net_fd, 0));
 	middle_close(&middle);
 	middle = open_it();
 	ck_assert_int_eq(middle.pid, 0);
@@ -307,7 +318,7 @@ START_TEST(lines_that_are_none_are_skipped)
 	begin();
 	middle = make();
 	pid = inhabitant(&middle);
-	good = line(pid, start_of(pid), middle.net_fd, middle.net_fd);
+	good = line(pid, start_of(pid), middle.net_fd, middle.net_fd, 0);
 	text = arena_format(&arena, "\nnobody\n%d\n%d %" PRIu64 "\n0 0 0 0\n-1 2 3 4\n%s 5\n%s\n%d",
 			    pid, pid, start_of(pid), good, good, pid);
 	fixture_write(LIST, text);
@@ -317,7 +328,7 @@ START_TEST(lines_that_are_none_are_skipped)
 	ck_assert_int_eq(middle_note(&arena, &middle, getpid(), middle.net_fd), 0);
 	ck_assert_str_eq(list(), arena_format(&arena, "%s\n%s\n", good,
 					      line(getpid(), start_of(getpid()), middle.net_fd,
-						   middle.net_fd)));
+						   middle.net_fd, middle.slot)));
 	middle_close(&middle);
 }
 END_TEST
@@ -326,26 +337,31 @@ START_TEST(a_line_is_read_as_it_was_written)
 {
 	static const char *const wrong[] = { "",
 					     "1",
-					     "1 2 3",
 					     "1 2 3 4 5",
-					     "0 2 3 4",
-					     "2147483648 2 3 4",
-					     "1 2 4294967296 4",
-					     "1 2 3 4294967296",
-					     "1 -2 3 4",
-					     "1 2 3 4x",
-					     "0x1 2 3 4" };
-	const struct middle_member most = { INT32_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX };
+					     "1 2 3 4 5 6 7",
+					     "0 2 3 4 5 6",
+					     "2147483648 2 3 4 5 6",
+					     "1 2 4294967296 4 5 6",
+					     "1 2 3 4294967296 5 6",
+					     "1 -2 3 4 5 6",
+					     "1 2 3 4x 5 6",
+					     "0x1 2 3 4 5 6",
+					     "1 2 3 4 0 6",
+					     "1 2 3 4 5 4096" };
+	const struct middle_member most = { INT32_MAX,	UINT64_MAX, UINT32_MAX,
+					    UINT32_MAX, UINT64_MAX, UPLINK_SLOTS - 1 };
 	struct middle_member member = { .pid = 77 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		ck_assert_msg(!middle_parse(&arena, &member, wrong[i]), "%s", wrong[i]);
 	ck_assert_int_eq(member.pid, 77);
-	ck_assert(middle_parse(&arena, &member, "1 2 3 4"));
-	ck_assert(member.pid == 1 && member.start == 2 && member.number == 3 && member.fd == 4);
+	ck_assert(middle_parse(&arena, &member, "1 2 3 4 5 6"));
+	ck_assert(member.pid == 1 && member.start == 2 && member.number == 3 && member.fd == 4 &&
+		  member.id == 5 && member.slot == 6);
 	ck_assert(middle_parse(&arena, &member, middle_print(&arena, &most)));
 	ck_assert(member.pid == most.pid && member.start == most.start &&
-		  member.number == most.number && member.fd == most.fd);
+		  member.number == most.number && member.fd == most.fd && member.id == most.id &&
+		  member.slot == most.slot);
 }
 END_TEST
 
@@ -392,17 +408,17 @@ START_TEST(who_comes_by_another_way_is_added)
 	ck_assert_int_eq(middle_note(&arena, &middle, one, 3), 0);
 	middle_close(&middle);
 	records = open(RECORDS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_eq(middle_add(&arena, records, two, net, net), 0);
+	ck_assert_int_eq(add(records, two, net), 0);
 	end(one);
 	middle = open_it();
 	ck_assert_int_eq(middle.pid, two);
 	ck_assert_uint_eq(number_of(middle.net_fd), number_of(net));
 	middle_close(&middle);
 	fail_forget();
-	ck_assert_int_eq(middle_add(&arena, -ENOENT, two, net, net), -ENOENT);
+	ck_assert_int_eq(add(-ENOENT, two, net), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "cannot look who is"));
 	fail_forget();
-	ck_assert_int_eq(middle_add(&arena, records, one, net, net), -ESRCH);
+	ck_assert_int_eq(add(records, one, net), -ESRCH);
 	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "cannot read who is"));
 }
 END_TEST
@@ -586,14 +602,14 @@ START_TEST(what_is_run_there_answers_from_there)
 	ck_assert_int_eq(namespace_own_number(&here, "net"), 0);
 	settle(&number);
 	visit = visit_of(0);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), 0);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), 0);
 	ck_assert_uint_eq(visit->net, number);
 	ck_assert_int_eq(namespace_own_number(&now, "net"), 0);
 	ck_assert_uint_eq(now, here);
 	visit = visit_of(-EBUSY);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), -EBUSY);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), -EBUSY);
 	visit = visit_of(SIGKILL);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), -EIO);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), -EIO);
 	ck_assert_uint_eq(visit->net, number);
 }
 END_TEST
@@ -607,14 +623,14 @@ START_TEST(nothing_is_run_where_nobody_is)
 	begin();
 	ck_assert_int_eq(middle_run(&arena, RUNTIME, 1, run_visit, visit), -ENOENT);
 	pid = settle(&number);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number + 1, run_visit, visit), -ENOENT);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id + 1, run_visit, visit), -ENOENT);
 	kill(pid, SIGKILL);
 	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), -ENOENT);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), -ENOENT);
 	end(pid);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), -ENOENT);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), -ENOENT);
 	middle_leave(&arena, RUNTIME, pid);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), -ENOENT);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), -ENOENT);
 	ck_assert_uint_eq(visit->net, 0);
 }
 END_TEST
@@ -657,13 +673,13 @@ START_TEST(who_is_outside_enters_its_user_namespace_first)
 	process = namespace_open_process(pid);
 	net = namespace_open(process, "net");
 	records = open(RECORDS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_eq(middle_add(&arena, records, pid, net, net), 0);
+	ck_assert_int_eq(add(records, pid, net), 0);
 	ck_assert_int_eq(namespace_number(&user, pid, "user"), 0);
 	middle = open_it();
 	ck_assert_int_eq(middle.pid, pid);
 	ck_assert_uint_eq(number_of(middle.user_fd), user);
 	middle_close(&middle);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number_of(net), run_visit, visit), 0);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, 77, run_visit, visit), 0);
 	ck_assert_uint_eq(visit->net, number_of(net));
 	ck_assert_uint_eq(visit->user, user);
 }
@@ -678,27 +694,46 @@ START_TEST(from_an_inner_user_namespace_it_is_out_of_reach)
 	begin();
 	settle(&number);
 	ck_assert_int_eq(unshare(CLONE_NEWUSER), 0);
-	ck_assert_int_eq(middle_run(&arena, RUNTIME, number, run_visit, visit), -EPERM);
+	ck_assert_int_eq(middle_run(&arena, RUNTIME, id, run_visit, visit), -EPERM);
 	ck_assert_uint_eq(visit->net, 0);
+	/* Nor is another one made beside it. */
+	ck_assert_int_eq(middle_open(&arena, &middle, RUNTIME), -EACCES);
+}
+END_TEST
+
+START_TEST(each_has_a_slot_of_its_own)
+{
+	struct middle middle;
+	pid_t pids[3];
+
+	begin();
+	for (uint32_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		middle = i == 0 ? make() : open_it();
+		ck_assert_uint_eq(middle.slot, i);
+		ck_assert_uint_eq(middle.id, id);
+		pids[i] = inhabitant(&middle);
+		ck_assert_int_eq(middle_note(&arena, &middle, pids[i], middle.net_fd), 0);
+		middle_close(&middle);
+	}
+	end(pids[1]);
 	middle = open_it();
-	ck_assert_int_eq(middle.pid, 0);
+	ck_assert_uint_eq(middle.slot, 1);
 	middle_close(&middle);
 }
 END_TEST
 
 int main(void)
 {
-	return UNIT_RUN("machine/middle", at_first_there_is_none,
-			it_is_made_beside_the_caller_and_belongs_to_its_user_namespace,
-			who_is_in_it_is_found, who_only_holds_it_is_found_by_its_descriptor,
-			a_descriptor_of_something_else_is_not_it,
-			the_dead_are_passed_over_and_struck_out,
-			a_stranger_with_a_members_number_is_none, lines_that_are_none_are_skipped,
-			a_line_is_read_as_it_was_written, the_list_goes_with_the_last,
-			who_comes_by_another_way_is_added, a_list_that_is_a_link_is_not_followed,
-			one_looks_at_a_time, who_waited_for_a_list_that_is_gone_gets_the_new_one,
-			many_that_come_at_once_are_in_the_same,
-			what_is_run_there_answers_from_there, nothing_is_run_where_nobody_is,
-			who_is_outside_enters_its_user_namespace_first,
-			from_an_inner_user_namespace_it_is_out_of_reach);
+	return UNIT_RUN(
+		"machine/middle", at_first_there_is_none,
+		it_is_made_beside_the_caller_and_belongs_to_its_user_namespace,
+		who_is_in_it_is_found, who_only_holds_it_is_found_by_its_descriptor,
+		a_descriptor_of_something_else_is_not_it, the_dead_are_passed_over_and_struck_out,
+		a_stranger_with_a_members_number_is_none, lines_that_are_none_are_skipped,
+		a_line_is_read_as_it_was_written, the_list_goes_with_the_last,
+		who_comes_by_another_way_is_added, a_list_that_is_a_link_is_not_followed,
+		one_looks_at_a_time, who_waited_for_a_list_that_is_gone_gets_the_new_one,
+		many_that_come_at_once_are_in_the_same, what_is_run_there_answers_from_there,
+		nothing_is_run_where_nobody_is, who_is_outside_enters_its_user_namespace_first,
+		from_an_inner_user_namespace_it_is_out_of_reach, each_has_a_slot_of_its_own);
 }

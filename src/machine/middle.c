@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "base/list.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "format/uplink.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/namespace.h"
@@ -25,7 +27,9 @@
 #include "machine/record.h"
 
 #define LIST ".middle" /* in the records' directory; no machine's name begins with a dot */
-#define LIST_SIZE_MAX (64 * 1024)
+#define LIST_SIZE_MAX (512 * 1024)
+#define LOCK_US (10 * 1000 * 1000) /* who holds it makes a user namespace at most */
+#define LOCK_STEP_US 2000
 
 /* ---- the list ---- */
 
@@ -39,9 +43,13 @@ static int try_lock(int directory, int flags, int *ret)
 
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR)
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_US) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
+		if (waited >= LOCK_US)
+			return -ETIMEDOUT;
+		(void)usleep(LOCK_STEP_US);
+	}
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_nlink == 0)
@@ -68,10 +76,12 @@ bool middle_parse(struct arena *arena, struct middle_member *ret, const char *li
 	uint32_t pid;
 
 	text_split(arena, &words, line, " ");
-	if (words.count != 4 || parse_u32(&pid, words.items[0]) < 0 || pid == 0 ||
+	if (words.count != 6 || parse_u32(&pid, words.items[0]) < 0 || pid == 0 ||
 	    pid > INT32_MAX || parse_u64(&member.start, words.items[1]) < 0 ||
 	    parse_u32(&member.number, words.items[2]) < 0 ||
-	    parse_u32(&member.fd, words.items[3]) < 0)
+	    parse_u32(&member.fd, words.items[3]) < 0 ||
+	    parse_u64(&member.id, words.items[4]) < 0 || member.id == 0 ||
+	    parse_u32(&member.slot, words.items[5]) < 0 || member.slot >= UPLINK_SLOTS)
 		return false;
 	member.pid = (pid_t)pid;
 	*ret = member;
@@ -80,8 +90,9 @@ bool middle_parse(struct arena *arena, struct middle_member *ret, const char *li
 
 char *middle_print(struct arena *arena, const struct middle_member *member)
 {
-	return arena_format(arena, "%d %" PRIu64 " %" PRIu32 " %" PRIu32, member->pid,
-			    member->start, member->number, member->fd);
+	return arena_format(arena, "%d %" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu32,
+			    member->pid, member->start, member->number, member->fd, member->id,
+			    member->slot);
 }
 
 static bool is_alive(const struct middle_member *member)
@@ -166,26 +177,48 @@ static int open_member(struct middle *middle, const struct middle_member *member
 		fd_close(&middle->net_fd);
 		return middle->user_fd;
 	}
+	middle->process_fd = take_fd(&process);
 	middle->pid = member->pid;
+	middle->id = member->id;
 	return 0;
 }
 
-/* NUMBER 0: any. */
-static int find(struct arena *arena, struct middle *middle, uint32_t number)
+/* The lowest that nobody has: of one more than there are lines, one is free. */
+static uint32_t free_slot(struct arena *arena, const struct text_list *lines)
+{
+	bool *taken = arena_take_array(arena, lines->count + 1, sizeof(*taken));
+	struct middle_member member;
+	uint32_t slot = 0;
+
+	memset(taken, 0, (lines->count + 1) * sizeof(*taken));
+	for (size_t i = 0; i < lines->count; i++)
+		if (middle_parse(arena, &member, lines->items[i]) && member.slot <= lines->count)
+			taken[member.slot] = true;
+	while (taken[slot])
+		slot++;
+	return slot;
+}
+
+/* ID 0: any. -ENOENT: nobody is in it; else why who is cannot be asked. */
+static int find(struct arena *arena, struct middle *middle, uint64_t id)
 {
 	struct text_list lines = { 0 };
 	struct middle_member member;
-	int r = read_list(arena, &lines, middle->list_fd), last = -ENOENT;
+	int r = read_list(arena, &lines, middle->list_fd), why = -ENOENT;
 
-	for (size_t i = 0; r >= 0 && i < lines.count; i++) {
-		if (!middle_parse(arena, &member, lines.items[i]) ||
-		    (number != 0 && member.number != number))
+	if (r < 0)
+		return r;
+	middle->slot = free_slot(arena, &lines);
+	for (size_t i = 0; i < lines.count; i++) {
+		if (!middle_parse(arena, &member, lines.items[i]) || (id != 0 && member.id != id))
 			continue;
-		last = open_member(middle, &member);
-		if (last >= 0)
+		r = open_member(middle, &member);
+		if (r >= 0)
 			return 0;
+		if (r != -ENOENT && r != -ESRCH)
+			why = r;
 	}
-	return r < 0 ? r : last;
+	return why;
 }
 
 int middle_open(struct arena *arena, struct middle *ret, const char *runtime)
@@ -199,8 +232,9 @@ int middle_open(struct arena *arena, struct middle *ret, const char *runtime)
 	r = lock_list(directory, O_CREAT, &middle.list_fd);
 	if (r >= 0)
 		r = find(arena, &middle, 0);
-	/* Where nobody can be met who is in one, it is as if there were none. */
-	if (r < 0 && r != -ENOENT && r != -ESRCH && r != -EACCES) {
+	if (r >= 0 || r == -ENOENT)
+		r = middle.slot < UPLINK_SLOTS ? 0 : -EMLINK;
+	if (r < 0) {
 		middle_close(&middle);
 		return fail(r, "cannot look for the network of this user's other machines");
 	}
@@ -211,6 +245,7 @@ int middle_open(struct arena *arena, struct middle *ret, const char *runtime)
 void middle_close(struct middle *middle)
 {
 	fd_close(&middle->list_fd);
+	fd_close(&middle->process_fd);
 	fd_close(&middle->user_fd);
 	fd_close(&middle->net_fd);
 }
@@ -239,13 +274,32 @@ int middle_make(struct middle *middle)
 	if (r < 0)
 		return fail(r, "cannot open a network namespace");
 	middle->net_fd = r;
+	while (middle->id == 0)
+		if (getrandom(&middle->id, sizeof(middle->id), 0) != sizeof(middle->id))
+			return fail(-EIO, "cannot get random numbers");
 	return 0;
+}
+
+/* All but those of PID. */
+static void leave_out(struct arena *arena, struct text_list *ret, const struct text_list *lines,
+		      pid_t pid)
+{
+	struct middle_member member;
+
+	for (size_t i = 0; i < lines->count; i++)
+		if (middle_parse(arena, &member, lines->items[i]) && member.pid != pid)
+			text_list_add(arena, ret, lines->items[i]);
 }
 
 int middle_note(struct arena *arena, const struct middle *middle, pid_t pid, int fd)
 {
-	struct middle_member member = { .pid = pid, .fd = (uint32_t)fd };
-	struct text_list lines = { 0 };
+	struct middle_member member = {
+		.pid = pid,
+		.fd = (uint32_t)fd,
+		.id = middle->id,
+		.slot = middle->slot,
+	};
+	struct text_list lines = { 0 }, others = { 0 };
 	int r = process_start_time(pid, &member.start);
 
 	if (r >= 0)
@@ -254,33 +308,33 @@ int middle_note(struct arena *arena, const struct middle *middle, pid_t pid, int
 		r = read_list(arena, &lines, middle->list_fd);
 	if (r < 0)
 		return fail(r, "cannot read who is in this user's network of machines");
-	text_list_add(arena, &lines, middle_print(arena, &member));
-	r = write_list(middle->list_fd, &lines);
+	leave_out(arena, &others, &lines, pid);
+	text_list_add(arena, &others, middle_print(arena, &member));
+	r = write_list(middle->list_fd, &others);
 	return r < 0 ? fail(r, "cannot note who is in this user's network of machines") : 0;
 }
 
-int middle_add(struct arena *arena, int directory, pid_t pid, int net_fd, int fd)
+int middle_add(struct arena *arena, int directory, const struct middle *middle, pid_t pid, int fd)
 {
 	autoclose int list = -EBADF;
+	struct middle locked = *middle;
 	int r = directory < 0 ? directory : lock_list(directory, O_CREAT, &list);
 
 	if (r < 0)
 		return fail(r, "cannot look who is in this user's network of machines");
-	return middle_note(arena, &(struct middle){ .list_fd = list, .net_fd = net_fd }, pid, fd);
+	locked.list_fd = list;
+	return middle_note(arena, &locked, pid, fd);
 }
 
 void middle_leave(struct arena *arena, const char *runtime, pid_t pid)
 {
 	autoclose int directory = record_open_runtime(runtime, "machines"), list = -EBADF;
 	struct text_list lines = { 0 }, others = { 0 };
-	struct middle_member member;
 
 	if (directory < 0 || lock_list(directory, 0, &list) < 0 ||
 	    read_list(arena, &lines, list) < 0)
 		return;
-	for (size_t i = 0; i < lines.count; i++)
-		if (middle_parse(arena, &member, lines.items[i]) && member.pid != pid)
-			text_list_add(arena, &others, lines.items[i]);
+	leave_out(arena, &others, &lines, pid);
 	if (others.count == 0)
 		(void)unlinkat(directory, LIST, 0);
 	else
@@ -301,7 +355,7 @@ static int join(const struct middle *middle)
 	return r < 0 ? r : namespace_join(middle->net_fd, CLONE_NEWNET);
 }
 
-int middle_run(struct arena *arena, const char *runtime, uint32_t number, int (*run)(void *context),
+int middle_run(struct arena *arena, const char *runtime, uint64_t id, int (*run)(void *context),
 	       void *context)
 {
 	automiddle struct middle middle = MIDDLE_EMPTY;
@@ -311,9 +365,9 @@ int middle_run(struct arena *arena, const char *runtime, uint32_t number, int (*
 	int r = directory < 0 ? directory : lock_list(directory, 0, &middle.list_fd);
 
 	if (r >= 0)
-		r = find(arena, &middle, number);
+		r = find(arena, &middle, id);
 	if (r < 0)
-		return r == -ESRCH ? -ENOENT : r == -EACCES ? -EPERM : r;
+		return r == -EACCES ? -EPERM : r;
 	pid = process_clone(0, -EBADF, &pidfd);
 	if (pid == 0) {
 		r = join(&middle);

@@ -95,8 +95,8 @@ static int remove_rules(const struct firewall_machine *machines, size_t count)
 	return first < 0 ? first : MIN(r, 0);
 }
 
-/* What cannot be understood is of a newer program; the packet filter is looked at as a whole now
- * and then. */
+/* 1: found. What cannot be understood is of a newer program; the packet filter is looked at as a
+ * whole now and then. */
 static int read_facts(struct arena *arena, struct facts *ret, const struct network_undo *undo,
 		      int dir_fd)
 {
@@ -104,7 +104,7 @@ static int read_facts(struct arena *arena, struct facts *ret, const struct netwo
 
 	if (r == -EBADMSG)
 		warn("understand the network of", undo, r);
-	return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	return r == -ENOENT || r == -EBADMSG ? 0 : r < 0 ? r : 1;
 }
 
 /* Indexes are of the namespace that they were noted in, and mean others here. */
@@ -141,47 +141,63 @@ static int undo_there(void *context)
 	return uplink_forget(&netlink, there->facts);
 }
 
-/* Of a user's machine, unless nobody else is there any more, and so nothing. */
+/* Nothing of it is there any more, if nobody is who could be asked. -EPERM: it cannot be entered
+ * from here. */
 static int undo_middle(struct arena *arena, const struct network_undo *undo, struct facts *facts)
 {
 	struct there there = { arena, undo, facts };
-	int r = facts->middle
-			? middle_run(arena, undo->runtime, facts->namespace, undo_there, &there)
-			: -ENOENT;
+	int r = middle_run(arena, undo->runtime, facts->middle, undo_there, &there);
 
-	if (r == -ENOENT)
-		log_debug("the network of machine '%s' was another one", undo->machine);
-	/* Who cannot go there has been there before (reap_middle). */
-	if (r == -EPERM)
-		log_debug("the network of machine '%s' is out of reach", undo->machine);
-	facts->made_count = 0;
-	facts->zone = NULL;
-	return r == -ENOENT || r == -EPERM ? 0 : r;
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*facts = (struct facts){
+		.tag = facts->tag,
+		.helper = facts->helper,
+		.helper_start = facts->helper_start,
+		.leases = facts->leases,
+	};
+	return 0;
 }
 
 void network_undo_middle(struct arena *arena, const struct network_undo *undo, int dir_fd)
 {
 	struct facts facts = { 0 };
+	int r = read_facts(arena, &facts, undo, dir_fd);
 
-	if (read_facts(arena, &facts, undo, dir_fd) >= 0 && facts.middle)
-		warn("take away the rules of", undo, undo_middle(arena, undo, &facts));
+	if (r <= 0 || facts.middle == 0)
+		return;
+	r = undo_middle(arena, undo, &facts);
+	if (r >= 0)
+		r = network_file_write(arena, dir_fd, undo->machine, &facts);
+	warn("take away the rules of", undo, r);
+}
+
+static int undo_here(struct arena *arena, const struct network_undo *undo, struct facts *facts)
+{
+	struct firewall_machine *machines;
+	size_t count;
+	int r;
+
+	if (!is_here(facts)) {
+		log_debug("the network of machine '%s' was another one", undo->machine);
+		facts->made_count = 0;
+		return 0;
+	}
+	r = facts_machines(arena, &machines, &count, facts);
+	return r < 0 ? r : remove_rules(machines, count);
 }
 
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd)
 {
-	struct firewall_machine *machines;
 	struct facts facts = { 0 };
-	size_t count;
 	int found = read_facts(arena, &facts, undo, dir_fd), r = MIN(found, 0);
 
-	if (r >= 0 && !is_here(&facts)) {
-		r = undo_middle(arena, undo, &facts);
-	} else {
-		if (r >= 0)
-			r = facts_machines(arena, &machines, &count, &facts);
-		if (r >= 0)
-			r = remove_rules(machines, count);
-	}
+	if (found > 0)
+		r = facts.middle != 0 ? undo_middle(arena, undo, &facts)
+				      : undo_here(arena, undo, &facts);
+	/* Somebody who can go there must find all that is noted. */
+	if (r == -EPERM && facts.middle != 0)
+		return r;
 	if (r < 0) {
 		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
 			    undo->machine,

@@ -479,29 +479,15 @@ static void undo_middle(const struct place *place)
 	arena_done(&scratch);
 }
 
-static int visit_middle(int dir_fd, const char *name, unsigned char type, void *context)
+void reap_middle(const char *runtime, const char *name)
 {
-	struct look *look = context;
-	autoclose int fd = -EBADF;
+	autoclose int dir = open_records(runtime), fd = -EBADF;
 
-	(void)type;
-	if (look->left-- == 0)
-		return 1;
-	if (!name_is_machine(name))
-		return 0;
-	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (dir < 0 || !middle_is_listed(dir) || !name_is_machine(name))
+		return;
+	fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && record_try_lock(fd) >= 0)
-		undo_middle(&(struct place){ look->runtime, name, dir_fd, fd });
-	return 0;
-}
-
-void reap_middle(const char *runtime, size_t limit)
-{
-	struct look look = { .runtime = runtime, .left = limit };
-	autoclose int dir = open_records(runtime);
-
-	if (dir >= 0 && middle_is_listed(dir))
-		(void)dir_walk(dir, visit_middle, &look);
+		undo_middle(&(struct place){ runtime, name, dir, fd });
 }
 
 int reap_all(const char *runtime)

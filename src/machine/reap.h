@@ -17,9 +17,10 @@ struct arena;
 /* Look at up to LIMIT records below RUNTIME; the number of machines that were reaped. */
 int reap_some(const char *runtime, size_t limit);
 
-/* What such a user's machines have left in the namespace in the middle (machine/middle), if there
- * is one: for who enters a user namespace of its own next, and will reap the rest from there. */
-void reap_middle(const char *runtime, size_t limit);
+/* What the killed machine NAME has left in the namespace in the middle (machine/middle), if it was
+ * in one: for who enters a user namespace of its own next, and reaps the rest from there, where the
+ * middle is out of reach. Of other machines somebody else takes care, whose records stay. */
+void reap_middle(const char *runtime, const char *name);
 
 /* All of them (--cleanup without a name); one that cannot be cleaned up does not keep the others
  * from it, but the first such failure is returned. */

@@ -38,7 +38,7 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "lease=/run/redd/network/link.3\n"
 			    "made=veth 2 12 redd-0123456789abcdef-0 vz-web\n"
 			    "attached=interface 3 0 eth7 veth/7/0\n"
-			    "middle=1\n"
+			    "middle=18446744073709551615 4095\n"
 			    "helper=4712 81500\n"
 			    "part=1\n"
 			    "link=9\n"
@@ -80,7 +80,7 @@ START_TEST(all_that_is_written_is_read_again)
 	ck_assert_uint_eq(facts.addresses[1].length, 64);
 	ck_assert_uint_eq(facts.port_count, 3);
 	ck_assert_uint_eq(facts.ports[1].count, 10);
-	ck_assert(facts.middle);
+	ck_assert(facts.middle == UINT64_MAX && facts.slot == 4095);
 	ck_assert_uint_eq(facts.helper, 4712);
 	ck_assert_uint_eq(facts.helper_start, 81500);
 	ck_assert_str_eq(facts_print(&arena, &facts), whole);

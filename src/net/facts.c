@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "base/text.h"
 #include "format/link-names.h"
+#include "format/uplink.h"
 
 #define MADE_WORDS 4 /* and the zone, or identity */
 
@@ -224,7 +225,9 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->made_count; i++)
 		put_made(arena, &text, &facts->made[i]);
-	put_number(arena, &text, "middle", facts->middle);
+	if (facts->middle != 0)
+		text = arena_format(arena, "%smiddle=%" PRIu64 " %" PRIu32 "\n", text,
+				    facts->middle, facts->slot);
 	if (facts->helper != 0)
 		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
 				    facts->helper_start);
@@ -385,14 +388,26 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 	return 0;
 }
 
+static int take_middle(struct arena *arena, struct facts *facts, const char *value)
+{
+	struct text_list words = { 0 };
+
+	text_split(arena, &words, value, " ");
+	if (words.count != 2 || parse_u64(&facts->middle, words.items[0]) < 0 ||
+	    facts->middle == 0 || parse_u32(&facts->slot, words.items[1]) < 0 ||
+	    facts->slot >= UPLINK_SLOTS)
+		return -EBADMSG;
+	return 0;
+}
+
 static int take_line(struct arena *arena, struct facts *facts, struct facts *part, const char *key,
 		     const char *value)
 {
 	if (text_equal(key, "made") || text_equal(key, "attached"))
 		return take_made(arena, facts, value, *key == 'a');
 	if (text_equal(key, "middle"))
-		facts->middle = text_equal(value, "1");
-	else if (text_equal(key, "helper"))
+		return take_middle(arena, facts, value);
+	if (text_equal(key, "helper"))
 		return take_helper(arena, facts, value);
 	return take(arena, part, key, value);
 }

@@ -62,7 +62,9 @@ struct facts {
 	size_t interface_count;
 	struct facts_made *made;
 	size_t made_count;
-	bool middle;	       /* its host is the namespace in the middle (machine/middle) */
+	uint64_t middle;       /* id of the namespace in the middle that is its host
+				* (machine/middle); 0: the host is */
+	uint32_t slot;	       /* of its way out of that (format/uplink) */
 	uint32_t helper;       /* process that its network comes through (net/userspace), or that
 				* leads out of the middle; 0: none */
 	uint64_t helper_start; /* its start time */

@@ -145,7 +145,7 @@ static int note_rule(const struct route_rule *rule, void *context)
 {
 	struct rules *rules = context;
 
-	if (rule->priority == 0 || rule->priority == 32766 || rule->priority == 32767)
+	if (rule->priority <= 61 || rule->priority == 32766 || rule->priority == 32767)
 		return 0;
 	ck_assert_uint_lt(rules->count, ARRAY_SIZE(rules->all));
 	rules->all[rules->count++] = *rule;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/macros.h"
+#include "format/uplink.h"
 #include "io/file.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
@@ -17,9 +18,14 @@
 #include "net/facts.h"
 #include "net/userspace.h"
 
+/* What is between us and the programs is for the supervisors alone, whose own packets come from
+ * "lo". Before the rules of net/firewall-routing. */
+enum { BETWEEN_OURS = 60, BETWEEN = 61 };
+
 /* Behind the common table, which has no way out: what is near is found there first, and who is not
  * known has none. A table for each uplink, told by its index: "Re", and 16 bits. */
 #define OUT 40000
+#define MAIN_TABLE 254
 #define TABLE(index) (UINT32_C(0x52650000) + ((uint32_t)(index)&0xffff))
 
 static struct route_prefix prefix_of(const struct ip *ip, unsigned int length)
@@ -61,6 +67,26 @@ static int add_way_out(struct netlink *netlink, int index, const struct ip *gate
 	return is_there(route_add(netlink, &route));
 }
 
+static int close_between(struct netlink *netlink, bool six)
+{
+	const struct ip_prefix all = uplink_network(six);
+	struct route_rule rules[] = {
+		{ .priority = BETWEEN_OURS,
+		  .from_link = "lo",
+		  .action = FR_ACT_TO_TBL,
+		  .table = MAIN_TABLE },
+		{ .priority = BETWEEN, .action = FR_ACT_PROHIBIT },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(rules); i++) {
+		rules[i].family = all.ip.family;
+		rules[i].to = prefix_of(&all.ip, all.length);
+		r = is_there(route_add_rule(netlink, &rules[i]));
+	}
+	return r;
+}
+
 static int add_family(struct netlink *netlink, int index, const struct ip_prefix *guest,
 		      const struct ip *gateway)
 {
@@ -73,7 +99,9 @@ static int add_family(struct netlink *netlink, int index, const struct ip_prefix
 
 	if (guest->ip.family == 0)
 		return 0;
-	r = is_there(route_add_address(netlink, &address));
+	r = close_between(netlink, guest->ip.family == AF_INET6);
+	if (r >= 0)
+		r = is_there(route_add_address(netlink, &address));
 	return r < 0 ? r : add_way_out(netlink, index, gateway);
 }
 

@@ -1,8 +1,8 @@
 /* net/uplink - how packets find their way from the namespace in the middle (machine/middle) to the
  * interface of the machine that they come from, of which there is one for each.
  *
- * All have the same addresses, and nobody but the program behind them sees those. Quiet. In the
- * middle.
+ * Their addresses (format/uplink) mean nothing to anybody but the program behind them, and machines
+ * do not reach them. Quiet. In the middle.
  */
 #pragma once
 #include "format/ip.h"

@@ -278,7 +278,7 @@ START_TEST(a_zone_has_its_way_out_in_the_middle)
 	ck_assert(!network_user_is_direct(&sample.spec, &sample.host));
 	the_links(links);
 	ck_assert_str_eq(links[0]->host, "/usr/bin/pasta");
-	ck_assert_str_eq(links[0]->name, "up-web");
+	ck_assert_str_eq(links[0]->name, "u-web");
 	ck_assert_str_eq(links[1]->host, "vb-web");
 	ck_assert_str_eq(links[1]->name, "host0");
 	ck_assert_str_eq(links[1]->master, "vz-z");
@@ -297,7 +297,7 @@ START_TEST(who_may_not_send_what_it_likes_has_its_way_out_in_the_middle)
 	begin_middle(false);
 	ck_assert(network_user_has_middle(&sample.spec, &sample.host));
 	the_links(links);
-	ck_assert_str_eq(links[0]->name, "up-web");
+	ck_assert_str_eq(links[0]->name, "u-web");
 	ck_assert_str_eq(links[1]->host, "ve-web");
 	ck_assert_ptr_null(links[1]->master);
 	ck_assert_ptr_null(find(STEP_ZONE));
@@ -325,22 +325,21 @@ START_TEST(root_needs_no_middle)
 }
 END_TEST
 
-/* What the program sees is the same of each; what the container has is its own. */
-START_TEST(in_the_middle_all_have_the_same_addresses_but_not_the_same_hardware)
+/* The slot tells the addresses. */
+START_TEST(in_the_middle_each_has_addresses_and_hardware_of_its_own)
 {
 	const struct link_plan *links[2];
 	uint8_t macs[2][6];
 
 	begin_middle(true);
 	the_links(links);
-	ck_assert(is(&links[0]->guest[0].ip, "169.254.82.2") && links[0]->guest[0].length == 30);
+	ck_assert(is(&links[0]->guest[0].ip, "169.254.64.2") && links[0]->guest[0].length == 30);
 	ck_assert(is(&links[0]->guest[1].ip, "fd52:6564:6400::2"));
 	ck_assert_uint_eq(links[0]->guest[1].length, 64);
 	for (int i = 0; i < 2; i++) {
-		const char *gateway = i == 0 ? "169.254.82.1" : "fd52:6564:6400::1";
+		const char *gateway = i == 0 ? "169.254.64.1" : "fd52:6564:6400::1";
 
 		ck_assert(is(&links[0]->gateway[i], gateway) && is(&links[0]->dns[i], gateway));
-		ck_assert(is(&network_user_uplink_dns[i], gateway));
 		ck_assert(ip_is_in(&links[0]->gateway[i], &links[0]->guest[i]));
 	}
 	ck_assert(links[0]->has_mac);
@@ -350,9 +349,11 @@ START_TEST(in_the_middle_all_have_the_same_addresses_but_not_the_same_hardware)
 	memcpy(macs[0], links[0]->mac, 6);
 	memcpy(macs[1], links[0]->host_mac, 6);
 	sample.spec.machine = "db";
+	sample.taken.uplink_slot = 1;
 	the_links(links);
-	ck_assert_str_eq(links[0]->name, "up-db");
-	ck_assert(is(&links[0]->guest[0].ip, "169.254.82.2"));
+	ck_assert_str_eq(links[0]->name, "u-db");
+	ck_assert(is(&links[0]->guest[0].ip, "169.254.64.6"));
+	ck_assert(is(&links[0]->dns[1], "fd52:6564:6400:1::1"));
 	ck_assert_mem_ne(links[0]->mac, macs[0], 6);
 	ck_assert_mem_ne(links[0]->host_mac, macs[1], 6);
 	sample_done(&sample);
@@ -367,7 +368,7 @@ START_TEST(the_interface_in_the_middle_has_a_name_that_the_kernel_takes)
 	sample.spec.machine = "a-name-that-is-too-long";
 	the_links(links);
 	ck_assert_uint_lt(strlen(links[0]->name), 16);
-	ck_assert_ptr_eq(strstr(links[0]->name, "up-a-name"), links[0]->name);
+	ck_assert_ptr_eq(strstr(links[0]->name, "u-a-name"), links[0]->name);
 	sample_done(&sample);
 }
 END_TEST
@@ -379,7 +380,7 @@ START_TEST(the_containers_interface_is_the_first_and_may_be_called_the_same)
 	static uint8_t mac[6] = { 2, 0, 0, 0, 0, 7 };
 
 	begin_middle(true);
-	sample.spec.addressing.interface_name = "up-web";
+	sample.spec.addressing.interface_name = "u-web";
 	sample.spec.addressing.mac_set = true;
 	memcpy(sample.spec.addressing.mac, mac, sizeof(mac));
 	the_links(links);
@@ -387,7 +388,7 @@ START_TEST(the_containers_interface_is_the_first_and_may_be_called_the_same)
 	ck_assert_mem_eq(links[1]->mac, mac, sizeof(mac));
 	ck_assert_mem_ne(links[0]->mac, mac, sizeof(mac));
 	ck_assert(links[1]->up_inside && !links[0]->up_inside);
-	ck_assert_str_eq(links[1]->name, "up-web");
+	ck_assert_str_eq(links[1]->name, "u-web");
 	sample_done(&sample);
 }
 END_TEST
@@ -442,7 +443,7 @@ int main(void)
 			a_zone_has_its_way_out_in_the_middle,
 			who_may_not_send_what_it_likes_has_its_way_out_in_the_middle,
 			root_needs_no_middle,
-			in_the_middle_all_have_the_same_addresses_but_not_the_same_hardware,
+			in_the_middle_each_has_addresses_and_hardware_of_its_own,
 			the_interface_in_the_middle_has_a_name_that_the_kernel_takes,
 			the_containers_interface_is_the_first_and_may_be_called_the_same,
 			in_the_middle_all_is_masqueraded,

@@ -8,21 +8,9 @@
 #include "base/fail.h"
 #include "base/macros.h"
 #include "format/link-names.h"
+#include "format/uplink.h"
 #include "plan/network.h"
 #include "plan/step.h"
-
-/* Of the interface in the middle, whose namespace nobody else has a say in: what leaves it has
- * become the program's by then. So each has the same ones. */
-#define UPLINK_LENGTH 30
-#define UPLINK_LENGTH6 64
-
-static const struct ip uplink_guest = { AF_INET, { 169, 254, 82, 2 } };
-static const struct ip uplink_guest6 = { AF_INET6, { 0xfd, 'R', 'e', 'd', 'd', [15] = 2 } };
-
-const struct ip network_user_uplink_dns[2] = {
-	{ AF_INET, { 169, 254, 82, 1 } },
-	{ AF_INET6, { 0xfd, 'R', 'e', 'd', 'd', [15] = 1 } },
-};
 
 bool network_user_is(const struct host *host)
 {
@@ -108,19 +96,21 @@ struct link_plan *network_user_link(struct planner *p, const char *name)
 	return link;
 }
 
-/* Called after the host's end of the container's link, which it is for. */
+/* Called after the container's link, which it is for. The pasta of 2023 takes one character less
+ * than the kernel. */
 static const char *uplink_name(struct planner *p)
 {
 	struct link_name link;
 
 	if (link_names_make(&link, LINK_NAMES_VETH, p->spec->machine) < 0)
-		return "up-0";
-	return arena_format(p->arena, "up-%s", link.name + strlen("ve-"));
+		return "u-0";
+	return arena_format(p->arena, "u-%s", link.name + strlen("ve-"));
 }
 
 void network_user_uplink(struct planner *p)
 {
 	struct link_plan *link = arena_new(p->arena, struct link_plan);
+	uint32_t slot = p->taken->uplink_slot;
 	struct step *step;
 
 	*link = (struct link_plan){
@@ -128,10 +118,12 @@ void network_user_uplink(struct planner *p)
 		.host = p->host->pasta,
 		.name = uplink_name(p),
 		.has_mac = true,
-		.guest = { { uplink_guest, UPLINK_LENGTH }, { uplink_guest6, UPLINK_LENGTH6 } },
 	};
-	memcpy(link->gateway, network_user_uplink_dns, sizeof(link->gateway));
-	memcpy(link->dns, network_user_uplink_dns, sizeof(link->dns));
+	for (int six = 0; six < 2; six++) {
+		link->guest[six] = uplink_address(slot, six, UPLINK_GUEST);
+		link->gateway[six] = uplink_address(slot, six, UPLINK_GATEWAY).ip;
+		link->dns[six] = link->gateway[six];
+	}
 	link_names_mac(link->host_mac, LINK_NAMES_MAC_EXTRA_HOST, p->host->machine_id,
 		       p->spec->machine, 0);
 	link_names_mac(link->mac, LINK_NAMES_MAC_EXTRA_GUEST, p->host->machine_id, p->spec->machine,

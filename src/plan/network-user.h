@@ -33,9 +33,8 @@ int network_user_check(const struct planner *p);
 /* The container's interface, in the place of its veth. */
 struct link_plan *network_user_link(struct planner *p, const char *name);
 
-/* The interface in the middle; and where the host's resolver is asked there, by either protocol. */
+/* The interface in the middle. */
 void network_user_uplink(struct planner *p);
-extern const struct ip network_user_uplink_dns[2];
 
 /* What a DHCP client inside is told: its own addresses and the gateways, of either kind one. */
 void network_user_tell(struct planner *p, struct link_plan *link, const struct ip_prefix *guest,

@@ -256,6 +256,7 @@ struct taken {
 	bool subordinate_gid5;	 /* gid 5 is mapped (tty group) */
 	const char *cgroup_path; /* of the payload, below the root of the v2 hierarchy */
 	bool ownership_map, ownership_chown;
+	uint32_t uplink_slot;	 /* LINK_UPLINK: format/uplink */
 	bool network_shared;	 /* host's, or one given by path: payload cannot mount sysfs */
 	bool nested_proc_masked; /* a fresh /proc is impossible here */
 	const char *ids_text; /* which rung gave which ids, and what was read for it; NULL: by rung

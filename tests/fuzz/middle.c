@@ -21,6 +21,7 @@ static void check_line(struct arena *arena, const char *line)
 	assert(middle_parse(arena, &again, text));
 	assert(again.pid == member.pid && again.start == member.start);
 	assert(again.number == member.number && again.fd == member.fd);
+	assert(again.id == member.id && again.slot == member.slot);
 	assert(strcmp(middle_print(arena, &again), text) == 0);
 }
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from support import dns, machines, runner
+from support import dns, machines, network, runner
 from support.rootless import FAR4, FAR6, HOST4, HOST6, ask, host, pastas, serve  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("pasta"), reason="pasta is not installed (package passt)")
@@ -98,7 +98,7 @@ def test_what_listens_on_the_hosts_loopback_is_out_of_reach(host, start):
         for protocol in ("tcp", "udp"):
             serve(host, protocol, loopback, 7001)
             assert ask(host, protocol, loopback, 7001) == loopback
-    for target in ["127.0.0.1", "::1", HOST4, HOST6, gateway(machine), gateway(machine, 6), "169.254.82.1", "169.254.82.2", "fd52:6564:6400::1"]:
+    for target in ["127.0.0.1", "::1", HOST4, HOST6, gateway(machine), gateway(machine, 6), "169.254.64.1", "169.254.64.2", "fd52:6564:6400::1"]:
         for protocol in ("tcp", "udp"):
             assert ask(machine, protocol, target, 7001, timeout=0.3) == "nothing", (protocol, target)
 
@@ -291,7 +291,7 @@ def test_addresses_are_listed(host, start, control):
 
 def test_the_plan_shows_it(host, mine):
     done = host.redd(mine, "-q", "-D", mine.tree, "--network-zone=z", "--print-plan", "true").ok()
-    assert "(user) -> up-" in done.out and "vz-z" in done.out
+    assert "(user) -> u-" in done.out and "vz-z" in done.out
     assert not host.left(), host.left()
 
 
@@ -320,3 +320,83 @@ def test_who_gives_itself_an_address_has_no_way_out(host, start):
     assert ask(stray, "tcp", address(web), 7001) == free
     assert ask(stray, "tcp", FAR4, 7000, timeout=0.5) == "nothing"
     assert ask(web, "tcp", FAR4, 7000) == HOST4
+
+
+def test_ports_of_different_addresses_are_different_ports(host, start):
+    """Each leads where it was said, whoever else has the same number."""
+    host.ip("address", "add", "192.0.2.9/24", "dev", "eth0")
+    host.before = host.picture()
+    by = {name: start(name, "--network-zone=z", "--port=%s:8080:80" % place)
+          for name, place in (("db", HOST4), ("web", "127.0.0.1"), ("other", "192.0.2.9"))}
+    for machine in by.values():
+        serve(machine, "tcp", None, 80)
+    for name, place, asker in (("db", HOST4, host.far), ("web", "127.0.0.1", host), ("other", "192.0.2.9", host.far)):
+        before = {each: len(machine.servers[0].seen) for each, machine in by.items()}
+        assert ask(asker, "tcp", place, 8080) != "nothing", name
+        assert [each for each, machine in by.items() if len(machine.servers[0].seen) > before[each]] == [name]
+
+
+def test_another_loopback_address(host, start):
+    web = start("web", "--network-zone=z", "--port=127.0.0.2:8090:80")
+    serve(web, "tcp", None, 80)
+    assert ask(host, "tcp", "127.0.0.2", 8090) != "nothing"
+
+
+def test_a_long_name_and_none(host, mine, start):
+    start("a-rather-long-name-of-a-machine", "--network-zone=z").stop()
+    host.machines.pop()
+    host.redd(mine, "-q", "--pipe", "-x", "-D", mine.tree, "--network-zone=z", "true").ok()
+
+
+def test_nothing_is_left_in_the_middle(host, start):
+    """While somebody else is in it."""
+    db = start("db", "--network-zone=z")
+
+    def picture():
+        middle = network.Net("/proc/%d/ns/net" % db.process.pid)
+        try:
+            return [sorted(middle.links()), middle.ip("rule"), middle.ip("-6", "rule"), middle.ip("route", "show", "table", "all").count("default")]
+        finally:
+            middle.close()
+    before = picture()
+    for name in ("web", "other"):
+        start(name, "--network-zone=z", "--port=8080:80").stop()
+        host.machines.pop()
+        runner.until(lambda: len(pastas()) == 1, 10)
+        runner.until(lambda: picture() == before, 10)
+
+
+def test_what_is_between_is_nobodys(host, start):
+    """Not even with a list that has it: names are asked of the supervisor."""
+    host.file("/etc/resolv.conf", "nameserver %s\nnameserver %s\n" % (FAR4, FAR6))
+    host.before = host.picture()
+    for place in (FAR4, FAR6):
+        dns.Server(host.far, place, {"evil.example": [("A", 60, "11.0.0.7")]})
+    start("db", "--network-zone=z")
+    for name, options in (("guarded", ["--network-egress=fd00::/8 169.254.0.0/16"]), ("free", [])):
+        machine = start(name, "--network-zone=z", *options)
+        for slot in (0, 1, 2):
+            for server in ("169.254.64.%d" % (4 * slot + 1), "fd52:6564:6400:%x::1" % slot):
+                assert not isinstance(dns.ask(machine, server, "evil.example", timeout=0.3), dns.Answer)
+    assert resolve(machine, "evil.example").addresses == ["11.0.0.7"]
+
+
+def test_names_are_asked_of_the_present_resolver(host, start):
+    """By the machine's own pasta, not by that of who was first."""
+    host.file("/etc/resolv.conf", "nameserver 192.0.2.77\n")
+    host.before = host.picture()
+    start("db", "--network-zone=z")
+    host.run("sh", "-c", "echo nameserver %s > /etc/resolv.conf" % FAR4)
+    dns.Server(host.far, FAR4, {"there.example": [("A", 60, "11.0.0.7")]})
+    assert resolve(start("web", "--network-zone=z"), "there.example").addresses == ["11.0.0.7"]
+
+
+def test_many_beside_it_do_not_keep_a_port_taken(host, start):
+    for number in range(5):
+        start("m%d" % number, "--network-zone=z")
+    web = start("web", "--network-zone=z", "--port=8080:80")
+    web.crash()
+    host.machines.remove(web)
+    start("web", "--network-veth").stop()
+    host.machines.pop()
+    start("other", "--network-zone=z", "--port=8080:80")
