@@ -32,7 +32,6 @@
 
 /* ---- into it ---- */
 
-/* Held until we are in the list: two that come first must not make two. */
 static int enter_user(struct resources *resources, struct middle *middle)
 {
 	int r;
@@ -45,6 +44,7 @@ static int enter_user(struct resources *resources, struct middle *middle)
 	return r < 0 ? r : outer_join(middle->user_fd);
 }
 
+/* The lock is held until we are in the list: two that come first must not make two. */
 int network_uplink_join(struct resources *resources, const struct host *host)
 {
 	automiddle struct middle middle = MIDDLE_EMPTY;
