@@ -157,13 +157,11 @@ static bool link_is_first(const struct making *m, const struct link_plan *link)
 /* The machine is no router for the host (class S54). A port of a bridge hears nothing itself. */
 static void set_up_host_end(const struct link_plan *link)
 {
-	int r = link->master != NULL ? 0 : network_ignore_routers(link->host);
-
-	if (link->master == NULL && link->up)
+	if (link->master != NULL)
+		return;
+	links_ignore_routers(link->host);
+	if (link->up)
 		(void)network_trust_addresses(link->host);
-	if (r < 0 && r != -ENOENT)
-		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
-			    link->host, strerror(-r));
 }
 
 static int make_veth(struct making *m, const struct link_plan *link, struct made *made)

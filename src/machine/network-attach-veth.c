@@ -12,7 +12,6 @@
 #include "format/attachment.h"
 #include "io/fd.h"
 #include "kernel/link.h"
-#include "kernel/network.h"
 #include "kernel/route.h"
 #include "machine/find.h"
 #include "machine/network-host.h"
@@ -230,17 +229,6 @@ static int find_bridge(struct attaching *a, struct link_facts *ret, const char *
 	return 0;
 }
 
-/* The machine is no router for the host (class S54), from the first packet on. A port of a bridge
- * hears nothing itself. */
-static void ignore_routers(const struct attaching *a)
-{
-	int r = network_ignore_routers(a->host_name);
-
-	if (r < 0 && r != -ENOENT)
-		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
-			    a->host_name, strerror(-r));
-}
-
 static int make_link(struct attaching *a, const struct link_facts *bridge)
 {
 	struct link_want here = { .name = a->host_name,
@@ -255,8 +243,9 @@ static int make_link(struct attaching *a, const struct link_facts *bridge)
 	r = link_make_veth(&a->change.host, &here_index, &there_index, &here, &there);
 	if (r < 0)
 		return attaching_fail(a, side, r);
+	/* From the first packet on. A port of a bridge hears nothing itself. */
 	if (bridge->index == 0)
-		ignore_routers(a);
+		links_ignore_routers(a->host_name);
 	r = link_add_altname(&a->change.host, here_index, a->made->name);
 	if (r >= 0) {
 		side = &a->change.guest;

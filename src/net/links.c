@@ -14,6 +14,7 @@
 #include "kernel/later.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
+#include "kernel/network.h"
 #include "kernel/route.h"
 #include "net/facts.h"
 #include "net/zone.h"
@@ -145,4 +146,13 @@ void links_bring_all_home(const struct facts *facts, int netns_fd)
 			log_warning("cannot bring the interface '%s' back: %s, going on without",
 				    made->name, strerror(-r));
 	}
+}
+
+void links_ignore_routers(const char *name)
+{
+	int r = network_ignore_routers(name);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
+			    name, strerror(-r));
 }

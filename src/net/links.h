@@ -34,3 +34,7 @@ bool links_identity(char ret[LINKS_IDENTITY_ROOM], const struct link_facts *link
 
 /* All of them; a failure is a warning. */
 void links_bring_all_home(const struct facts *facts, int netns_fd);
+
+/* Router advertisements from machines behind the host's interface NAME are not heard (class S54). A
+ * failure is a warning. */
+void links_ignore_routers(const char *name);

@@ -13,6 +13,7 @@
 #include "kernel/link.h"
 #include "kernel/network.h"
 #include "format/link-names.h"
+#include "net/links.h"
 
 #define LOCK "/run/systemd/nspawn-network-zone" /* reference, 7.2 */
 
@@ -43,10 +44,7 @@ static int make_bridge(struct netlink *netlink, const char *name, const struct l
 	if (r < 0)
 		return fail(r, "cannot make the bridge '%s'", name);
 	(void)network_trust_addresses(name);
-	r = network_ignore_routers(name);
-	if (r < 0 && r != -ENOENT)
-		log_warning("cannot make the host ignore routers behind '%s': %s, going on without",
-			    name, strerror(-r));
+	links_ignore_routers(name);
 	return 0;
 }
 
