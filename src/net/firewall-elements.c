@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/macros.h"
+#include "format/ip.h"
 #include "net/firewall-bridge.h"
 
 struct walk {
@@ -236,13 +237,12 @@ static void give_dns(struct walk *walk, const struct firewall_address *gateway)
 
 /* ---- ports ---- */
 
-static bool is_loopback(const struct firewall_address *address)
+bool firewall_is_loopback(const struct firewall_address *address)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
+	struct ip ip = { .family = address->family };
 
-	if (address->family == AF_INET)
-		return address->bytes[0] == 127;
-	return address->family == AF_INET6 && memcmp(address->bytes, loopback6, 16) == 0;
+	memcpy(ip.bytes, address->bytes, sizeof(ip.bytes));
+	return ip_is_loopback(&ip);
 }
 
 static void give_port(struct walk *walk, const struct firewall_address *address,
@@ -303,7 +303,7 @@ static void give_ports(struct walk *walk, const struct firewall_port *port)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 
-	if (is_loopback(&port->host)) /* net/forward alone */
+	if (firewall_is_loopback(&port->host)) /* net/forward alone */
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		const struct firewall_address *address = first(walk->machine, families[i]);

@@ -61,6 +61,8 @@ struct firewall_address {
 	uint8_t bytes[16];
 };
 
+bool firewall_is_loopback(const struct firewall_address *address);
+
 struct firewall_port {
 	uint8_t protocol;	      /* IPPROTO_TCP or IPPROTO_UDP */
 	struct firewall_address host; /* family 0: all addresses of the host */

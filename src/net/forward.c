@@ -172,15 +172,6 @@ static const struct firewall_address *target_of(int family,
 	return count > 0 ? &addresses[0] : NULL;
 }
 
-static bool is_loopback(const struct firewall_address *address)
-{
-	static const uint8_t six[16] = { [15] = 1 };
-
-	if (address->family == AF_INET)
-		return address->bytes[0] == 127;
-	return address->family == AF_INET6 && memcmp(address->bytes, six, sizeof(six)) == 0;
-}
-
 static int add_range(struct forward_inside *inside, const struct firewall_port *port,
 		     const struct firewall_address *at, const struct firewall_address *addresses,
 		     size_t count)
@@ -207,7 +198,7 @@ int forward_add(struct forward *forward, const struct firewall_port *port,
 	};
 	int r = 0;
 
-	if (port->host.family != 0 && !is_loopback(&port->host))
+	if (port->host.family != 0 && !firewall_is_loopback(&port->host))
 		return 0;
 	if (port->host.family != 0)
 		r = add_range(forward->inside, port, &port->host, addresses, count);
