@@ -164,30 +164,15 @@ static void close_door(struct door *door)
 }
 
 /* The program's process is made while we are where it shall lead to. */
-static int start_by(struct network *network, const struct link_plan *link, const bool leads[2],
-		    const struct door *door)
+static int start_by(struct network *network, const struct link_plan *link, const struct door *door)
 {
 	struct container *container = network->container;
-	struct userspace_wish wish = {
-		.program = link->host,
-		.pid = door->pid,
-		.same_user = true,
-		.interface = link->name,
-		.mac = link->mac,
-		.gateway_mac = link->host_mac,
-		.ports = ports_of(container),
-		.port_count = container->spec->ports.count,
-		.outlives = container->spec->on_supervisor_death == ON_DEATH_KEEP,
-	};
+	struct userspace_wish wish = network_user_wish(network, link);
 	int r;
 
-	for (int i = 0; i < 2; i++) {
-		if (!leads[i])
-			continue;
-		wish.guest[i] = link->guest[i];
-		wish.gateway[i] = link->gateway[i];
-		wish.dns[i] = link->dns[i];
-	}
+	wish.pid = door->pid;
+	wish.same_user = true;
+	wish.ports = ports_of(container);
 	r = network_user_start(network, &wish);
 	if (r < 0)
 		return r;
@@ -198,29 +183,25 @@ static int start_by(struct network *network, const struct link_plan *link, const
 	return network_user_go(network);
 }
 
-static int start(struct network *network, const struct link_plan *link, const bool leads[2])
+static int start(struct network *network, const struct link_plan *link)
 {
 	struct door door = { .pidfd = -EBADF };
 	int r = open_door(&door, network->container->resources.middle_fd);
 
 	if (r >= 0)
-		r = start_by(network, link, leads, &door);
+		r = start_by(network, link, &door);
 	close_door(&door);
 	return r;
 }
 
-static int set_up(const struct link_plan *link, const bool leads[2])
+static int set_up(const struct link_plan *link)
 {
 	autonetlink struct netlink netlink = NETLINK_EMPTY;
 	struct uplink uplink = { .name = link->name };
 	int r = netlink_open(&netlink, NETLINK_ROUTE);
 
-	for (int i = 0; i < 2; i++) {
-		if (!leads[i])
-			continue;
-		uplink.guest[i] = link->guest[i];
-		uplink.gateway[i] = link->gateway[i];
-	}
+	memcpy(uplink.guest, link->guest, sizeof(uplink.guest));
+	memcpy(uplink.gateway, link->gateway, sizeof(uplink.gateway));
 	if (r >= 0)
 		r = uplink_set_up(&netlink, &uplink);
 	if (r < 0) {
@@ -231,6 +212,24 @@ static int set_up(const struct link_plan *link, const bool leads[2])
 		return r;
 	}
 	return 0;
+}
+
+/* By the protocols that the host reaches others by. */
+static int make(struct network *network, const struct link_plan *planned)
+{
+	struct link_plan link = *planned;
+	bool leads[2];
+	int r = network_user_leads(leads);
+
+	for (int i = 0; r >= 0 && i < 2; i++) {
+		if (leads[i])
+			continue;
+		link.guest[i] = (struct ip_prefix){ 0 };
+		link.gateway[i] = link.dns[i] = (struct ip){ 0 };
+	}
+	if (r >= 0)
+		r = start(network, &link);
+	return r < 0 ? r : set_up(&link);
 }
 
 /* Such sockets are of a network namespace. */
@@ -249,8 +248,6 @@ int network_uplink_make(struct network *network)
 {
 	struct container *container = network->container;
 	const struct link_plan *link = planned(&container->plan);
-	bool leads[2];
-	int r;
 
 	if (link == NULL)
 		return 0;
@@ -262,10 +259,7 @@ int network_uplink_make(struct network *network)
 		return network_user_note(network);
 	}
 	warn_unheard(container);
-	r = network_user_leads(leads);
-	if (r >= 0)
-		r = start(network, link, leads);
-	return r < 0 ? r : set_up(link, leads);
+	return make(network, link);
 }
 
 void network_uplink_turn(const struct facts *facts, struct port *port)

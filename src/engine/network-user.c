@@ -138,13 +138,12 @@ int network_user_go(struct network *network)
 	return r < 0 ? r : userspace_await(&network->userspace);
 }
 
-int network_user_make(struct network *network, const struct link_plan *link)
+struct userspace_wish network_user_wish(const struct network *network, const struct link_plan *link)
 {
-	struct container *container = network->container;
-	const struct spec *spec = container->spec;
+	const struct spec *spec = network->container->spec;
 	struct userspace_wish wish = {
 		.program = link->host,
-		.pid = container->spawn.pid,
+		.pid = network->container->spawn.pid,
 		.interface = link->name,
 		.mac = link->mac,
 		.gateway_mac = link->host_mac,
@@ -152,12 +151,18 @@ int network_user_make(struct network *network, const struct link_plan *link)
 		.port_count = spec->ports.count,
 		.outlives = spec->on_supervisor_death == ON_DEATH_KEEP,
 	};
-	int r;
 
 	memcpy(wish.guest, link->guest, sizeof(wish.guest));
 	memcpy(wish.gateway, link->gateway, sizeof(wish.gateway));
 	memcpy(wish.dns, link->dns, sizeof(wish.dns));
-	r = network_user_start(network, &wish);
+	return wish;
+}
+
+int network_user_make(struct network *network, const struct link_plan *link)
+{
+	const struct userspace_wish wish = network_user_wish(network, link);
+	int r = network_user_start(network, &wish);
+
 	return r < 0 ? r : network_user_go(network);
 }
 

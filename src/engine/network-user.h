@@ -27,6 +27,8 @@ int network_user_make(struct network *network, const struct link_plan *link);
  * reaches others, at least one; the program's process, which waits, and is noted; and until its
  * interface is there. */
 int network_user_leads(bool ret[2]);
+struct userspace_wish network_user_wish(const struct network *network,
+					const struct link_plan *link);
 int network_user_start(struct network *network, const struct userspace_wish *wish);
 int network_user_note(struct network *network);
 int network_user_go(struct network *network);

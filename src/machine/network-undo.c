@@ -118,7 +118,6 @@ static bool is_here(const struct facts *facts)
 
 struct there {
 	struct arena *arena;
-	const struct network_undo *undo;
 	struct facts *facts;
 };
 
@@ -145,7 +144,7 @@ static int undo_there(void *context)
  * from here. */
 static int undo_middle(struct arena *arena, const struct network_undo *undo, struct facts *facts)
 {
-	struct there there = { arena, undo, facts };
+	struct there there = { arena, facts };
 	int r = middle_run(arena, undo->runtime, facts->middle, undo_there, &there);
 
 	if (r < 0 && r != -ENOENT)
