@@ -53,6 +53,15 @@ def pastas():
     return found
 
 
+def end(host):
+    """All its machines, which leave nothing."""
+    for machine in host.machines:
+        machine.stop()
+    host.machines = []
+    runner.until(lambda: not pastas())
+    assert not host.left(), host.left()
+
+
 @pytest.fixture
 def host(network, user):
     """Two hosts; the user's, which leads to all others by `far`."""
@@ -71,8 +80,4 @@ def start(host, mine):
     def start(*options, name="web", **more):
         return host.machine(mine, name, mine.tree, "--network-veth", *options, **more)
     yield start
-    for machine in host.machines:
-        machine.stop()
-    host.machines = []
-    runner.until(lambda: not pastas())
-    assert not host.left(), host.left()
+    end(host)

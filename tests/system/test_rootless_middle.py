@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from support import dns, machines, network, runner
-from support.rootless import FAR4, FAR6, HOST4, HOST6, ask, host, pastas, serve  # noqa: F401
+from support.rootless import FAR4, FAR6, HOST4, HOST6, ask, end, host, pastas, serve  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not shutil.which("pasta"), reason="pasta is not installed (package passt)")
 
@@ -21,11 +21,7 @@ def start(host, mine):
     def start(name, *options, **more):
         return host.machine(mine, name, mine.tree, "-x", *options, **more)
     yield start
-    for machine in host.machines:
-        machine.stop()
-    host.machines = []
-    runner.until(lambda: not pastas())
-    assert not host.left(), host.left()
+    end(host)
 
 
 @pytest.fixture
