@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -121,4 +122,20 @@ static inline int sys_capget(struct __user_cap_header_struct *header,
 static inline int sys_seccomp(unsigned int operation, unsigned int flags, void *args)
 {
 	return SYS_RESULT(syscall(SYS_seccomp, operation, flags, args));
+}
+
+static inline int sys_landlock_create_ruleset(const struct landlock_ruleset *ruleset, size_t size,
+					      unsigned int flags)
+{
+	return SYS_RESULT(syscall(SYS_landlock_create_ruleset, ruleset, size, flags));
+}
+
+static inline int sys_landlock_add_rule(int rules, unsigned int type, const void *rule)
+{
+	return SYS_RESULT(syscall(SYS_landlock_add_rule, rules, type, rule, 0U));
+}
+
+static inline int sys_landlock_restrict_self(int rules, unsigned int flags)
+{
+	return SYS_RESULT(syscall(SYS_landlock_restrict_self, rules, flags));
 }

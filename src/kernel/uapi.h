@@ -43,3 +43,12 @@ struct pidfd_exit {
 #ifndef STATX_MNT_ID_UNIQUE /* linux/stat.h, 6.8 */
 #define STATX_MNT_ID_UNIQUE 0x00004000U
 #endif
+
+/* linux/landlock.h of 6.12: what struct landlock_ruleset_attr has grown to. Older kernels take it
+ * as long as what they do not know is 0. */
+struct landlock_ruleset {
+	uint64_t files, net, scoped;
+};
+#define LANDLOCK_NET_BIND (UINT64_C(1) << 0)
+#define LANDLOCK_NET_CONNECT (UINT64_C(1) << 1)
+#define LANDLOCK_SCOPED_ALL (UINT64_C(3))
