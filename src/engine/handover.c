@@ -238,9 +238,9 @@ static void restore_root(struct arena *arena, struct root *root, const struct st
 	};
 }
 
-static size_t restore_extents(struct ids_extent *extents, const struct state_blob *blob)
+static size_t restore_extents(struct own_ids_extent *extents, const struct state_blob *blob)
 {
-	size_t size = MIN(blob->size, IDS_EXTENTS * sizeof(*extents));
+	size_t size = MIN(blob->size, OWN_IDS_EXTENTS * sizeof(*extents));
 
 	if (size > 0)
 		memcpy(extents, blob->data, size);

@@ -2,41 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/parse.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "engine/host.h"
-#include "engine/ids-files.h"
-#include "io/child.h"
+#include "image/ids-files.h"
+#include "image/own-ids.h"
 #include "io/file.h"
 
 #define MAP_LIMIT (64 * 1024)
 #define RANGE UINT32_C(65536)
-
-static char *find_helper(struct arena *arena, const struct host *host, const char *name)
-{
-	const char *path = text_variable(host->environment, "PATH");
-	char *full = path_join(arena, "/usr/bin", name);
-
-	if (access(full, X_OK) == 0)
-		return full; /* where it nearly always is */
-	return child_find(arena, path ? path : "/bin:/run/wrappers/bin", name);
-}
-
-static size_t own_then(struct ids_extent *extents, uint32_t own, struct ids_files_range more)
-{
-	extents[0] = (struct ids_extent){ 0, own, 1 };
-	if (more.count == 0)
-		return 1;
-	extents[1] = (struct ids_extent){ 1, more.first, MIN(more.count, RANGE - 1) };
-	return 2;
-}
 
 static int named_range(struct ids *ids, const struct spec *spec, const struct ids_files *files,
 		       const char *name, uint32_t uid)
@@ -47,7 +26,7 @@ static int named_range(struct ids *ids, const struct spec *spec, const struct id
 				  "cannot use the ids %u+%u: /etc/subuid and /etc/subgid do "
 				  "not give them to user %u",
 				  spec->uid_base, spec->uid_range, uid);
-	ids->uids[0] = ids->gids[0] = (struct ids_extent){ 0, spec->uid_base, spec->uid_range };
+	ids->uids[0] = ids->gids[0] = (struct own_ids_extent){ 0, spec->uid_base, spec->uid_range };
 	ids->uid_count = ids->gid_count = 1;
 	return 0;
 }
@@ -55,10 +34,9 @@ static int named_range(struct ids *ids, const struct spec *spec, const struct id
 int ids_outer_unprivileged(struct arena *arena, struct ids *ids, const struct spec *spec,
 			   const struct host *host)
 {
-	struct ids_files_range uids = { 0 }, gids = { 0 };
-	uint32_t uid = host->uid, gid = getegid();
+	uint32_t uid = host->uid;
 	struct ids_files files;
-	const char *name;
+	struct own_ids own;
 	int r;
 
 	if (spec->userns == USERNS_NO)
@@ -70,37 +48,29 @@ int ids_outer_unprivileged(struct arena *arena, struct ids *ids, const struct sp
 				  "they are what they are on disk (leave out "
 				  "--private-users-ownership=)");
 	ids_files_read(arena, &files);
-	name = ids_files_user_name(arena, files.passwd, uid);
-	ids->newuidmap = find_helper(arena, host, "newuidmap");
-	ids->newgidmap = find_helper(arena, host, "newgidmap");
-	if (ids->newuidmap && ids->newgidmap) {
-		uids = ids_files_subordinate(files.subuid, name, uid);
-		gids = ids_files_subordinate(files.subgid, name, uid);
-	}
+	own_ids_find(arena, &own, &files, uid, host->environment);
+	ids->newuidmap = own.newuidmap;
+	ids->newgidmap = own.newgidmap;
 	if (spec->userns == USERNS_FIXED && spec->uid_base != 0) {
-		r = named_range(ids, spec, &files, name, uid);
+		r = named_range(ids, spec, &files, ids_files_user_name(arena, files.passwd, uid),
+				uid);
 		if (r < 0)
 			return r;
 	} else {
-		if (uids.count == 0 || gids.count == 0)
-			uids.count = gids.count = 0;
-		ids->uid_count = own_then(ids->uids, uid, uids);
-		ids->gid_count = own_then(ids->gids, gid, gids);
+		memcpy(ids->uids, own.uids, sizeof(ids->uids));
+		memcpy(ids->gids, own.gids, sizeof(ids->gids));
+		ids->uid_count = own.uid_count;
+		ids->gid_count = own.gid_count;
 	}
 	ids->base = ids->uids[0].outside;
 	ids->range = ids->uids[0].count;
 	if (ids->uid_count > 1)
 		ids->range += MIN(ids->uids[1].count, ids->gids[1].count);
 	ids->rung = ids->range > 1 ? RUNG_SUBORDINATE : RUNG_SINGLE;
-	if (ids->rung == RUNG_SINGLE)
-		log_debug("one id only: %s",
-			  !ids->newuidmap || !ids->newgidmap
-				  ? "newuidmap and newgidmap are not installed"
-				  : "/etc/subuid or /etc/subgid has none for this user");
 	return 0;
 }
 
-int ids_outer_identity(struct ids_extent *extents, size_t room, const char *map)
+int ids_outer_identity(struct own_ids_extent *extents, size_t room, const char *map)
 {
 	struct arena scratch = { 0 };
 	struct text_list lines = { 0 };
@@ -116,7 +86,7 @@ int ids_outer_identity(struct ids_extent *extents, size_t room, const char *map)
 		if (words.count != 3 || parse_u32(&inside, words.items[0]) < 0 ||
 		    parse_u32(&length, words.items[2]) < 0 || length == 0)
 			goto out;
-		extents[count++] = (struct ids_extent){ inside, inside, length };
+		extents[count++] = (struct own_ids_extent){ inside, inside, length };
 	}
 	r = count > 0 ? (int)count : -EBADMSG;
 out:
@@ -124,7 +94,7 @@ out:
 	return r;
 }
 
-static int own_map(struct arena *arena, struct ids_extent *extents, size_t *ret_count,
+static int own_map(struct arena *arena, struct own_ids_extent *extents, size_t *ret_count,
 		   const char *path)
 {
 	char *text;
@@ -133,7 +103,7 @@ static int own_map(struct arena *arena, struct ids_extent *extents, size_t *ret_
 
 	r = file_read(arena, &text, &size, AT_FDCWD, path, MAP_LIMIT);
 	if (r >= 0)
-		r = ids_outer_identity(extents, IDS_EXTENTS, text);
+		r = ids_outer_identity(extents, OWN_IDS_EXTENTS, text);
 	if (r < 0)
 		return fail(r, "cannot read which ids this container has from '%s'", path);
 	*ret_count = (size_t)r;
@@ -147,13 +117,13 @@ static bool upper_part(struct ids *ids)
 		return false;
 	ids->base = (MIN(ids->uids[0].count, ids->gids[0].count) - RANGE) & UINT32_C(0xFFFF0000);
 	ids->range = RANGE;
-	ids->uids[0] = ids->gids[0] = (struct ids_extent){ 0, ids->base, RANGE };
+	ids->uids[0] = ids->gids[0] = (struct own_ids_extent){ 0, ids->base, RANGE };
 	ids->uid_count = ids->gid_count = 1;
 	return true;
 }
 
 /* How many ids there are from 0 on without a gap. */
-static uint32_t length(const struct ids_extent *extents, size_t count)
+static uint32_t length(const struct own_ids_extent *extents, size_t count)
 {
 	uint32_t next = 0;
 

@@ -17,4 +17,4 @@ int ids_outer_nested(struct arena *arena, struct ids *ids, const struct spec *sp
 
 /* The text of uid_map or gid_map as extents that map every id to itself. Quiet.
  * The number of extents, at most ROOM; -EBADMSG: not a map. */
-int ids_outer_identity(struct ids_extent *extents, size_t room, const char *map);
+int ids_outer_identity(struct own_ids_extent *extents, size_t room, const char *map);

@@ -148,7 +148,7 @@ START_TEST(a_range_by_number_is_taken_as_it_is)
 	spec.uid_range = 1000;
 	ck_assert_int_eq(take(&ids, &spec, tree), 0);
 	ck_assert(ids.base == 1234567 && ids.range == 1000 && !ids.map && !ids.chown);
-	ck_assert_str_eq(ids_map_text(&arena, ids.uids, ids.uid_count), "0 1234567 1000\n");
+	ck_assert_str_eq(own_ids_map_text(&arena, ids.uids, ids.uid_count), "0 1234567 1000\n");
 	spec.ownership = OWNERSHIP_CHOWN;
 	ck_assert_int_eq(take(&ids, &spec, tree), -EINVAL);
 	spec.ownership = OWNERSHIP_MAP;
@@ -228,13 +228,14 @@ START_TEST(a_user_has_subordinate_ids_or_one)
 	ck_assert_int_eq(ids_take(&arena, &ids, &spec, &host, tree, &record), 0);
 	ck_assert_int_eq(ids.rung, RUNG_SUBORDINATE);
 	ck_assert_str_eq(ids.newuidmap, "/mnt/bin/newuidmap");
-	ck_assert_str_eq(ids_map_text(&arena, ids.uids, ids.uid_count),
+	ck_assert_str_eq(own_ids_map_text(&arena, ids.uids, ids.uid_count),
 			 "0 1000 1\n1 100000 65535\n");
-	ck_assert_str_eq(ids_map_text(&arena, ids.gids, ids.gid_count), "0 0 1\n1 200000 4000\n");
+	ck_assert_str_eq(own_ids_map_text(&arena, ids.gids, ids.gid_count),
+			 "0 0 1\n1 200000 4000\n");
 	ck_assert_uint_eq(ids.range, 4001);
 	ids_entered(&ids);
-	ck_assert_str_eq(ids_map_text(&arena, ids.uids, ids.uid_count), "0 0 1\n1 1 65535\n");
-	ck_assert_str_eq(ids_map_text(&arena, ids.gids, ids.gid_count), "0 0 1\n1 1 4000\n");
+	ck_assert_str_eq(own_ids_map_text(&arena, ids.uids, ids.uid_count), "0 0 1\n1 1 65535\n");
+	ck_assert_str_eq(own_ids_map_text(&arena, ids.gids, ids.gid_count), "0 0 1\n1 1 4000\n");
 
 	spec.userns = USERNS_FIXED;
 	spec.uid_base = 100000;
@@ -255,13 +256,13 @@ START_TEST(inside_a_container_its_ids_are_kept)
 	tree = fixture_open("/mnt");
 	ck_assert_int_eq(ids_take(&arena, &ids, &spec, &root_host, tree, NULL), 0);
 	ck_assert_int_eq(ids.rung, RUNG_SINGLE);
-	ck_assert_str_eq(ids_map_text(&arena, ids.uids, ids.uid_count), "0 0 1\n");
+	ck_assert_str_eq(own_ids_map_text(&arena, ids.uids, ids.uid_count), "0 0 1\n");
 }
 END_TEST
 
 START_TEST(a_map_becomes_identity)
 {
-	struct ids_extent extents[2];
+	struct own_ids_extent extents[2];
 
 	ck_assert_int_eq(ids_outer_identity(extents, 2, "         0     100000      65536\n"), 1);
 	ck_assert(extents[0].inside == 0 && extents[0].outside == 0 && extents[0].count == 65536);

@@ -13,8 +13,8 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "engine/host.h"
-#include "engine/ids-files.h"
 #include "engine/ids-outer.h"
+#include "image/ids-files.h"
 #include "image/lock.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -100,7 +100,7 @@ static int pick_base(struct pick *pick, struct ids *ids, const char *name, uint3
 
 static void one_range(struct ids *ids)
 {
-	ids->uids[0] = ids->gids[0] = (struct ids_extent){ 0, ids->base, ids->range };
+	ids->uids[0] = ids->gids[0] = (struct own_ids_extent){ 0, ids->base, ids->range };
 	ids->uid_count = ids->gid_count = 1;
 }
 
@@ -276,15 +276,4 @@ void ids_entered(struct ids *ids)
 	for (size_t i = 0; i < ids->gid_count; i++)
 		ids->gids[i].outside = ids->gids[i].inside;
 	ids->base = 0;
-}
-
-char *ids_map_text(struct arena *arena, const struct ids_extent *extents, size_t count)
-{
-	char text[IDS_EXTENTS * 36 + 1] = "";
-	size_t used = 0;
-
-	for (size_t i = 0; i < count; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%u %u %u\n",
-					 extents[i].inside, extents[i].outside, extents[i].count);
-	return arena_text(arena, text);
 }

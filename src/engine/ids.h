@@ -12,25 +12,21 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "image/own-ids.h"
 #include "plan/plan.h"
 
 struct arena;
 struct record;
 
-#define IDS_EXTENTS 3
 #define IDS_PICK_FIRST UINT32_C(0x00080000)
 #define IDS_PICK_LAST UINT32_C(0x6FFF0000)
 #define IDS_FOREIGN UINT32_C(0x7FFE0000)
-
-struct ids_extent {
-	uint32_t inside, outside, count;
-};
 
 struct ids {
 	enum userns_rung rung;
 	uint32_t base,
 		range; /* host id of container id 0; how many follow (the shorter of uid, gid) */
-	struct ids_extent uids[IDS_EXTENTS], gids[IDS_EXTENTS];
+	struct own_ids_extent uids[OWN_IDS_EXTENTS], gids[OWN_IDS_EXTENTS];
 	size_t uid_count, gid_count;
 	const char *newuidmap, *newgidmap; /* RUNG_SUBORDINATE: paths of the helpers */
 	bool map, chown;		   /* what happens to the tree's owners */
@@ -53,6 +49,3 @@ void ids_release(struct ids *ids);
 /* The process has entered a user namespace with these maps: from now on they are what they look
  * like from inside, each id itself. For the payload's own namespace below it. */
 void ids_entered(struct ids *ids);
-
-/* "0 524288 65536\n": the content of uid_map or gid_map. */
-char *ids_map_text(struct arena *arena, const struct ids_extent *extents, size_t count);

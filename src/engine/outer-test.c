@@ -31,9 +31,9 @@ static struct ids several(void)
 	struct ids ids = own();
 
 	ids.rung = RUNG_SUBORDINATE;
-	ids.uids[1] = (struct ids_extent){ 1, 524288, 65536 };
-	ids.gids[1] = (struct ids_extent){ 1, 600000, 1000 };
-	ids.gids[2] = (struct ids_extent){ 1001, 700000, 7 };
+	ids.uids[1] = (struct own_ids_extent){ 1, 524288, 65536 };
+	ids.gids[1] = (struct own_ids_extent){ 1, 600000, 1000 };
+	ids.gids[2] = (struct own_ids_extent){ 1001, 700000, 7 };
 	ids.uid_count = 2;
 	ids.gid_count = 3;
 	return ids;
@@ -62,8 +62,8 @@ static pid_t supervisor(const struct ids *ids)
 	close(ends[0]);
 	process = namespace_open_process(pid);
 	ck_assert_int_eq(
-		namespace_write_maps(process, ids_map_text(&arena, ids->uids, ids->uid_count),
-				     ids_map_text(&arena, ids->gids, ids->gid_count), true),
+		namespace_write_maps(process, own_ids_map_text(&arena, ids->uids, ids->uid_count),
+				     own_ids_map_text(&arena, ids->gids, ids->gid_count), true),
 		0);
 	return pid;
 }

@@ -38,6 +38,11 @@ static int find_by_name(struct arena *arena, struct spec *spec, const struct rea
 	}
 	if (r < 0)
 		return fail(r, "cannot look for an image for machine '%s'", spec->machine);
+	if (found.kind == FIND_MSTACK)
+		return fail_plain(-EOPNOTSUPP,
+				  "cannot run the layered image '%s': layered images are not "
+				  "built yet",
+				  found.path);
 	if (found.kind != FIND_DIRECTORY)
 		return fail_plain(-EOPNOTSUPP,
 				  "cannot run the disk image '%s': disk images are not "

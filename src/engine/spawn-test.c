@@ -101,7 +101,7 @@ START_TEST(the_payload_gets_its_ids)
 	struct stat st;
 
 	enter(RUNG_IDMAPPED);
-	ids.uids[0] = ids.gids[0] = (struct ids_extent){ 0, 524288, 65536 };
+	ids.uids[0] = ids.gids[0] = (struct own_ids_extent){ 0, 524288, 65536 };
 	ids.uid_count = ids.gid_count = 1;
 	make();
 	ck_assert_int_eq(spawn_admit(&arena, &spawn, &spec, &taken, &ids), 0);
@@ -143,7 +143,7 @@ END_TEST
 START_TEST(a_single_id_gives_up_the_groups)
 {
 	enter(RUNG_SINGLE);
-	ids.uids[0] = ids.gids[0] = (struct ids_extent){ 0, 0, 1 };
+	ids.uids[0] = ids.gids[0] = (struct own_ids_extent){ 0, 0, 1 };
 	ids.uid_count = ids.gid_count = 1;
 	make();
 	ck_assert_int_eq(spawn_admit(&arena, &spawn, &spec, &taken, &ids), 0);
@@ -155,8 +155,8 @@ END_TEST
 START_TEST(a_map_that_is_refused_is_told)
 {
 	enter(RUNG_IDMAPPED);
-	ids.uids[0] = ids.gids[0] = (struct ids_extent){ 0, 5, 10 };
-	ids.uids[1] = ids.gids[1] = (struct ids_extent){ 5, 100, 10 }; /* overlap */
+	ids.uids[0] = ids.gids[0] = (struct own_ids_extent){ 0, 5, 10 };
+	ids.uids[1] = ids.gids[1] = (struct own_ids_extent){ 5, 100, 10 }; /* overlap */
 	ids.uid_count = ids.gid_count = 2;
 	make();
 	ck_assert_int_lt(spawn_admit(&arena, &spawn, &spec, &taken, &ids), 0);

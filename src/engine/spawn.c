@@ -63,8 +63,8 @@ int spawn_payload(struct spawn *spawn, const struct spec *spec, const struct tak
 static int write_maps(struct arena *arena, int process, const struct taken *taken,
 		      const struct ids *ids)
 {
-	int r = namespace_write_maps(process, ids_map_text(arena, ids->uids, ids->uid_count),
-				     ids_map_text(arena, ids->gids, ids->gid_count),
+	int r = namespace_write_maps(process, own_ids_map_text(arena, ids->uids, ids->uid_count),
+				     own_ids_map_text(arena, ids->gids, ids->gid_count),
 				     taken->userns == RUNG_SINGLE);
 	const char *cause;
 

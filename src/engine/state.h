@@ -60,7 +60,7 @@ struct state {
 	uint64_t device, inode, lock_exclusive;
 	struct state_blob machine_id;
 	uint64_t rung, base, range, map, chown, map_from;
-	struct state_blob uids, gids; /* struct ids_extent[] */
+	struct state_blob uids, gids; /* struct own_ids_extent[] */
 	const char *ids_text, *ids_lock;
 	uint64_t outer;
 	const char *cgroup, *cgroup_name;

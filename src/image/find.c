@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "image/mstack.h"
 #include "image/pick.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
@@ -35,7 +36,7 @@ struct find_scope find_scope_of(unsigned int uid, const char *const *environment
 	};
 }
 
-static void search_path(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
+void find_directories(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
 {
 	static const char *const system[] = {
 		"/etc/machines",      "/run/machines",		 SYSTEM_POOL,
@@ -55,12 +56,20 @@ static void search_path(struct arena *arena, struct text_list *ret, const struct
 	}
 }
 
-/* Names that are no image: temporary ones of ours and others. */
-static bool is_image_name(const char *name)
+bool find_is_name(const char *name)
 {
-	if (text_after(name, ".#") || text_after(name, ".sysupdate."))
+	uint32_t code;
+	size_t length;
+
+	/* Temporary ones of ours and others. */
+	if (text_after(name, ".#") || text_after(name, ".sysupdate.") || !path_is_file_name(name))
 		return false;
-	return path_is_file_name(name);
+	for (const char *at = name; *at != '\0'; at += length) {
+		length = text_utf8_decode(&code, at, strlen(at));
+		if (length == 0 || code < 0x20 || code == 0x7f)
+			return false;
+	}
+	return true;
 }
 
 /* Marked as not to be written, in one of the ways that directories can be. */
@@ -84,43 +93,88 @@ static bool is_vendors(const char *path)
 	return path_is_below(path, "/usr") && !path_is_below(path, "/usr/local");
 }
 
-static int look(struct found *ret, char *path, bool raw)
+static bool is_block_read_only(const char *path)
 {
+	autoclose int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int read_only = 0;
+
+	return fd >= 0 && ioctl(fd, BLKROGET, &read_only) == 0 && read_only;
+}
+
+static bool is_stack_read_only(const char *path)
+{
+	autoclose int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	return fd < 0 || fstatat(fd, "rw", &st, 0) < 0 || !S_ISDIR(st.st_mode);
+}
+
+static bool is_read_only(const struct found *found, const struct stat *st)
+{
+	bool writable = (st->st_mode & 0222) != 0;
+
+	/* Downloads that others are made of are hidden, and stay as they are. */
+	if (found->vendor || path_name(found->path)[0] == '.')
+		return true;
+	switch (found->kind) {
+	case FIND_DIRECTORY: return is_marked_read_only(found->path);
+	case FIND_MSTACK: return is_stack_read_only(found->path);
+	case FIND_RAW: return !writable;
+	case FIND_BLOCK: return !writable || is_block_read_only(found->path);
+	}
+	return true;
+}
+
+/* FORM: what a name like this one must be; directories and devices have the same form. */
+static int look(struct found *ret, char *path, enum find_kind form)
+{
+	struct found found = { .path = path, .kind = form, .vendor = is_vendors(path) };
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return -errno;
-	if (S_ISREG(st.st_mode) && raw)
-		ret->kind = FIND_RAW;
-	else if (S_ISDIR(st.st_mode) && !raw)
-		ret->kind = FIND_DIRECTORY;
-	else if (S_ISBLK(st.st_mode) && !raw)
-		ret->kind = FIND_BLOCK;
-	else
+	if (form == FIND_DIRECTORY && S_ISBLK(st.st_mode))
+		found.kind = FIND_BLOCK;
+	else if (form == FIND_RAW ? !S_ISREG(st.st_mode) : !S_ISDIR(st.st_mode))
 		return -ENOENT;
-	ret->path = path;
-	ret->read_only = is_vendors(path);
-	if (ret->kind == FIND_DIRECTORY && is_marked_read_only(path))
-		ret->read_only = true;
+	found.read_only = is_read_only(&found, &st);
+	*ret = found;
 	return 0;
 }
 
-static int look_in(struct arena *arena, struct found *ret, const char *directory, const char *name)
+int find_in(struct arena *arena, struct found *ret, const char *directory, const char *name)
 {
-	char *versions = arena_format(arena, "%s/%s.v", directory, name), *path;
+	static const struct {
+		const char *suffix;
+		enum find_kind form;
+	} forms[] = {
+		{ "", FIND_DIRECTORY },
+		{ ".raw", FIND_RAW },
+		{ MSTACK_SUFFIX, FIND_MSTACK },
+	};
+	char *base = path_join(arena, directory, name), *path;
 	int r;
 
-	r = look(ret, path_join(arena, directory, name), false);
-	if (r < 0)
-		r = look(ret, arena_format(arena, "%s/%s.raw", directory, name), true);
-	if (r < 0 && pick_version(arena, &path, versions, PICK_DIRECTORY) >= 0)
-		r = look(ret, path, false);
-	if (r < 0) {
-		versions = arena_format(arena, "%s/%s.raw.v", directory, name);
-		if (pick_version(arena, &path, versions, PICK_RAW) >= 0)
-			r = look(ret, path, true);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		path = arena_format(arena, "%s%s", base, forms[i].suffix);
+		r = look(ret, path, forms[i].form);
+		if (r >= 0)
+			return r;
 	}
-	return r;
+	/* Of layered images no versions are kept. */
+	for (size_t i = 0; i < 2; i++) {
+		enum pick_kind kind = forms[i].form == FIND_RAW ? PICK_RAW : PICK_DIRECTORY;
+
+		path = arena_format(arena, "%s%s.v", base, forms[i].suffix);
+		if (pick_version(arena, &path, path, kind) < 0)
+			continue;
+		r = look(ret, path, forms[i].form);
+		if (r < 0)
+			continue;
+		ret->version = true;
+		return r;
+	}
+	return -ENOENT;
 }
 
 int find_image(struct arena *arena, struct found *ret, const char *name,
@@ -130,13 +184,15 @@ int find_image(struct arena *arena, struct found *ret, const char *name,
 	struct stat st;
 	int r;
 
-	if (!is_image_name(name))
+	if (text_equal(name, FIND_HOST))
+		return look(ret, arena_text(arena, "/"), FIND_DIRECTORY);
+	if (!find_is_name(name))
 		return -EINVAL;
-	search_path(arena, &directories, scope);
+	find_directories(arena, &directories, scope);
 	for (size_t i = 0; i < directories.count; i++) {
 		if (stat(directories.items[i], &st) < 0)
 			continue; /* one call instead of one for each form of the name */
-		r = look_in(arena, ret, directories.items[i], name);
+		r = find_in(arena, ret, directories.items[i], name);
 		if (r >= 0)
 			return r;
 	}

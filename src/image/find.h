@@ -10,7 +10,10 @@
 struct arena;
 struct text_list;
 
-enum find_kind { FIND_DIRECTORY, FIND_RAW, FIND_BLOCK };
+enum find_kind { FIND_DIRECTORY, FIND_RAW, FIND_BLOCK, FIND_MSTACK };
+
+/* The root file system that is running, as an image. */
+#define FIND_HOST ".host"
 
 struct find_scope {
 	unsigned int uid;
@@ -23,10 +26,21 @@ struct find_scope find_scope_of(unsigned int uid, const char *const *environment
 struct found {
 	char *path;
 	enum find_kind kind;
-	bool read_only; /* a vendor's, below /usr; on such a medium; or marked so */
+	bool vendor;	/* below /usr */
+	bool read_only; /* that; hidden; on such a medium; or marked so, as its kind can be */
+	bool version;	/* one of several, in "NAME.v/" or "NAME.raw.v/" */
 };
 
-/* "web", "web.raw", "web.v/…" in each directory. -ENOENT: nowhere. -EINVAL: no image name. */
+/* A file name in UTF-8 without control characters that no temporary file has (".#…"). */
+bool find_is_name(const char *name);
+
+/* The directories with images, the first wins. */
+void find_directories(struct arena *arena, struct text_list *ret, const struct find_scope *scope);
+
+/* "web", "web.raw", "web.mstack", "web.v/…", "web.raw.v/…" in one directory. -ENOENT. */
+int find_in(struct arena *arena, struct found *ret, const char *directory, const char *name);
+
+/* In each directory. -ENOENT: nowhere. -EINVAL: no image name. */
 int find_image(struct arena *arena, struct found *ret, const char *name,
 	       const struct find_scope *scope);
 

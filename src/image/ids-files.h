@@ -1,4 +1,4 @@
-/* engine/ids-files - which ids the host's account files speak of.
+/* image/ids-files - which ids the host's account files speak of.
  *
  * /etc/passwd, /etc/group, /etc/subuid and /etc/subgid are read as they are:
  * no name service is loaded. A file that is missing or absurdly large takes

@@ -1,4 +1,4 @@
-#include "engine/ids-files.h"
+#include "image/ids-files.h"
 
 #include <fcntl.h>
 #include <string.h>

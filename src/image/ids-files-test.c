@@ -1,4 +1,4 @@
-#include "engine/ids-files.h"
+#include "image/ids-files.h"
 
 #include "base/arena.h"
 #include "kernel/fixture.h"
@@ -76,5 +76,5 @@ int main(void)
 	tcase_add_test(cases, subordinate_ranges_collide_where_they_touch);
 	tcase_add_test(cases, the_best_subordinate_range_is_found);
 	tcase_add_test(cases, a_users_name_is_found_by_number);
-	return fixture_run(cases, "engine/ids-files");
+	return fixture_run(cases, "image/ids-files");
 }
