@@ -1,19 +1,12 @@
 /* prog/machinectl - running machines: look at them, enter them, stop them. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/fail.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "base/version.h"
-#include "cli/pager.h"
+#include "cli/program.h"
 #include "cli/screen.h"
-#include "format/help.h"
-#include "io/fd.h"
 #include "kernel/terminal.h"
 #include "machine/find.h"
 #include "machine/network-repair.h"
@@ -21,86 +14,44 @@
 
 extern char **environ;
 
-static int print_now(const char *text)
+static struct program program_of(const struct context *context)
 {
-	int r = fd_write_all(STDOUT_FILENO, text, strlen(text));
-
-	return r < 0 ? fail(r, "cannot write to standard output") : 0;
+	return (struct program){
+		.arena = context->arena,
+		.environment = context->environment,
+		.colour = context->colour,
+		.rows = context->rows,
+		.columns = context->columns,
+		.page = context->page,
+		.format = context->options.format,
+		.no_legend = context->options.no_legend,
+	};
 }
 
 int context_print(const struct context *context, const char *text)
 {
-	if (context->page == NULL)
-		return print_now(text);
-	text_list_add(context->arena, context->page, arena_text(context->arena, text));
-	return 0;
-}
+	struct program program = program_of(context);
 
-/* What was collected, even after a failure. */
-static int print_page(struct context *context)
-{
-	struct text_list *page = context->page;
-	size_t size = 0;
-	char *text, *at;
-
-	if (page == NULL)
-		return 0;
-	for (size_t i = 0; i < page->count; i++)
-		size += strlen(page->items[i]);
-	at = text = arena_take(context->arena, size + 1);
-	for (size_t i = 0; i < page->count; i++)
-		at = stpcpy(at, page->items[i]);
-	if (pager_wanted(text, context->rows) &&
-	    pager_show(context->arena, text, context->environment) >= 0)
-		return 0;
-	return print_now(text);
-}
-
-static char *join(struct arena *arena, const char *text, const char *more)
-{
-	char *joined = arena_take(arena, strlen(text) + strlen(more) + 1);
-
-	stpcpy(stpcpy(joined, text), more);
-	return joined;
+	return program_print(&program, text);
 }
 
 int context_print_table(const struct context *context, const struct table *table,
 			const char *things)
 {
-	const struct options *options = &context->options;
-	struct table_style style = {
-		.format = options->format,
-		.legend = !options->no_legend,
-		.colour = context->colour,
-		.columns = context->columns,
-	};
-	size_t rows = table_rows(table);
-	const char *text = table_print(table, &style);
+	struct program program = program_of(context);
 
-	if (style.format == TABLE_TEXT && style.legend)
-		text = rows == 0 ? arena_format(context->arena, "No %s.\n", things)
-				 : join(context->arena, text,
-					arena_format(context->arena, "\n%zu %s listed.\n", rows,
-						     things));
-	return context_print(context, text);
+	return program_print_table(&program, table, things);
 }
 
 int verb_help_text(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
-	struct arena *arena = context->arena;
-	const char *name = path_name(context->program); /* a package may call it nspawnctl */
-	struct help help;
+	struct program program = program_of(context);
 
 	(void)words;
-	help_init(&help, arena, context->colour, name, "[OPTIONS…] [COMMAND [NAME…]]",
-		  "Look at running machines, enter, limit, start and stop them.");
-	verb_help(&help, &machinectl_verbs);
-	help_heading(&help, "Options");
-	option_help(&help, &machinectl_options);
-	return context_print(context,
-			     arena_format(arena, "%s\n",
-					  help_done(&help, arena_format(arena, "man %s", name))));
+	return program_print_help(&program, context->program,
+				  "Look at running machines, enter, limit, start and stop them.",
+				  &machinectl_verbs, &machinectl_options);
 }
 
 /* What is run in a machine has options of its own. */
@@ -127,13 +78,15 @@ static void look_around(struct context *context)
 static int run_verb(struct context *context, const struct verb *verb, const struct text_list *words)
 {
 	struct text_list page = { 0 };
+	struct program program;
 	int r, status;
 
 	network_repair(context->arena, context->runtime);
 	if (verb->flags & VERB_PAGED && context->rows > 0 && !context->options.no_pager)
 		context->page = &page;
 	status = verb_run(context->arena, verb, context, words);
-	r = print_page(context);
+	program = program_of(context);
+	r = program_print_page(&program);
 	return status < 0 || r >= 0 ? status : r;
 }
 
@@ -150,9 +103,10 @@ static int run(struct context *context, int argc, char **argv)
 	if (r < 0)
 		return r;
 	if (result.list != NULL)
-		return print_now(result.list);
+		return context_print(context, result.list);
 	if (options->version)
-		return print_now(arena_format(arena, "%s\n", version_text(arena, "machinectl")));
+		return context_print(context, arena_format(arena, "%s\n",
+							   version_text(arena, "machinectl")));
 	if (options->help) {
 		text_list_clear(&result.words);
 		text_list_add(arena, &result.words, arena_text(arena, "help"));
@@ -176,15 +130,8 @@ int main(int argc, char **argv)
 		.program = argv[0],
 		.arguments = argv,
 	};
-	int r;
 
 	context.colour = screen_has_colour(context.environment, context.terminal);
 	log_set_colour(screen_has_colour(context.environment, terminal_is(STDERR_FILENO)));
-	r = run(&context, argc, argv);
-	if (r >= 0)
-		return r;
-	if (fail_recorded()->code == 0)
-		fail(r, "cannot go on");
-	log_error("%s", fail_recorded()->text);
-	return EXIT_FAILURE;
+	return program_end(run(&context, argc, argv));
 }

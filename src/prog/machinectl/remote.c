@@ -1,63 +1,12 @@
 /* The same command somewhere else: on another host through ssh, or in a machine through exec. */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/parse.h"
-#include "base/text.h"
-#include "io/child.h"
+#include "cli/remote.h"
 #include "kernel/terminal.h"
 #include "prog/machinectl/machinectl.h"
-
-/* [USER@]HOST[:PORT][/MACHINE], as the reference has it. A bare IPv6 address has no port. */
-struct place {
-	const char *host, *port, *machine;
-};
-
-static int read_place(struct arena *arena, struct place *ret, const struct options *options)
-{
-	const char *text = options->host, *slash = strchr(text, '/'), *colon, *bracket;
-	struct place place = { .machine = slash == NULL || slash[1] == '\0' ? options->machine
-									    : slash + 1 };
-	char *host = arena_text_n(arena, text, strcspn(text, "/"));
-	uint16_t port;
-
-	colon = strchr(host, ':');
-	bracket = strrchr(host, ']');
-	if (bracket != NULL)
-		colon = strchr(bracket, ':');
-	else if (colon != NULL && strchr(colon + 1, ':') != NULL)
-		colon = NULL;
-	if (colon != NULL) {
-		place.port = colon + 1;
-		host[colon - host] = '\0';
-	}
-	place.host = host;
-	if (*host == '\0' || *host == '-' || strpbrk(host, " \t\n") != NULL)
-		return fail_input("cannot use '%s' as a host (try [USER@]HOST)", text);
-	if (place.port != NULL && parse_port(&port, place.port) < 0)
-		return fail_input("cannot use '%s' as a host: '%s' is no port (try HOST:PORT)",
-				  text, place.port);
-	*ret = place;
-	return 0;
-}
-
-/* One word of a POSIX shell that stands for WORD, whatever is in it. */
-static char *quote(struct arena *arena, const char *word)
-{
-	char *text = arena_take(arena, strlen(word) * 4 + 3), *at = text;
-
-	*at++ = '\'';
-	for (; *word != '\0'; word++) {
-		if (*word == '\'')
-			at = stpcpy(at, "'\\'");
-		*at++ = *word;
-	}
-	*at = '\'';
-	return text;
-}
 
 static void add(struct arena *arena, struct text_list *list, const char *word)
 {
@@ -80,37 +29,22 @@ static void add_program(struct context *context, struct text_list *list, const c
 static int run_by_ssh(struct context *context, const struct verb *verb,
 		      const struct text_list *again)
 {
-	const char *path = text_variable(context->environment, "PATH");
-	struct text_list ssh = { 0 }, words = { 0 };
+	bool terminal = verb->flags & VERB_TERMINAL && context->terminal &&
+			terminal_is(STDIN_FILENO);
 	struct arena *arena = context->arena;
-	const char *program;
-	struct place place;
+	struct text_list words = { 0 };
+	struct remote_place place;
 	int r;
 
-	r = read_place(arena, &place, &context->options);
+	r = remote_place(arena, &place, context->options.host);
 	if (r < 0)
 		return r;
-	program = child_find(arena, path, "ssh");
-	if (program == NULL)
-		return fail_plain(-ENOENT, "cannot reach host '%s': there is no ssh (install it)",
-				  place.host);
-	add(arena, &ssh, "ssh");
-	if (verb->flags & VERB_TERMINAL && context->terminal && terminal_is(STDIN_FILENO))
-		add(arena, &ssh, "-t");
-	if (place.port != NULL) {
-		add(arena, &ssh, "-p");
-		add(arena, &ssh, place.port);
-	}
-	add(arena, &ssh, place.host);
-	add(arena, &ssh, "--");
+	if (place.machine == NULL)
+		place.machine = context->options.machine;
 	add_program(context, &words, place.machine);
 	for (size_t i = 0; i < again->count; i++)
 		add(arena, &words, again->items[i]);
-	/* The other side's shell reads them once more. */
-	for (size_t i = 0; i < words.count; i++)
-		text_list_add(arena, &ssh, quote(arena, words.items[i]));
-	execve(program, ssh.items, (char *const *)context->environment);
-	return fail(-errno, "cannot run '%s'", program);
+	return remote_by_ssh(arena, &place, &words, terminal, context->environment);
 }
 
 static int run_in_machine(struct context *context, const struct text_list *again)
