@@ -1,0 +1,57 @@
+/* prog/importctl - what all verbs share.
+ *
+ * A transfer is a process of its own (transfer/job), begun by transfer_run(): the verb has checked
+ * its words and opened the files that the caller named, as the caller; everything else is the
+ * job's.
+ */
+#pragma once
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "cli/option.h"
+#include "cli/program.h"
+#include "cli/verb.h"
+#include "image/find.h"
+#include "transfer/class.h"
+
+enum scope { SCOPE_UNSET, SCOPE_SYSTEM, SCOPE_USER };
+enum verify { VERIFY_SIGNATURE, VERIFY_CHECKSUM, VERIFY_NO };
+
+/* The reference's options: importctl, section 10.1. */
+struct options {
+	bool help, version;
+	bool no_pager, no_legend, no_ask_password;
+	const char *host, *machine; /* -H, -M */
+	enum scope scope;
+	enum class class;
+	int keep_download; /* negative: not given */
+	enum verify verify;
+	bool read_only, force, quiet;
+	const char *format;  /* of exports: "xz"; NULL: by the file's name */
+	bool json;	     /* table_format decides how */
+	bool json_automatic; /* -j */
+	enum table_format table_format;
+};
+
+struct context {
+	struct arena *arena;
+	struct options options;
+	struct program program;	  /* what is printed by */
+	struct find_scope images; /* whose */
+	const char *runtime;	  /* of what is running */
+	bool terminal;		  /* standard output */
+	const char *path;	  /* argv[0] */
+	char *const *arguments;	  /* all of argv */
+};
+
+extern const struct option_table importctl_options;
+extern const struct verb_table importctl_verbs;
+
+void options_init(struct options *options);
+
+/* Run the command on the host of --host=, or in the machine of --machine=. AGAIN: its words. */
+int remote_run(struct context *context, const struct verb *verb, const struct text_list *again);
+
+/* ---- verbs: see the table in verbs.c ---- */
+
+int verb_help_text(void *context, const struct text_list *words);

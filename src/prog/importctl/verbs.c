@@ -1,0 +1,33 @@
+#include "base/macros.h"
+#include "prog/importctl/importctl.h"
+
+#define PULL "Download and Upload Commands"
+#define IMPORT "Import and Export Commands"
+#define LISTS "Transfer and Image Commands"
+#define GENERAL "General Commands"
+#define LATER(group, name, arguments, help)                                   \
+	{                                                                     \
+		group, name, arguments, help, 0, VERB_ANY, NULL, VERB_UNBUILT \
+	}
+
+static const struct verb verbs[] = {
+	LATER(PULL, "pull-tar", "URL [NAME]", "Download an archive as an image"),
+	LATER(PULL, "pull-raw", "URL [NAME]", "Download a disk image"),
+	LATER(PULL, "pull-oci", "REF [NAME]", "Download an image from a registry"),
+	LATER(PULL, "pull-dkr", "REF [NAME]", NULL),
+	LATER(PULL, "push-oci", "NAME REF", "Upload an image to a registry"),
+	LATER(IMPORT, "import-tar", "FILE [NAME]", "Make an image from an archive"),
+	LATER(IMPORT, "import-raw", "FILE [NAME]", "Make an image from a disk image"),
+	LATER(IMPORT, "import-fs", "DIRECTORY [NAME]", "Make an image from a directory"),
+	LATER(IMPORT, "import-oci", "FILE|DIRECTORY [NAME]", "Make an image from an OCI layout"),
+	LATER(IMPORT, "export-tar", "NAME [FILE]", "Make an archive of an image"),
+	LATER(IMPORT, "export-raw", "NAME [FILE]", "Make a disk image of an image"),
+	LATER(IMPORT, "export-oci", "NAME FILE", "Make an OCI archive of an image"),
+	LATER(LISTS, "list-transfers", NULL, "List transfers that go on"),
+	LATER(LISTS, "cancel-transfer", "ID...", "End transfers"),
+	LATER(LISTS, "list-images", NULL, "List images"),
+	LATER(LISTS, "disk-usage", NULL, "Show what takes how much room"),
+	{ GENERAL, "help", NULL, "Show this help", 0, VERB_ANY, verb_help_text, VERB_PAGED },
+};
+
+const struct verb_table importctl_verbs = { verbs, ARRAY_SIZE(verbs), "list-transfers" };
