@@ -156,6 +156,33 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
 	return 0;
 }
 
+int lock_name(struct arena *arena, struct lock *ret, const char *directory, const char *name,
+	      bool global)
+{
+	struct lock lock = LOCK_EMPTY;
+	int r;
+
+	lock.exclusive = true;
+	if (global) {
+		lock.global_path = arena_format(arena, GLOBAL_DIRECTORY "/name-%s", name);
+		r = lock_global(&lock);
+	} else {
+		lock.local_path = arena_format(arena, "%s/.#%s.lck", directory, name);
+		r = lock.local_fd = lock_file(AT_FDCWD, lock.local_path, true);
+	}
+	if (r < 0) {
+		lock = (struct lock)LOCK_EMPTY;
+		if (r == -EBUSY)
+			return fail_plain(r,
+					  "cannot use the name '%s': somebody else is making an "
+					  "image with it",
+					  name);
+		return fail(r, "cannot lock the name '%s'", name);
+	}
+	*ret = lock;
+	return 0;
+}
+
 /* Who is the last one removes the file. It is removed while it is held, alone, so that the next
  * one's re-check sees it. */
 static void release_one(int *fd, const char *path, bool exclusive)

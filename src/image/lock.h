@@ -27,6 +27,11 @@ struct lock {
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global);
 
+/* Nobody else makes or renames an image to NAME meanwhile: ".#NAME.lck" in DIRECTORY, or (GLOBAL)
+ * systemd's "name-NAME". */
+int lock_name(struct arena *arena, struct lock *ret, const char *directory, const char *name,
+	      bool global);
+
 /* Only where lock_take() would put them, for who notes that before they are made. */
 int lock_paths(struct arena *arena, struct lock *lock, const char *path, int tree_fd, bool global);
 

@@ -7,8 +7,9 @@
  *	rw		a directory: what is written, in "data" (the upper layer) and "work"
  *
  * Without "rw" the image is read-only. Of what else a mount stack may have, disk images as layers
- * ("layer@ID.raw"), "bind@…", "robind@…", "root" and "usr", nothing is built yet; hidden names do
- * not count. Links to layers are the administrator's and are followed.
+ * ("layer@ID.raw"), "bind@PATH", "robind@PATH", "root" and "usr", nothing is built yet; hidden
+ * names do not count. Links to layers are the administrator's and are followed. Who uses an image
+ * locks its directory, as that of any tree (image/lock).
  *
  * A tree that is a layer of somebody's must not change. Two things tell that it is: the mark beside
  * it, ".#NAME.base", which costs a start one call, and the layered images themselves, which a start

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,29 +120,6 @@ static int snapshot_btrfs(int parent_fd, const char *name, int tree_fd)
 	return source < 0 ? source : btrfs_snapshot(parent_fd, name, source);
 }
 
-/* A copy can take minutes and is the one thing here worth interrupting. The flag is of this
- * file, as a signal handler has no other way to be heard; it is only set while a copy runs. */
-static volatile int interrupted;
-
-static void on_interrupt(int number)
-{
-	interrupted = number;
-}
-
-static int copy_interruptible(int to_fd, int from_fd)
-{
-	struct sigaction action = { .sa_handler = on_interrupt }, old_int, old_term;
-	int r;
-
-	interrupted = 0;
-	sigaction(SIGINT, &action, &old_int);
-	sigaction(SIGTERM, &action, &old_term);
-	r = tree_copy(to_fd, from_fd, &interrupted);
-	sigaction(SIGINT, &old_int, NULL);
-	sigaction(SIGTERM, &old_term, NULL);
-	return r;
-}
-
 static int snapshot_copy(int parent_fd, const char *name, int tree_fd)
 {
 	autoclose int source = -EBADF, target = -EBADF;
@@ -156,7 +132,7 @@ static int snapshot_copy(int parent_fd, const char *name, int tree_fd)
 	target = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0)
 		return -errno;
-	return copy_interruptible(target, source);
+	return tree_copy_interruptible(target, source);
 }
 
 /* The upper directory's owner and mode become those of the merged root. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -276,4 +277,47 @@ int tree_copy(int target_fd, int source_fd, const volatile int *stop)
 	r = copy_below(&copy, target_fd, source_fd, &st);
 	arena_done(&copy.arena);
 	return r;
+}
+
+/* ---- until a signal ---- */
+
+/* The flag is of this file, as a signal handler has no other way to be heard; it is only set while
+ * a copy runs. */
+static volatile int interrupted;
+
+static void on_interrupt(int number)
+{
+	interrupted = number;
+}
+
+static int stop_if_interrupted(void *context, uint64_t bytes)
+{
+	(void)context;
+	(void)bytes;
+	return interrupted ? -EINTR : 0;
+}
+
+static int copy_either(int target_fd, int source_fd, bool file)
+{
+	struct sigaction action = { .sa_handler = on_interrupt }, old_int, old_term;
+	int r;
+
+	interrupted = 0;
+	sigaction(SIGINT, &action, &old_int);
+	sigaction(SIGTERM, &action, &old_term);
+	r = file ? file_copy_fd_by(target_fd, source_fd, stop_if_interrupted, NULL)
+		 : tree_copy(target_fd, source_fd, &interrupted);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	return r;
+}
+
+int tree_copy_interruptible(int target_fd, int source_fd)
+{
+	return copy_either(target_fd, source_fd, false);
+}
+
+int tree_copy_file_interruptible(int target_fd, int source_fd)
+{
+	return copy_either(target_fd, source_fd, true);
 }

@@ -12,3 +12,8 @@
  * TARGET_FD, then give that the attributes of the source. *STOP (may be NULL) is looked at now and
  * then: -EINTR once it is not 0. What was copied stays there after a failure. */
 int tree_copy(int target_fd, int source_fd, const volatile int *stop);
+
+/* The same, and -EINTR at SIGINT or SIGTERM: a copy can take minutes. */
+int tree_copy_interruptible(int target_fd, int source_fd);
+/* Of one file, as file_copy_fd(). */
+int tree_copy_file_interruptible(int target_fd, int source_fd);

@@ -157,6 +157,16 @@ int btrfs_snapshot(int parent_fd, const char *name, int source_fd)
 	return snapshot_tree(parent_fd, name, source_fd, 0);
 }
 
+int btrfs_make(int parent_fd, const char *name)
+{
+	struct btrfs_ioctl_vol_args args = { .fd = 0 };
+
+	if (strlen(name) > BTRFS_SUBVOL_NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(args.name, name, strlen(name) + 1);
+	return ioctl(parent_fd, BTRFS_IOC_SUBVOL_CREATE, &args) < 0 ? -errno : 0;
+}
+
 int btrfs_set_read_only(int fd, bool read_only)
 {
 	uint64_t flags = 0;

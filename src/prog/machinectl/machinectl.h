@@ -8,6 +8,7 @@
 #include "cli/option.h"
 #include "cli/table.h"
 #include "cli/verb.h"
+#include "image/find.h"
 
 struct arena;
 
@@ -34,6 +35,7 @@ struct options {
 	enum table_format format; /* by --json= or -o json… */
 	const char *runner;
 	bool now, force;
+	bool copy;	      /* clone */
 	bool keep_privileges; /* copy-from */
 	bool remove;	      /* bind */
 	uint32_t max_addresses;
@@ -50,6 +52,7 @@ struct context {
 	const char *const *environment;
 	bool terminal, colour;	    /* standard output */
 	unsigned int rows, columns; /* of the terminal; 0: no limit */
+	const struct verb *verb;    /* that is run */
 	struct text_list *page;	    /* what is printed is collected here; NULL: it is not */
 	const char *program;	    /* argv[0] */
 	char *const *arguments;	    /* all of argv */
@@ -73,6 +76,9 @@ int context_print_table(const struct context *context, const struct table *table
 
 /* Run the command on the host of --host=, or in the machine of --machine=. AGAIN: its words. */
 int remote_run(struct context *context, const struct verb *verb, const struct text_list *again);
+
+/* Whose images: by --system, else the caller's. */
+struct find_scope context_scope(const struct context *context);
 
 /* ---- verbs: see the table in verbs.c ---- */
 
@@ -110,3 +116,13 @@ int verb_reexec(void *context, const struct text_list *words);
 int verb_reap(void *context, const struct text_list *words);
 int verb_edit(void *context, const struct text_list *words);
 int verb_cat(void *context, const struct text_list *words);
+int verb_list_images(void *context, const struct text_list *words);
+int verb_image_status(void *context, const struct text_list *words);
+int verb_show_image(void *context, const struct text_list *words);
+int verb_clone(void *context, const struct text_list *words);
+int verb_rename(void *context, const struct text_list *words);
+int verb_read_only(void *context, const struct text_list *words);
+int verb_remove(void *context, const struct text_list *words);
+int verb_set_limit(void *context, const struct text_list *words);
+int verb_clean(void *context, const struct text_list *words);
+int verb_transfer(void *context, const struct text_list *words);

@@ -43,15 +43,23 @@ int context_print_table(const struct context *context, const struct table *table
 	return program_print_table(&program, table, things);
 }
 
+struct find_scope context_scope(const struct context *context)
+{
+	bool system = context->options.scope == SCOPE_SYSTEM;
+
+	return find_scope_of(system ? 0 : geteuid(), context->environment);
+}
+
 int verb_help_text(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
 	struct program program = program_of(context);
 
 	(void)words;
-	return program_print_help(&program, context->program,
-				  "Look at running machines, enter, limit, start and stop them.",
-				  &machinectl_verbs, &machinectl_options);
+	return program_print_help(
+		&program, context->program,
+		"Look at machines and their images, enter, limit, start and stop them.",
+		&machinectl_verbs, &machinectl_options);
 }
 
 /* What is run in a machine has options of its own. */
@@ -81,6 +89,7 @@ static int run_verb(struct context *context, const struct verb *verb, const stru
 	struct program program;
 	int r, status;
 
+	context->verb = verb;
 	network_repair(context->arena, context->runtime);
 	if (verb->flags & VERB_PAGED && context->rows > 0 && !context->options.no_pager)
 		context->page = &page;

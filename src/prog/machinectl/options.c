@@ -31,6 +31,7 @@ FLAG(read_only)
 FLAG(mkdir)
 FLAG(now)
 FLAG(force)
+FLAG(copy)
 FLAG(follow)
 FLAG(keep_privileges)
 FLAG(remove)
@@ -261,13 +262,13 @@ static const struct option_row rows[] = {
 	{ NULL, 'V', NULL, "Equivalent to --runner=vmspawn", NULL, set_vmspawn, OPTION_HIDDEN },
 	{ "now", 0, NULL, "Also start or power off, with enable or disable", NULL, set_now, 0 },
 	{ "force", 0, NULL, "Replace what is there already", NULL, set_force, 0 },
+	{ "copy", 0, NULL, "Clone by a full copy", NULL, set_copy, 0 },
 	{ "keep-privileges", 0, NULL, "Let what gives rights out of a machine", NULL,
 	  set_keep_privileges, 0 },
 	{ "remove", 0, NULL, "Take a bind away again", NULL, set_remove, 0 },
 	{ "max-addresses", 0, "N", "Number of addresses to show", "try a number, or all",
 	  set_addresses, 0 },
-	{ "verify", 0, "MODE", "Verification of downloads", NULL, set_verify, OPTION_UNBUILT,
-	  verify_words },
+	{ "verify", 0, "MODE", "Verification of downloads", NULL, set_verify, 0, verify_words },
 	{ "format", 0, "FORMAT", "Form of what is exported, or openmetrics for stats", NULL,
 	  set_compression, 0, format_words },
 };

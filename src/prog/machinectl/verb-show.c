@@ -1,5 +1,3 @@
-#include <inttypes.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -10,27 +8,9 @@
 #include "kernel/process.h"
 #include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
+#include "prog/machinectl/properties.h"
 
 #define NO_VSOCK UINT32_MAX /* VMADDR_CID_ANY: only virtual machines have one */
-
-struct property {
-	const char *name, *value; /* "" or NULL: not set */
-};
-
-struct properties {
-	struct property items[24];
-	size_t count;
-};
-
-static void add(struct properties *properties, const char *name, const char *value)
-{
-	properties->items[properties->count++] = (struct property){ name, value };
-}
-
-static char *number(const struct context *context, uint64_t value)
-{
-	return arena_format(context->arena, "%" PRIu64, value);
-}
 
 static void add_processes(const struct context *context, struct properties *properties,
 			  const struct machine *machine)
@@ -38,11 +18,13 @@ static void add_processes(const struct context *context, struct properties *prop
 	autoclose int leader = machine_open_leader(machine), supervisor = -EBADF;
 
 	fail_forget();
-	add(properties, "Leader", number(context, (uint64_t)machine->leader));
-	add(properties, "LeaderPIDFDId", number(context, process_id(leader)));
+	properties_add(properties, "Leader", properties_number(context, (uint64_t)machine->leader));
+	properties_add(properties, "LeaderPIDFDId", properties_number(context, process_id(leader)));
 	supervisor = machine_open_supervisor(context->arena, machine);
-	add(properties, "Supervisor", number(context, (uint64_t)machine->supervisor));
-	add(properties, "SupervisorPIDFDId", number(context, process_id(supervisor)));
+	properties_add(properties, "Supervisor",
+		       properties_number(context, (uint64_t)machine->supervisor));
+	properties_add(properties, "SupervisorPIDFDId",
+		       properties_number(context, process_id(supervisor)));
 }
 
 static char *interfaces(const struct context *context, const struct machine *machine)
@@ -65,58 +47,23 @@ static void describe(const struct context *context, struct properties *ret,
 	struct look look = look_at(context, machine, &walk);
 	uint64_t since = machine->realtime_us;
 
-	add(ret, "Name", machine->name);
-	add(ret, "Id", look.id);
-	add(ret, "Timestamp", since == 0 ? "" : table_time_text(context->arena, since));
-	add(ret, "TimestampMonotonic", number(context, machine->monotonic_us));
-	add(ret, "Service", machine->service);
-	add(ret, "Unit", look.unit);
-	add(ret, "Subgroup", NULL);
+	properties_add(ret, "Name", machine->name);
+	properties_add(ret, "Id", look.id);
+	properties_add(ret, "Timestamp", since == 0 ? "" : table_time_text(context->arena, since));
+	properties_add(ret, "TimestampMonotonic",
+		       properties_number(context, machine->monotonic_us));
+	properties_add(ret, "Service", machine->service);
+	properties_add(ret, "Unit", look.unit);
+	properties_add(ret, "Subgroup", NULL);
 	add_processes(context, ret, machine);
-	add(ret, "Class", look.class);
-	add(ret, "RootDirectory", machine->root);
-	add(ret, "NetworkInterfaces", interfaces(context, machine));
-	add(ret, "VSockCID", number(context, NO_VSOCK));
-	add(ret, "SSHAddress", NULL);
-	add(ret, "SSHPrivateKeyPath", NULL);
-	add(ret, "State", look_state(machine));
-	add(ret, "UID", number(context, geteuid()));
-}
-
-/* Of the place where trees are kept; without quotas neither number is known. */
-static void describe_manager(const struct context *context, struct properties *ret)
-{
-	const char *home = text_variable(context->environment, "HOME");
-	const char *path = "/var/lib/machines";
-
-	if (geteuid() != 0)
-		path = arena_format(context->arena, "%s/.local/state/machines",
-				    text_empty(home) ? "" : home);
-	add(ret, "PoolPath", path);
-	add(ret, "PoolUsage", number(context, UINT64_MAX));
-	add(ret, "PoolLimit", number(context, UINT64_MAX));
-}
-
-static const char *print(const struct context *context, const struct properties *properties)
-{
-	const struct options *options = &context->options;
-	const char *text = "";
-
-	for (size_t i = 0; i < properties->count; i++) {
-		const struct property *property = &properties->items[i];
-		const char *value = text_printable(context->arena,
-						   property->value == NULL ? "" : property->value);
-
-		if (options->properties.count > 0 &&
-		    !text_list_has(&options->properties, property->name))
-			continue;
-		if (*value == '\0' && !options->all && options->properties.count == 0)
-			continue;
-		text = arena_format(context->arena, "%s%s%s%s\n", text,
-				    options->value_only ? "" : property->name,
-				    options->value_only ? "" : "=", value);
-	}
-	return text;
+	properties_add(ret, "Class", look.class);
+	properties_add(ret, "RootDirectory", machine->root);
+	properties_add(ret, "NetworkInterfaces", interfaces(context, machine));
+	properties_add(ret, "VSockCID", properties_number(context, NO_VSOCK));
+	properties_add(ret, "SSHAddress", NULL);
+	properties_add(ret, "SSHPrivateKeyPath", NULL);
+	properties_add(ret, "State", look_state(machine));
+	properties_add(ret, "UID", properties_number(context, geteuid()));
 }
 
 int verb_show(void *context_, const struct text_list *words)
@@ -125,8 +72,8 @@ int verb_show(void *context_, const struct text_list *words)
 	struct properties properties = { .count = 0 };
 
 	if (words->count == 0) {
-		describe_manager(context, &properties);
-		return context_print(context, print(context, &properties));
+		properties_of_pool(context, &properties);
+		return context_print(context, properties_text(context, &properties));
 	}
 	for (size_t i = 0; i < words->count; i++) {
 		struct machine machine;
@@ -137,7 +84,7 @@ int verb_show(void *context_, const struct text_list *words)
 		properties.count = 0;
 		describe(context, &properties, &machine);
 		r = context_print(context, arena_format(context->arena, "%s%s", i > 0 ? "\n" : "",
-							print(context, &properties)));
+							properties_text(context, &properties)));
 		if (r < 0)
 			return r;
 	}

@@ -13,6 +13,11 @@
 		IMAGES, name, arguments, help, 0, MANY, NULL, VERB_UNBUILT \
 	}
 
+#define TRANSFER(name, arguments, help, min, max)                                 \
+	{                                                                         \
+		IMAGES, name, arguments, help, min, max, verb_transfer, VERB_HERE \
+	}
+
 static const struct verb verbs[] = {
 	{ MACHINES, "list", NULL, "List running machines", 0, 0, verb_list, VERB_PAGED },
 	{ MACHINES, "status", "NAME...", "Show what a machine is and does", 1, MANY, verb_status,
@@ -68,24 +73,28 @@ static const struct verb verbs[] = {
 	  VERB_HERE },
 	{ IMAGES, "cat", "NAME|FILE...", "Show settings of machines", 1, MANY, verb_cat,
 	  VERB_PAGED },
-	LATER("list-images", NULL, "List images"),
-	LATER("image-status", "[NAME...]", "Show what an image is"),
-	LATER("show-image", "[NAME...]", "Show properties of images"),
-	LATER("clone", "NAME NAME", "Make another image of one"),
-	LATER("rename", "NAME NAME", "Rename an image"),
-	LATER("read-only", "NAME [BOOL]", "Make an image read-only, or writable"),
-	LATER("remove", "NAME...", "Remove images"),
-	LATER("set-limit", "[NAME] BYTES", "Limit how large an image may grow"),
-	LATER("clean", NULL, "Remove hidden images, or all"),
-	LATER("import-tar", "FILE [NAME]", "Make an image from an archive"),
-	LATER("import-raw", "FILE [NAME]", "Make an image from a disk image"),
-	LATER("import-fs", "DIRECTORY [NAME]", "Make an image from a directory"),
-	LATER("export-tar", "NAME [FILE]", "Make an archive of an image"),
-	LATER("export-raw", "NAME [FILE]", "Make a disk image of an image"),
-	LATER("pull-tar", "URL [NAME]", "Download an archive as an image"),
-	LATER("pull-raw", "URL [NAME]", "Download a disk image"),
-	LATER("list-transfers", NULL, "List downloads and the like that go on"),
-	LATER("cancel-transfer", "ID...", "End them"),
+	{ IMAGES, "list-images", NULL, "List images", 0, 0, verb_list_images, VERB_PAGED },
+	{ IMAGES, "image-status", "[NAME...]", "Show what an image is", 0, MANY, verb_image_status,
+	  VERB_PAGED },
+	{ IMAGES, "show-image", "[NAME...]", "Show properties of images", 0, MANY, verb_show_image,
+	  VERB_PAGED },
+	{ IMAGES, "clone", "NAME NAME", "Make another image of one", 2, 2, verb_clone },
+	{ IMAGES, "rename", "NAME NAME", "Rename an image", 2, 2, verb_rename },
+	{ IMAGES, "read-only", "NAME [BOOL]", "Make an image read-only, or writable", 1, 2,
+	  verb_read_only },
+	{ IMAGES, "remove", "NAME...", "Remove images", 1, MANY, verb_remove },
+	{ IMAGES, "set-limit", "[NAME] BYTES", "Limit how large an image may grow", 1, 2,
+	  verb_set_limit },
+	{ IMAGES, "clean", NULL, "Remove hidden images, or all", 0, 0, verb_clean },
+	TRANSFER("import-tar", "FILE [NAME]", "Make an image from an archive", 1, 2),
+	TRANSFER("import-raw", "FILE [NAME]", "Make an image from a disk image", 1, 2),
+	TRANSFER("import-fs", "DIRECTORY [NAME]", "Make an image from a directory", 1, 2),
+	TRANSFER("export-tar", "NAME [FILE]", "Make an archive of an image", 1, 2),
+	TRANSFER("export-raw", "NAME [FILE]", "Make a disk image of an image", 1, 2),
+	TRANSFER("pull-tar", "URL [NAME]", "Download an archive as an image", 1, 2),
+	TRANSFER("pull-raw", "URL [NAME]", "Download a disk image", 1, 2),
+	TRANSFER("list-transfers", NULL, "List downloads and the like that go on", 0, 0),
+	TRANSFER("cancel-transfer", "ID...", "End them", 1, MANY),
 	LATER("bind-volume", "NAME VOLUME", "Attach a storage volume to a machine"),
 	LATER("unbind-volume", "NAME VOLUME", "Detach it"),
 	{ GENERAL, "help", NULL, "Show this help", 0, MANY, verb_help_text, VERB_PAGED },

@@ -1,0 +1,344 @@
+#include "image/clone.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "image/change.h"
+#include "image/companion.h"
+#include "image/image.h"
+#include "image/mstack.h"
+#include "image/snapshot.h"
+#include "image/tree.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/btrfs.h"
+
+struct clone {
+	struct arena *arena;
+	const struct find_scope *scope;
+	const struct clone_request *request;
+	struct image image;
+	const char *directory; /* of the original and of what belongs to it */
+	struct tidy pool;
+	struct lock name, original;
+	int fd;		     /* of the original, readable */
+	const char *growing; /* in the pool */
+	const char *suffix;  /* of the new file's name */
+};
+
+static int failed(const struct clone *clone, int r)
+{
+	if (r == -EINTR)
+		return fail_plain(r, "stopped while '%s' was being copied", clone->image.path);
+	return fail(r, "cannot clone the image '%s' as '%s'", clone->image.name,
+		    clone->request->to);
+}
+
+/* ---- files ---- */
+
+static int clone_file(struct clone *clone)
+{
+	mode_t mode = clone->request->read_only ? 0444 : 0644;
+	autoclose int to = -EBADF;
+	int r;
+
+	clone->suffix = ".raw";
+	to = openat(clone->pool.fd, clone->growing, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (to < 0)
+		return failed(clone, -errno);
+	/* With shared blocks, else with the holes. */
+	r = tree_copy_file_interruptible(to, clone->fd);
+	if (r >= 0 && fchmod(to, mode) < 0)
+		r = -errno;
+	return r < 0 ? failed(clone, r) : 0;
+}
+
+/* ---- directories ---- */
+
+static int open_growing(const struct clone *clone)
+{
+	int fd = openat(clone->pool.fd, clone->growing,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? failed(clone, -errno) : fd;
+}
+
+static int mark_read_only(const struct clone *clone)
+{
+	autoclose int fd = -EBADF;
+
+	if (!clone->request->read_only)
+		return 0;
+	fd = open_growing(clone);
+	if (fd < 0)
+		return fd;
+	if (btrfs_is_subvolume(fd)) {
+		int r = btrfs_set_read_only(fd, true);
+
+		return r < 0 ? failed(clone, r) : 0;
+	}
+	return 0; /* an immutable one could not be given its name: see publish() */
+}
+
+static int copy_tree(struct clone *clone)
+{
+	autoclose int to = -EBADF;
+	int r;
+
+	/* The next clone of it can be a snapshot then. */
+	r = btrfs_make(clone->pool.fd, clone->growing);
+	if (r < 0 && mkdirat(clone->pool.fd, clone->growing, 0700) < 0)
+		return failed(clone, -errno);
+	to = open_growing(clone);
+	if (to < 0)
+		return to;
+	r = tree_copy_interruptible(to, clone->fd);
+	return r < 0 ? failed(clone, r) : 0;
+}
+
+/* Of what the kernel takes as an upper layer: it needs its own inodes there. */
+static bool can_be_upper(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	switch ((unsigned long)fs.f_type) {
+	case OVERLAYFS_SUPER_MAGIC:
+	case NFS_SUPER_MAGIC:
+	case FUSE_SUPER_MAGIC:
+	case V9FS_MAGIC: return false;
+	}
+	return true;
+}
+
+/* How the new image names its layer: beside it by a relative link, so that both can be moved. */
+static char *link_to(struct clone *clone, const char *path)
+{
+	autoclose int beside = open(path_parent(clone->arena, path),
+				    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat here, there;
+
+	if (beside >= 0 && fstat(beside, &there) == 0 && fstat(clone->pool.fd, &here) == 0 &&
+	    here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+		return arena_format(clone->arena, "../%s", path_name(path));
+	return arena_text(clone->arena, path);
+}
+
+/* 1: it holds still until this process ends; 0: somebody writes to it. */
+static int hold_original(struct clone *clone, const char *path)
+{
+	int r = lock_take(clone->arena, &clone->original, path, clone->fd, false,
+			  clone->scope->uid == 0);
+
+	if (r != -EBUSY)
+		return r < 0 ? r : 1;
+	fail_forget();
+	log_notice("'%s' is in use, so it has to be copied, which takes a while",
+		   clone->image.path);
+	return 0;
+}
+
+/* Marked before anybody can see the clone; where nothing can be written, nobody can break it. */
+static int layer_on(struct clone *clone, const char *path)
+{
+	struct text_list layers = { 0 };
+	int r = mstack_mark(clone->arena, path);
+
+	if (r < 0 && r != -EROFS)
+		return fail(r, "cannot mark '%s' as a layer of '%s'", path, clone->request->to);
+	text_list_add(clone->arena, &layers, link_to(clone, path));
+	r = mstack_make(clone->pool.fd, clone->growing, &layers, clone->fd,
+			clone->request->read_only);
+	if (r < 0)
+		return failed(clone, r);
+	clone->suffix = MSTACK_SUFFIX;
+	log_info("'%s' is a layer of '%s' now, and only read as long as that is there",
+		 clone->image.name, clone->request->to);
+	return 0;
+}
+
+static int clone_directory(struct clone *clone)
+{
+	const char *path = change_real_path(clone->arena, clone->fd, clone->image.path);
+	int r = -EXDEV;
+
+	clone->suffix = "";
+	if (snapshot_can_btrfs(clone->fd)) {
+		r = btrfs_snapshot(clone->pool.fd, clone->growing, clone->fd);
+		if (r >= 0)
+			return 0;
+		(void)dir_remove_all(clone->pool.fd, clone->growing);
+		if (r != -EXDEV && r != -EPERM)
+			return failed(clone, r);
+	}
+	if (text_equal(path, "/"))
+		return fail_plain(-EOPNOTSUPP, "cannot clone the running system: its file system "
+					       "makes no snapshots");
+	if (!clone->request->copy && can_be_upper(clone->pool.fd)) {
+		r = hold_original(clone, path);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return layer_on(clone, path);
+	}
+	return copy_tree(clone);
+}
+
+/* ---- layered images ---- */
+
+static int copy_upper(struct clone *clone, const struct mstack *stack)
+{
+	autoclose int from = open(stack->upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int to = -EBADF;
+	int r;
+
+	if (from < 0)
+		return errno == ENOENT ? 0 : failed(clone, -errno);
+	to = openat(clone->pool.fd, arena_format(clone->arena, "%s/rw/data", clone->growing),
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
+		return failed(clone, -errno);
+	r = tree_copy_interruptible(to, from);
+	return r < 0 ? failed(clone, r) : 0;
+}
+
+/* The same layers; what was written is copied. */
+static int clone_stack(struct clone *clone)
+{
+	struct text_list layers = { 0 };
+	struct mstack stack;
+	int r;
+
+	clone->suffix = MSTACK_SUFFIX;
+	r = mstack_read(clone->arena, &stack, clone->image.path);
+	if (r < 0)
+		return r;
+	if (clone->request->copy || (clone->request->read_only && stack.upper))
+		return fail_plain(-EOPNOTSUPP,
+				  "cannot make such a copy of the layered image '%s': that is not "
+				  "built yet (leave out --copy and --read-only)",
+				  clone->image.name);
+	for (size_t i = 0; i < stack.layers.count; i++) {
+		autoclose int layer = open(stack.layers.items[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		const char *path;
+
+		if (layer < 0)
+			return fail(-errno, "cannot open the layer '%s'", stack.layers.items[i]);
+		path = change_real_path(clone->arena, layer, stack.layers.items[i]);
+		text_list_add(clone->arena, &layers, link_to(clone, path));
+	}
+	r = mstack_make(clone->pool.fd, clone->growing, &layers, clone->fd, !stack.upper);
+	if (r < 0)
+		return failed(clone, r);
+	return stack.upper ? copy_upper(clone, &stack) : 0;
+}
+
+/* ---- all ---- */
+
+static int make(struct clone *clone)
+{
+	int r;
+
+	switch (clone->image.found.kind) {
+	case FIND_RAW: return clone_file(clone);
+	case FIND_MSTACK: return clone_stack(clone);
+	case FIND_BLOCK:
+		return fail_plain(-EOPNOTSUPP, "cannot clone the device '%s'", clone->image.path);
+	case FIND_DIRECTORY: break;
+	}
+	r = clone_directory(clone);
+	return r < 0 ? r : mark_read_only(clone);
+}
+
+/* A directory is marked where it is, at last: it could not be renamed any more. */
+static int mark_published(const struct clone *clone, const char *name)
+{
+	autoclose int fd = -EBADF;
+
+	if (!clone->request->read_only || !text_equal(clone->suffix, ""))
+		return 0;
+	fd = openat(clone->pool.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return failed(clone, -errno);
+	if (btrfs_is_subvolume(fd))
+		return 0;
+	return change_mark(fd, path_join(clone->arena, clone->pool.path, name), FIND_DIRECTORY,
+			   true);
+}
+
+static int publish(struct clone *clone)
+{
+	const char *to = clone->request->to;
+	char *name = arena_format(clone->arena, "%s%s", to, clone->suffix);
+
+	/* First, so that the image is never seen without its settings. */
+	companion_copy(clone->arena, clone->scope, clone->directory, clone->image.name,
+		       clone->pool.path, to);
+	if (renameat2(clone->pool.fd, clone->growing, clone->pool.fd, name, RENAME_NOREPLACE) < 0)
+		return failed(clone, -errno);
+	return mark_published(clone, name);
+}
+
+static int clone_begun(struct clone *clone)
+{
+	const struct clone_request *request = clone->request;
+	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, r;
+
+	r = change_take_name(clone->arena, &clone->name, clone->scope, clone->pool.path,
+			     request->to);
+	if (r < 0)
+		return r;
+	clone->fd = open(clone->image.path, flags);
+	if (clone->fd < 0)
+		return fail(-errno, "cannot open the image '%s'", clone->image.path);
+	clone->growing = tidy_new(clone->arena, request->to);
+	r = make(clone);
+	if (r >= 0)
+		r = publish(clone);
+	if (r < 0)
+		(void)dir_remove_all(clone->pool.fd, clone->growing);
+	return r;
+}
+
+int clone_image(struct arena *arena, const struct find_scope *scope,
+		const struct clone_request *request)
+{
+	struct clone clone = {
+		.arena = arena,
+		.scope = scope,
+		.request = request,
+		.pool = TIDY_EMPTY,
+		.name = LOCK_EMPTY,
+		.original = LOCK_EMPTY,
+		.fd = -EBADF,
+	};
+	int r = image_open(arena, &clone.image, request->from, scope);
+
+	if (r >= 0)
+		r = change_open_pool(arena, &clone.pool, scope);
+	if (r < 0)
+		return r;
+	clone.directory = path_parent(arena, clone.image.path);
+	if (clone.image.found.version)
+		clone.directory = path_parent(arena, clone.directory);
+	r = clone_begun(&clone);
+	lock_release(&clone.original);
+	lock_release(&clone.name);
+	fd_close(&clone.fd);
+	tidy_end(&clone.pool);
+	return r;
+}

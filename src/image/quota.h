@@ -1,0 +1,27 @@
+/* image/quota - how much room a tree takes, and how much it may.
+ *
+ * Of a btrfs subvolume by its quota group. Speaking, but for reading. Any process; root, as the
+ * kernel tells and takes limits from nobody else.
+ */
+#pragma once
+#include <stdint.h>
+
+#define QUOTA_UNLIMITED UINT64_MAX
+
+struct quota {
+	uint64_t usage, usage_exclusive; /* bytes */
+	uint64_t limit, limit_exclusive; /* QUOTA_UNLIMITED */
+};
+
+/* Of the directory at FD (not O_PATH). A negative errno: nobody counts there. Quiet. */
+int quota_read(struct quota *ret, int fd);
+
+/* PATH is for sentences. QUOTA_UNLIMITED: no limit any more. */
+int quota_limit(int fd, const char *path, uint64_t bytes);
+
+/* What to forget once the tree is gone; quiet. */
+struct quota_trace {
+	uint64_t group; /* 0: nothing */
+};
+void quota_remember(struct quota_trace *ret, int fd);
+void quota_forget(const struct quota_trace *trace, int parent_fd);
