@@ -15,16 +15,15 @@
 
 #define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
-#define BLOB(type, digest) \
-	"{\"mediaType\":\"" type "\",\"size\":7,\"digest\":\"" digest "\"}"
+#define BLOB(type, digest) "{\"mediaType\":\"" type "\",\"size\":7,\"digest\":\"" digest "\"}"
 #define CONFIG "\"config\":" BLOB("application/vnd.oci.image.config.v1+json", A)
 #define LAYER(digest) BLOB("application/vnd.oci.image.layer.v1.tar+gzip", digest)
 #define MANIFEST(more) "{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER(B) "]" more "}"
 #define ENTRY(digest, platform) \
 	"{\"mediaType\":\"" MANIFEST_TYPE "\",\"size\":9,\"digest\":\"" digest "\"" platform "}"
-#define PLATFORM(architecture, variant)                                              \
-	",\"platform\":{\"os\":\"linux\",\"architecture\":\"" architecture "\",\"variant\":\"" \
-	variant "\"}"
+#define PLATFORM(architecture, variant)                                    \
+	",\"platform\":{\"os\":\"linux\",\"architecture\":\"" architecture \
+	"\",\"variant\":\"" variant "\"}"
 #define NAMED(name) ",\"annotations\":{\"org.opencontainers.image.ref.name\":\"" name "\"}"
 #define INDEX(entries) "{\"schemaVersion\":2,\"manifests\":[" entries "]}"
 
@@ -61,12 +60,150 @@ START_TEST(an_index_chooses_by_platform)
 	static const struct {
 		const char *architecture, *variant, *digest;
 	} cases[] = {
-		{ "amd64", "", A }, { "arm", "v7", B }, { "arm", "v8", B }, { "arm64", "v8", C },
+		{ "amd64", "", A },
+		{ "arm", "v7", B },
+		{ "arm", "v8", B },
+		{ "arm64", "v8", C },
 	};
-	static const char text[] =
-		INDEX(ENTRY(C, PLATFORM("amd64", "v3")) "," ENTRY(A, PLATFORM("amd64", "")) "," ENTRY(
-			B, PLATFORM("arm", "v6")) "," ENTRY(B, PLATFORM("arm", "v7")) "," ENTRY(
-			C, PLATFORM("arm64", "")) "," ENTRY(C, PLATFORM("unknown", "")));
+	static const char text[] = INDEX(
+		ENTRY(C, PLATFORM("amd64", "v3")) "," ENTRY(A, PLATFORM("amd64", "")) "," ENTRY(
+			B,
+			PLATFORM(
+				"arm",
+				"v6")) "," ENTRY(B,
+						 PLATFORM(
+							 "arm",
+							 "v7")) "," ENTRY(C,
+									  PLATFORM(
+										  "arm64",
+										  "")) "," ENTRY(C,
+												 PLATFORM(
+													 "unknown",
+													 "")));
+	struct oci_wanted wanted = { .architecture = "s390x", .variant = "" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoarena struct arena arena = { 0 };
+		struct oci_document found;
+
+		wanted.architecture = cases[i].architecture;
+		wanted.variant = cases[i].variant;
+		ck_assert_msg(parse(&arena, &found, text, INDEX_TYPE, &wanted) == 0, "%s",
+			      fail_recorded()->text);
+		ck_assert(found.is_index);
+		ck_assert_str_eq(found.chosen.digest.text, cases[i].digest);
+	}
+	wanted.architecture = "s390x";
+	ck_assert_int_eq(parse(NULL, &(struct oci_document){ 0 }, text, INDEX_TYPE, &wanted),
+			 -EINVAL);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "s390x"));
+}
+END_TEST
+
+START_TEST(an_index_without_platforms_chooses_by_name)
+{
+	static const char two[] = INDEX(ENTRY(A, NAMED("one")) "," ENTRY(B, NAMED("two")));
+	autoarena struct arena arena = { 0 };
+	struct oci_wanted wanted = amd64;
+	struct oci_document found;
+
+	ck_assert_int_eq(parse(&arena, &found, two, NULL, &wanted), -EINVAL);
+	wanted.name = "two";
+	ck_assert_int_eq(parse(&arena, &found, two, NULL, &wanted), 0);
+	ck_assert_str_eq(found.chosen.digest.text, B);
+	wanted.name = "three";
+	ck_assert_int_eq(parse(&arena, &found, two, NULL, &wanted), -EINVAL);
+	wanted.name = NULL;
+	ck_assert_int_eq(parse(&arena, &found, INDEX(ENTRY(A, "")), NULL, &wanted), 0);
+}
+END_TEST
+
+START_TEST(what_is_ambiguous_or_foreign_is_refused)
+{
+	static const struct {
+		const char *text, *served, *why;
+	} cases[] = {
+		{ "", NULL, "JSON" },
+		{ "[]", NULL, "object" },
+		{ "{}", NULL, "schema" },
+		{ "{\"schemaVersion\":1}", NULL, "schema" },
+		{ "{\"schemaVersion\":2}", NULL, "neither" },
+		{ "{\"schemaVersion\":2,\"fsLayers\":[],\"layers\":[]}", NULL, "schema" },
+		{ MANIFEST(",\"manifests\":[]"), NULL, "as well" },
+		{ MANIFEST(",\"layers\":[]"), NULL, "JSON" },
+		{ MANIFEST(""), INDEX_TYPE, "called" },
+		{ MANIFEST(""), "text/html", "called" },
+		{ MANIFEST(",\"mediaType\":\"" INDEX_TYPE "\""), MANIFEST_TYPE, "called" },
+		{ INDEX(ENTRY(A, "")), MANIFEST_TYPE, "called" },
+		{ INDEX(""), NULL, "empty" },
+		{ INDEX(ENTRY("sha256:../../x", "")), NULL, "digest" },
+		{ INDEX(ENTRY("md5:d41d8cd98f00b204e9800998ecf8427e", "")), NULL, "digest" },
+		{ "{\"schemaVersion\":2," CONFIG ",\"layers\":[" BLOB(
+			  "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", B) "]}",
+		  NULL, "nondistributable" },
+		{ "{\"schemaVersion\":2," CONFIG ",\"layers\":[" BLOB("text/plain", B) "]}", NULL,
+		  "text/plain" },
+		{ "{\"schemaVersion\":2,\"config\":" BLOB("application/x", A) ",\"layers\":[]}",
+		  NULL, "no image of a machine" },
+		{ "{\"schemaVersion\":2," CONFIG ",\"layers\":[{\"mediaType\":\"application/"
+		  "vnd.oci.image.layer.v1.tar\",\"size\":1,\"digest\":\"" B
+		  "\",\"urls\":[\"https://example.com/x\"]}]}",
+		  NULL, "elsewhere" },
+		{ "{\"schemaVersion\":2," CONFIG ",\"layers\":[{\"mediaType\":\"application/"
+		  "vnd.oci.image.layer.v1.tar\",\"size\":-1,\"digest\":\"" B "\"}]}",
+		  NULL, "size" },
+		{ "{\"schemaVersion\":2," CONFIG ",\"layers\":[{\"mediaType\":\"application/"
+		  "vnd.oci.image.layer.v1.tar\",\"size\":\"1\",\"digest\":\"" B "\"}]}",
+		  NULL, "size" },
+		{ "{\"schemaVersion\":2," CONFIG ",\"layers\":{}}", NULL, "list" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autoarena struct arena arena = { 0 };
+		struct oci_document found;
+
+		ck_assert_msg(parse(&arena, &found, cases[i].text, cases[i].served, &amd64) < 0,
+			      "%s", cases[i].text);
+		ck_assert_msg(strstr(fail_recorded()->text, cases[i].why) != NULL, "%s: %s",
+			      cases[i].text, fail_recorded()->text);
+	}
+}
+END_TEST
+
+START_TEST(depth_and_size_have_limits)
+{
+	autoarena struct arena arena = { 0 };
+	struct oci_document found;
+	size_t size = OCI_DOCUMENT_MAX + 2;
+	char *text = malloc(size);
+
+	memset(text, '[', 100000);
+	ck_assert_int_lt(oci_parse_document(&arena, &found, text, 100000, NULL, &amd64), 0);
+	memset(text, ' ', size);
+	memcpy(text, MANIFEST(""), strlen(MANIFEST("")));
+	ck_assert_int_lt(oci_parse_document(&arena, &found, text, size, NULL, &amd64), 0);
+	ck_assert_int_eq(oci_parse_document(&arena, &found, text, size - 2, NULL, &amd64), 0);
+	free(text);
+}
+END_TEST
+
+static int parse_config(struct arena *arena, struct oci_config *ret, const char *text)
+{
+	fail_forget();
+	return oci_parse_config(arena, ret, text, strlen(text));
+}
+
+START_TEST(a_configuration_says_what_is_run)
+{
+	static const char text[] = "{\"schemaVersion\":2,\"manifests\":["
+		/* clang-format off */
+		ENTRY(C, PLATFORM("amd64", "v3")) ","
+		ENTRY(A, PLATFORM("amd64", "")) ","
+		ENTRY(B, PLATFORM("arm", "v6")) ","
+		ENTRY(B, PLATFORM("arm", "v7")) ","
+		ENTRY(C, PLATFORM("arm64", "")) ","
+		ENTRY(C, PLATFORM("unknown", "")) "]}";
+	/* clang-format on */
 	struct oci_wanted wanted = { .architecture = "s390x", .variant = "" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -186,7 +323,8 @@ START_TEST(a_configuration_says_what_is_run)
 		"{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\","
 		"\"diff_ids\":[\"" A "\",\"" B "\"]},\"config\":{\"Entrypoint\":[\"/a\"],"
 		"\"Cmd\":[\"b\",\"c d\"],\"Env\":[\"X=1\"],\"User\":\"u\",\"WorkingDir\":\"/w\","
-		"\"StopSignal\":\"SIGQUIT\",\"Volumes\":{\"/v\":{}},\"ExposedPorts\":{\"80/tcp\":{}},"
+		"\"StopSignal\":\"SIGQUIT\",\"Volumes\":{\"/v\":{}},\"ExposedPorts\":{\"80/"
+		"tcp\":{}},"
 		"\"Labels\":{\"a\":\"b\"}}}";
 	autoarena struct arena arena = { 0 };
 	struct oci_config found;
@@ -203,9 +341,8 @@ START_TEST(a_configuration_says_what_is_run)
 	ck_assert_str_eq(found.volumes.items[0], "/v");
 	ck_assert_str_eq(found.ports.items[0], "80/tcp");
 	ck_assert_uint_eq(found.ignored.count, 1);
-	ck_assert_int_eq(parse_config(&arena, &found,
-				      "{\"rootfs\":{\"diff_ids\":[]},\"config\":null}"),
-			 0);
+	ck_assert_int_eq(
+		parse_config(&arena, &found, "{\"rootfs\":{\"diff_ids\":[]},\"config\":null}"), 0);
 }
 END_TEST
 

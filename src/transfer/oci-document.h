@@ -18,7 +18,7 @@ struct arena;
 
 #define OCI_DOCUMENT_MAX (4 << 20) /* bytes */
 #define OCI_DEPTH_MAX 24	   /* arrays and objects in each other */
-#define OCI_LAYERS_MAX 512	   /* more than the kernel mounts at once, too */
+#define OCI_LAYERS_MAX 500	   /* what overlayfs takes */
 #define OCI_ENTRIES_MAX 1024	   /* of an index, or words, variables, ports */
 #define OCI_TEXT_MAX (48 * 1024)   /* of one value */
 #define OCI_BLOB_MAX (UINT64_C(64) << 30)

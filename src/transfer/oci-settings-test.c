@@ -12,7 +12,11 @@
 static struct oci_config empty(void)
 {
 	return (struct oci_config){
-		.architecture = "", .os = "", .user = "", .directory = "", .signal = "",
+		.architecture = "",
+		.os = "",
+		.user = "",
+		.directory = "",
+		.signal = "",
 	};
 }
 
@@ -80,8 +84,8 @@ START_TEST(an_init_is_booted)
 	ck_assert_ptr_nonnull(strstr(made(&arena, &config, false, &notes), "Boot=no"));
 	add(&arena, &config.command, "/sbin/init");
 	add(&arena, &config.command, "5");
-	ck_assert_ptr_nonnull(strstr(made(&arena, &config, true, &notes),
-				     "Boot=yes\nParameters=\"5\"\n"));
+	ck_assert_ptr_nonnull(
+		strstr(made(&arena, &config, true, &notes), "Boot=yes\nParameters=\"5\"\n"));
 	ck_assert_ptr_nonnull(strstr(made(&arena, &config, false, &notes),
 				     "Boot=no\nParameters=\"/sbin/init\" \"5\"\n"));
 	config.command.items[0] = arena_text(&arena, "/bin/sh");
@@ -90,7 +94,14 @@ START_TEST(an_init_is_booted)
 END_TEST
 
 static const char *const hostile[] = {
-	"a\nBind=/:/host", "a\rb", "a\x1b[2J", "%n", "a\x7f", "\xff", "a\xe2\x80\xae" "b",
+	"a\nBind=/:/host",
+	"a\rb",
+	"a\x1b[2J",
+	"%n",
+	"a\x7f",
+	"\xff",
+	"a\xe2\x80\xae"
+	"b",
 };
 
 START_TEST(a_value_that_is_more_than_itself_is_refused)
@@ -119,8 +130,9 @@ END_TEST
 
 START_TEST(a_variable_port_or_volume_like_that_is_left_out)
 {
-	static const char *const variables[] = { "", "A", "=x", "container=oci", "A B=x",
-						 "NOTIFY_SOCKET=/x" };
+	static const char *const variables[] = { "",	  "A",
+						 "=x",	  "container=oci",
+						 "A B=x", "NOTIFY_SOCKET=/x" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(hostile) + ARRAY_SIZE(variables); i++) {
 		autoarena struct arena arena = { 0 };
@@ -129,8 +141,7 @@ START_TEST(a_variable_port_or_volume_like_that_is_left_out)
 		const char *text;
 
 		if (i < ARRAY_SIZE(hostile)) {
-			add(&arena, &config.environment,
-			    arena_format(&arena, "A=%s", hostile[i]));
+			add(&arena, &config.environment, arena_format(&arena, "A=%s", hostile[i]));
 			add(&arena, &config.ports, hostile[i]);
 			add(&arena, &config.volumes, arena_format(&arena, "/%s", hostile[i]));
 		} else {
@@ -200,7 +211,7 @@ START_TEST(every_key_has_its_trust)
 					       "User",	     "WorkingDir", "StopSignal" };
 	static const char *const proposed[] = { "Volumes", "ExposedPorts" };
 	static const char *const ignored[] = {
-		"Labels", "Healthcheck", "Shell",	   "OnBuild",	 "ArgsEscaped", "Hostname",
+		"Labels", "Healthcheck", "Shell",	    "OnBuild",	  "ArgsEscaped", "Hostname",
 		"Memory", "MemorySwap",	 "NetworkDisabled", "MacAddress", "Privileged",	 "Binds",
 		"",	  "env",
 	};
