@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/clock.h"
+#include "image/growing.h"
 #include "io/dir.h"
 #include "io/fd.h"
 
@@ -41,8 +42,10 @@ int tidy_begin(struct arena *arena, struct tidy *ret, const char *directory)
 
 	if (fd < 0)
 		return fail(-errno, "cannot open the directory of images '%s'", directory);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		(void)dir_walk(fd, remove_left_behind, &tidy);
+		(void)growing_sweep(fd, directory);
+	}
 	while (flock(fd, LOCK_SH) < 0)
 		if (errno != EINTR)
 			return fail(-errno, "cannot lock the directory of images '%s'", directory);
