@@ -1,0 +1,319 @@
+#include "transfer/publish.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "image/find.h"
+#include "image/lock.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "kernel/btrfs.h"
+
+/* What an image of one name may be as a file; all of them are in each other's way. */
+static const char *const suffixes[] = { "", ".raw", ".mstack" };
+
+static const char *file_name(struct arena *arena, const struct publish_request *request)
+{
+	return arena_format(arena, "%s%s", request->name,
+			    request->suffix != NULL ? request->suffix : "");
+}
+
+static int is_taken(const struct publish_request *request, const char *path)
+{
+	return fail_plain(-EEXIST,
+			  "cannot make image '%s': it is there already, as '%s' "
+			  "(try another name, or --force to replace it)",
+			  request->name, path);
+}
+
+int publish_check(struct arena *arena, const struct publish_request *request)
+{
+	struct found found;
+	int r;
+
+	/* What is kept hidden has names that no image can have. */
+	if (!find_is_name(request->name))
+		return fail_input("cannot use '%s' as the name of an image", request->name);
+	if (request->force)
+		return 0;
+	r = request->search != NULL ? find_image(arena, &found, request->name, request->search)
+				    : -ENOENT;
+	if (r == -ENOENT)
+		r = find_in(arena, &found, request->pool, request->name);
+	if (r >= 0)
+		return is_taken(request, found.path);
+	return r == -ENOENT ? 0 : fail(r, "cannot look for image '%s'", request->name);
+}
+
+static int open_pool(const char *pool, bool make)
+{
+	int fd, r;
+
+	if (make) {
+		/* Files in trees give rights to whoever can reach them (class S39). */
+		r = dir_make_all(pool, 0700);
+		if (r < 0)
+			return fail(r, "cannot make the directory of images '%s'", pool);
+	}
+	fd = open(pool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int publish_begin(struct arena *arena, struct publish *ret, const struct publish_request *request)
+{
+	struct publish publish = PUBLISH_EMPTY;
+	int r = publish_check(arena, request);
+
+	if (r < 0)
+		return r;
+	publish.request = *request;
+	publish.arena = arena;
+	publish.pool_fd = open_pool(request->pool, true);
+	if (publish.pool_fd < 0)
+		return fail(publish.pool_fd, "cannot open the directory of images '%s'",
+			    request->pool);
+	(void)growing_sweep(publish.pool_fd, request->pool);
+	r = request->kind == PUBLISH_TREE
+		    ? growing_directory(arena, &publish.main, publish.pool_fd, request->name,
+					!request->plain)
+		    : growing_file(arena, &publish.main, publish.pool_fd, request->name);
+	if (r < 0) {
+		fd_close(&publish.pool_fd);
+		return fail(r, "cannot make image '%s' in '%s'", request->name, request->pool);
+	}
+	*ret = publish;
+	return 0;
+}
+
+int publish_fd(const struct publish *publish)
+{
+	return publish->main.fd;
+}
+
+int publish_side(struct publish *publish, const char *suffix, const void *data, size_t size)
+{
+	const struct publish_request *request = &publish->request;
+	struct growing file;
+	int r;
+
+	if (publish->side_count == PUBLISH_SIDES_MAX)
+		return fail_plain(-E2BIG, "cannot keep '%s%s': there are too many such files",
+				  request->name, suffix);
+	r = growing_file(publish->arena, &file, publish->pool_fd, request->name);
+	if (r >= 0) {
+		r = fd_write_all(file.fd, data, size);
+		if (r >= 0 && fchmod(file.fd, 0644) < 0)
+			r = -errno;
+		if (r >= 0 && !request->lazy && fsync(file.fd) < 0)
+			r = -errno;
+		if (r < 0)
+			(void)growing_remove(&file);
+	}
+	if (r < 0)
+		return fail(r, "cannot write '%s/%s%s'", request->pool, request->name, suffix);
+	publish->sides[publish->side_count].suffix = arena_text(publish->arena, suffix);
+	publish->sides[publish->side_count++].file = file;
+	return 0;
+}
+
+/* ---- commit ---- */
+
+static int to_disk(const struct publish *publish)
+{
+	int fd = publish->main.fd;
+
+	if (publish->request.lazy)
+		return 0;
+	return (publish->request.kind == PUBLISH_TREE ? syncfs(fd) : fsync(fd)) < 0 ? -errno : 0;
+}
+
+/* Before it is visible, where that can be. */
+static int mark_read_only(const struct publish *publish)
+{
+	bool read_only = publish->request.read_only;
+
+	if (publish->request.kind == PUBLISH_FILE)
+		return fchmod(publish->main.fd, read_only ? 0444 : 0644) < 0 ? -errno : 0;
+	if (read_only && publish->main.subvolume)
+		return btrfs_set_read_only(publish->main.fd, true);
+	return 0;
+}
+
+/* A directory that cannot be changed cannot be renamed either. */
+static void make_immutable(const struct publish *publish, const char *name)
+{
+	int flags = 0;
+
+	if (ioctl(publish->main.fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_IMMUTABLE_FL;
+		if (ioctl(publish->main.fd, FS_IOC_SETFLAGS, &flags) == 0)
+			return;
+	}
+	log_warning("cannot make the directory '%s/%s' read-only: %s, going on without",
+		    publish->request.pool, name, strerror(errno));
+}
+
+static void allow_change(int fd)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_IMMUTABLE_FL) {
+		flags &= ~FS_IMMUTABLE_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
+/* What is about to be replaced; not while a machine runs from it. 0: nothing is there. */
+static int take_old(struct publish *publish, struct lock *ret, const char *name)
+{
+	const char *path = path_join(publish->arena, publish->request.pool, name);
+	const struct find_scope *search = publish->request.search;
+	autoclose int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int opened = -EBADF;
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fail(-errno, "cannot look at '%s'", path);
+	r = lock_take(publish->arena, ret, path, fd, true,
+		      geteuid() == 0 && (search == NULL || search->uid == 0));
+	if (r < 0)
+		return r;
+	opened = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (opened >= 0)
+		allow_change(opened);
+	return 1;
+}
+
+static void remove_old(const struct publish *publish, const char *name)
+{
+	int r = dir_remove_all(publish->pool_fd, name);
+
+	if (r < 0)
+		log_warning("cannot remove '%s/%s', which was replaced: %s, going on without",
+			    publish->request.pool, name, strerror(-r));
+}
+
+/* An image of the same name in another form. */
+static int remove_others(struct publish *publish, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		struct lock lock = LOCK_EMPTY;
+		char *other = arena_format(publish->arena, "%s%s", publish->request.name,
+					   suffixes[i]);
+		int r;
+
+		if (strcmp(other, name) == 0)
+			continue;
+		r = take_old(publish, &lock, other);
+		if (r > 0)
+			remove_old(publish, other);
+		lock_release(&lock);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void publish_sides(struct publish *publish)
+{
+	const struct publish_request *request = &publish->request;
+
+	for (size_t i = 0; i < publish->side_count; i++) {
+		struct growing *file = &publish->sides[i].file;
+		char *name = arena_format(publish->arena, "%s%s", request->name,
+					  publish->sides[i].suffix);
+		bool replaced;
+		int r = growing_publish(file, name, request->force, &replaced);
+
+		if (r == -EEXIST)
+			log_warning("'%s/%s' is there already and stays as it is", request->pool,
+				    name);
+		else if (r < 0)
+			log_warning("cannot make '%s/%s': %s, going on without", request->pool,
+				    name, strerror(-r));
+		if (r < 0 || replaced)
+			(void)growing_remove(file);
+		growing_done(file);
+	}
+	publish->side_count = 0;
+}
+
+static int appear(struct publish *publish, const char *name)
+{
+	struct lock lock = LOCK_EMPTY;
+	bool replaced = false;
+	int r;
+
+	r = publish->request.force ? take_old(publish, &lock, name) : 0;
+	if (r < 0)
+		return r;
+	r = growing_publish(&publish->main, name, publish->request.force, &replaced);
+	if (r == -EEXIST)
+		r = is_taken(&publish->request,
+			     path_join(publish->arena, publish->request.pool, name));
+	else if (r < 0)
+		fail(r, "cannot give image '%s' its name in '%s'", name, publish->request.pool);
+	if (replaced)
+		remove_old(publish, publish->main.name);
+	lock_release(&lock);
+	return r;
+}
+
+int publish_commit(struct publish *publish)
+{
+	const struct publish_request *request = &publish->request;
+	const char *name = file_name(publish->arena, request);
+	int r = mark_read_only(publish);
+
+	if (r >= 0)
+		r = to_disk(publish);
+	if (r < 0)
+		return fail(r, "cannot finish image '%s'", request->name);
+	if (request->force) {
+		r = remove_others(publish, name);
+		if (r < 0)
+			return r;
+	}
+	publish_sides(publish);
+	r = appear(publish, name);
+	if (r < 0)
+		return r;
+	if (request->read_only && request->kind == PUBLISH_TREE && !publish->main.subvolume)
+		make_immutable(publish, name);
+	growing_done(&publish->main);
+	if (!request->lazy && fsync(publish->pool_fd) < 0)
+		log_warning("cannot be sure that '%s' is on disk: %s", request->pool,
+			    strerror(errno));
+	fd_close(&publish->pool_fd);
+	return 0;
+}
+
+void publish_abort(struct publish *publish)
+{
+	if (publish->pool_fd < 0)
+		return;
+	for (size_t i = 0; i < publish->side_count; i++)
+		(void)growing_remove(&publish->sides[i].file);
+	publish->side_count = 0;
+	(void)growing_remove(&publish->main);
+	fd_close(&publish->pool_fd);
+}
+
+int publish_sweep(const char *pool)
+{
+	autoclose int fd = open_pool(pool, false);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fail(fd, "cannot open the directory of images '%s'", pool);
+	return growing_sweep(fd, pool);
+}
