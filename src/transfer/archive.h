@@ -1,0 +1,41 @@
+/* transfer/archive - images out of archives, and archives out of images.
+ *
+ * These functions run in the trusted caller. Each starts a worker (transfer/worker), which does all
+ * that reads bytes from outside, and waits for its end: nothing of the input is looked at here but
+ * its first bytes. What is made is as yet unseen (transfer/publish) and is not synced. Speaking.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "transfer/stream.h"
+
+struct archive_listener {
+	void (*progress)(void *context, uint64_t done,
+			 uint64_t total);		     /* bytes; TOTAL 0: unknown */
+	void (*notice)(void *context, const char *sentence); /* for people: what was left out; may
+							      * hold bytes that no terminal should
+							      * see */
+	void *context;
+};
+
+struct archive_wish {
+	const char *name;   /* of the input, for sentences; NULL: "the archive" */
+	uint64_t bytes_max; /* after decompression, and of the files; 0: 1 TiB */
+	uint64_t files_max; /* 0: 8 million */
+	unsigned int ratio; /* 0: 256; UINT_MAX: any */
+	bool layer;	    /* of an OCI image (transfer/unpack) */
+	bool lift;	    /* likewise */
+	bool digests;	    /* SHA-256 before and after decompression */
+};
+
+struct archive_result {
+	struct stream_result stream;
+	uint64_t files, bytes; /* entries, and their sizes */
+	bool qcow2; /* of raw images: the content is one, in OUTPUT_FD as it is; to be converted */
+};
+
+/* A tar archive into the empty directory TREE_FD (not O_PATH). All of the input is read, also what
+ * is behind the archive's end. LISTENER may be NULL. */
+int archive_import_tar(int input_fd, int tree_fd, const struct archive_wish *wish,
+		       struct archive_result *ret, const struct archive_listener *listener);
