@@ -74,7 +74,7 @@ START_TEST(anything_else_is_refused_and_why)
 		"a.b:x/c",
 		"user:password@host.example.com/c",
 		"http://localhost/c",
-		"https://a.b/c",
+		"https://example.com/c",
 		"[::1/c",
 		"[zz]:5/c",
 		"[::1]5/c",

@@ -1,0 +1,20 @@
+/* transfer/oci-read - documents of images, read by a worker that sees nothing but them.
+ *
+ * Runs in the caller. What the worker tells is checked again: digests, sizes, counts. The bytes
+ * are hashed by the caller itself, before anybody looks at them. Speaking.
+ */
+#pragma once
+#include "transfer/oci-document.h"
+
+/* FD: a file, read from its start, of at most OCI_DOCUMENT_MAX bytes. */
+int oci_read_document(struct arena *arena, struct oci_document *ret, int fd, const char *served,
+		      const struct oci_wanted *wanted);
+int oci_read_config(struct arena *arena, struct oci_config *ret, int fd);
+int oci_read_archive(struct arena *arena, struct oci_archive *ret, int fd,
+		     const struct oci_wanted *wanted);
+
+/* SHA-256 of all of a file, wherever its position is; it stays. */
+int oci_hash(struct digest *ret, int fd);
+
+/* 0 if the file has this size and digest; else a sentence about WHAT. */
+int oci_verify(int fd, const struct digest *digest, uint64_t size, const char *what);
