@@ -21,6 +21,8 @@ START_TEST(numbers_begin_with_their_highest_byte)
 	ck_assert_uint_eq(octets_get16(room + 1), 0x0203);
 	ck_assert_uint_eq(octets_get32(room + 3), 0x04050607);
 	ck_assert_uint_eq(octets_get32((const uint8_t *)"\xff\xfe\xfd\xfc"), 0xfffefdfc);
+	ck_assert_uint_eq(octets_get64((const uint8_t *)"\xff\xfe\xfd\xfc\0\1\2\3"),
+			  0xfffefdfc00010203);
 }
 END_TEST
 

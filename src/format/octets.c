@@ -86,3 +86,8 @@ uint32_t octets_get32(const uint8_t *data)
 {
 	return (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
 }
+
+uint64_t octets_get64(const uint8_t *data)
+{
+	return (uint64_t)octets_get32(data) << 32 | octets_get32(data + 4);
+}

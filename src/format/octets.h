@@ -22,3 +22,4 @@ void octets_put_name(struct octets *octets, const char *name);
 
 uint16_t octets_get16(const uint8_t *data);
 uint32_t octets_get32(const uint8_t *data);
+uint64_t octets_get64(const uint8_t *data);
