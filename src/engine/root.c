@@ -10,10 +10,13 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "engine/root-facts.h"
+#include "image/image.h"
+#include "image/mstack.h"
 #include "io/fd.h"
 #include "kernel/resolve.h"
 #include "machine/guest-users.h"
@@ -181,12 +184,37 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 
 /* ---- */
 
+/* What layered images are made of must not change. The mark beside the tree costs one call; only
+ * where it is, they are looked for. */
+static int refuse_layer(struct arena *arena, struct root *root, const struct host *host)
+{
+	const struct find_scope scope = find_scope_of(host->uid, host->environment);
+	const char *path = root->facts.path;
+	struct text_list names = { 0 };
+
+	if (!mstack_is_marked(arena, path))
+		return 0;
+	image_layered_on(arena, &names, &scope, root->fd);
+	if (names.count > 0)
+		return fail_plain(-EBUSY,
+				  "cannot write to the tree '%s': the image '%s' is made of it "
+				  "(start that one, or use --read-only or --ephemeral)",
+				  path, names.items[0]);
+	(void)unlink(mstack_mark_path(arena, path)); /* we have it alone, so it is true */
+	return 0;
+}
+
 static int lock_tree(struct arena *arena, struct root *root, const struct spec *spec,
 		     const struct host *host, struct record *record)
 {
+	int r;
+
 	if (spec->no_lock || !record || root->locked)
 		return 0;
-	return take_lock(arena, root, host, record, !is_read_only(spec));
+	r = take_lock(arena, root, host, record, !is_read_only(spec));
+	if (r >= 0 && !is_read_only(spec) && spec->ephemeral != TRISTATE_YES)
+		r = refuse_layer(arena, root, host);
+	return r;
 }
 
 static int gather(struct arena *arena, struct root *root, const struct spec *spec,

@@ -2,15 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "image/lock.h"
 #include "io/clock.h"
 #include "image/growing.h"
 #include "io/dir.h"
@@ -20,14 +25,45 @@
 #define OLD ".#old."
 #define NAME_ROOM 200 /* of 255, for what is put around it */
 
+/* ".#NAME.lck" or ".#NAME.base" of a tree that is gone. */
+static bool is_of_nothing(int dir_fd, const char *name)
+{
+	static const char *const ends[] = { ".lck", ".base" };
+	char tree[256];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (!text_after(name, ".#") || !text_ends(name, ends[i]))
+			continue;
+		snprintf(tree, sizeof(tree), "%.*s", (int)(strlen(name) - 2 - strlen(ends[i])),
+			 name + 2);
+		return fstatat(dir_fd, tree, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	}
+	return false;
+}
+
+/* Whoever waits for such a lock sees that its file has no name any more. */
+static void remove_file_of_nothing(int dir_fd, const char *name)
+{
+	autoclose int lock = -EBADF;
+
+	if (!is_of_nothing(dir_fd, name))
+		return;
+	lock = lock_file(dir_fd, name, true);
+	if (lock >= 0)
+		(void)unlinkat(dir_fd, name, 0);
+}
+
 static int remove_left_behind(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	const struct tidy *tidy = context;
 	int r;
 
 	(void)type;
-	if (!text_after(name, NEW) && !text_after(name, OLD))
+	if (!text_after(name, NEW) && !text_after(name, OLD)) {
+		remove_file_of_nothing(dir_fd, name);
 		return 0;
+	}
 	r = dir_remove_all(dir_fd, name);
 	if (r < 0)
 		log_warning("cannot remove '%s/%s', which was left behind: %s, going on without",

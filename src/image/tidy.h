@@ -3,7 +3,8 @@
  * What grows is ".#new.NAME.HEX" until it is complete and gets its name; what is removed is
  * ".#old.NAME.HEX" first. Whoever makes such names holds the directory meanwhile, by tidy_begin().
  * Who is alone there removes what others have left behind that were killed: so nothing half-made is
- * ever visible, and none of it stays. Speaking. Any process.
+ * ever visible, and none of it stays; nor do locks and marks of trees that are gone. Speaking. Any
+ * process.
  */
 #pragma once
 
