@@ -545,4 +545,4 @@ def test_transfers_are_importctls(redd, place):
     control.run("pull-raw").failed("pull-raw")
     os.unlink(place + "/importctl")
     if not shutil.which("importctl", path=redd.env["PATH"]):
-        control.run("pull-tar", "http://192.0.2.1/a.tar").failed("cannot run 'importctl'")
+        control.run("pull-tar", "https://example.org/a.tar").failed("cannot run 'importctl'")
