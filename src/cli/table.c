@@ -98,6 +98,8 @@ static const char *cell_text(const struct table *table, size_t column, const str
 	case COLUMN_TIME: return table_time_text(table->arena, cell->number);
 	case COLUMN_BOOL: return cell->number ? "yes" : "no";
 	case COLUMN_DURATION: return table_duration_text(table->arena, cell->number);
+	case COLUMN_PERCENT:
+		return arena_format(table->arena, "%llu%%", (unsigned long long)cell->number);
 	}
 	return "";
 }
@@ -146,7 +148,7 @@ static bool is_shown(const struct column *column)
 static bool is_right(const struct column *column)
 {
 	return column->kind == COLUMN_NUMBER || column->kind == COLUMN_SIZE ||
-	       column->kind == COLUMN_DURATION;
+	       column->kind == COLUMN_DURATION || column->kind == COLUMN_PERCENT;
 }
 
 static void split_lines(struct arena *arena, struct text_list *ret, const char *text)

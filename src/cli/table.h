@@ -21,6 +21,7 @@ enum column_kind {
 	COLUMN_TIME,	 /* microseconds since 1970: local time */
 	COLUMN_BOOL,	 /* yes, no */
 	COLUMN_DURATION, /* microseconds: "1.234s", "2min 3s"; right aligned */
+	COLUMN_PERCENT,	 /* "37%"; right aligned */
 };
 
 struct column {
