@@ -233,22 +233,45 @@ static int list_directory(struct arena *arena, struct images *images, const char
 	return 0;
 }
 
+static int list_directories(struct arena *arena, struct images *images,
+			    const struct text_list *directories, bool hidden)
+{
+	for (size_t i = 0; i < directories->count; i++) {
+		int r = list_directory(arena, images, directories->items[i], hidden);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int image_list(struct arena *arena, struct image **ret, size_t *ret_count,
 	       const struct find_scope *scope, bool hidden)
 {
 	struct text_list directories = { 0 };
 	struct images images = { 0 };
 	struct found found;
+	int r;
 
 	if (hidden && find_image(arena, &found, FIND_HOST, scope) >= 0)
 		add_found(arena, &images, &found, FIND_HOST);
 	find_directories(arena, &directories, scope);
-	for (size_t i = 0; i < directories.count; i++) {
-		int r = list_directory(arena, &images, directories.items[i], hidden);
+	r = list_directories(arena, &images, &directories, hidden);
+	if (r < 0)
+		return r;
+	*ret = images.items;
+	*ret_count = images.count;
+	return 0;
+}
 
-		if (r < 0)
-			return r;
-	}
+int image_list_in(struct arena *arena, struct image **ret, size_t *ret_count,
+		  const struct text_list *directories, bool hidden)
+{
+	struct images images = { 0 };
+	int r = list_directories(arena, &images, directories, hidden);
+
+	if (r < 0)
+		return r;
 	*ret = images.items;
 	*ret_count = images.count;
 	return 0;

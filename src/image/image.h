@@ -11,6 +11,7 @@
 #include "image/find.h"
 
 struct arena;
+struct text_list;
 
 #define IMAGE_UNKNOWN UINT64_MAX /* a size; a limit: there is none */
 
@@ -28,6 +29,10 @@ struct image {
 /* By name. HIDDEN: also those, and the running root. */
 int image_list(struct arena *arena, struct image **ret, size_t *ret_count,
 	       const struct find_scope *scope, bool hidden);
+
+/* The same of other DIRECTORIES, in which those that come first win. */
+int image_list_in(struct arena *arena, struct image **ret, size_t *ret_count,
+		  const struct text_list *directories, bool hidden);
 
 /* One. -ENOENT: there is none, -EINVAL: no image name; both with a sentence. */
 int image_open(struct arena *arena, struct image *ret, const char *name,

@@ -55,3 +55,8 @@ int remote_run(struct context *context, const struct verb *verb, const struct te
 /* ---- verbs: see the table in verbs.c ---- */
 
 int verb_help_text(void *context, const struct text_list *words);
+int verb_list_transfers(void *context, const struct text_list *words);
+int verb_cancel_transfer(void *context, const struct text_list *words);
+int verb_list_images(void *context, const struct text_list *words);
+int verb_import_fs(void *context, const struct text_list *words);
+int verb_import_tar(void *context, const struct text_list *words);

@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "cli/screen.h"
 #include "kernel/terminal.h"
+#include "machine/find.h"
 #include "prog/importctl/importctl.h"
 
 extern char **environ;
@@ -43,6 +44,9 @@ static int look_around(struct context *context)
 	if (options->scope == SCOPE_USER && geteuid() == 0)
 		return fail_input("cannot use --user: root's images are those of the system");
 	context->images = find_scope_of(geteuid(), environment);
+	context->runtime = machine_runtime_directory(context->arena, geteuid(), environment);
+	if (options->quiet)
+		log_set_level(LOG_LEVEL_NOTICE);
 	return 0;
 }
 

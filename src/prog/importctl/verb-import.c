@@ -1,0 +1,190 @@
+/* Images out of what is on this host: the reference's catalogue of machinectl, section 10.2. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "image/tree.h"
+#include "io/fd.h"
+#include "kernel/terminal.h"
+#include "prog/importctl/importctl.h"
+#include "prog/importctl/transfer.h"
+#include "transfer/archive.h"
+#include "transfer/naming.h"
+
+/* What the job has: the caller opened the input, as the caller. */
+struct import {
+	struct context *context;
+	struct publish_request target;
+	int input;
+	const char *shown; /* of the input, in sentences */
+};
+
+static void hear_progress(void *job, uint64_t done, uint64_t total)
+{
+	job_progress(job, NULL, done, total);
+}
+
+static void hear_notice(void *job, const char *sentence)
+{
+	(void)job;
+	log_notice("%s", sentence);
+}
+
+static struct archive_listener archive_hears(struct job *job)
+{
+	return (struct archive_listener){ hear_progress, hear_notice, job };
+}
+
+static bool is_standard(const char *word)
+{
+	return text_empty(word) || text_equal(word, "-");
+}
+
+/* ---- import-tar ---- */
+
+/* Also archives that hold a directory with the tree, instead of the tree, are taken. */
+static int unpack(struct import *import, struct publish *publish, struct job *job)
+{
+	struct archive_listener listener = archive_hears(job);
+	struct archive_wish wish = { .name = import->shown, .lift = true };
+	struct archive_result result;
+
+	return archive_import_tar(import->input, publish_fd(publish), &wish, &result, &listener);
+}
+
+static int import_tar(struct job *job, void *context)
+{
+	struct import *import = context;
+	struct publish publish;
+	int r = publish_begin(import->context->arena, &publish, &import->target);
+
+	if (r < 0)
+		return r;
+	r = unpack(import, &publish, job);
+	if (r >= 0)
+		r = publish_commit(&publish);
+	publish_abort(&publish);
+	return r;
+}
+
+/* ---- what both kinds of files share ---- */
+
+/* The descriptor is the caller's; of standard input a duplicate. */
+static int open_input(const char *path)
+{
+	autoclose int fd = is_standard(path) ? fd_duplicate(STDIN_FILENO)
+					     : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return fail(is_standard(path) ? fd : -errno, "cannot open '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return fail(-errno, "cannot look at '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return fail_input("cannot read '%s': it is a directory (try import-fs)", path);
+	if (terminal_is(fd))
+		return fail_input("cannot read '%s': it is a terminal (say which file, or lead "
+				  "one here: importctl … - NAME <FILE)",
+				  path);
+	return take_fd(&fd);
+}
+
+typedef char *naming_fn(struct arena *arena, const char *path);
+
+static int import_file(struct context *context, const struct text_list *words,
+		       struct transfer *transfer, naming_fn *naming, enum publish_kind kind)
+{
+	const char *path = words->items[0];
+	const char *name = words->count > 1 ? words->items[1] : NULL;
+	struct import import = { .context = context, .shown = path };
+	autoclose int fd = -EBADF;
+	int r;
+
+	if (is_standard(name)) {
+		if (is_standard(path))
+			return fail_input("cannot tell what to call the image (name it: importctl "
+					  "%s - NAME)",
+					  transfer->type);
+		name = naming(context->arena, path);
+	}
+	r = transfer_target(context, &import.target, name, kind);
+	if (r < 0)
+		return r;
+	fd = open_input(path);
+	if (fd < 0)
+		return fd;
+	import.input = fd;
+	if (is_standard(path))
+		import.shown = "standard input";
+	transfer->local = name;
+	transfer->pool = import.target.pool;
+	transfer->context = &import;
+	return transfer_run(context, transfer);
+}
+
+int verb_import_tar(void *context, const struct text_list *words)
+{
+	struct transfer transfer = { .type = "import-tar", .run = import_tar };
+
+	return import_file(context, words, &transfer, naming_of_tar, PUBLISH_TREE);
+}
+
+/* ---- import-fs ---- */
+
+static int import_fs(struct job *job, void *context)
+{
+	struct import *import = context;
+	struct publish publish;
+	int r = publish_begin(import->context->arena, &publish, &import->target);
+
+	(void)job;
+	if (r < 0)
+		return r;
+	r = tree_copy(publish_fd(&publish), import->input, NULL);
+	if (r < 0)
+		fail(r, "cannot copy '%s' to image '%s'", import->shown, import->target.name);
+	else
+		r = publish_commit(&publish);
+	publish_abort(&publish);
+	return r;
+}
+
+int verb_import_fs(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+	const char *path = is_standard(words->items[0]) ? "." : words->items[0];
+	char here[PATH_MAX];
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct import import = { .context = context, .input = fd, .shown = path };
+	struct transfer transfer = { .type = "import-fs", .run = import_fs, .context = &import };
+	const char *name = words->count > 1 ? words->items[1] : NULL;
+	int r;
+
+	if (fd < 0)
+		return fail(-errno, "cannot open the directory '%s'", path);
+	if (is_standard(name)) {
+		/* "." and ".." have no name of their own. */
+		if (realpath(path, here) == NULL)
+			return fail(-errno, "cannot find out what '%s' is called", path);
+		name = naming_last(context->arena, here);
+		if (text_empty(name))
+			return fail_input("cannot tell what to call an image of '%s' (name it: "
+					  "importctl import-fs %s NAME)",
+					  path, path);
+	}
+	r = transfer_target(context, &import.target, name, PUBLISH_TREE);
+	if (r < 0)
+		return r;
+	transfer.local = name;
+	transfer.pool = import.target.pool;
+	return transfer_run(context, &transfer);
+}
