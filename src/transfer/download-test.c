@@ -480,7 +480,8 @@ START_TEST(passwords_are_not_shown)
 {
 	autoarena struct arena arena = { 0 };
 
-	ck_assert_str_eq(download_shown(&arena, "https" "://user:word@example.org/a"),
+	ck_assert_str_eq(download_shown(&arena, "https"
+						"://user:word@example.org/a"),
 			 "https://example.org/a");
 	ck_assert_str_eq(download_shown(&arena, "no\x1burl"), "no\\x1burl");
 }

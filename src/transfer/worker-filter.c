@@ -137,7 +137,7 @@ static const char *const of_programs[] = {
 	"execve",  "clone",	 "fork",      "vfork",	   "wait4",  "waitid",
 	"waitpid", "arch_prctl", "prlimit64", "setpgid",   "kill",   "socketpair",
 	"mkdir",   "unlink",	 "rename",    "rmdir",	   "chmod",  "link",
-	"symlink", "unlinkat",	 "mkdirat",   "renameat2", "tgkill",
+	"symlink", "unlinkat",	 "mkdirat",   "renameat2", "tgkill", "pidfd_open",
 };
 
 static const char *const of_networks[] = {

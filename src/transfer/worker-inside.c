@@ -205,6 +205,14 @@ static int set_limits(const struct worker_request *request)
 	return r < 0 ? fail(r, "cannot limit the worker") : 0;
 }
 
+/* Where programs may leave files, in memory. */
+static int make_scratch(void)
+{
+	int fd = mkdir("/tmp", 0700) < 0 ? -1 : open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fail(-errno, "cannot make the worker's '/tmp'") : fd;
+}
+
 static int give_up_rights(const struct worker_side *side)
 {
 	enum worker_view view = side->request->view;
@@ -213,9 +221,15 @@ static int give_up_rights(const struct worker_side *side)
 		.directory = side->tree,
 		.connect = view == WORKER_SEES_NETWORK,
 	};
-	autoclose int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), scratch = -EBADF;
 	int r;
 
+	if (view == WORKER_SEES_PROGRAMS) {
+		scratch = make_scratch();
+		if (scratch < 0)
+			return scratch;
+		allowed.directory = scratch;
+	}
 	if (view == WORKER_SEES_PROGRAMS || view == WORKER_SEES_NETWORK) {
 		allowed.readable = &top;
 		allowed.readable_count = 1;

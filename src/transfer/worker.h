@@ -48,7 +48,7 @@ int worker_make_node(struct worker_side *side, int directory_fd, const char *nam
 enum worker_view {
 	WORKER_SEES_NOTHING,  /* an empty directory that cannot be written */
 	WORKER_SEES_TREE,     /* TREE_FD, and nothing else */
-	WORKER_SEES_PROGRAMS, /* the host's programs and their settings, read-only, and runs them */
+	WORKER_SEES_PROGRAMS, /* the host's programs, read-only, and runs them; an empty /tmp */
 	WORKER_SEES_NETWORK,  /* the host's network, and what names and certificates need, read-only
 			       */
 };
