@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "engine/apply-step.h"
+#include "engine/root.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/mount.h"
@@ -34,7 +35,8 @@ static int open_layer(struct apply *apply, const char *path, bool in_tree)
 	tree = mount_clone(directory, "", false);
 	if (tree < 0)
 		return fail(tree, "cannot clone the layer '%s'", path);
-	if (in_tree) {
+	/* What is stacked of layers has their owners. */
+	if (in_tree && apply->root->facts.layers == NULL) {
 		r = apply_map(apply, tree, path, false);
 		if (r < 0)
 			return r;

@@ -31,6 +31,9 @@ int apply_copy_file(struct apply *apply, const struct step *step);
  * file system that cannot. PATH is for the sentence. */
 int apply_map(struct apply *apply, int tree_fd, const char *path, bool recursive);
 
+/* apply-layers.c */
+step_fn apply_layers;
+
 /* apply-overlay.c */
 step_fn apply_overlay;
 

@@ -22,6 +22,7 @@
  * (locks, ids, namespaces, the payload's attributes). */
 static step_fn *const doers[STEP_KINDS] = {
 	[STEP_ROOT] = apply_root,
+	[STEP_LAYERS] = apply_layers,
 	[STEP_VOLATILE_ROOT] = apply_volatile_root,
 	[STEP_ROOT_OVERLAY] = apply_root_overlay,
 	[STEP_PIVOT_TREE] = apply_pivot_tree,
@@ -138,6 +139,7 @@ static const char *likely_cause(const struct step *step, int r)
 			return probe_cause(PROBE_MOUNT_PROC, r);
 		return probe_cause(PROBE_MOUNT, r);
 	case STEP_OVERLAY:
+	case STEP_LAYERS:
 	case STEP_ROOT_OVERLAY: return probe_cause(PROBE_MOUNT_OVERLAY, r);
 	case STEP_NODE: return probe_cause(PROBE_DEVICE_NODE, r);
 	case STEP_SECCOMP: return probe_cause(PROBE_SYSTEM_CALLS, r);

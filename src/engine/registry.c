@@ -104,6 +104,9 @@ void registry_note(struct arena *arena, struct resources *resources, const struc
 	if (spec->volatile_mode == VOLATILE_OVERLAY && spec->ephemeral != TRISTATE_YES)
 		record_note_later(record, RECORD_ORIGIN,
 				  arena_format(arena, "overlay %s", root->facts.path));
+	else if (root->facts.layers != NULL && spec->ephemeral != TRISTATE_YES)
+		record_note_later(record, RECORD_ORIGIN,
+				  arena_format(arena, "layers %s", root->facts.path));
 	if (resources->taken.cgroup_path != NULL)
 		record_note_later(record, RECORD_PAYLOAD, resources->taken.cgroup_path);
 	unit = registry_unit(arena, &resources->taken);

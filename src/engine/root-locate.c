@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -17,8 +18,15 @@
 #include "base/text.h"
 #include "engine/host.h"
 #include "image/find.h"
+#include "image/mstack.h"
 #include "image/pick.h"
 #include "spec/readers.h"
+
+static void set_read_only(struct spec *spec)
+{
+	spec->read_only = TRISTATE_YES;
+	spec->group_origin[GROUP_READ_ONLY] = BY_OPTION;
+}
 
 static int find_by_name(struct arena *arena, struct spec *spec, const struct reader_facts *facts)
 {
@@ -38,21 +46,14 @@ static int find_by_name(struct arena *arena, struct spec *spec, const struct rea
 	}
 	if (r < 0)
 		return fail(r, "cannot look for an image for machine '%s'", spec->machine);
-	if (found.kind == FIND_MSTACK)
-		return fail_plain(-EOPNOTSUPP,
-				  "cannot run the layered image '%s': layered images are not "
-				  "built yet",
-				  found.path);
-	if (found.kind != FIND_DIRECTORY)
+	if (found.kind != FIND_DIRECTORY && found.kind != FIND_MSTACK)
 		return fail_plain(-EOPNOTSUPP,
 				  "cannot run the disk image '%s': disk images are not "
 				  "built yet (unpack it into a directory)",
 				  found.path);
 	spec->directory = found.path;
-	if (found.read_only && spec->ephemeral != TRISTATE_YES) {
-		spec->read_only = TRISTATE_YES;
-		spec->group_origin[GROUP_READ_ONLY] = BY_OPTION;
-	}
+	if (found.read_only && spec->ephemeral != TRISTATE_YES)
+		set_read_only(spec);
 	return 0;
 }
 
@@ -99,11 +100,16 @@ static int settle_path(struct arena *arena, struct spec *spec, const char **ret_
 		return fail(r, "cannot look for versions in '%s'", path);
 	*ret_named = path;
 	spec->directory = r < 0 ? path : picked;
+	/* Also where it was not found by name. */
+	if (text_ends(spec->directory, MSTACK_SUFFIX) && spec->ephemeral != TRISTATE_YES &&
+	    access(path_join(arena, spec->directory, "rw"), F_OK) < 0)
+		set_read_only(spec);
 	return 0;
 }
 
 static const char *name_from(struct arena *arena, const char *path)
 {
+	static const char *const suffixes[] = { ".v", MSTACK_SUFFIX };
 	struct utsname host;
 	const char *name;
 	char *cut;
@@ -111,10 +117,11 @@ static const char *name_from(struct arena *arena, const char *path)
 	if (text_equal(path, "/"))
 		return uname(&host) < 0 ? NULL : name_clean(arena, host.nodename);
 	name = path_name(path);
-	if (text_ends(name, ".v")) {
-		cut = arena_text_n(arena, name, strlen(name) - strlen(".v"));
-		name = cut;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (text_ends(name, suffixes[i])) {
+			cut = arena_text_n(arena, name, strlen(name) - strlen(suffixes[i]));
+			name = cut;
+		}
 	return name_clean(arena, name);
 }
 

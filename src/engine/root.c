@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "engine/root-facts.h"
+#include "engine/root-layers.h"
 #include "image/image.h"
 #include "image/mstack.h"
 #include "io/fd.h"
@@ -60,6 +61,21 @@ static const char *real_path(struct arena *arena, int fd, const char *path)
 	return arena_text_n(arena, target, (size_t)length);
 }
 
+int root_anchor(const struct root *root)
+{
+	return root->image_fd >= 0 ? root->image_fd : root->fd;
+}
+
+/* The directory is open; where it is a layered image, what it shows is opened. */
+static int look_inside(struct arena *arena, struct root *root, bool make)
+{
+	if (!root_layers_is(root->facts.path))
+		return 0;
+	fd_close(&root->image_fd);
+	root->image_fd = take_fd(&root->fd);
+	return root_layers_open(arena, root, make);
+}
+
 static int refuse_host_root(const struct spec *spec, const char *path)
 {
 	if (!text_equal(path, "/") || spec->ephemeral == TRISTATE_YES ||
@@ -74,12 +90,13 @@ static int take_lock(struct arena *arena, struct root *root, const struct host *
 {
 	struct lock planned = LOCK_EMPTY;
 	bool global = host->uid == 0;
-	int r;
+	int fd, r;
 
 	if (text_equal(root->facts.path, "/"))
 		return lock_take(arena, &root->lock, "/", root->fd, exclusive, false);
+	fd = root_anchor(root);
 	/* Both at once, and before they are made: a crash leaves no file that no record knows. */
-	r = lock_paths(arena, &planned, root->facts.path, root->fd, global);
+	r = lock_paths(arena, &planned, root->facts.path, fd, global);
 	if (r < 0)
 		return r;
 	if (global)
@@ -87,7 +104,7 @@ static int take_lock(struct arena *arena, struct root *root, const struct host *
 	r = record_note(record, RECORD_LOCK, planned.local_path);
 	if (r < 0)
 		return r;
-	return lock_take(arena, &root->lock, root->facts.path, root->fd, exclusive, global);
+	return lock_take(arena, &root->lock, root->facts.path, fd, exclusive, global);
 }
 
 /* ---- snapshots ---- */
@@ -175,8 +192,10 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 		return 0;
 	}
 	root->facts.path = target;
+	root->facts.layers = NULL; /* a copy is whole */
 	if (!record)
 		return 0;
+	fd_close(&root->image_fd);
 	fd_close(&root->fd);
 	root->fd = open_tree(target);
 	return root->fd < 0 ? root->fd : 0;
@@ -264,6 +283,8 @@ static int open_all(struct arena *arena, struct root *root, const struct spec *s
 		return root->fd;
 	root->facts.path = real_path(arena, root->fd, path);
 	r = refuse_host_root(spec, root->facts.path);
+	if (r >= 0)
+		r = look_inside(arena, root, record != NULL && !is_read_only(spec));
 	if (r >= 0 && spec->ephemeral == TRISTATE_YES)
 		r = make_ephemeral(arena, root, spec, host, record);
 	if (r >= 0)
@@ -292,14 +313,16 @@ void root_rest(struct root *root)
 {
 	struct stat st;
 
-	if (root->fd >= 0 && fstat(root->fd, &st) == 0) {
+	if (root->fd >= 0 && fstat(root_anchor(root), &st) == 0) {
 		root->device = st.st_dev;
 		root->inode = st.st_ino;
 	}
 	fd_close(&root->fd);
+	fd_close(&root->image_fd);
+	root_layers_let_go(root);
 }
 
-int root_reopen(struct root *root)
+int root_reopen(struct arena *arena, struct root *root)
 {
 	const char *path = root->facts.path;
 	struct stat st;
@@ -314,7 +337,7 @@ int root_reopen(struct root *root)
 	if (st.st_dev != root->device || st.st_ino != root->inode)
 		return fail_plain(-ESTALE,
 				  "cannot start again from '%s': another tree is there now", path);
-	return 0;
+	return look_inside(arena, root, false);
 }
 
 int root_regather(struct arena *arena, struct root *root, const struct spec *spec,
@@ -324,7 +347,7 @@ int root_regather(struct arena *arena, struct root *root, const struct spec *spe
 	int r;
 
 	memcpy(id, root->facts.machine_id, sizeof(id));
-	r = root_reopen(root);
+	r = root_reopen(arena, root);
 	if (r >= 0)
 		r = gather(arena, root, spec, host);
 	memcpy(root->facts.machine_id, id, sizeof(id));
@@ -334,6 +357,8 @@ int root_regather(struct arena *arena, struct root *root, const struct spec *spe
 void root_done(struct root *root)
 {
 	fd_close(&root->fd);
+	fd_close(&root->image_fd);
+	root_layers_let_go(root);
 	/* A snapshot has its lock file beside it: first the tree, then the lock. */
 	snapshot_done(&root->snapshot);
 	lock_release(&root->lock);

@@ -10,6 +10,7 @@
 
 #include "image/lock.h"
 #include "image/snapshot.h"
+#include "image/view.h"
 #include "machine/guest-init.h"
 #include "plan/plan.h"
 
@@ -17,7 +18,9 @@ struct arena;
 struct record;
 
 struct root {
-	int fd; /* O_PATH: the tree's top; of the original when the snapshot is an overlay */
+	int fd;	      /* O_PATH: the tree's top; of the original when the snapshot is an overlay */
+	int image_fd; /* O_PATH: of a layered image, what is locked; else -EBADF */
+	int rooms[VIEW_ROOMS_MAX]; /* of its layers, until it is noted that we run from them */
 	struct lock lock;
 	bool locked; /* also where no lock file could be made, and for "/" */
 	struct snapshot snapshot;
@@ -27,9 +30,10 @@ struct root {
 	struct guest_init init; /* --boot: how to ask it to stop */
 };
 
-#define ROOT_EMPTY                                                           \
-	{                                                                    \
-		.fd = -EBADF, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY \
+#define ROOT_EMPTY                                                                             \
+	{                                                                                      \
+		.fd = -EBADF, .image_fd = -EBADF, .rooms = { -EBADF, -EBADF, -EBADF, -EBADF }, \
+		.lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY                                 \
 	}
 
 /* RECORD may be NULL (--print-plan): then nothing is locked, made or written. */
@@ -40,7 +44,7 @@ int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
 void root_rest(struct root *root);
 
 /* For a further start. The tree must still be the same. */
-int root_reopen(struct root *root);
+int root_reopen(struct arena *arena, struct root *root);
 
 /* For a container that was taken over: root_reopen(), and the facts of the tree once more. */
 int root_regather(struct arena *arena, struct root *root, const struct spec *spec,
@@ -48,6 +52,10 @@ int root_regather(struct arena *arena, struct root *root, const struct spec *spe
 
 /* Unlocks; removes an ephemeral snapshot. Accepts the empty root. */
 void root_done(struct root *root);
+
+/* What stands for the tree in a mount namespace: of a layered image itself, whose view is in none.
+ */
+int root_anchor(const struct root *root);
 
 /* --boot: one notice when no account of the tree can log in and no credential gives a way. */
 void root_warn_no_login(struct arena *arena, const struct root *root, const struct spec *spec);

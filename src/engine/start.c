@@ -87,7 +87,7 @@ static int start_payload(struct container *container)
 	r = channel_open(&container->channel);
 	if (r < 0)
 		return fail(r, "cannot make a channel to the payload");
-	r = root_reopen(&container->root);
+	r = root_reopen(container->arena, &container->root);
 	if (r >= 0)
 		r = cgroups_renew(resources);
 	if (r >= 0)
@@ -99,7 +99,7 @@ static int start_payload(struct container *container)
 		return r;
 	if (resources->taken.cgroup == CGROUP_SCOPE)
 		cgroups_hold_root(resources);
-	r = resources_enter_private_mounts(resources, container->root.fd);
+	r = resources_enter_private_mounts(resources, root_anchor(&container->root));
 	if (r < 0)
 		return r;
 	/* sysfs shows the network namespace of who mounts it, so we stay there until the tree is

@@ -202,7 +202,7 @@ static int walk_one(struct diff *diff, const struct directory *directory)
 /* ---- */
 
 /* "RUNG PATH" */
-static int open_image(struct diff *diff, const struct machine *machine)
+static int open_image(struct diff *diff, const struct machine *machine, diff_open_fn *open_it)
 {
 	const char *origin = machine_note(machine, RECORD_ORIGIN);
 	const char *path = origin == NULL ? NULL : strchr(origin, ' ');
@@ -215,14 +215,14 @@ static int open_image(struct diff *diff, const struct machine *machine)
 			"--volatile=overlay it would be)",
 			machine->name);
 	diff->copied = text_after(origin, "copy ") != NULL;
-	diff->image_fd = open(path + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return diff->image_fd < 0 ? fail(-errno, "cannot open the image '%s'", path + 1) : 0;
+	diff->image_fd = open_it(diff->arena, path + 1, text_after(origin, "layers ") == NULL);
+	return MIN(diff->image_fd, 0);
 }
 
-static int open_trees(struct diff *diff, const struct machine *machine)
+static int open_trees(struct diff *diff, const struct machine *machine, diff_open_fn *open_it)
 {
 	struct statx now, image;
-	int r = open_image(diff, machine);
+	int r = open_image(diff, machine, open_it);
 
 	if (r < 0)
 		return r;
@@ -243,7 +243,7 @@ static int by_path(const void *a, const void *b)
 }
 
 int diff_list(struct arena *arena, struct diff_entry **ret, size_t *ret_count,
-	      const struct machine *machine)
+	      const struct machine *machine, diff_open_fn *open_it)
 {
 	struct diff diff = {
 		.arena = arena,
@@ -251,7 +251,7 @@ int diff_list(struct arena *arena, struct diff_entry **ret, size_t *ret_count,
 		.now_fd = -EBADF,
 		.image_fd = -EBADF,
 	};
-	int r = open_trees(&diff, machine);
+	int r = open_trees(&diff, machine, open_it);
 
 	if (r >= 0)
 		push(&diff, "", false);

@@ -57,7 +57,8 @@ enum record_kind {
 	RECORD_HOLDER, /* "PID START" of engine/keep's process */
 	RECORD_REEXEC, /* "TRIES ERROR": how often the program was replaced, or could not be */
 	RECORD_STATE,  /* file of machine/state-file: removed if it names our leader */
-	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone */
+	RECORD_ORIGIN, /* "RUNG PATH": the tree that the root began as, and leaves alone; "layers
+			* PATH": the image whose layers it leaves alone */
 	RECORD_LEASE,  /* file of an address of the pool: removed if the tag has it */
 	RECORD_LINK,   /* alternative name, with the tag, of an interface on the host */
 	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */

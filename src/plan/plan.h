@@ -38,6 +38,8 @@ enum step_kind {
 	/* The tree. A target is a path in the container, resolved below the root descriptor; what
 	 * is mounted makes a missing target (mode; 0: 0755). */
 	STEP_ROOT,	       /* source: host path: clone, map owners, attach */
+	STEP_LAYERS,	       /* source: NAME.mstack; number: enum layers_change: the tree is an
+				* overlay of root->layers and what changes */
 	STEP_VOLATILE_ROOT,    /* new tmpfs (options in data) as root; /usr of what was the root
 				* inside, read-only */
 	STEP_ROOT_OVERLAY,     /* what was the root below an upper: source: host directory
@@ -125,6 +127,13 @@ enum step_flags {
 				    * STEP_LEAVE drops; parts of it are bound before */
 	STEP_SOURCE_STAGED = 1 << 18, /* binds: source is a path in the staged instance */
 	STEP_EARLY = 1 << 19,	      /* payload: needs nothing of the tree, done before "go" */
+};
+
+/* Where changes to a layered tree go. */
+enum layers_change {
+	LAYERS_READ_ONLY, /* nowhere; what was changed before is shown */
+	LAYERS_WRITABLE,  /* to the image's own directory */
+	LAYERS_EPHEMERAL, /* to root->ephemeral_upper */
 };
 
 enum link_kind { LINK_VETH, LINK_MACVLAN, LINK_IPVLAN, LINK_INTERFACE, LINK_USER, LINK_UPLINK };
@@ -232,10 +241,12 @@ struct root_facts {
 	/* Exist in any form; false: made if missing. */
 	bool has_bin, has_sbin, has_lib, has_lib64;
 	bool has_root, has_usr, has_var, has_etc, has_proc, has_sys, has_dev, has_run;
-	uint8_t machine_id[16];	     /* resolved: tree's, --uuid, or random */
-	const char *program;	     /* boot: init found; else NULL */
-	const char *ephemeral_upper; /* when the snapshot is an overlay */
-	const char *snapshot_rung;   /* NULL, "btrfs", "reflink", "overlay" */
+	uint8_t machine_id[16];		/* resolved: tree's, --uuid, or random */
+	const char *program;		/* boot: init found; else NULL */
+	const char *ephemeral_upper;	/* when the snapshot is an overlay */
+	const char *snapshot_rung;	/* NULL, "btrfs", "reflink", "overlay" */
+	const struct text_list *layers; /* of a layered image, bottom to top; else NULL */
+	const char *changes;		/* its own directory with "data" and "work"; NULL: none */
 };
 
 /* Of the pool: what is the container's, what the host's. */

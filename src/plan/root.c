@@ -3,6 +3,8 @@
 #include <sys/mount.h>
 
 #include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "plan/mounts.h"
@@ -75,15 +77,32 @@ static uint64_t image_attributes(const struct planner *p)
 	return p->userns ? MOUNT_ATTR_NODEV : 0;
 }
 
+static struct step *add_layers(struct planner *p)
+{
+	struct step *step = step_add(p, STEP_LAYERS, "/");
+	const char *changes = NULL;
+
+	if (p->root->ephemeral_upper && p->spec->volatile_mode == VOLATILE_NO) {
+		step->number = LAYERS_EPHEMERAL;
+		changes = p->root->ephemeral_upper;
+	} else if (p->root->changes && !p->read_only && p->spec->volatile_mode == VOLATILE_NO) {
+		step->number = LAYERS_WRITABLE;
+		changes = p->root->changes;
+	}
+	step->data = arena_format(p->arena, "%zu layers%s%s", p->root->layers->count,
+				  changes ? ", changes in " : "", changes ? changes : "");
+	return step;
+}
+
 static void add_tree(struct planner *p)
 {
 	struct step *step;
 
 	p->reason = step_said(p, GROUP_DIRECTORY, "--directory=");
-	step = step_add(p, STEP_ROOT, "/");
+	step = p->root->layers ? add_layers(p) : step_add(p, STEP_ROOT, "/");
 	step->source = p->root->path;
 	/* The host's own tree has the host's API file systems in it. */
-	if (!text_equal(p->root->path, "/"))
+	if (!text_equal(p->root->path, "/") && !p->root->layers)
 		step->flags |= STEP_RECURSIVE;
 	step->attributes = image_attributes(p);
 	if (p->taken->userns == RUNG_IDMAPPED && p->taken->ownership_map)
@@ -121,8 +140,8 @@ static void add_upper(struct planner *p)
 		step->attributes = image_attributes(p);
 		break;
 	case VOLATILE_NO:
-		if (!p->root->ephemeral_upper)
-			break;
+		if (!p->root->ephemeral_upper || p->root->layers)
+			break; /* nothing to change, or where to is said with the layers */
 		p->reason = step_said(p, GROUP_EPHEMERAL, "--ephemeral");
 		step = step_add(p, STEP_ROOT_OVERLAY, "/");
 		step->source = p->root->ephemeral_upper;
@@ -139,16 +158,21 @@ static void add_state(struct planner *p)
 		   MOUNT_ATTR_STRICTATIME);
 }
 
-static void add_chown(struct planner *p)
+static int add_chown(struct planner *p)
 {
 	struct step *step;
 
 	if (!p->taken->ownership_chown)
-		return;
+		return 0;
+	if (p->root->layers)
+		return fail_input("cannot give the files of '%s' to the container's range: others "
+				  "may use its layers (leave out --private-users-ownership=)",
+				  p->root->path);
 	p->reason = step_said(p, GROUP_USERNS, "--private-users-ownership=");
 	step = step_add(p, STEP_CHOWN_TREE, NULL);
 	step->source = p->root->path;
 	step->number = p->taken->range;
+	return 0;
 }
 
 static void add_read_only(struct planner *p)
@@ -159,7 +183,7 @@ static void add_read_only(struct planner *p)
 		return;
 	/* Nothing is to be made in the clone: it can be read-only from the start. */
 	step = &p->plan->steps[p->plan->count - 1];
-	if (step->kind == STEP_ROOT) {
+	if (step->kind == STEP_ROOT || step->kind == STEP_LAYERS) {
 		step->attributes |= MOUNT_ATTR_RDONLY;
 		return;
 	}
@@ -201,7 +225,9 @@ int root_host(struct planner *p)
 	r = mounts_root(p); /* covers the tree: all below is made in what the user mounted */
 	if (r < 0)
 		return r;
-	add_chown(p);
+	r = add_chown(p);
+	if (r < 0)
+		return r;
 	add_skeleton(p, p->spec->volatile_mode == VOLATILE_YES);
 	add_read_only(p); /* after the skeleton, or it could not be made */
 	if (p->spec->volatile_mode == VOLATILE_STATE)

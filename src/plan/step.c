@@ -23,6 +23,7 @@ static const char *const kind_names[] = {
 	[STEP_SPAWN] = "spawn",
 	[STEP_ID_MAP] = "id-map",
 	[STEP_ROOT] = "root",
+	[STEP_LAYERS] = "layers",
 	[STEP_VOLATILE_ROOT] = "volatile-root",
 	[STEP_ROOT_OVERLAY] = "root-overlay",
 	[STEP_PIVOT_TREE] = "pivot-tree",
@@ -99,6 +100,7 @@ static bool attaches(enum step_kind kind)
 {
 	switch (kind) {
 	case STEP_ROOT:
+	case STEP_LAYERS:
 	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY:
 	case STEP_MOUNT:

@@ -151,6 +151,7 @@ const char *words_what(struct arena *arena, const struct step *step)
 		return arena_format(arena, "%s, old root at %s", source, step->target);
 	case STEP_MOUNT:
 	case STEP_ROOT:
+	case STEP_LAYERS:
 	case STEP_COPY:
 	case STEP_SNAPSHOT:
 	case STEP_LINK:
@@ -168,15 +169,16 @@ const char *words_what(struct arena *arena, const struct step *step)
 static bool has_arrow(enum step_kind kind)
 {
 	return kind == STEP_BIND || kind == STEP_COPY || kind == STEP_OVERLAY ||
-	       kind == STEP_SNAPSHOT || kind == STEP_ROOT || kind == STEP_JOURNAL_LINK ||
-	       kind == STEP_LINK;
+	       kind == STEP_SNAPSHOT || kind == STEP_ROOT || kind == STEP_LAYERS ||
+	       kind == STEP_JOURNAL_LINK || kind == STEP_LINK;
 }
 
 bool words_is_mount(enum step_kind kind)
 {
 	return kind == STEP_MOUNT || kind == STEP_BIND || kind == STEP_OVERLAY ||
-	       kind == STEP_ROOT || kind == STEP_VOLATILE_ROOT || kind == STEP_ROOT_OVERLAY ||
-	       kind == STEP_CREDENTIALS || kind == STEP_RESTRICT || kind == STEP_BIND_USER;
+	       kind == STEP_ROOT || kind == STEP_LAYERS || kind == STEP_VOLATILE_ROOT ||
+	       kind == STEP_ROOT_OVERLAY || kind == STEP_CREDENTIALS || kind == STEP_RESTRICT ||
+	       kind == STEP_BIND_USER;
 }
 
 static const char *lock_mark(const struct step *step)
@@ -191,6 +193,7 @@ static const char *options_of(const struct step *step)
 {
 	switch (step->kind) {
 	case STEP_MOUNT:
+	case STEP_LAYERS:
 	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY:
 	case STEP_SNAPSHOT:
@@ -227,6 +230,7 @@ static const char *const verbs[] = {
 	[STEP_SPAWN] = "make the namespaces",
 	[STEP_ID_MAP] = "write the id maps",
 	[STEP_ROOT] = "clone the tree",
+	[STEP_LAYERS] = "stack the layers of",
 	[STEP_VOLATILE_ROOT] = "make a volatile root",
 	[STEP_ROOT_OVERLAY] = "overlay the tree with",
 	[STEP_PIVOT_TREE] = "make the root",

@@ -207,6 +207,17 @@ static void pool_word(struct arena *arena, struct pooled *pooled, const char *wo
 			die(file, list.items[i]);
 }
 
+/* Two layers, and a directory for changes in PATH. */
+static void layered(struct arena *arena, struct root_facts *root, const char *path)
+{
+	struct text_list *layers = arena_new(arena, struct text_list);
+
+	text_list_add(arena, layers, arena_text(arena, "/srv/layer-a"));
+	text_list_add(arena, layers, arena_text(arena, "/srv/layer-b"));
+	root->layers = layers;
+	root->changes = path ? arena_format(arena, "%s/rw", path) : NULL;
+}
+
 static void taken_word(struct arena *arena, struct facts *facts, const struct spec *spec,
 		       const char *word, const char *file)
 {
@@ -243,6 +254,10 @@ static void taken_word(struct arena *arena, struct facts *facts, const struct sp
 	else if (text_equal(word, "btrfs") || text_equal(word, "reflink"))
 		facts->root.snapshot_rung = word,
 		facts->root.path = spec->template ? spec->directory : "/srv/.#snapshot.tree0123";
+	else if (text_equal(word, "layers"))
+		layered(arena, &facts->root, facts->root.path);
+	else if (text_equal(word, "layers-only"))
+		layered(arena, &facts->root, NULL);
 	else if (text_equal(word, "overlay"))
 		facts->root.snapshot_rung = word,
 		facts->root.ephemeral_upper = "/srv/.#snapshot.tree0123";

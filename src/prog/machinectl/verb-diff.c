@@ -1,7 +1,11 @@
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fail.h"
 #include "base/text.h"
+#include "image/mstack.h"
+#include "image/view.h"
 #include "io/fd.h"
 #include "machine/diff.h"
 #include "machine/find.h"
@@ -37,6 +41,19 @@ static int print_table(struct context *context, const struct diff_entry *entries
 	return context_print_table(context, &table, "changes");
 }
 
+static int open_image(struct arena *arena, const char *path, bool changed)
+{
+	struct mstack stack;
+	int fd, r;
+
+	if (!text_ends(path, MSTACK_SUFFIX)) {
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? fail(-errno, "cannot open the image '%s'", path) : fd;
+	}
+	r = mstack_read(arena, &stack, path);
+	return r < 0 ? r : view_open(arena, &stack, changed);
+}
+
 int verb_diff(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
@@ -47,7 +64,7 @@ int verb_diff(void *context_, const struct text_list *words)
 
 	r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
 	if (r >= 0)
-		r = diff_list(context->arena, &entries, &count, &machine);
+		r = diff_list(context->arena, &entries, &count, &machine, open_image);
 	if (r < 0)
 		return r;
 	return context->options.format == TABLE_TEXT ? print_lines(context, entries, count)

@@ -1,0 +1,238 @@
+"""Machines whose root is stacked from layers that they share."""
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from support import leaks, machines, runner, sandbox, trees
+
+QUIET = ["-q", "--pipe"]
+
+
+class Images:
+    """A store of layers and a pool of machines that are made of them, by hand."""
+
+    def __init__(self, store, pool, owner=None):
+        self.store, self.pool, self.owner = store, pool, owner
+        for path in (os.path.join(store, "layers/sha256"), pool):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        os.chmod(store, 0o700)
+        if owner is not None:
+            subprocess.run(["chown", "-R", "%d:%d" % (owner, owner), store, pool], check=True)
+
+    def layer(self, name, fill):
+        """The directory of the layer NAME, which FILL puts files into."""
+        path = os.path.join(self.store, "layers/sha256", hashlib.sha256(name.encode()).hexdigest())
+        if not os.path.exists(path):
+            os.mkdir(path, 0o755)
+            fill(path)
+            if self.owner is not None:
+                subprocess.run(["chown", "-Rh", "%d:%d" % (self.owner, self.owner), path], check=True)
+        return path
+
+    def busybox(self):
+        """The busybox tree in three layers."""
+        def parts(path, *names):
+            trees.unpack("busybox", path)
+            for name in names:
+                whole = os.path.join(path, name)
+                shutil.rmtree(whole) if os.path.isdir(whole) and not os.path.islink(whole) else os.unlink(whole)
+        return [self.layer("base", lambda path: parts(path, "usr/bin", "etc")),
+                self.layer("programs", lambda path: parts(path, "etc", "bin", "sbin", "lib", "usr/lib", "usr/sbin", "var", "root")),
+                self.layer("settings", lambda path: parts(path, "usr", "bin", "sbin", "lib", "var", "root"))]
+
+    def machine(self, name, layers, read_only=False):
+        path = os.path.join(self.pool, name + ".mstack")
+        os.mkdir(path, 0o700)
+        for index, layer in enumerate(layers):
+            os.symlink(layer, os.path.join(path, "layer@%d" % index))
+        if not read_only:
+            for part in ("rw", "rw/data", "rw/work"):
+                os.mkdir(os.path.join(path, part), 0o755)
+        if self.owner is not None:
+            subprocess.run(["chown", "-Rh", "%d:%d" % (self.owner, self.owner), path], check=True)
+        return path
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text)
+
+
+@pytest.fixture
+def images():
+    """In a /var/lib of the test's own."""
+    sandbox.mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755")
+    yield Images("/var/lib/redd", "/var/lib/machines")
+    sandbox.umount("/var/lib")
+
+
+def run(redd, *args, **more):
+    return redd.run(*QUIET, *args, **more)
+
+
+@pytest.mark.parametrize("options", [[], ["--private-users=no"], ["--private-users=pick", "--network-veth"], ["--volatile=overlay"],
+                                     ["--volatile=state"], ["--ephemeral"], ["--read-only"]], ids=lambda o: " ".join(o) or "plain")
+def test_layers_make_a_tree(redd, images, options):
+    images.machine("web", images.busybox())
+    done = run(redd, "-M", "web", *options, "sh", "-c",
+               "stat -c '%u %a' / /etc/passwd /root /usr/bin/busybox; ls /; grep -c : /etc/passwd; readlink /bin").ok()
+    assert done.lines[:4] == ["0 755", "0 644", "0 700", "0 755"], done
+    assert done.lines[-2:] == ["4", "usr/bin"], done
+    assert {"etc", "usr", "root", "proc", "var"} <= set(done.lines), done
+
+
+def test_what_is_written_stays_in_the_machine(redd, images):
+    layers = images.busybox()
+    path = images.machine("web", layers)
+    before = subprocess.run(["find", *layers, "-printf", "%p %T@ %C@ %s\n"], capture_output=True, check=True).stdout
+    run(redd, "-M", "web", "sh", "-c", "echo new > /etc/new; rm /etc/inittab; rm -r /var; mkdir /var; echo x >> /etc/passwd").ok()
+    done = run(redd, "-D", path, "sh", "-c", "cat /etc/new; ls /etc/inittab /var; tail -n 1 /etc/passwd")
+    assert done.lines == ["new", "/var:", "x"] and "/etc/inittab" in done.err, done
+    assert subprocess.run(["find", *layers, "-printf", "%p %T@ %C@ %s\n"], capture_output=True, check=True).stdout == before
+    assert os.stat(path + "/rw/data/etc/new").st_uid == 0  # on disk as the layers' files are
+    images.machine("other", layers)
+    assert run(redd, "-M", "other", "ls", "/etc/new").code != 0
+
+
+@pytest.mark.parametrize("options", [["--ephemeral"], ["--read-only"], ["--volatile=overlay"]], ids=" ".join)
+def test_a_machine_is_as_it_was_afterwards(redd, images, options):
+    path = images.machine("web", images.busybox())
+    run(redd, "-M", "web", "sh", "-c", "echo old > /etc/old").ok()
+    done = run(redd, "-M", "web", *options, "sh", "-c", "cat /etc/old; echo new > /etc/new && cat /etc/new")
+    assert done.lines == (["old"] if options == ["--read-only"] else ["old", "new"]), done
+    assert not os.path.exists(path + "/rw/data/etc/new")
+    assert sorted(os.listdir("/var/lib/machines")) == ["web.mstack"]
+
+
+def test_an_image_without_changes_is_read_only(redd, images):
+    images.machine("web", images.busybox(), read_only=True)
+    done = run(redd, "-M", "web", "sh", "-c", "ls /etc/passwd; touch /x")
+    assert done.lines == ["/etc/passwd"] and "Read-only" in done.err, done
+    run(redd, "-D", "/var/lib/machines/web.mstack", "touch", "/x").failed("Read-only")
+    run(redd, "-x", "-M", "web", "touch", "/x").ok()
+
+
+def test_one_layer_is_enough(redd, images):
+    layer = images.layer("all", lambda path: trees.unpack("busybox", path))
+    images.machine("ro", [layer], read_only=True)
+    images.machine("rw", [layer])
+    run(redd, "-M", "ro", "ls", "/etc/passwd").ok()
+    run(redd, "-x", "-M", "ro", "touch", "/x").ok()
+    run(redd, "-M", "rw", "touch", "/x").ok()
+
+
+def test_whiteouts_take_away(redd, images):
+    def take_away(path):
+        os.makedirs(path + "/etc")
+        os.mknod(path + "/etc/inittab", stat.S_IFCHR | 0o600, 0)
+        os.mkdir(path + "/var")
+        os.setxattr(path + "/var", "user.overlay.opaque", b"y")
+        os.mkdir(path + "/var/mine")
+    images.machine("web", [*images.busybox(), images.layer("less", take_away)])
+    for options in ([], ["--private-users=no"], ["-x"]):
+        done = run(redd, "-M", "web", *options, "sh", "-c", "ls /var; ls /etc; getfattr -d /var 2>/dev/null; true").ok()
+        assert done.lines[0] == "mine" and "inittab" not in done.lines and "passwd" in done.lines, done
+
+
+def test_the_upper_layer_wins_and_facts_are_of_the_whole(redd, images):
+    """A link in one layer leads to a file of another; the user stands in the topmost passwd."""
+    def user(path):
+        write(path + "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nonly:x:77:77::/:/bin/sh\n")
+        os.unlink(path + "/etc/os-release") if os.path.lexists(path + "/etc/os-release") else None
+    images.machine("web", [*images.busybox(), images.layer("user", user)])
+    done = run(redd, "-M", "web", "--user=only", "id", "-u").ok()
+    assert done.lines == ["77"], done
+
+    def init(path):
+        write(path + "/usr/lib/systemd/systemd", "x")
+        os.chmod(path + "/usr/lib/systemd/systemd", 0o755)
+    images.machine("init", [*images.busybox(), images.layer("init", init)])
+    assert any(step.get("data") == "/usr/lib/systemd/systemd" for step in redd.plan("-bM", "init") if step["kind"] == "exec")
+
+
+def test_a_hundred_and_more_layers(redd, images):
+    layers = images.busybox()
+    for number in range(130):
+        layers.append(images.layer("n%d" % number, lambda path: write(path + "/srv/%d" % number, "%d" % number)))
+    images.machine("tall", layers)
+    for options in ([], ["-x"], ["--read-only"], ["--private-users=no"]):
+        assert run(redd, "-M", "tall", *options, "sh", "-c", "ls /srv | wc -l").ok().lines == ["130"]
+
+
+def test_two_machines_share_layers(redd, images):
+    layers = images.busybox()
+    for name in ("one", "two"):
+        images.machine(name, layers)
+    first = machines.Machine(redd, "one", "/var/lib/machines/one.mstack")
+    second = machines.Machine(redd, "two", "/var/lib/machines/two.mstack")
+    control = machines.machinectl(redd)
+    try:
+        control.run("exec", "one", "--", "sh", "-c", "echo 1 > /etc/who").ok()
+        control.run("exec", "two", "--", "sh", "-c", "test ! -e /etc/who && echo 2 > /etc/who").ok()
+        assert control.run("exec", "one", "--", "cat", "/etc/who").ok().out.strip() == "1"
+        run(redd, "-M", "one", "true").failed("one of this name is running")
+        run(redd, "-M", "third", "-D", "/var/lib/machines/one.mstack", "true").failed("in use")
+        # a throw-away copy of what is written to is made of what it shows
+        assert run(redd, "-x", "-D", "/var/lib/machines/one.mstack", "cat", "/etc/who").ok().lines == ["1"]
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_differences_are_told(redd, images):
+    control = machines.machinectl(redd)
+    for options in ([], ["-x"], ["--volatile=overlay"]):
+        made = machines.Machine(redd, "web", images.machine("web%d" % len("".join(options)), images.busybox()), "--resolv-conf=off", *options)
+        try:
+            assert control.run("diff", "web").ok().out == ""
+            control.run("exec", "web", "--", "sh", "-c", "echo x > /etc/new; rm /etc/rcS; chmod 600 /etc/group").ok()
+            assert control.run("diff", "web").ok().out.splitlines() == ["M /etc/group", "A /etc/new", "D /etc/rcS"]
+        finally:
+            made.stop()
+
+
+def test_the_tree_is_locked_against_the_guest(redd, images):
+    images.machine("web", images.busybox())
+    done = run(redd, "-M", "web", "sh", "-c", "umount -l /; umount /; mount -o remount,bind,dev / && echo remounted; cat /proc/self/mountinfo")
+    root = [line for line in done.lines if line.split()[4:5] == ["/"]]
+    assert "remounted" not in done.lines and len(root) == 1 and " overlay " in root[0], done
+
+
+def test_a_missing_layer_has_a_name(redd, images):
+    path = images.machine("web", images.busybox())
+    os.unlink(path + "/layer@1")
+    os.symlink("/nowhere", path + "/layer@1")
+    run(redd, "-M", "web", "true").failed("web.mstack/layer@1", "cannot open the layer")
+
+
+def test_owners_of_layers_are_not_changed(redd, images):
+    images.machine("web", images.busybox())
+    run(redd, "-M", "web", "--private-users=pick", "--private-users-ownership=chown", "true").failed("layers", "--private-users-ownership=")
+
+
+def test_a_user_has_layers_too(mine, user):
+    images = Images(user.home + "/.local/state/redd", user.home + "/.local/state/machines", user.uid)
+    subprocess.run(["chown", "-R", "%d:%d" % (user.uid, user.uid), user.home + "/.local"], check=True)
+    try:
+        layers = images.busybox()
+
+        def take_away(path):
+            os.makedirs(path + "/etc")
+            os.mknod(path + "/etc/inittab", stat.S_IFCHR | 0o600, 0)
+        images.machine("web", [*layers, images.layer("less", take_away)])
+        images.machine("ro", layers, read_only=True)
+        done = run(mine, "-M", "web", "sh", "-c", "ls /etc; echo x > /etc/new; chown 5 /etc/new; rm -r /var; mkdir /var").ok()
+        assert "passwd" in done.lines and "inittab" not in done.lines, done
+        assert run(mine, "-M", "web", "sh", "-c", "cat /etc/new; stat -c %u /etc/new; ls /var").ok().lines == ["x", "5"]
+        assert run(mine, "-x", "-M", "web", "sh", "-c", "echo y > /etc/new; cat /etc/new").ok().lines == ["y"]
+        assert run(mine, "-M", "web", "cat", "/etc/new").ok().lines == ["x"]
+        run(mine, "-M", "ro", "touch", "/x").failed("Read-only")
+        assert any(step["kind"] == "layers" for step in mine.plan("-M", "web"))
+    finally:
+        shutil.rmtree(user.home + "/.local")
