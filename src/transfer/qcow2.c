@@ -85,7 +85,7 @@ static int write_data(const struct qcow2_ends *ends, const uint8_t *data, size_t
 	for (size_t at = 0, n; at < size; at += n) {
 		int r;
 
-		n = MIN(size - at, (size_t)BLOCK);
+		n = MIN(size - at, (size_t)(BLOCK - (to + at) % BLOCK));
 		if (!is_zero(data + at, n))
 			continue;
 		r = write_part(ends, data, begin, at, to);
