@@ -24,7 +24,7 @@ static const char *const suffixes[] = {
 
 #define SETTINGS 1 /* how many of them lie beside the administrator's settings */
 
-/* What is done with one of them. NEW: NULL, or its name in TO_FD. */
+/* What is done with one of them. NEW: its name in TO_FD. */
 typedef int act_fn(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new);
 
 static void act_in(struct arena *arena, act_fn *act, size_t count, const char *directory,
@@ -42,8 +42,7 @@ static void act_in(struct arena *arena, act_fn *act, size_t count, const char *d
 
 		if (fstatat(from, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		r = act(arena, from, file, to,
-			new ? arena_format(arena, "%s%s", new, suffixes[i]) : NULL);
+		r = act(arena, from, file, to, arena_format(arena, "%s%s", new, suffixes[i]));
 		if (r == -EEXIST)
 			log_notice("'%s/%s%s' is there already and stays as it is", target, new,
 				   suffixes[i]);
@@ -152,5 +151,5 @@ void companion_rename(struct arena *arena, const struct find_scope *scope, const
 void companion_remove(struct arena *arena, const struct find_scope *scope, const char *directory,
 		      const char *name)
 {
-	act_everywhere(arena, remove_one, scope, directory, name, directory, NULL);
+	act_everywhere(arena, remove_one, scope, directory, name, directory, name);
 }

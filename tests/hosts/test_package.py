@@ -1,4 +1,5 @@
 """The Debian package, beside an installed systemd-container, on a systemd host."""
+import glob
 import os
 import subprocess
 
@@ -12,26 +13,39 @@ ORIGINALS = ["/usr/bin/systemd-nspawn", "/usr/bin/machinectl", "/lib/systemd/sys
              "/lib/systemd/system/machines.target"]
 
 
+VERSIONS = ["0.1.0~test1", "0.1.0~test2"]
+
+
+def found(packages, name, version):
+    file, = glob.glob(os.path.join(packages, "%s_%s_*.deb" % (name, version)))
+    return file
+
+
 def build(directory, version):
-    run(os.path.join(TOP, "packaging", "deb", "build"), "-o", directory, "-v", version)
-    architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return os.path.join(directory, "redd_%s_%s.deb" % (version, architecture))
+    run(os.path.join(TOP, "packaging", "deb", "build"), "-o", directory, "-v", version, "-b", os.path.join(directory, "build"))
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory):
+def packages(tmp_path_factory):
+    """Two versions of each, in one directory."""
     directory = str(tmp_path_factory.mktemp("package"))
+    for version in VERSIONS:
+        build(directory, version)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def host(packages):
     name = "package-%d" % os.getpid()
-    packages = [build(directory, "0.1.0~test1"), build(directory, "0.1.0~test2")]
     run(tool("nshost"), "start", "-i", image("systemd"), name)
     made = Host(tool("nshost"), "exec", name)
     try:
         where = os.path.join(os.environ.get("VMDIR", "/var/cache/redd-tests/hosts"), "run", "ns-" + name)
         with open(os.path.join(where, "leader")) as file:
             root = "/proc/%s/root" % file.read().strip()
-        for number, package in enumerate(packages, 1):
-            run("cp", package, root + "/srv/%d.deb" % number)
-            run("cp", os.path.join(directory, "libnss-" + os.path.basename(package)), root + "/srv/nss-%d.deb" % number)
+        for number, version in enumerate(VERSIONS, 1):
+            for package, short in (("redd", ""), ("libnss-redd", "nss-")):
+                run("cp", found(packages, package, version), root + "/srv/%s%d.deb" % (short, number))
         os.makedirs(root + "/var/lib/machines/c1")
         run("tar", "-C", root + "/var/lib/machines/c1", "-xf", archive("bookworm"))
         yield made
@@ -94,6 +108,17 @@ def test_the_original_names_are_the_administrators_choice(host):
         host("sh", "-c", "rm -f /usr/local/bin/systemd-nspawn /usr/local/bin/machinectl "
              "/etc/systemd/system/systemd-nspawn@.service")
         host("dpkg", "-P", "redd")
+
+
+def test_what_makes_images_has_the_libraries_that_it_names(packages, tmp_path):
+    file = found(packages, "redd-images", VERSIONS[1])
+    field = subprocess.run(["dpkg-deb", "-f", file, "Depends"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    needed = [word.strip() for word in field.split(",")]
+    assert {"libc6", "libseccomp2"} < set(needed) and not [word for word in needed if not word], needed
+    run("dpkg-deb", "-x", file, str(tmp_path))
+    for name in ("usr/lib/redd/bin/importctl", "usr/bin/nspawnimport"):
+        run(str(tmp_path / name), "--version")
+    assert (tmp_path / "usr/share/man/man1/nspawnimport.1").exists()
 
 
 def test_the_plugin_for_names_comes_and_goes(host):
