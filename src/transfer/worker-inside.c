@@ -156,7 +156,8 @@ static int enter_view(struct worker_side *side)
 	r = host < 0 ? -errno : mount_attach(root, host);
 	if (r < 0)
 		return fail(r, "cannot attach the worker's root");
-	if (fchdir(root) < 0)
+	/* A clone of a mount that is shared is shared with it, and no root may be. */
+	if (fchdir(root) < 0 || mount(NULL, ".", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return fail(-errno, "cannot change to the worker's root");
 	r = sys_pivot_root(".", ".");
 	if (r < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
