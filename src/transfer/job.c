@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "image/own-ids.h"
 #include "io/clock.h"
 #include "io/fd.h"
+#include "kernel/namespace.h"
 #include "transfer/jobs.h"
 
 #define PARTS_MAX 128
@@ -117,6 +119,7 @@ struct worker_listener job_listener(struct job *job)
 
 static void prepare(int log_fd)
 {
+	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
 	(void)setsid();
@@ -128,6 +131,21 @@ static void prepare(int log_fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)dup2(log_fd, STDERR_FILENO);
+	/* Whoever reads what the front end prints shall see its end. */
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+	}
+}
+
+/* Workers clone mounts, which only the owner of the mount namespace may. */
+static int become_root(struct arena *arena, const struct job_request *request)
+{
+	int r = own_ids_become_root(arena, request->environment);
+
+	if (r >= 0 && !namespace_is_initial_user() && unshare(CLONE_NEWNS) < 0)
+		return fail(-errno, "cannot make a mount namespace for the transfer");
+	return r;
 }
 
 static int run_noted(struct arena *arena, struct job *job)
@@ -137,7 +155,7 @@ static int run_noted(struct arena *arena, struct job *job)
 	int r;
 
 	tell(job, &begun);
-	r = own_ids_become_root(arena, request->environment);
+	r = become_root(arena, request);
 	if (r >= 0)
 		r = request->run(job, request->context);
 	jobs_forget(request->runtime, job->entry.id);
