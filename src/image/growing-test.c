@@ -143,6 +143,16 @@ START_TEST(a_child_that_still_works_on_it_keeps_it)
 }
 END_TEST
 
+START_TEST(where_there_are_no_snapshots_nothing_is_left_of_one)
+{
+	int at = enter("snapshot");
+	struct growing tree;
+
+	ck_assert_int_lt(growing_snapshot(&arena, &tree, at, "web", at), 0);
+	ck_assert_int_eq(entries(at), 0);
+}
+END_TEST
+
 START_TEST(names_as_long_as_they_can_be_grow_too)
 {
 	int at = enter("long");
@@ -163,5 +173,6 @@ int main(void)
 			   a_name_that_is_taken_is_replaced_on_demand_only,
 			   what_somebody_works_on_is_not_swept, what_a_killed_process_left_is_swept,
 			   a_child_that_still_works_on_it_keeps_it,
+			   where_there_are_no_snapshots_nothing_is_left_of_one,
 			   names_as_long_as_they_can_be_grow_too);
 }

@@ -50,20 +50,32 @@ static int lock_new(const struct growing *growing)
 	return is_still(growing->dir_fd, growing->name, growing->fd) ? 0 : -EAGAIN;
 }
 
-static int make_directory(struct growing *growing, bool subvolume)
-{
-	int r = subvolume ? btrfs_make(growing->dir_fd, growing->name) : -ENOTTY;
+/* What to make. */
+struct wish {
+	bool directory, subvolume;
+	int source_fd; /* of a snapshot; negative: none */
+};
 
+static int make_directory(struct growing *growing, const struct wish *wish)
+{
+	int r = -ENOTTY;
+
+	if (wish->source_fd >= 0)
+		r = btrfs_snapshot(growing->dir_fd, growing->name, wish->source_fd);
+	else if (wish->subvolume)
+		r = btrfs_make(growing->dir_fd, growing->name);
 	growing->subvolume = r >= 0;
 	if (r == -EEXIST)
 		return -EAGAIN;
+	if (r < 0 && wish->source_fd >= 0)
+		return r;
 	/* Elsewhere than on btrfs, or where a user may not: a directory does, too. */
 	if (r < 0 && mkdirat(growing->dir_fd, growing->name, 0755) < 0)
 		return errno == EEXIST ? -EAGAIN : -errno;
 	growing->fd = openat(growing->dir_fd, growing->name, directory_flags);
 	if (growing->fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
-	return fchmod(growing->fd, 0755) < 0 ? -errno : 0;
+	return wish->source_fd < 0 && fchmod(growing->fd, 0755) < 0 ? -errno : 0;
 }
 
 static int make_file(struct growing *growing)
@@ -76,7 +88,7 @@ static int make_file(struct growing *growing)
 }
 
 static int make(struct arena *arena, struct growing *ret, int dir_fd, const char *name,
-		bool directory, bool subvolume)
+		const struct wish *wish)
 {
 	struct growing growing = GROWING_EMPTY;
 	int r = -EAGAIN;
@@ -86,7 +98,7 @@ static int make(struct arena *arena, struct growing *ret, int dir_fd, const char
 		growing.dir_fd = dir_fd;
 		r = hidden_name(arena, &growing.name, name);
 		if (r >= 0)
-			r = directory ? make_directory(&growing, subvolume) : make_file(&growing);
+			r = wish->directory ? make_directory(&growing, wish) : make_file(&growing);
 		if (r >= 0)
 			r = lock_new(&growing);
 		if (r < 0 && growing.fd >= 0 && r != -EAGAIN)
@@ -103,12 +115,24 @@ static int make(struct arena *arena, struct growing *ret, int dir_fd, const char
 int growing_directory(struct arena *arena, struct growing *ret, int dir_fd, const char *name,
 		      bool subvolume)
 {
-	return make(arena, ret, dir_fd, name, true, subvolume);
+	struct wish wish = { .directory = true, .subvolume = subvolume, .source_fd = -EBADF };
+
+	return make(arena, ret, dir_fd, name, &wish);
+}
+
+int growing_snapshot(struct arena *arena, struct growing *ret, int dir_fd, const char *name,
+		     int source_fd)
+{
+	struct wish wish = { .directory = true, .source_fd = source_fd };
+
+	return make(arena, ret, dir_fd, name, &wish);
 }
 
 int growing_file(struct arena *arena, struct growing *ret, int dir_fd, const char *name)
 {
-	return make(arena, ret, dir_fd, name, false, false);
+	struct wish wish = { .source_fd = -EBADF };
+
+	return make(arena, ret, dir_fd, name, &wish);
 }
 
 /* Some file systems cannot rename with a condition: there the check comes first, and who makes the

@@ -29,6 +29,10 @@ int growing_directory(struct arena *arena, struct growing *ret, int dir_fd, cons
 /* An empty file, mode 0600. */
 int growing_file(struct arena *arena, struct growing *ret, int dir_fd, const char *name);
 
+/* A snapshot of the btrfs subvolume SOURCE_FD (not O_PATH), with those nested in it. */
+int growing_snapshot(struct arena *arena, struct growing *ret, int dir_fd, const char *name,
+		     int source_fd);
+
 /* It gets its name and is no longer growing. REPLACE: what has the name already takes its hidden
  * one, and *ret_replaced is true; else -EEXIST. */
 int growing_publish(struct growing *growing, const char *name, bool replace, bool *ret_replaced);
