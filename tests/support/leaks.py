@@ -9,6 +9,8 @@ from . import runner, sandbox
 WATCHED = ("/run", "/tmp", "/var/tmp")
 # kept on purpose by an idle host: empty directories and lock files without content
 KEPT = ("/run/redd", "/run/systemd", "/run/lock", "/run/user", "/run/mount")
+# the number of the last transfer: none is used twice
+KEPT_FILE = "/redd/transfers/last"
 
 
 def mounts():
@@ -62,7 +64,8 @@ def files(places=WATCHED):
     for place in places:
         for directory, names, plain in os.walk(place):
             for name in plain:
-                found.add(os.path.join(directory, name))
+                if not os.path.join(directory, name).endswith(KEPT_FILE):
+                    found.add(os.path.join(directory, name))
             for name in names:
                 path = os.path.join(directory, name)
                 if not any(path == keep or path.startswith(keep + "/") for keep in KEPT):

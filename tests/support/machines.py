@@ -68,3 +68,8 @@ class Events:
             seen.append(self.next())
             assert abs(seen[-1].pop("time") / 1e6 - time.time()) < 60
         return seen
+
+
+def importctl(redd):
+    """importctl of the same build, called by who calls REDD."""
+    return runner.Redd(os.path.join(os.path.dirname(redd.path), "importctl"), env=redd.env, prefix=redd.prefix)
