@@ -175,7 +175,7 @@ static int tell(struct worker_side *side, void *context)
 	worker_progress(side, 3, 10);
 	MUST(worker_tell(side, 42, "hello", 5) == 0);
 	MUST(worker_tell(side, 42, "hello", WORKER_TOLD_MAX + 1) == -E2BIG);
-	return fail_plain(-ENOENT, "cannot find 'what was wanted'");
+	return fail_plain(-ENOENT, "cannot find 'what was \033[31mwanted'");
 }
 
 struct heard {
@@ -211,7 +211,7 @@ START_TEST(progress_results_and_the_sentence_arrive)
 	ck_assert_uint_eq(heard.done, 3);
 	ck_assert_uint_eq(heard.total, 10);
 	ck_assert_str_eq(heard.text, "hello");
-	ck_assert_str_eq(fail_recorded()->text, "cannot find 'what was wanted'");
+	ck_assert_str_eq(fail_recorded()->text, "cannot find 'what was \\x1b[31mwanted'");
 }
 END_TEST
 

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/text.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/capability.h"
@@ -236,6 +237,19 @@ static int ended(struct worker *worker)
 	return fail_plain(-ECHILD, "a worker ended without a result");
 }
 
+/* It quotes names from outside, and is itself no more to be trusted: nothing of it may reach a
+ * terminal as it is (class S24). */
+static void adopt(struct failure *failure)
+{
+	autoarena struct arena arena = { 0 };
+
+	failure->text[sizeof(failure->text) - 1] = '\0';
+	if (failure->code >= 0 || failure->text[0] == '\0')
+		return;
+	snprintf(failure->text, sizeof(failure->text), "%s", text_printable(&arena, failure->text));
+	fail_adopt(failure);
+}
+
 static int result(struct worker *worker, const struct worker_message *message, const void *data,
 		  size_t size)
 {
@@ -251,9 +265,7 @@ static int result(struct worker *worker, const struct worker_message *message, c
 		return fail_plain(-EBADMSG, "a worker gave no proper result");
 	if (size == sizeof(failure)) {
 		memcpy(&failure, data, sizeof(failure));
-		failure.text[sizeof(failure.text) - 1] = '\0';
-		if (failure.code < 0 && failure.text[0] != '\0')
-			fail_adopt(&failure);
+		adopt(&failure);
 	}
 	return fail_recorded()->code < 0 ? (int)code : fail((int)code, "a worker failed");
 }
