@@ -76,6 +76,9 @@ static void collect_tree(struct state *state, const struct root *root)
 	state->snapshot = root->snapshot.name;
 	state->snapshot_rung = root->facts.snapshot_rung;
 	state->upper = root->facts.ephemeral_upper;
+	state->image = root->disk.used;
+	state->image_read_only = root->disk.read_only;
+	state->disk = (struct state_blob){ &root->disk.disk, sizeof(root->disk.disk) };
 	state->device = root->device;
 	state->inode = root->inode;
 	state->machine_id = (struct state_blob){ root->facts.machine_id,
@@ -157,6 +160,7 @@ void handover_collect(struct arena *arena, struct state *ret, int fds[STATE_FDS]
 	collect_resources(ret, resources);
 	collect_console(ret, &container->console);
 	memcpy(fds, held, sizeof(held));
+	memcpy(fds + STATE_LOOP, root->disk.loops, sizeof(root->disk.loops));
 }
 
 /* ---- in ---- */
@@ -220,6 +224,14 @@ static void restore_root(struct arena *arena, struct root *root, const struct st
 		.exclusive = state->lock_exclusive != 0,
 	};
 	root->locked = true;
+	root->disk.used = state->image != 0;
+	root->disk.read_only = state->image_read_only != 0;
+	for (int role = 0; role < DISK_ROLES; role++)
+		root->disk.loops[role] = take_fd(&fds[STATE_LOOP + role]);
+	if (root->disk.used && state->disk.size == sizeof(root->disk.disk)) {
+		memcpy(&root->disk.disk, state->disk.data, state->disk.size);
+		root->facts.disk = &root->disk.disk;
+	}
 	root->snapshot.parent_fd = take_fd(&fds[STATE_SNAPSHOT]);
 	root->snapshot.name = arena_text(arena, state->snapshot);
 	root->facts.path = arena_text(arena, state->tree);

@@ -177,7 +177,7 @@ int resources_enter_outer(struct resources *resources, const struct spec *spec,
 	return 0;
 }
 
-int resources_enter_private_mounts(struct resources *resources, int root_fd)
+int resources_enter_private_mounts(struct resources *resources, const struct root *root)
 {
 	const char *cause;
 	int r;
@@ -185,8 +185,14 @@ int resources_enter_private_mounts(struct resources *resources, int root_fd)
 	resources->host_mounts_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (resources->host_mounts_fd < 0)
 		return fail(-errno, "cannot open our own mount namespace");
+	/* A disk image has been mounted in one for this start. */
+	if (root->disk.mounts_fd >= 0) {
+		if (setns(root->disk.mounts_fd, CLONE_NEWNS) < 0)
+			return fail(-errno, "cannot enter the mount namespace of the disk image");
+		return fchdir(root->fd) < 0 ? fail(-errno, "cannot change to the tree") : 0;
+	}
 	/* A descriptor stays in the old namespace, the working directory moves with us. */
-	if (fchdir(root_fd) < 0)
+	if (fchdir(root_anchor(root)) < 0)
 		return fail(-errno, "cannot change to the tree");
 	if (unshare(CLONE_NEWNS) < 0) {
 		r = fail(-errno, "cannot make a private mount namespace");

@@ -68,8 +68,8 @@ void resources_fill_taken(struct resources *resources, const struct spec *spec);
 int resources_new_boot_id(struct resources *resources);
 
 /* A mount namespace of our own, with nothing that travels back. Working directory:
- * the tree (the one with descriptor ROOT_FD), in the new namespace. */
-int resources_enter_private_mounts(struct resources *resources, int root_fd);
+ * the tree, in the new namespace. */
+int resources_enter_private_mounts(struct resources *resources, const struct root *root);
 int resources_leave_private_mounts(struct resources *resources);
 
 /* The directory in the private namespace over which the container's tree is put. */

@@ -46,12 +46,10 @@ static int find_by_name(struct arena *arena, struct spec *spec, const struct rea
 	}
 	if (r < 0)
 		return fail(r, "cannot look for an image for machine '%s'", spec->machine);
-	if (found.kind != FIND_DIRECTORY && found.kind != FIND_MSTACK)
-		return fail_plain(-EOPNOTSUPP,
-				  "cannot run the disk image '%s': disk images are not "
-				  "built yet (unpack it into a directory)",
-				  found.path);
-	spec->directory = found.path;
+	if (found.kind == FIND_DIRECTORY || found.kind == FIND_MSTACK)
+		spec->directory = found.path;
+	else
+		spec->image = found.path;
 	if (found.read_only && spec->ephemeral != TRISTATE_YES)
 		set_read_only(spec);
 	return 0;
@@ -80,36 +78,38 @@ static int locate_template(struct arena *arena, struct spec *spec, const struct 
 	return 0;
 }
 
-/* The directory as a clean absolute path, with the newest version chosen in "….v". */
+/* The directory or image as a clean absolute path, with the newest version chosen in "….v". */
 static int settle_path(struct arena *arena, struct spec *spec, const char **ret_named)
 {
-	char *path = path_simplify(arena, spec->directory), *picked;
+	const char **place = spec->directory ? &spec->directory : &spec->image;
+	char *path = path_simplify(arena, *place), *picked;
 	int r;
 
 	if (!path_is_normal(path)) { /* ".." means what the file system says */
 		char real[PATH_MAX];
 
 		if (!realpath(path, real))
-			return fail(-errno, "cannot find the directory '%s'", path);
+			return fail(-errno, "cannot find '%s'", path);
 		path = arena_text(arena, real);
 	}
-	r = pick_version(arena, &picked, path, PICK_DIRECTORY);
+	r = pick_version(arena, &picked, path, spec->directory ? PICK_DIRECTORY : PICK_RAW);
 	if (r == -ENOENT && !spec->template)
 		return fail_plain(r, "cannot find a version in '%s'", path);
 	if (r < 0 && r != -ENOENT)
 		return fail(r, "cannot look for versions in '%s'", path);
 	*ret_named = path;
-	spec->directory = r < 0 ? path : picked;
+	*place = r < 0 ? path : picked;
 	/* Also where it was not found by name. */
-	if (text_ends(spec->directory, MSTACK_SUFFIX) && spec->ephemeral != TRISTATE_YES &&
+	if (spec->directory && text_ends(spec->directory, MSTACK_SUFFIX) &&
+	    spec->ephemeral != TRISTATE_YES &&
 	    access(path_join(arena, spec->directory, "rw"), F_OK) < 0)
 		set_read_only(spec);
 	return 0;
 }
 
-static const char *name_from(struct arena *arena, const char *path)
+static const char *name_from(struct arena *arena, const char *path, bool image)
 {
-	static const char *const suffixes[] = { ".v", MSTACK_SUFFIX };
+	const char *const suffixes[] = { ".v", image ? ".raw" : MSTACK_SUFFIX };
 	struct utsname host;
 	const char *name;
 	char *cut;
@@ -133,7 +133,7 @@ static int settle_name(struct arena *arena, struct root_place *place, struct spe
 	int kept;
 
 	if (!name)
-		name = name_from(arena, named);
+		name = name_from(arena, named, spec->directory == NULL);
 	if (!name)
 		return fail_input("cannot make a machine name of '%s' (give one with --machine=)",
 				  named);
@@ -162,9 +162,9 @@ int root_locate(struct arena *arena, struct root_place *ret, struct spec *spec,
 	spec->machine_given = spec->machine != NULL;
 	if (spec->template)
 		r = locate_template(arena, spec, facts);
-	else if (!spec->directory && spec->machine)
+	else if (!spec->directory && !spec->image && spec->machine)
 		r = find_by_name(arena, spec, facts);
-	else if (!spec->directory)
+	else if (!spec->directory && !spec->image)
 		spec->directory = facts->working_directory;
 	if (r >= 0)
 		r = settle_path(arena, spec, &named);
@@ -172,7 +172,7 @@ int root_locate(struct arena *arena, struct root_place *ret, struct spec *spec,
 		r = settle_name(arena, &place, spec, named);
 	if (r < 0)
 		return r;
-	place.path = spec->directory;
+	place.path = spec->directory ? spec->directory : spec->image;
 	if (!text_equal(place.path, "/"))
 		place.beside = path_parent(arena, place.path);
 	*ret = place;

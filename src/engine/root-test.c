@@ -93,7 +93,11 @@ START_TEST(a_machine_is_found_by_name)
 	ck_assert_int_eq(locate(&place, NULL, "web"), 0);
 	ck_assert_str_eq(spec.directory, "/mnt/home/.local/state/machines/web");
 	fixture_write("/mnt/home/.local/state/machines/disk.raw", "");
-	ck_assert_int_eq(locate(&place, NULL, "disk"), -EOPNOTSUPP);
+	ck_assert_int_eq(locate(&place, NULL, "disk"), 0);
+	ck_assert_str_eq(spec.image, "/mnt/home/.local/state/machines/disk.raw");
+	ck_assert_ptr_null(spec.directory);
+	ck_assert_str_eq(spec.machine, "disk");
+	ck_assert_str_eq(place.beside, "/mnt/home/.local/state/machines");
 }
 END_TEST
 

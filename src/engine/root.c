@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "engine/root-facts.h"
@@ -85,23 +86,24 @@ static int refuse_host_root(const struct spec *spec, const char *path)
 			  "--volatile=yes or --volatile=state)");
 }
 
-static int take_lock(struct arena *arena, struct root *root, const struct host *host,
+/* FD: of what is locked. */
+static int take_lock(struct arena *arena, struct root *root, int fd, const struct host *host,
 		     struct record *record, bool exclusive)
 {
 	struct lock planned = LOCK_EMPTY;
 	bool global = host->uid == 0;
-	int fd, r;
+	int r;
 
 	if (text_equal(root->facts.path, "/"))
-		return lock_take(arena, &root->lock, "/", root->fd, exclusive, false);
-	fd = root_anchor(root);
+		return lock_take(arena, &root->lock, "/", fd, exclusive, false);
 	/* Both at once, and before they are made: a crash leaves no file that no record knows. */
 	r = lock_paths(arena, &planned, root->facts.path, fd, global);
 	if (r < 0)
 		return r;
 	if (global)
 		record_note_later(record, RECORD_LOCK, planned.global_path);
-	r = record_note(record, RECORD_LOCK, planned.local_path);
+	if (planned.local_path)
+		r = record_note(record, RECORD_LOCK, planned.local_path);
 	if (r < 0)
 		return r;
 	return lock_take(arena, &root->lock, root->facts.path, fd, exclusive, global);
@@ -152,7 +154,7 @@ static int choose_rung(struct arena *arena, struct root *root, const struct spec
 	*ret = SNAPSHOT_OVERLAY;
 	if (spec->no_lock || !record)
 		return 0;
-	r = take_lock(arena, root, host, record, false);
+	r = take_lock(arena, root, root_anchor(root), host, record, false);
 	root->locked = r >= 0;
 	if (r != -EBUSY)
 		return r;
@@ -201,6 +203,83 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 	return root->fd < 0 ? root->fd : 0;
 }
 
+/* ---- disk images ---- */
+
+/* The image is not written, so its changes go to an overlay; where it has several file systems,
+ * which no overlay covers, or its blocks can be shared, they go to a copy that has no name. */
+static int make_image_ephemeral(struct arena *arena, struct root *root, int *file,
+				const struct host *host, struct record *record)
+{
+	struct root_image *disk = &root->disk;
+	const char *path = root->facts.path;
+	bool single = root_image_is_single(&disk->disk);
+	int copy;
+
+	root->facts.snapshot_rung = snapshot_rung_name(single ? SNAPSHOT_OVERLAY : SNAPSHOT_COPY);
+	if (!record)
+		return 0;
+	copy = root_image_copy(arena, *file, path, single);
+	if (copy < 0 && !single)
+		return copy;
+	if (copy >= 0) {
+		fd_close(file);
+		*file = copy;
+		disk->read_only = false;
+		root->facts.snapshot_rung = snapshot_rung_name(SNAPSHOT_COPY);
+		return 0;
+	}
+	root->facts.ephemeral_upper = snapshot_plan(arena, path, *file, record->tag,
+						    SNAPSHOT_OVERLAY, host->runtime_directory);
+	return record_note(record, RECORD_TEMPORARY, root->facts.ephemeral_upper);
+}
+
+static int refuse_image(const struct spec *spec, const struct host *host)
+{
+	if (host->uid == 0 && !host->confined)
+		return 0;
+	return fail_plain(-EPERM,
+			  "cannot use the disk image '%s' without root: its file systems are "
+			  "mounted from loop devices, which need root of the host (run as root, or "
+			  "unpack it into a directory)",
+			  spec->image);
+}
+
+static int open_image(struct arena *arena, struct root *root, const struct spec *spec,
+		      const struct host *host, struct record *record)
+{
+	bool ephemeral = spec->ephemeral == TRISTATE_YES;
+	struct root_image *disk = &root->disk;
+	autoclose int file = -EBADF;
+	int r = refuse_image(spec, host);
+
+	if (r < 0)
+		return r;
+	disk->read_only = ephemeral || is_read_only(spec);
+	file = root_image_open_file(spec->image, &disk->read_only);
+	if (file < 0)
+		return file;
+	root->facts.path = real_path(arena, file, spec->image);
+	if (!spec->no_lock && record)
+		r = take_lock(arena, root, file, host, record, !disk->read_only);
+	if (r >= 0)
+		r = root_image_look(arena, &disk->disk, file, root->facts.path);
+	if (r >= 0 && ephemeral)
+		r = make_image_ephemeral(arena, root, &file, host, record);
+	if (r >= 0)
+		r = root_image_attach(disk, file, root->facts.path,
+				      record ? record->tag : "print-plan");
+	if (r < 0)
+		return r;
+	root->facts.disk = &disk->disk;
+	root->fd = root_image_mount(arena, disk, host, root->facts.path);
+	if (root->fd < 0)
+		return root->fd;
+	return root->facts.ephemeral_upper == NULL
+		       ? 0
+		       : snapshot_ephemeral(arena, &root->snapshot, root->facts.path, root->fd,
+					    root->facts.ephemeral_upper, SNAPSHOT_OVERLAY);
+}
+
 /* ---- */
 
 /* What layered images are made of must not change. The mark beside the tree costs one call; only
@@ -230,7 +309,7 @@ static int lock_tree(struct arena *arena, struct root *root, const struct spec *
 
 	if (spec->no_lock || !record || root->locked)
 		return 0;
-	r = take_lock(arena, root, host, record, !is_read_only(spec));
+	r = take_lock(arena, root, root_anchor(root), host, record, !is_read_only(spec));
 	if (r >= 0 && !is_read_only(spec) && spec->ephemeral != TRISTATE_YES)
 		r = refuse_layer(arena, root, host);
 	return r;
@@ -271,6 +350,10 @@ static int open_all(struct arena *arena, struct root *root, const struct spec *s
 	const char *path = spec->directory;
 	int r;
 
+	if (spec->image) {
+		r = open_image(arena, root, spec, host, record);
+		return r < 0 ? r : gather(arena, root, spec, host);
+	}
 	if (spec->template) {
 		r = make_from_template(arena, root, spec, record);
 		if (r < 0)
@@ -306,6 +389,8 @@ int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
 		return r;
 	}
 	*ret = root;
+	if (ret->disk.used)
+		ret->facts.disk = &ret->disk.disk;
 	return 0;
 }
 
@@ -320,15 +405,20 @@ void root_rest(struct root *root)
 	fd_close(&root->fd);
 	fd_close(&root->image_fd);
 	root_layers_let_go(root);
+	root_image_rest(&root->disk);
 }
 
-int root_reopen(struct arena *arena, struct root *root)
+int root_reopen(struct arena *arena, struct root *root, const struct host *host)
 {
 	const char *path = root->facts.path;
 	struct stat st;
 
 	if (root->fd >= 0)
 		return 0;
+	if (root->disk.used) {
+		root->fd = root_image_mount(arena, &root->disk, host, path);
+		return MIN(root->fd, 0);
+	}
 	root->fd = open_tree(path);
 	if (root->fd < 0)
 		return root->fd;
@@ -347,7 +437,7 @@ int root_regather(struct arena *arena, struct root *root, const struct spec *spe
 	int r;
 
 	memcpy(id, root->facts.machine_id, sizeof(id));
-	r = root_reopen(arena, root);
+	r = root_reopen(arena, root, host);
 	if (r >= 0)
 		r = gather(arena, root, spec, host);
 	memcpy(root->facts.machine_id, id, sizeof(id));
@@ -359,6 +449,7 @@ void root_done(struct root *root)
 	fd_close(&root->fd);
 	fd_close(&root->image_fd);
 	root_layers_let_go(root);
+	root_image_done(&root->disk);
 	/* A snapshot has its lock file beside it: first the tree, then the lock. */
 	snapshot_done(&root->snapshot);
 	lock_release(&root->lock);

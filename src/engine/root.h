@@ -1,13 +1,15 @@
 /* engine/root - the tree the container will see as "/".
  *
- * root_locate() (engine/root-locate) ran before, and said where the tree is. root_open() locks
- * the tree, makes the snapshot, checks that it is an OS tree and gathers what planning needs to
- * know, all below one O_PATH descriptor. Nothing of the tree is run or loaded, and no symbolic
- * link of it leads out. Supervisor, before the payload exists. Speaking.
+ * root_locate() (engine/root-locate) ran before, and said where the tree is: a directory, a layered
+ * image, or a disk image (engine/root-image). root_open() locks the tree, makes the snapshot,
+ * checks that it is an OS tree and gathers what planning needs to know, all below one O_PATH
+ * descriptor. Nothing of the tree is run or loaded, and no symbolic link of it leads out.
+ * Supervisor, before the payload exists. Speaking.
  */
 #pragma once
 #include <sys/types.h>
 
+#include "engine/root-image.h"
 #include "image/lock.h"
 #include "image/snapshot.h"
 #include "image/view.h"
@@ -21,6 +23,7 @@ struct root {
 	int fd;	      /* O_PATH: the tree's top; of the original when the snapshot is an overlay */
 	int image_fd; /* O_PATH: of a layered image, what is locked; else -EBADF */
 	int rooms[VIEW_ROOMS_MAX]; /* of its layers, until it is noted that we run from them */
+	struct root_image disk;	   /* unused: the tree does not lie in a disk image */
 	struct lock lock;
 	bool locked; /* also where no lock file could be made, and for "/" */
 	struct snapshot snapshot;
@@ -33,7 +36,7 @@ struct root {
 #define ROOT_EMPTY                                                                             \
 	{                                                                                      \
 		.fd = -EBADF, .image_fd = -EBADF, .rooms = { -EBADF, -EBADF, -EBADF, -EBADF }, \
-		.lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY                                 \
+		.disk = ROOT_IMAGE_EMPTY, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY       \
 	}
 
 /* RECORD may be NULL (--print-plan): then nothing is locked, made or written. */
@@ -44,7 +47,7 @@ int root_open(struct arena *arena, struct root *ret, const struct spec *spec,
 void root_rest(struct root *root);
 
 /* For a further start. The tree must still be the same. */
-int root_reopen(struct arena *arena, struct root *root);
+int root_reopen(struct arena *arena, struct root *root, const struct host *host);
 
 /* For a container that was taken over: root_reopen(), and the facts of the tree once more. */
 int root_regather(struct arena *arena, struct root *root, const struct spec *spec,

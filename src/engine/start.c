@@ -87,7 +87,7 @@ static int start_payload(struct container *container)
 	r = channel_open(&container->channel);
 	if (r < 0)
 		return fail(r, "cannot make a channel to the payload");
-	r = root_reopen(container->arena, &container->root);
+	r = root_reopen(container->arena, &container->root, &container->host);
 	if (r >= 0)
 		r = cgroups_renew(resources);
 	if (r >= 0)
@@ -99,7 +99,7 @@ static int start_payload(struct container *container)
 		return r;
 	if (resources->taken.cgroup == CGROUP_SCOPE)
 		cgroups_hold_root(resources);
-	r = resources_enter_private_mounts(resources, root_anchor(&container->root));
+	r = resources_enter_private_mounts(resources, &container->root);
 	if (r < 0)
 		return r;
 	/* sysfs shows the network namespace of who mounts it, so we stay there until the tree is
@@ -219,6 +219,14 @@ static void close_foreign(struct container *container)
 		container->root.lock.local_fd,
 		container->root.lock.global_fd,
 		container->root.snapshot.parent_fd,
+		container->root.disk.loops[DISK_ROOT],
+		container->root.disk.loops[DISK_USR],
+		container->root.disk.loops[DISK_HOME],
+		container->root.disk.loops[DISK_SRV],
+		container->root.disk.loops[DISK_VAR],
+		container->root.disk.loops[DISK_TMP],
+		container->root.disk.loops[DISK_XBOOTLDR],
+		container->root.disk.loops[DISK_ESP],
 		container->stub_fd,
 		container->leaving_fd,
 		container->uplink.pidfd,

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "format/disk.h"
 
 struct arena;
 
@@ -34,6 +35,8 @@ enum state_fd {
 	STATE_HOLDER, /* in the same process: pidfd of engine/keep's */
 	STATE_SCOPE,  /* the same: the connection that systemd knows as its scope's controller */
 	STATE_MIDDLE, /* without root: the network namespace that the supervisor is in */
+	STATE_LOOP,   /* of a disk image: struct root_image's, in their order */
+	STATE_LOOP_LAST = STATE_LOOP + DISK_ROLES - 1,
 	STATE_FDS
 };
 
@@ -59,6 +62,9 @@ struct state {
 	const char *tree, *tree_lock, *tree_lock_global, *snapshot, *snapshot_rung, *upper;
 	uint64_t device, inode, lock_exclusive;
 	struct state_blob machine_id;
+	uint64_t image; /* the tree lies in a disk image */
+	uint64_t image_read_only;
+	struct state_blob disk;
 	uint64_t rung, base, range, map, chown, map_from;
 	struct state_blob uids, gids; /* struct own_ids_extent[] */
 	const char *ids_text, *ids_lock;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -59,6 +60,8 @@ static int lock_local(struct lock *lock, int tree_fd)
 {
 	int fd;
 
+	if (lock->local_path == NULL)
+		return 0;
 	fd = lock_file(AT_FDCWD, lock->local_path, lock->exclusive);
 	if (fd >= 0) {
 		lock->local_fd = fd;
@@ -73,7 +76,9 @@ static int lock_local(struct lock *lock, int tree_fd)
 	/* The directory beside the tree is not ours: the tree's own inode is the lock. */
 	fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		fd = errno == ENOTDIR ? fd_duplicate(tree_fd) : -errno;
+	if (fd < 0)
+		return fd;
 	lock->local_fd = fd;
 	if (flock(fd, (lock->exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
@@ -121,6 +126,13 @@ int lock_paths(struct arena *arena, struct lock *lock, const char *path, int tre
 	lock->local_path = arena_format(arena, "%s/.#%s.lck", path_parent(arena, path),
 					path_name(path));
 	lock->global_path = NULL;
+	if (S_ISBLK(st.st_mode)) { /* nothing of ours beside it */
+		lock->local_path = NULL;
+		if (global)
+			lock->global_path = arena_format(arena, GLOBAL_DIRECTORY "/block-%u:%u",
+							 major(st.st_rdev), minor(st.st_rdev));
+		return 0;
+	}
 	if (global)
 		lock->global_path = arena_format(arena, GLOBAL_DIRECTORY "/inode-%llu:%llu",
 						 (unsigned long long)st.st_dev,

@@ -13,6 +13,7 @@
 #include "spec/spec.h"
 
 struct arena;
+struct disk;
 
 enum step_side {
 	SIDE_HOST_BEFORE, /* supervisor, no payload yet: locks, ids, cgroup, namespaces */
@@ -27,6 +28,8 @@ enum step_kind {
 	STEP_LOCK,	     /* source: tree that is locked; data: lock file */
 	STEP_SNAPSHOT,	     /* --ephemeral, --template: source -> target (host paths);
 			      * data: "btrfs", "reflink", "overlay" */
+	STEP_PARTITION,	     /* source: disk image; target: where in the tree; data: file system
+			      * and place */
 	STEP_IDS,	     /* data: rung and range as text */
 	STEP_CGROUP,	     /* target: cgroup path */
 	STEP_DEVICE_FILTER,  /* target: cgroup path; data: "c 1:3 rwm, c 136-143:* rw": all that a
@@ -244,8 +247,9 @@ struct root_facts {
 	uint8_t machine_id[16];		/* resolved: tree's, --uuid, or random */
 	const char *program;		/* boot: init found; else NULL */
 	const char *ephemeral_upper;	/* when the snapshot is an overlay */
-	const char *snapshot_rung;	/* NULL, "btrfs", "reflink", "overlay" */
+	const char *snapshot_rung;	/* NULL, "btrfs", "copy", "overlay" */
 	const struct text_list *layers; /* of a layered image, bottom to top; else NULL */
+	const struct disk *disk;	/* it lies in a disk image, which path is; or NULL */
 	const char *changes;		/* its own directory with "data" and "work"; NULL: none */
 };
 

@@ -1,5 +1,6 @@
 #include "plan/root.h"
 
+#include <inttypes.h>
 #include <sys/mount.h>
 
 #include "base/arena.h"
@@ -7,6 +8,7 @@
 #include "base/list.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "format/disk.h"
 #include "plan/mounts.h"
 #include "plan/step.h"
 
@@ -98,7 +100,7 @@ static void add_tree(struct planner *p)
 {
 	struct step *step;
 
-	p->reason = step_said(p, GROUP_DIRECTORY, "--directory=");
+	p->reason = step_said(p, GROUP_DIRECTORY, p->root->disk ? "--image=" : "--directory=");
 	step = p->root->layers ? add_layers(p) : step_add(p, STEP_ROOT, "/");
 	step->source = p->root->path;
 	/* The host's own tree has the host's API file systems in it. */
@@ -195,6 +197,51 @@ static void add_read_only(struct planner *p)
 	step->flags |= STEP_RECURSIVE;
 }
 
+/* Mounted where nobody else sees it, before there is a payload; STEP_ROOT takes it from there. */
+static void add_partitions(struct planner *p)
+{
+	p->reason = step_said(p, GROUP_DIRECTORY, "--image=");
+	for (unsigned int role = 0; p->root->disk && role < DISK_ROLES; role++) {
+		const struct disk_part *part = &p->root->disk->parts[role];
+		struct step *step;
+
+		if (part->type == SUPERBLOCK_NONE)
+			continue;
+		step = step_add(p, STEP_PARTITION, disk_role_path(role));
+		if (!step->target)
+			step->target = disk_role_name(role);
+		step->source = p->root->path;
+		step->data = arena_format(p->arena, "%s offset=%" PRIu64 " size=%" PRIu64,
+					  superblock_name(part->type), part->offset, part->size);
+		if (part->read_only || p->root->read_only_medium)
+			step->attributes = MOUNT_ATTR_RDONLY;
+	}
+}
+
+/* An overlay covers one file system, and a fresh root none: what else the image has is shown again,
+ * from the tree, and cannot be written. */
+static void add_covered(struct planner *p)
+{
+	bool fresh = p->spec->volatile_mode == VOLATILE_YES;
+
+	if (!p->root->disk || !(fresh || p->spec->volatile_mode == VOLATILE_OVERLAY))
+		return;
+	p->reason = step_said(p, GROUP_DIRECTORY, "--image=");
+	for (unsigned int role = fresh ? DISK_HOME : DISK_USR; role < DISK_XBOOTLDR; role++) {
+		struct step *step;
+
+		if (p->root->disk->parts[role].type == SUPERBLOCK_NONE)
+			continue;
+		step = step_add(p, STEP_BIND, disk_role_path(role));
+		step->source = step->target;
+		step->flags |= STEP_SOURCE_IN_TREE;
+		step->attributes = MOUNT_ATTR_RDONLY | image_attributes(p);
+		if (p->taken->userns == RUNG_IDMAPPED && p->taken->ownership_map)
+			step->idmap = IDMAP_FULL;
+		step_mounted(p, step->target, false);
+	}
+}
+
 void root_before(struct planner *p)
 {
 	struct step *step;
@@ -211,8 +258,13 @@ void root_before(struct planner *p)
 		if (p->root->ephemeral_upper)
 			step->target = p->root->ephemeral_upper;
 		step->source = p->spec->template ? p->spec->template : p->spec->directory;
+		if (p->root->disk) {
+			step->source = p->root->path;
+			step->target = p->root->ephemeral_upper;
+		}
 		step->data = p->root->snapshot_rung;
 	}
+	add_partitions(p);
 }
 
 int root_host(struct planner *p)
@@ -222,6 +274,7 @@ int root_host(struct planner *p)
 	add_tree(p);
 	add_pivot(p); /* volatile forms and everything else apply to the new tree */
 	add_upper(p);
+	add_covered(p);
 	r = mounts_root(p); /* covers the tree: all below is made in what the user mounted */
 	if (r < 0)
 		return r;

@@ -16,6 +16,7 @@
 static const char *const kind_names[] = {
 	[STEP_LOCK] = "lock",
 	[STEP_SNAPSHOT] = "snapshot",
+	[STEP_PARTITION] = "partition",
 	[STEP_IDS] = "ids",
 	[STEP_CGROUP] = "cgroup",
 	[STEP_DEVICE_FILTER] = "device-filter",

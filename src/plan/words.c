@@ -154,6 +154,7 @@ const char *words_what(struct arena *arena, const struct step *step)
 	case STEP_LAYERS:
 	case STEP_COPY:
 	case STEP_SNAPSHOT:
+	case STEP_PARTITION:
 	case STEP_LINK:
 	case STEP_JOURNAL_LINK: return arrow(arena, source, step->target);
 	case STEP_ADDRESS:
@@ -169,8 +170,8 @@ const char *words_what(struct arena *arena, const struct step *step)
 static bool has_arrow(enum step_kind kind)
 {
 	return kind == STEP_BIND || kind == STEP_COPY || kind == STEP_OVERLAY ||
-	       kind == STEP_SNAPSHOT || kind == STEP_ROOT || kind == STEP_LAYERS ||
-	       kind == STEP_JOURNAL_LINK || kind == STEP_LINK;
+	       kind == STEP_SNAPSHOT || kind == STEP_PARTITION || kind == STEP_ROOT ||
+	       kind == STEP_LAYERS || kind == STEP_JOURNAL_LINK || kind == STEP_LINK;
 }
 
 bool words_is_mount(enum step_kind kind)
@@ -197,6 +198,7 @@ static const char *options_of(const struct step *step)
 	case STEP_VOLATILE_ROOT:
 	case STEP_ROOT_OVERLAY:
 	case STEP_SNAPSHOT:
+	case STEP_PARTITION:
 	case STEP_LINK:
 	case STEP_JOURNAL_LINK: return step->data;
 	case STEP_DEVICE_FILTER: return step->target;
@@ -223,6 +225,7 @@ const char *words_details(struct arena *arena, const struct step *step)
 static const char *const verbs[] = {
 	[STEP_LOCK] = "lock",
 	[STEP_SNAPSHOT] = "copy",
+	[STEP_PARTITION] = "mount the partition",
 	[STEP_IDS] = "take",
 	[STEP_CGROUP] = "make the cgroup",
 	[STEP_DEVICE_FILTER] = "limit the devices of",

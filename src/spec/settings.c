@@ -10,7 +10,7 @@
 
 #define FIELD(name) .offset = offsetof(struct spec, name)
 
-#define NO_IMAGES "disk images are not built yet (try --directory= with an unpacked tree)"
+#define NO_VERITY "protection by dm-verity is not built yet (try without)"
 #define NO_FORWARDING "forwarding a journal is not built yet (try --link-journal=)"
 
 /* clang-format off */
@@ -111,12 +111,11 @@ const struct setting spec_settings[] = {
 
 	{ .option = "image", .letter = 'i', .section = "Image", .value = "PATH",
 	  .help = "a disk image or block device as the container's root",
-	  .unbuilt = NO_IMAGES,
 	  .parse = field_path, .print = field_print_text, FIELD(image), .group = GROUP_DIRECTORY },
 
 	{ .option = "image-policy", .section = "Image", .value = "POLICY",
 	  .help = "which partitions of an image to use, and how protected they must be",
-	  .unbuilt = NO_IMAGES,
+	  .unbuilt = "policies for disk images are not built yet (try without)",
 	  .parse = field_policy, .print = field_print_text, FIELD(image_policy) },
 
 	{ .option = "mstack", .section = "Image", .value = "PATH",
@@ -146,17 +145,17 @@ const struct setting spec_settings[] = {
 
 	{ .option = "root-hash", .section = "Image", .value = "HASH",
 	  .help = "root hash of an image protected by dm-verity",
-	  .unbuilt = NO_IMAGES,
+	  .unbuilt = NO_VERITY,
 	  .parse = field_root_hash, .print = field_print_text, FIELD(root_hash) },
 
 	{ .option = "root-hash-sig", .section = "Image", .value = "PATH|base64:DATA",
 	  .help = "signature of the root hash",
-	  .unbuilt = NO_IMAGES,
+	  .unbuilt = NO_VERITY,
 	  .parse = field_root_hash_sig, .print = field_print_text, FIELD(root_hash_sig) },
 
 	{ .option = "verity-data", .section = "Image", .value = "PATH",
 	  .help = "hash tree of an image, in a file of its own",
-	  .unbuilt = NO_IMAGES,
+	  .unbuilt = NO_VERITY,
 	  .parse = field_path, .print = field_print_text, FIELD(verity_data) },
 
 	{ .option = "pivot-root", .key = "Exec.PivotRoot", .section = "Image",

@@ -98,7 +98,7 @@ static int clean_up(struct arena *arena, struct spec *spec, const struct reader_
 		return fail_input(
 			"cannot use '--cleanup' and '--ephemeral' together: nothing of "
 			"an ephemeral machine has a lasting name (leave --ephemeral out)");
-	if (spec->machine == NULL && spec->directory == NULL) {
+	if (spec->machine == NULL && spec->directory == NULL && spec->image == NULL) {
 		r = reap_all(runtime);
 		return r < 0 ? fail(r, "cannot clean up after all machines") : 0;
 	}

@@ -1,0 +1,445 @@
+#include "engine/root-image.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "io/child.h"
+#include "io/dir.h"
+#include "io/fd.h"
+#include "io/file.h"
+#include "kernel/loop.h"
+#include "kernel/mount.h"
+#include "kernel/resolve.h"
+#include "kernel/uapi.h"
+#include "plan/plan.h"
+
+#define DISSECT "redd-dissect"
+#define DISSECT_US (30 * UINT64_C(1000000))
+
+/* ---- the file ---- */
+
+int root_image_open_file(const char *path, bool *read_only)
+{
+	const int flags = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) < 0)
+		return fail(-errno, "cannot open the disk image '%s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail_plain(-ENOTBLK,
+				  "cannot use '%s' as a disk image: it is neither a file nor a "
+				  "block device (a directory is given with --directory=)",
+				  path);
+	if (S_ISREG(st.st_mode) && (st.st_mode & 0222) == 0)
+		*read_only = true;
+	fd = *read_only ? -1 : open(path, O_RDWR | flags | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
+	if (!*read_only && fd < 0 && (errno == EROFS || errno == EACCES || errno == EPERM))
+		*read_only = true;
+	if (*read_only)
+		fd = open(path, O_RDONLY | flags);
+	if (fd < 0 && errno == EBUSY)
+		return fail_plain(-EBUSY,
+				  "cannot use the block device '%s': it is in use (unmount it, or "
+				  "try --read-only)",
+				  path);
+	return fd < 0 ? fail(-errno, "cannot open the disk image '%s'", path) : fd;
+}
+
+int root_image_copy(struct arena *arena, int file_fd, const char *path, bool only_shared)
+{
+	autoclose int copy = open(path_parent(arena, path), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int r;
+
+	if (copy >= 0 && ioctl(copy, FICLONE, file_fd) == 0)
+		return take_fd(&copy);
+	if (only_shared)
+		return -EOPNOTSUPP;
+	if (copy < 0)
+		copy = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (copy < 0)
+		return fail(-errno, "cannot make a copy of the disk image '%s'", path);
+	log_notice("'%s' has several file systems, so --ephemeral has to copy it, which takes a "
+		   "while",
+		   path);
+	r = file_copy_fd(copy, file_fd);
+	return r < 0 ? fail(r, "cannot copy the disk image '%s'", path) : take_fd(&copy);
+}
+
+/* ---- what is in it ---- */
+
+static const char *const problems[DISK_PROBLEMS] = {
+	[DISK_UNREADABLE] = "it cannot be read",
+	[DISK_UNKNOWN] = "there is neither a partition table in it nor a file system that is known "
+			 "(an ISO or qcow2 image has to be converted first)",
+	[DISK_DAMAGED] = "its partition table is damaged",
+	[DISK_OUTSIDE] = "its partitions do not fit into it (was it cut off?)",
+	[DISK_OVERLAP] = "partitions of it overlap",
+	[DISK_TOO_MANY] = "it has more than 128 partitions",
+	[DISK_NO_ROOT] = "it has no partition with a root file system",
+	[DISK_FOREIGN] = "its root file system is for another kind of processor",
+	[DISK_SEVERAL] = "it has several partitions that could be its root (give the right one the "
+			 "type of a root partition for this kind of processor)",
+	[DISK_ENCRYPTED] = "a partition of it is encrypted, which is not built yet",
+	[DISK_NO_SYSTEM] = "a partition of it has no file system that is known (these are: ext4, "
+			   "btrfs, xfs, squashfs, erofs, f2fs, vfat)",
+	[DISK_TRUNCATED] = "a file system of it is larger than its place (was it cut off?)",
+};
+
+/* Beside us, as in a build directory; or where it was installed. */
+static const char *find_dissect(struct arena *arena)
+{
+	char self[4096];
+	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *found;
+
+	if (size > 0) {
+		self[size] = '\0';
+		found = path_join(arena, path_parent(arena, self), DISSECT);
+		if (access(found, X_OK) == 0)
+			return found;
+	}
+	return path_join(arena, root_image_helpers, DISSECT);
+}
+
+/* It says less than a pipe holds, so it never waits for us. */
+static int ask_dissect(struct arena *arena, char text[DISK_TEXT_MAX], int file_fd, const char *path)
+{
+	const char *program = find_dissect(arena);
+	char *arguments[] = { (char *)DISSECT, NULL };
+	autoclose int ours = -EBADF, theirs = -EBADF;
+	struct child_request request = {
+		.path = program,
+		.arguments = arguments,
+		.stdio = { file_fd, -EBADF, STDERR_FILENO },
+		.timeout_us = DISSECT_US,
+	};
+	int ends[2], status, r;
+	ssize_t n;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return fail(-errno, "cannot make a pipe");
+	ours = ends[0];
+	theirs = request.stdio[1] = ends[1];
+	r = child_run(&status, &request);
+	if (r < 0)
+		return fail(r, "cannot look into the disk image '%s': cannot run '%s'", path,
+			    program);
+	if (status != 0)
+		return fail_plain(-EIO,
+				  "cannot look into the disk image '%s': '%s' failed (status %d)",
+				  path, program, status);
+	n = read(ours, text, DISK_TEXT_MAX - 1);
+	return n < 0 ? fail(-errno, "cannot hear from '%s'", program) : (int)n;
+}
+
+static int image_size(uint64_t *ret, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret = (uint64_t)st.st_size;
+	return S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
+}
+
+/* A descriptor that can only be read, of the same file. */
+static int open_for_reading(int fd)
+{
+	char path[sizeof("/proc/self/fd/-2147483648")];
+	int other;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, O_RDONLY | O_CLOEXEC);
+	return other < 0 ? -errno : other;
+}
+
+int root_image_look(struct arena *arena, struct disk *ret, int file_fd, const char *path)
+{
+	autoclose int reading = open_for_reading(file_fd);
+	char text[DISK_TEXT_MAX];
+	uint64_t size;
+	int n, r = reading < 0 ? reading : image_size(&size, reading);
+
+	if (r < 0)
+		return fail(r, "cannot open the disk image '%s'", path);
+	n = ask_dissect(arena, text, reading, path);
+	if (n < 0)
+		return n;
+	r = disk_parse(ret, text, (size_t)n, size);
+	if (r < 0)
+		return fail_plain(r, "cannot look into the disk image '%s': '%s' gave no answer",
+				  path, DISSECT);
+	return r == DISK_FINE ? 0
+			      : fail_plain(-EMEDIUMTYPE, "cannot use the disk image '%s': %s", path,
+					   problems[r]);
+}
+
+bool root_image_is_single(const struct disk *disk)
+{
+	for (int role = DISK_ROOT + 1; role < DISK_XBOOTLDR; role++)
+		if (disk->parts[role].type != SUPERBLOCK_NONE)
+			return false;
+	return true;
+}
+
+/* ---- block devices ---- */
+
+int root_image_attach(struct root_image *image, int file_fd, const char *path, const char *tag)
+{
+	for (int role = 0; role < DISK_ROLES; role++) {
+		const struct disk_part *part = &image->disk.parts[role];
+		char name[64];
+		unsigned int number;
+
+		if (part->type == SUPERBLOCK_NONE)
+			continue;
+		snprintf(name, sizeof(name), "redd %s %s", tag,
+			 disk_role_name((enum disk_role)role));
+		image->loops[role] = loop_attach(&number, file_fd, part->offset, part->size,
+						 image->read_only || part->read_only, name);
+		if (image->loops[role] == -ENOENT)
+			return fail_plain(
+				-ENOENT,
+				"cannot attach the disk image '%s': this host has no loop "
+				"devices (try 'modprobe loop')",
+				path);
+		if (image->loops[role] < 0)
+			return fail(image->loops[role], "cannot attach the disk image '%s'", path);
+	}
+	image->used = true;
+	return 0;
+}
+
+/* ---- the tree ---- */
+
+/* When nothing may be written, a journal is left as it is. Two copies of an xfs have one UUID. What
+ * files no longer need, the image gives back. */
+static const struct {
+	const char *writable, *read_only;
+} options[SUPERBLOCK_TYPES] = {
+	[SUPERBLOCK_EXT4] = { "discard", "ro,norecovery" },
+	[SUPERBLOCK_BTRFS] = { "discard", "ro,rescue=nologreplay" },
+	[SUPERBLOCK_XFS] = { "discard,nouuid", "ro,norecovery,nouuid" },
+	[SUPERBLOCK_SQUASHFS] = { "ro", "ro" },
+	[SUPERBLOCK_EROFS] = { "ro", "ro" },
+	[SUPERBLOCK_F2FS] = { "discard", "ro,norecovery" },
+	[SUPERBLOCK_VFAT] = { "fmask=0177,dmask=0077", "ro,fmask=0177,dmask=0077" },
+};
+
+static uint64_t attributes_of(enum disk_role role)
+{
+	switch (role) {
+	case DISK_ROOT:
+	case DISK_USR: return 0; /* the plan's, as of a directory */
+	case DISK_TMP: return MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
+	case DISK_XBOOTLDR:
+	case DISK_ESP:
+		return MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC |
+		       MOUNT_ATTR_NOSYMFOLLOW;
+	default: return MOUNT_ATTR_NODEV;
+	}
+}
+
+static int device_path(char *ret, size_t room, int fd)
+{
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret, room - 1);
+	if (n < 0)
+		return -errno;
+	ret[n] = '\0';
+	return 0;
+}
+
+static int make_instance(const struct root_image *image, enum disk_role role, const char *path)
+{
+	const struct disk_part *part = &image->disk.parts[role];
+	bool read_only = image->read_only || part->read_only;
+	const char *type = superblock_name(part->type);
+	char device[64], why[128] = "";
+	int tree = device_path(device, sizeof(device), image->loops[role]);
+
+	if (tree == 0)
+		tree = mount_create_explained(type, device,
+					      read_only ? options[part->type].read_only
+							: options[part->type].writable,
+					      attributes_of(role), why, sizeof(why));
+	if (tree >= 0)
+		return tree;
+	if (tree == -ENODEV)
+		return fail_plain(tree,
+				  "cannot mount the %s file system of the disk image '%s': this "
+				  "kernel has no %s",
+				  disk_role_name(role), path, type);
+	return fail_plain(tree, "cannot mount the %s file system of the disk image '%s': %s%s%s",
+			  disk_role_name(role), path, strerror(-tree), why[0] ? ": " : "", why);
+}
+
+static int any_entry(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	(void)dir_fd;
+	(void)name;
+	(void)type;
+	(void)context;
+	return 1;
+}
+
+/* A directory of the tree that has nothing in it: the descriptor; -ENOENT: it is not there. */
+static int open_empty(int root_fd, const char *where)
+{
+	autoclose int fd = resolve_open(root_fd, where, O_RDONLY | O_DIRECTORY);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = dir_walk(fd, any_entry, NULL);
+	if (r == 0 && mount_is_point(fd) > 0)
+		r = 1;
+	return r == 0 ? take_fd(&fd) : r < 0 ? r : -EEXIST;
+}
+
+static int make_place(int root_fd, const char *where)
+{
+	struct resolve_owner owner;
+	struct stat st;
+
+	if (fstat(root_fd, &st) < 0)
+		return -errno;
+	owner = (struct resolve_owner){ st.st_uid, st.st_gid };
+	return resolve_make_dir(root_fd, where, 0755, &owner);
+}
+
+/* As the specification says: of the two, xbootldr comes first to /boot. */
+static int open_boot_place(int root_fd, enum disk_role role)
+{
+	int fd = open_empty(root_fd, "/boot");
+
+	if (fd == -ENOENT && role == DISK_XBOOTLDR)
+		return make_place(root_fd, "/boot");
+	if (fd >= 0 || role == DISK_XBOOTLDR)
+		return fd;
+	fd = open_empty(root_fd, "/efi");
+	return fd == -ENOENT ? make_place(root_fd, "/efi") : fd;
+}
+
+/* What only firmware reads is shown where there is room, and is never a reason not to start. */
+static int mount_boot(const struct root_image *image, int root_fd, enum disk_role role,
+		      const char *path)
+{
+	autoclose int target = open_boot_place(root_fd, role);
+	autoclose int tree = target < 0 ? target : make_instance(image, role, path);
+
+	if (target < 0)
+		return 0;
+	if (tree < 0 || mount_attach(tree, target) < 0) {
+		log_debug("the %s partition of '%s' is left out", disk_role_name(role), path);
+		fail_forget();
+	}
+	return 0;
+}
+
+static int mount_part(const struct root_image *image, int root_fd, enum disk_role role,
+		      const char *path)
+{
+	const char *where = disk_role_path(role);
+	autoclose int target = -EBADF, tree = -EBADF;
+	int r;
+
+	if (where == NULL)
+		return mount_boot(image, root_fd, role, path);
+	tree = make_instance(image, role, path);
+	if (tree < 0)
+		return tree;
+	target = make_place(root_fd, where);
+	if (target < 0)
+		return fail_plain(target,
+				  "cannot mount the %s file system of the disk image '%s': there "
+				  "is no directory '%s' in its root, and none can be made: %s",
+				  disk_role_name(role), path, where, strerror(-target));
+	r = mount_attach(tree, target);
+	return r < 0 ? fail(r, "cannot mount the %s file system of the disk image '%s'",
+			    disk_role_name(role), path)
+		     : 0;
+}
+
+/* The place where a start attaches trees (resources_open_attach_point()): what it hides is hidden
+ * in the new mount namespace only. --print-plan has none, and goes no further. */
+static int open_attach_point(struct arena *arena, const struct host *host)
+{
+	const char *place = path_join(arena, host->runtime_directory, "machines");
+	int fd = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int mount_all(struct arena *arena, struct root_image *image, const struct host *host,
+		     const char *path)
+{
+	autoclose int root = -EBADF, at = -EBADF;
+	int r = 0;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return fail(-errno, "cannot make the mounts private");
+	at = open_attach_point(arena, host);
+	root = make_instance(image, DISK_ROOT, path);
+	if (root < 0)
+		return root;
+	r = at < 0 ? -EBADF : mount_attach(root, at);
+	if (r < 0)
+		return fail(r, "cannot attach the tree of the disk image '%s'", path);
+	for (int role = DISK_ROOT + 1; role < DISK_ROLES && r >= 0; role++)
+		if (image->loops[role] >= 0)
+			r = mount_part(image, root, (enum disk_role)role, path);
+	image->mounts_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (r >= 0 && image->mounts_fd < 0)
+		r = fail(-errno, "cannot open the mount namespace of the disk image");
+	return r < 0 ? r : take_fd(&root);
+}
+
+int root_image_mount(struct arena *arena, struct root_image *image, const struct host *host,
+		     const char *path)
+{
+	autoclose int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	autoclose int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int root;
+
+	if (own < 0 || here < 0)
+		return fail(-errno, "cannot open our own mount namespace");
+	if (unshare(CLONE_NEWNS) < 0)
+		return fail(-errno, "cannot make a mount namespace for the disk image '%s'", path);
+	root = mount_all(arena, image, host, path);
+	if (setns(own, CLONE_NEWNS) < 0 || fchdir(here) < 0) {
+		fd_close(&root);
+		return fail(-errno, "cannot return to the host's mount namespace");
+	}
+	if (root < 0)
+		root_image_rest(image);
+	return root;
+}
+
+void root_image_rest(struct root_image *image)
+{
+	fd_close(&image->mounts_fd);
+}
+
+void root_image_done(struct root_image *image)
+{
+	root_image_rest(image);
+	for (int role = 0; role < DISK_ROLES; role++)
+		fd_close(&image->loops[role]);
+	image->used = false;
+}
