@@ -54,9 +54,13 @@ def processes():
 
 
 def loops():
-    result = subprocess.run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"],
+    """Those on files of this sandbox: other test runs on the host have loop devices too."""
+    with open("/proc/self/mountinfo") as file:
+        own = {line.split()[2]: line.split()[4] for line in file}
+    result = subprocess.run(["losetup", "--list", "--noheadings", "--output", "BACK-MAJ:MIN,NAME,BACK-FILE"],
                             capture_output=True, text=True)
-    return sorted(line for line in result.stdout.splitlines() if line.strip())
+    lines = [line.split(None, 1) for line in result.stdout.splitlines() if line.strip()]
+    return sorted(rest for device, rest in lines if own.get(device, "/") != "/")
 
 
 def files(places=WATCHED):

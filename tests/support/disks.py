@@ -1,0 +1,64 @@
+"""Disk images, made of directories by the tools of their file systems."""
+import os
+import subprocess
+
+MIB = 1 << 20
+ROOT, USR = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "8484680c-9521-48c6-9c11-b0720656f69e"
+HOME, SRV = "933ac7e1-2eb4-4f13-b844-0e14e2aef915", "3b8f8425-20e0-4f3b-907f-1a25a76f98e8"
+VAR, ESP = "4d21b016-b534-45c2-a9fb-5c16e091fd2d", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+LINUX, ARM = "0fc63daf-8483-4772-8e79-3d69d8477de4", "b921b045-1df0-41c3-af44-4c6f280d3fae"
+SIZES = {"ext4": 24, "btrfs": 128, "xfs": 320}
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, **options)
+
+
+def blank(path, size):
+    with open(path, "wb") as file:
+        file.truncate(size)
+    return path
+
+
+def filesystem(path, kind, tree, size=None):
+    """The file system KIND with what is in the directory TREE."""
+    if kind in SIZES:
+        blank(path, (size or SIZES[kind]) * MIB)
+    if kind == "ext4":
+        run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-d", tree, path)
+    elif kind == "btrfs":
+        run("mkfs.btrfs", "-q", "-f", "--rootdir", tree, path)
+    elif kind == "xfs":
+        run("mkfs.xfs", "-q", "-f", path)
+        # mkfs.xfs cannot fill it
+        at = path + ".mnt"
+        os.mkdir(at)
+        run("mount", "-o", "loop", path, at)
+        try:
+            run("cp", "-a", tree + "/.", at)
+        finally:
+            run("umount", at)
+            os.rmdir(at)
+    elif kind == "squashfs":
+        run("mksquashfs", tree, path, "-quiet", "-no-progress", "-comp", "gzip")
+    elif kind == "erofs":
+        run("mkfs.erofs", "--quiet", path, tree)
+    return path
+
+
+def table(path, partitions, size=None, label="gpt"):
+    """PARTITIONS: (type, file with its file system, more for sfdisk). Each begins at a whole MiB."""
+    starts, end = [], 1
+    for _, part, *_ in partitions:
+        starts.append(end)
+        end += -(-os.path.getsize(part) // MIB) if part else 1
+    blank(path, (size or end + 1) * MIB)
+    script = "label: %s\n" % label
+    for (kind, part, *more), start in zip(partitions, starts):
+        length = -(-os.path.getsize(part) // MIB) if part else 1
+        script += "start=%dMiB, size=%dMiB, type=%s%s\n" % (start, length, kind, "".join(", " + word for word in more))
+    run("sfdisk", "-q", path, input=script.encode())
+    for (_, part, *_), start in zip(partitions, starts):
+        if part:
+            run("dd", "if=" + part, "of=" + path, "bs=1M", "seek=%d" % start, "conv=notrunc,sparse")
+    return path
