@@ -1,9 +1,19 @@
 #include "transfer/archive.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fail.h"
+#include "transfer/pack.h"
+#include "transfer/qcow2.h"
+#include "transfer/raw.h"
+#include "transfer/sink.h"
 #include "transfer/unpack.h"
 #include "transfer/worker.h"
 
@@ -12,8 +22,10 @@ enum told { TOLD_NOTICE, TOLD_RESULT };
 /* ---- inside the worker ---- */
 
 struct inside {
-	int input, output;
+	int input, output, scratch;
 	const struct archive_wish *wish;
+	enum compression compression;
+	bool digests;
 };
 
 static int tell_notice(void *context, const char *sentence)
@@ -62,6 +74,137 @@ static int import_tar(struct worker_side *side, void *context)
 	result.files = unpacked.files;
 	result.bytes = unpacked.bytes;
 	return worker_tell(side, TOLD_RESULT, &result, sizeof(result));
+}
+
+/* ---- disk images, inside ---- */
+
+static bool share(const struct inside *inside)
+{
+	struct stat st;
+
+	return fstat(inside->input, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	       ioctl(inside->output, FICLONE, inside->input) == 0;
+}
+
+struct steps {
+	struct worker_side *side;
+	uint64_t done;
+};
+
+static int step(void *context, uint64_t bytes)
+{
+	struct steps *steps = context;
+
+	steps->done += bytes;
+	worker_progress(steps->side, steps->done, 0);
+	return 0;
+}
+
+static int convert(struct worker_side *side, const struct inside *inside, int image)
+{
+	struct steps steps = { .side = side };
+	const struct qcow2_job job = {
+		.size_max = inside->wish->bytes_max > 0 ? inside->wish->bytes_max
+							: STREAM_BYTES_MAX,
+		.threads = 2,
+		.step = step,
+		.context = &steps,
+	};
+	const char *why = NULL;
+	int r = qcow2_convert_file(&job, inside->output, image, &why);
+
+	if (r < 0 && why)
+		return fail_plain(r, "cannot convert '%s': %s",
+				  inside->wish->name ? inside->wish->name : "the image", why);
+	return r < 0 ? fail(r, "cannot convert the image") : 0;
+}
+
+/* A qcow2 image must be read here and there. */
+static int write_image(struct worker_side *side, const struct inside *inside, struct stream *stream,
+		       bool plain, struct archive_result *result)
+{
+	struct raw_result raw = { 0 };
+	struct stat st;
+	int r;
+
+	if (!result->qcow2) {
+		r = raw_write(side, inside->output, stream, &raw);
+		result->bytes = raw.bytes;
+		return r;
+	}
+	if (plain)
+		return convert(side, inside, inside->input);
+	if (inside->scratch < 0)
+		return fail_plain(-EINVAL, "cannot convert '%s': decompress it into a file first",
+				  stream_name(stream));
+	r = raw_write(side, inside->scratch, stream, &raw);
+	if (r >= 0)
+		r = convert(side, inside, inside->scratch);
+	if (r >= 0 && fstat(inside->output, &st) == 0)
+		result->bytes = (uint64_t)st.st_size;
+	return r;
+}
+
+static int import_raw(struct worker_side *side, void *context)
+{
+	const struct inside *inside = context;
+	struct stream_wish from = stream_wish(inside->wish);
+	struct archive_result result = { .files = 1 };
+	autostream struct stream *stream = NULL;
+	bool plain;
+	int r;
+
+	from.ratio = UINT_MAX; /* zeros become holes: transfer/raw looks at the rest */
+	r = stream_open(&stream, inside->input, &from);
+	if (r >= 0)
+		r = raw_is_qcow2(stream);
+	if (r < 0)
+		return r;
+	result.qcow2 = r > 0;
+	plain = stream_total(stream) > 0 && stream_compression(stream) == COMPRESSION_NONE;
+	r = 0;
+	if (plain && !result.qcow2 && !from.digest_in &&
+	    stream_total(stream) <= stream_limit(stream))
+		result.shared = share(inside);
+	if (result.shared)
+		result.bytes = stream_total(stream);
+	else
+		r = write_image(side, inside, stream, plain, &result);
+	if (r >= 0 && !result.shared)
+		r = stream_finish(stream, &result.stream);
+	return r < 0 ? r : worker_tell(side, TOLD_RESULT, &result, sizeof(result));
+}
+
+/* ---- out, inside ---- */
+
+static int export_any(struct worker_side *side, void *context)
+{
+	const struct inside *inside = context;
+	const struct unpack_context where = {
+		.tree_fd = worker_tree(side),
+		.side = side,
+		.notice = tell_notice,
+		.context = side,
+	};
+	struct archive_result result = { .files = 1 };
+	struct pack_result packed = { 0 };
+	struct raw_result raw = { 0 };
+	autosink struct sink *sink = NULL;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN); /* a sentence instead */
+	r = sink_open(&sink, inside->output, inside->compression, inside->digests);
+	if (r >= 0 && inside->input < 0) {
+		r = pack_tar(&where, sink, &packed);
+		result.files = packed.files;
+		result.bytes = packed.bytes;
+	} else if (r >= 0) {
+		r = raw_read(side, inside->input, sink, &raw);
+		result.bytes = raw.bytes;
+	}
+	if (r >= 0)
+		r = sink_finish(sink, &result.stream);
+	return r < 0 ? r : worker_tell(side, TOLD_RESULT, &result, sizeof(result));
 }
 
 /* ---- outside ---- */
@@ -130,6 +273,72 @@ int archive_import_tar(int input_fd, int tree_fd, const struct archive_wish *wis
 		.tree_fd = tree_fd,
 		.fds = &input_fd,
 		.fd_count = 1,
+	};
+
+	return run(&request, ret, listener);
+}
+
+int archive_import_raw(int input_fd, int output_fd, int scratch_fd, const struct archive_wish *wish,
+		       struct archive_result *ret, const struct archive_listener *listener)
+{
+	const int fds[] = { input_fd, output_fd, scratch_fd };
+	struct inside inside = {
+		.input = input_fd,
+		.output = output_fd,
+		.scratch = scratch_fd,
+		.wish = wish,
+	};
+	const struct worker_request request = {
+		.name = "write-image",
+		.run = import_raw,
+		.context = &inside,
+		.tree_fd = -EBADF,
+		.fds = fds,
+		.fd_count = scratch_fd >= 0 ? 3 : 2,
+	};
+
+	return run(&request, ret, listener);
+}
+
+int archive_export_tar(int tree_fd, int output_fd, enum compression compression, bool digests,
+		       struct archive_result *ret, const struct archive_listener *listener)
+{
+	struct inside inside = {
+		.input = -EBADF,
+		.output = output_fd,
+		.compression = compression,
+		.digests = digests,
+	};
+	const struct worker_request request = {
+		.name = "pack",
+		.run = export_any,
+		.context = &inside,
+		.view = WORKER_SEES_TREE,
+		.tree_fd = tree_fd,
+		.read_only = true,
+		.fds = &output_fd,
+		.fd_count = 1,
+	};
+
+	return run(&request, ret, listener);
+}
+
+int archive_export_raw(int input_fd, int output_fd, enum compression compression,
+		       struct archive_result *ret, const struct archive_listener *listener)
+{
+	const int fds[] = { input_fd, output_fd };
+	struct inside inside = {
+		.input = input_fd,
+		.output = output_fd,
+		.compression = compression,
+	};
+	const struct worker_request request = {
+		.name = "read-image",
+		.run = export_any,
+		.context = &inside,
+		.tree_fd = -EBADF,
+		.fds = fds,
+		.fd_count = 2,
 	};
 
 	return run(&request, ret, listener);

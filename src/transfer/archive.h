@@ -32,10 +32,27 @@ struct archive_wish {
 struct archive_result {
 	struct stream_result stream;
 	uint64_t files, bytes; /* entries, and their sizes */
-	bool qcow2; /* of raw images: the content is one, in OUTPUT_FD as it is; to be converted */
+	bool qcow2;	       /* it was one, and was converted */
+	bool shared;	       /* its blocks are the input's */
 };
 
 /* A tar archive into the empty directory TREE_FD (not O_PATH). All of the input is read, also what
  * is behind the archive's end. LISTENER may be NULL. */
 int archive_import_tar(int input_fd, int tree_fd, const struct archive_wish *wish,
+		       struct archive_result *ret, const struct archive_listener *listener);
+
+/* A disk image into the empty regular file OUTPUT_FD, with holes; blocks are shared with the input
+ * where that can be. qcow2 is converted; SCRATCH_FD, an empty file that nobody else sees
+ * (O_TMPFILE), is for those that are compressed as a whole or come through a pipe; -EBADF: these
+ * are refused. All descriptors stand at 0. */
+int archive_import_raw(int input_fd, int output_fd, int scratch_fd, const struct archive_wish *wish,
+		       struct archive_result *ret, const struct archive_listener *listener);
+
+/* The tree TREE_FD (not O_PATH) as a tar archive; nothing of what is mounted in it. Digests of the
+ * result: digest_in of the archive as it is written, digest_out before compression. */
+int archive_export_tar(int tree_fd, int output_fd, enum compression compression, bool digests,
+		       struct archive_result *ret, const struct archive_listener *listener);
+
+/* The regular file INPUT_FD. */
+int archive_export_raw(int input_fd, int output_fd, enum compression compression,
 		       struct archive_result *ret, const struct archive_listener *listener);

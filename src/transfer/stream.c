@@ -400,6 +400,16 @@ uint64_t stream_total(const struct stream *stream)
 	return stream->total;
 }
 
+enum compression stream_compression(const struct stream *stream)
+{
+	return stream->result.compression;
+}
+
+uint64_t stream_limit(const struct stream *stream)
+{
+	return stream->wish.bytes_max;
+}
+
 int stream_finish(struct stream *stream, struct stream_result *ret)
 {
 	const void *from;

@@ -57,6 +57,10 @@ int stream_skip(struct stream *stream, uint64_t size);
 uint64_t stream_in(const struct stream *stream);
 uint64_t stream_total(const struct stream *stream);
 
+/* What the first bytes said, and how many there may be at most. */
+enum compression stream_compression(const struct stream *stream);
+uint64_t stream_limit(const struct stream *stream);
+
 /* The name for sentences. */
 const char *stream_name(const struct stream *stream);
 
