@@ -21,6 +21,7 @@
 #include "image/mstack.h"
 #include "image/snapshot.h"
 #include "image/tree.h"
+#include "image/view.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -216,12 +217,29 @@ static int copy_upper(struct clone *clone, const struct mstack *stack)
 	return r < 0 ? failed(clone, r) : 0;
 }
 
+static int link_layers(struct clone *clone, const struct mstack *stack)
+{
+	struct text_list layers = { 0 };
+	int r;
+
+	for (size_t i = 0; i < stack->layers.count; i++) {
+		const char *path = stack->layers.items[i];
+		autoclose int layer = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (layer < 0)
+			return fail(-errno, "cannot open the layer '%s'", path);
+		path = change_real_path(clone->arena, layer, path);
+		text_list_add(clone->arena, &layers, link_to(clone, path));
+	}
+	r = mstack_make(clone->pool.fd, clone->growing, &layers, clone->fd, !stack->upper);
+	return r < 0 ? failed(clone, r) : 0;
+}
+
 /* The same layers; what was written is copied. */
 static int clone_stack(struct clone *clone)
 {
-	struct text_list layers = { 0 };
+	int rooms[VIEW_ROOMS_MAX], count, r;
 	struct mstack stack;
-	int r;
 
 	clone->suffix = MSTACK_SUFFIX;
 	r = mstack_read(clone->arena, &stack, clone->image.path);
@@ -232,19 +250,12 @@ static int clone_stack(struct clone *clone)
 				  "cannot make such a copy of the layered image '%s': that is not "
 				  "built yet (leave out --copy and --read-only)",
 				  clone->image.name);
-	for (size_t i = 0; i < stack.layers.count; i++) {
-		autoclose int layer = open(stack.layers.items[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		const char *path;
-
-		if (layer < 0)
-			return fail(-errno, "cannot open the layer '%s'", stack.layers.items[i]);
-		path = change_real_path(clone->arena, layer, stack.layers.items[i]);
-		text_list_add(clone->arena, &layers, link_to(clone, path));
-	}
-	r = mstack_make(clone->pool.fd, clone->growing, &layers, clone->fd, !stack.upper);
-	if (r < 0)
-		return failed(clone, r);
-	return stack.upper ? copy_upper(clone, &stack) : 0;
+	/* The original may go meanwhile; its layers stay, and then the clone holds them. */
+	count = view_hold(rooms, &stack);
+	r = link_layers(clone, &stack);
+	while (count > 0)
+		fd_close(&rooms[--count]);
+	return r >= 0 && stack.upper ? copy_upper(clone, &stack) : r;
 }
 
 /* ---- all ---- */

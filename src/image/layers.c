@@ -1,10 +1,7 @@
 #include "image/layers.h"
 
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +9,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/path.h"
+#include "image/growing.h"
 #include "image/lock.h"
 #include "image/mstack.h"
 #include "io/dir.h"
@@ -76,19 +74,6 @@ static int list_layers(struct arena *arena, struct text_list *ret, const struct 
 		text_list_add(arena, ret, path);
 	}
 	return 0;
-}
-
-/* The hidden directory in which it is made is locked, so that nobody takes it for a dead one's. */
-static int open_workshop(int pool_fd, const char *name)
-{
-	autoclose int fd = -EBADF;
-
-	if (mkdirat(pool_fd, name, 0700) < 0)
-		return -errno;
-	fd = openat(pool_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0)
-		return -errno;
-	return take_fd(&fd);
 }
 
 static int write_down(int directory_fd)
@@ -162,10 +147,9 @@ static int make(struct arena *arena, int workshop_fd, int pool_fd,
 int layers_machine(struct arena *arena, const struct store *store,
 		   const struct layers_machine *machine)
 {
-	autoclose int pool = -EBADF, workshop = -EBADF;
+	struct growing workshop = GROWING_EMPTY;
 	struct text_list layers = { 0 };
-	uint64_t random;
-	char *hidden;
+	autoclose int pool = -EBADF;
 	int r;
 
 	if (!path_is_file_name(machine->name) || machine->name[0] == '.')
@@ -176,18 +160,17 @@ int layers_machine(struct arena *arena, const struct store *store,
 	r = list_layers(arena, &layers, store, machine->digests);
 	if (r < 0)
 		return r;
-	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return fail(-EIO, "cannot get random numbers");
-	hidden = arena_format(arena, ".#%.200s%016llx", machine->name, (unsigned long long)random);
 	r = dir_make_all(machine->pool, 0700);
 	if (r < 0)
 		return fail(r, "cannot make the directory '%s'", machine->pool);
 	pool = open(machine->pool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pool < 0)
 		return fail(-errno, "cannot open '%s'", machine->pool);
-	workshop = open_workshop(pool, hidden);
-	r = workshop < 0 ? fail(workshop, "cannot make a directory in '%s'", machine->pool)
-			 : make(arena, workshop, pool, machine, &layers);
-	(void)dir_remove_all(pool, hidden);
+	/* Made in there, and moved out: what is replaced goes with the rest. */
+	r = growing_directory(arena, &workshop, pool, machine->name, false);
+	if (r < 0)
+		return fail(r, "cannot make a directory in '%s'", machine->pool);
+	r = make(arena, workshop.fd, pool, machine, &layers);
+	(void)growing_remove(&workshop);
 	return r;
 }

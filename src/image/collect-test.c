@@ -1,0 +1,287 @@
+#include "image/collect.h"
+
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "image/blob.h"
+#include "image/find.h"
+#include "image/holders.h"
+#include "image/layers.h"
+#include "image/references.h"
+#include "image/view.h"
+#include "image/mstack.h"
+#include "io/scratch.h"
+
+static struct arena arena;
+static struct store store = STORE_EMPTY;
+static struct find_scope scope;
+static char *pool;
+static struct collect_result result;
+
+static void start(void)
+{
+	scope = (struct find_scope){ .uid = 1000, .home = scratch_path };
+	ck_assert_int_eq(store_open(&arena, &store, &scope, true), 0);
+	pool = arena_format(&arena, "%s/.local/state/machines", scratch_path);
+}
+
+/* "sha256:aaaa…" */
+static char *digest(char letter)
+{
+	char text[] = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+	memset(text + strlen("sha256:"), letter, 64);
+	return arena_text(&arena, text);
+}
+
+static void make_layer(struct store_part *ret, char letter)
+{
+	ck_assert_int_eq(layer_begin(&store, ret), 0);
+	ck_assert_int_eq(mkdirat(ret->fd, "usr", 0755), 0);
+	ck_assert_int_ge(layer_commit(ret, digest(letter), false), 0);
+}
+
+static void add_layer(char letter)
+{
+	struct store_part part = STORE_PART_EMPTY;
+
+	make_layer(&part, letter);
+	store_part_done(&part);
+}
+
+static void add_blob(char letter)
+{
+	struct store_part part = STORE_PART_EMPTY;
+
+	ck_assert_int_eq(blob_begin(&store, &part), 0);
+	ck_assert_int_ge(blob_commit(&part, digest(letter)), 0);
+	store_part_done(&part);
+}
+
+static void make_machine(const char *name, const char *letters)
+{
+	struct text_list list = { 0 };
+	struct layers_machine machine = { pool, name, &list, false, false };
+
+	for (; *letters != '\0'; letters++)
+		text_list_add(&arena, &list, digest(*letters));
+	ck_assert_int_eq(layers_machine(&arena, &store, &machine), 0);
+}
+
+static bool is_there(const char *room, char letter)
+{
+	char *path = arena_format(&arena, "%s/%s", room, store_digest_name(digest(letter)));
+
+	return faccessat(store.fd, path, F_OK, 0) == 0;
+}
+
+static void collect_now(void)
+{
+	ck_assert_int_eq(collect(&arena, &result, &scope, NULL, NULL), 0);
+	ck_assert(!result.busy);
+}
+
+static void clear(void)
+{
+	(void)dir_remove_all(AT_FDCWD, arena_format(&arena, "%s/.local", scratch_path));
+	store_done(&store);
+}
+
+START_TEST(what_no_machine_uses_goes)
+{
+	start();
+	add_layer('a');
+	add_layer('b');
+	add_layer('c');
+	make_machine("web", "ab");
+	collect_now();
+	ck_assert_uint_eq(result.layers, 1);
+	ck_assert(is_there(STORE_LAYERS, 'a') && is_there(STORE_LAYERS, 'b'));
+	ck_assert(!is_there(STORE_LAYERS, 'c'));
+	ck_assert_int_eq(dir_remove_all(AT_FDCWD, arena_format(&arena, "%s/web.mstack", pool)), 0);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 2);
+	clear();
+}
+END_TEST
+
+START_TEST(what_is_leased_stays)
+{
+	struct store_part part = STORE_PART_EMPTY, unfinished = STORE_PART_EMPTY;
+	autoclose int held = -EBADF;
+
+	start();
+	make_layer(&part, 'a');
+	add_layer('b');
+	held = layer_find(&store, digest('b'));
+	ck_assert_int_eq(layer_begin(&store, &unfinished), 0);
+	collect_now();
+	ck_assert_uint_eq(result.layers + result.unfinished, 0);
+	ck_assert(is_there(STORE_LAYERS, 'a') && is_there(STORE_LAYERS, 'b'));
+	ck_assert_int_eq(faccessat(unfinished.room_fd, unfinished.name, F_OK, 0), 0);
+	store_part_done(&part);
+	fd_close(&held);
+	/* As if its maker had been killed. */
+	fd_close(&unfinished.fd);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 2);
+	ck_assert_uint_eq(result.unfinished, 1);
+	ck_assert_int_lt(faccessat(unfinished.room_fd, unfinished.name, F_OK, 0), 0);
+	clear();
+}
+END_TEST
+
+static void note(const char *name, const char *letters, bool keep)
+{
+	struct reference reference = { .name = name, .manifest = digest('1'), .keep = keep };
+
+	reference.config = digest('2');
+	for (; *letters != '\0'; letters++)
+		text_list_add(&arena, &reference.layers, digest(*letters));
+	ck_assert_int_eq(reference_write(&arena, &store, &reference), 0);
+}
+
+START_TEST(a_kept_reference_holds_its_layers)
+{
+	struct reference read;
+
+	start();
+	add_layer('a');
+	add_blob('1');
+	add_blob('2');
+	add_blob('3');
+	note("kept", "a", true);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 0);
+	ck_assert_uint_eq(result.blobs, 1);
+	ck_assert(is_there(STORE_LAYERS, 'a') && is_there(STORE_BLOBS, '1'));
+	note("kept", "a", false);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 1);
+	ck_assert_uint_eq(result.blobs, 2);
+	ck_assert_uint_eq(result.references, 1);
+	ck_assert_int_eq(reference_read(&arena, &read, &store, "kept"), -ENOENT);
+	clear();
+}
+END_TEST
+
+START_TEST(a_machine_holds_manifest_and_configuration_through_its_layers)
+{
+	start();
+	add_layer('a');
+	add_blob('1');
+	add_blob('2');
+	note("image", "a", false);
+	make_machine("web", "a");
+	collect_now();
+	ck_assert_uint_eq(result.blobs + result.references + result.layers, 0);
+	ck_assert(is_there(STORE_BLOBS, '1') && is_there(STORE_BLOBS, '2'));
+	clear();
+}
+END_TEST
+
+START_TEST(unfinished_copies_of_images_hold_layers)
+{
+	start();
+	add_layer('a');
+	make_machine("web", "a");
+	ck_assert_int_eq(rename(arena_format(&arena, "%s/web.mstack", pool),
+				arena_format(&arena, "%s/.#new.web.0123", pool)),
+			 0);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 0);
+	ck_assert_int_eq(mkdir(arena_format(&arena, "%s/.#transfer.x", pool), 0700), 0);
+	ck_assert_int_eq(rename(arena_format(&arena, "%s/.#new.web.0123", pool),
+				arena_format(&arena, "%s/.#transfer.x/new", pool)),
+			 0);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 0);
+	clear();
+}
+END_TEST
+
+static int elsewhere(struct arena *memory, struct text_list *ret, void *context)
+{
+	(void)context;
+	text_list_add(memory, ret, arena_format(memory, "%s/else.mstack", scratch_path));
+	return 0;
+}
+
+START_TEST(what_runs_from_another_directory_holds_layers)
+{
+	start();
+	add_layer('a');
+	make_machine("web", "a");
+	ck_assert_int_eq(rename(arena_format(&arena, "%s/web.mstack", pool),
+				arena_format(&arena, "%s/else.mstack", scratch_path)),
+			 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, elsewhere, NULL), 0);
+	ck_assert_uint_eq(result.layers, 0);
+	collect_now();
+	ck_assert_uint_eq(result.layers, 1);
+	clear();
+}
+END_TEST
+
+START_TEST(nothing_is_taken_while_a_machine_starts)
+{
+	int rooms[VIEW_ROOMS_MAX], count;
+	struct mstack stack;
+
+	start();
+	add_layer('a');
+	add_layer('b');
+	make_machine("web", "a");
+	ck_assert_int_eq(mstack_read(&arena, &stack, arena_format(&arena, "%s/web.mstack", pool)),
+			 0);
+	count = view_hold(rooms, &stack);
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(collect(&arena, &result, &scope, NULL, NULL), 0);
+	ck_assert(result.busy);
+	ck_assert(is_there(STORE_LAYERS, 'b'));
+	fd_close(&rooms[0]);
+	collect_now();
+	ck_assert(!is_there(STORE_LAYERS, 'b'));
+	clear();
+}
+END_TEST
+
+START_TEST(sizes_tell_who_holds_what)
+{
+	struct holders holders;
+	struct holders_layer *a;
+
+	start();
+	add_layer('a');
+	add_layer('b');
+	make_machine("one", "a");
+	make_machine("two", "ab");
+	ck_assert_int_eq(holders_read(&arena, &holders, &store, &scope, NULL), 0);
+	holders_measure(&arena, &holders, &store);
+	ck_assert_uint_eq(holders.layer_count, 2);
+	ck_assert_uint_eq(holders.machine_count, 2);
+	a = holders_layer(&holders, digest('a'));
+	ck_assert_uint_eq(a->machines.count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		const struct holders_machine *machine = &holders.machines[i];
+
+		ck_assert_uint_eq(machine->shared, a->size);
+		ck_assert_uint_eq(machine->exclusive, machine->count == 2 ? a->size : 0);
+	}
+	clear();
+}
+END_TEST
+
+int main(void)
+{
+	return SCRATCH_RUN("collect", what_no_machine_uses_goes, what_is_leased_stays,
+			   a_kept_reference_holds_its_layers,
+			   a_machine_holds_manifest_and_configuration_through_its_layers,
+			   unfinished_copies_of_images_hold_layers,
+			   what_runs_from_another_directory_holds_layers,
+			   nothing_is_taken_while_a_machine_starts, sizes_tell_who_holds_what);
+}

@@ -1,0 +1,253 @@
+#include "image/collect.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "image/holders.h"
+#include "image/references.h"
+#include "image/store.h"
+#include "io/dir.h"
+#include "io/fd.h"
+
+/* A start holds the layers' directory for some milliseconds. */
+#define TRIES 100
+#define PAUSE_NS (20 * 1000 * 1000)
+
+struct collection {
+	struct arena *arena;
+	const struct store *store;
+	struct holders holders;
+	bool *doomed; /* layers */
+	int layers_fd, blobs_fd;
+	struct text_list gone; /* hidden names in layers_fd that are to be removed */
+	struct collect_result result;
+};
+
+/* 1: nobody else can come any more; 0: busy. */
+static int have_alone(int room_fd)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	for (int i = 0; i < TRIES; i++) {
+		if (flock(room_fd, LOCK_EX | LOCK_NB) == 0)
+			return 1;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/* The thing with a lock that excludes leases; the lock lasts as long as the descriptor. */
+static int take_alone(int room_fd, const char *name)
+{
+	autoclose int fd = openat(room_fd, name,
+				  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : take_fd(&fd);
+}
+
+/* ---- layers ---- */
+
+/* From now on it cannot be found under its name; it is removed when nobody waits for us. */
+static int bury(struct collection *collection, const struct holders_layer *layer)
+{
+	char *hidden;
+
+	if (layer->unfinished) {
+		collection->result.unfinished++;
+		text_list_add(collection->arena, &collection->gone, (char *)layer->name);
+		return 0;
+	}
+	/* One of this digest may be on its way out still: then it is the next one's to take. */
+	hidden = arena_format(collection->arena, ".#old.%s", layer->name);
+	if (renameat2(collection->layers_fd, layer->name, collection->layers_fd, hidden,
+		      RENAME_NOREPLACE) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	collection->result.layers++;
+	text_list_add(collection->arena, &collection->gone, hidden);
+	return 0;
+}
+
+static int collect_layers(struct collection *collection)
+{
+	for (size_t i = 0; i < collection->holders.layer_count; i++) {
+		const struct holders_layer *layer = &collection->holders.layers[i];
+		autoclose int alone = -EBADF;
+		int r;
+
+		if (layer->machines.count > 0 || layer->references.count > 0)
+			continue;
+		alone = take_alone(collection->layers_fd, layer->name);
+		if (alone < 0)
+			continue;
+		r = bury(collection, layer);
+		if (r < 0)
+			return r;
+		collection->doomed[i] = true;
+	}
+	return 0;
+}
+
+/* ---- references and blobs ---- */
+
+static bool is_whole(const struct collection *collection, const struct reference *reference)
+{
+	for (size_t i = 0; i < reference->layers.count; i++) {
+		const struct holders_layer *layer = holders_layer(&collection->holders,
+								  reference->layers.items[i]);
+
+		if (layer == NULL || collection->doomed[layer - collection->holders.layers])
+			return false;
+	}
+	return true;
+}
+
+static int collect_references(struct collection *collection, struct text_list *ret_gone)
+{
+	for (size_t i = 0; i < collection->holders.reference_count; i++) {
+		const struct reference *reference = &collection->holders.references[i];
+		int r;
+
+		if (reference->keep || is_whole(collection, reference))
+			continue;
+		r = reference_forget(collection->store, reference->name);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		text_list_add(collection->arena, ret_gone, (char *)reference->name);
+		collection->result.references++;
+	}
+	return 0;
+}
+
+static bool is_held(const struct holders_blob *blob, const struct text_list *gone)
+{
+	for (size_t i = 0; i < blob->references.count; i++)
+		if (!text_list_has(gone, blob->references.items[i]))
+			return true;
+	return false;
+}
+
+static int collect_blobs(struct collection *collection, const struct text_list *gone)
+{
+	for (size_t i = 0; i < collection->holders.blob_count; i++) {
+		const struct holders_blob *blob = &collection->holders.blobs[i];
+		autoclose int alone = -EBADF;
+
+		if (is_held(blob, gone))
+			continue;
+		alone = take_alone(collection->blobs_fd, blob->name);
+		if (alone < 0)
+			continue;
+		if (unlinkat(collection->blobs_fd, blob->name, 0) < 0 && errno != ENOENT)
+			return -errno;
+		if (blob->unfinished)
+			collection->result.unfinished++;
+		else
+			collection->result.blobs++;
+	}
+	return 0;
+}
+
+/* ---- */
+
+static int mark_and_bury(struct collection *collection, const struct find_scope *scope,
+			 collect_running_fn *running, void *context)
+{
+	struct text_list stacks = { 0 }, gone = { 0 };
+	int r = running ? running(collection->arena, &stacks, context) : 0;
+
+	if (r >= 0)
+		r = holders_read(collection->arena, &collection->holders, collection->store, scope,
+				 &stacks);
+	if (r < 0)
+		return r;
+	collection->doomed = arena_take_array(collection->arena,
+					      collection->holders.layer_count + 1, sizeof(bool));
+	r = collect_layers(collection);
+	if (r >= 0)
+		r = collect_references(collection, &gone);
+	if (r >= 0)
+		r = collect_blobs(collection, &gone);
+	return r < 0 ? fail_in(r, "cannot collect what is no longer used in '%s'",
+			       collection->store->path)
+		     : 0;
+}
+
+static void remove_buried(struct collection *collection)
+{
+	for (size_t i = 0; i < collection->gone.count; i++) {
+		int r = dir_remove_all(collection->layers_fd, collection->gone.items[i]);
+
+		/* The next one finds it under its hidden name. */
+		if (r < 0)
+			log_warning("cannot remove the layer '%s/" STORE_LAYERS
+				    "/%s': %s, going on without",
+				    collection->store->path, collection->gone.items[i],
+				    strerror(-r));
+	}
+}
+
+static int open_room(const struct store *store, const char *room)
+{
+	int fd = openat(store->fd, room, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? fail(-errno, "cannot open '%s/%s'", store->path, room) : fd;
+}
+
+static int collect_in(struct collection *collection, const struct find_scope *scope,
+		      collect_running_fn *running, void *context)
+{
+	autoclose int layers = -EBADF, blobs = -EBADF;
+	int r;
+
+	layers = open_room(collection->store, STORE_LAYERS);
+	if (layers < 0)
+		return layers;
+	blobs = open_room(collection->store, STORE_BLOBS);
+	if (blobs < 0)
+		return blobs;
+	collection->layers_fd = layers;
+	collection->blobs_fd = blobs;
+	r = have_alone(layers);
+	if (r <= 0) {
+		collection->result.busy = r == 0;
+		return r < 0 ? fail(r, "cannot lock the store '%s'", collection->store->path) : 0;
+	}
+	r = mark_and_bury(collection, scope, running, context);
+	flock(layers, LOCK_UN);
+	remove_buried(collection);
+	return r;
+}
+
+int collect(struct arena *arena, struct collect_result *ret, const struct find_scope *scope,
+	    collect_running_fn *running, void *context)
+{
+	struct store store = STORE_EMPTY;
+	struct collection collection = { .arena = arena, .store = &store };
+	int r = store_open(arena, &store, scope, false);
+
+	if (r == -ENOENT) {
+		*ret = (struct collect_result){ 0 };
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = collect_in(&collection, scope, running, context);
+	store_done(&store);
+	if (r < 0)
+		return r;
+	*ret = collection.result;
+	return 0;
+}
