@@ -242,6 +242,10 @@ int collect(struct arena *arena, struct collect_result *ret, const struct find_s
 		*ret = (struct collect_result){ 0 };
 		return 0;
 	}
+	if (r >= 0) {
+		store_done(&store);
+		r = store_open(arena, &store, scope, true); /* also what is missing of it */
+	}
 	if (r < 0)
 		return r;
 	r = collect_in(&collection, scope, running, context);

@@ -66,6 +66,9 @@ int store_open(struct arena *arena, struct store *ret, const struct find_scope *
 		return -ENOENT;
 	if (fd < 0)
 		return fail(-errno, "cannot open the store '%s'", store.path);
+	/* The directory alone may be there for other things of ours. */
+	if (faccessat(fd, STORE_LAYERS, F_OK, 0) < 0)
+		return -ENOENT;
 	r = check_closed(fd, store.path);
 	if (r < 0)
 		return r;

@@ -307,6 +307,18 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 	return 0;
 }
 
+int machine_list_roots(struct arena *arena, struct text_list *ret, const char *runtime)
+{
+	struct machine *machines;
+	size_t count;
+	int r = machine_list(arena, &machines, &count, runtime);
+
+	for (size_t i = 0; r >= 0 && i < count; i++)
+		if (!text_empty(machines[i].root))
+			text_list_add(arena, ret, arena_text(arena, machines[i].root));
+	return r;
+}
+
 static int fail_gone(const struct machine *machine)
 {
 	if (machine->leader == 0)

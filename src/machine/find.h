@@ -18,6 +18,7 @@
 #include "machine/record.h"
 
 struct arena;
+struct text_list;
 
 enum machine_state {
 	MACHINE_OPENING,   /* its supervisor lives, the program does not run yet */
@@ -65,6 +66,9 @@ int machine_open_supervisor(struct arena *arena, const struct machine *machine);
 
 /* All but the dead, sorted by name. A record that cannot be read is a warning. */
 int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime);
+
+/* The paths of the trees and images that they run from. */
+int machine_list_roots(struct arena *arena, struct text_list *ret, const char *runtime);
 
 /* A pidfd that certainly is the leader's. -ENXIO: it is gone, or not there yet. */
 int machine_open_leader(const struct machine *machine);

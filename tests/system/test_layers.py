@@ -236,3 +236,36 @@ def test_a_user_has_layers_too(mine, user):
         assert any(step["kind"] == "layers" for step in mine.plan("-M", "web"))
     finally:
         shutil.rmtree(user.home + "/.local")
+
+
+def test_what_is_removed_takes_its_layers_along(redd, images):
+    layers = images.busybox()
+    own = images.layer("own", lambda path: write(path + "/srv/own", "x" * 100000))
+    images.machine("one", layers)
+    images.machine("two", [*layers, own])
+    control, importctl = machines.machinectl(redd), machines.importctl(redd)
+    rows = {(row["type"], row["name"]): row for row in json.loads(importctl.run("disk-usage", "--json=short").ok().out)}
+    shared, alone = [rows["layer", "sha256:" + os.path.basename(path)[:12]] for path in (layers[0], own)]
+    assert shared["held-by"].split(", ") == ["one", "two"] and shared["exclusive"] == 0 and shared["size"] > 1000
+    assert alone["held-by"] == "two" and alone["shared"] == 0 and alone["size"] >= 100000
+    assert rows["layered", "two"]["exclusive"] >= alone["size"] and rows["layered", "two"]["shared"] == rows["layered", "one"]["shared"]
+    one = machines.Machine(redd, "one", "/var/lib/machines/one.mstack")
+    try:
+        assert "1 layers" in control.run("remove", "two").ok().err
+        assert not os.path.exists(own) and all(map(os.path.exists, layers))
+        control.run("remove", "one").failed("in use")
+        control.run("exec", "one", "--", "cat", "/etc/passwd").ok()
+    finally:
+        one.stop()
+    # one that runs from another directory holds its layers too
+    os.rename("/var/lib/machines/one.mstack", "/var/lib/else.mstack")
+    one = machines.Machine(redd, "one", "/var/lib/else.mstack")
+    try:
+        images.machine("three", layers[:1])
+        control.run("remove", "three").ok()
+        assert all(map(os.path.exists, layers))
+    finally:
+        one.stop()
+    images.machine("three", layers[:1])
+    control.run("remove", "three").ok()
+    assert not any(map(os.path.exists, layers))

@@ -58,5 +58,6 @@ int verb_help_text(void *context, const struct text_list *words);
 int verb_list_transfers(void *context, const struct text_list *words);
 int verb_cancel_transfer(void *context, const struct text_list *words);
 int verb_list_images(void *context, const struct text_list *words);
+int verb_disk_usage(void *context, const struct text_list *words);
 int verb_import_fs(void *context, const struct text_list *words);
 int verb_import_tar(void *context, const struct text_list *words);

@@ -29,7 +29,8 @@ static const struct verb verbs[] = {
 	  VERB_PAGED },
 	{ LISTS, "cancel-transfer", "ID...", "End transfers", 1, VERB_ANY, verb_cancel_transfer },
 	{ LISTS, "list-images", NULL, "List images", 0, 0, verb_list_images, VERB_PAGED },
-	LATER(LISTS, "disk-usage", NULL, "Show what takes how much room"),
+	{ LISTS, "disk-usage", NULL, "Show what takes how much room", 0, 0, verb_disk_usage,
+	  VERB_PAGED },
 	{ GENERAL, "help", NULL, "Show this help", 0, VERB_ANY, verb_help_text, VERB_PAGED },
 };
 

@@ -10,8 +10,10 @@
 #include "base/text.h"
 #include "image/change.h"
 #include "image/clone.h"
+#include "image/collect.h"
 #include "image/own-ids.h"
 #include "image/quota.h"
+#include "machine/find.h"
 #include "prog/machinectl/machinectl.h"
 
 /* A user's images belong to all of his ids, so that he must be root over these. The scope stays his
@@ -59,6 +61,28 @@ int verb_read_only(void *context_, const struct text_list *words)
 	return r < 0 ? r : change_read_only(context->arena, &scope, words->items[0], read_only);
 }
 
+/* ---- layers ---- */
+
+static int add_running(struct arena *arena, struct text_list *ret, void *runtime)
+{
+	return machine_list_roots(arena, ret, runtime);
+}
+
+/* What an image shared with no other one goes with it. It is gone already: a failure of this is
+ * nobody's who asked for that. */
+static void collect_layers(const struct context *context, const struct find_scope *scope)
+{
+	struct collect_result result;
+	int r = collect(context->arena, &result, scope, add_running, (void *)context->runtime);
+
+	if (r < 0) {
+		log_warning("%s, going on without", fail_recorded()->text);
+		fail_forget();
+	} else if (result.layers > 0) {
+		log_info("Removed %zu layers that nothing is made of any more.", result.layers);
+	}
+}
+
 int verb_remove(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
@@ -68,6 +92,8 @@ int verb_remove(void *context_, const struct text_list *words)
 
 	for (size_t i = 0; i < words->count && r >= 0; i++)
 		r = change_remove(context->arena, &scope, words->items[i], &freed);
+	if (r >= 0)
+		collect_layers(context, &scope);
 	return r;
 }
 
@@ -192,5 +218,7 @@ int verb_clean(void *context_, const struct text_list *words)
 		log_error("%s", fail_recorded()->text);
 	later = clean_kind(context, &scope, images, count, false, &cleaning);
 	tell(context, &cleaning);
+	if (r >= 0 && later >= 0)
+		collect_layers(context, &scope);
 	return later < 0 ? later : r;
 }
