@@ -61,3 +61,6 @@ int verb_list_images(void *context, const struct text_list *words);
 int verb_disk_usage(void *context, const struct text_list *words);
 int verb_import_fs(void *context, const struct text_list *words);
 int verb_import_tar(void *context, const struct text_list *words);
+int verb_import_raw(void *context, const struct text_list *words);
+int verb_export_tar(void *context, const struct text_list *words);
+int verb_export_raw(void *context, const struct text_list *words);

@@ -254,3 +254,24 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 	*ret = request;
 	return 0;
 }
+
+bool transfer_is_standard(const char *word)
+{
+	return text_empty(word) || text_equal(word, "-");
+}
+
+static void pass_progress(void *job, uint64_t done, uint64_t total)
+{
+	job_progress(job, NULL, done, total);
+}
+
+static void pass_notice(void *job, const char *sentence)
+{
+	(void)job;
+	log_notice("%s", sentence);
+}
+
+struct archive_listener transfer_listener(struct job *job)
+{
+	return (struct archive_listener){ pass_progress, pass_notice, job };
+}

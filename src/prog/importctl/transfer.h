@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 
+#include "transfer/archive.h"
 #include "transfer/job.h"
 #include "transfer/publish.h"
 
@@ -31,3 +32,9 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 
 /* What transfers that were killed left is removed, and they are forgotten. */
 void transfer_tidy(struct context *context);
+
+/* Nothing, or "-": standard input or output. */
+bool transfer_is_standard(const char *word);
+
+/* What a worker of transfer/archive says is told by the job. */
+struct archive_listener transfer_listener(struct job *job);

@@ -3,14 +3,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/log.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "image/tree.h"
 #include "io/fd.h"
@@ -20,48 +17,21 @@
 #include "transfer/archive.h"
 #include "transfer/naming.h"
 
+struct import;
+
+/* Puts what comes in to where it grows. */
+typedef int fill_fn(struct import *import, struct publish *publish, struct job *job);
+
 /* What the job has: the caller opened the input, as the caller. */
 struct import {
 	struct context *context;
 	struct publish_request target;
 	int input;
 	const char *shown; /* of the input, in sentences */
+	fill_fn *fill;
 };
 
-static void hear_progress(void *job, uint64_t done, uint64_t total)
-{
-	job_progress(job, NULL, done, total);
-}
-
-static void hear_notice(void *job, const char *sentence)
-{
-	(void)job;
-	log_notice("%s", sentence);
-}
-
-static struct archive_listener archive_hears(struct job *job)
-{
-	return (struct archive_listener){ hear_progress, hear_notice, job };
-}
-
-static bool is_standard(const char *word)
-{
-	return text_empty(word) || text_equal(word, "-");
-}
-
-/* ---- import-tar ---- */
-
-/* Also archives that hold a directory with the tree, instead of the tree, are taken. */
-static int unpack(struct import *import, struct publish *publish, struct job *job)
-{
-	struct archive_listener listener = archive_hears(job);
-	struct archive_wish wish = { .name = import->shown, .lift = true };
-	struct archive_result result;
-
-	return archive_import_tar(import->input, publish_fd(publish), &wish, &result, &listener);
-}
-
-static int import_tar(struct job *job, void *context)
+static int import_any(struct job *job, void *context)
 {
 	struct import *import = context;
 	struct publish publish;
@@ -69,24 +39,63 @@ static int import_tar(struct job *job, void *context)
 
 	if (r < 0)
 		return r;
-	r = unpack(import, &publish, job);
+	r = import->fill(import, &publish, job);
 	if (r >= 0)
 		r = publish_commit(&publish);
 	publish_abort(&publish);
 	return r;
 }
 
-/* ---- what both kinds of files share ---- */
+/* ---- what is put there ---- */
+
+/* Also archives that hold a directory with the tree, instead of the tree, are taken. */
+static int fill_from_tar(struct import *import, struct publish *publish, struct job *job)
+{
+	struct archive_listener listener = transfer_listener(job);
+	struct archive_wish wish = { .name = import->shown, .lift = true };
+	struct archive_result result;
+	int r = archive_import_tar(import->input, publish_fd(publish), &wish, &result, &listener);
+
+	if (r >= 0)
+		job_progress(job, NULL, result.stream.in, result.stream.in);
+	return r;
+}
+
+static int fill_from_raw(struct import *import, struct publish *publish, struct job *job)
+{
+	struct archive_listener listener = transfer_listener(job);
+	struct archive_wish wish = { .name = import->shown };
+	/* Some disk images must be read here and there, and do not come so. */
+	autoclose int scratch = openat(publish->pool_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct archive_result result;
+	int r = archive_import_raw(import->input, publish_fd(publish), scratch, &wish, &result,
+				   &listener);
+
+	if (r >= 0)
+		job_progress(job, NULL, result.stream.in, result.stream.in);
+	return r;
+}
+
+static int fill_from_directory(struct import *import, struct publish *publish, struct job *job)
+{
+	int r = tree_copy(publish_fd(publish), import->input, NULL);
+
+	(void)job;
+	return r < 0 ? fail(r, "cannot copy '%s' to image '%s'", import->shown, import->target.name)
+		     : 0;
+}
+
+/* ---- import-tar, import-raw ---- */
 
 /* The descriptor is the caller's; of standard input a duplicate. */
 static int open_input(const char *path)
 {
-	autoclose int fd = is_standard(path) ? fd_duplicate(STDIN_FILENO)
-					     : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	autoclose int fd = transfer_is_standard(path) ? fd_duplicate(STDIN_FILENO)
+						      : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
-		return fail(is_standard(path) ? fd : -errno, "cannot open '%s'", path);
+		return fail(transfer_is_standard(path) ? fd : -errno, "cannot open '%s'", path);
 	if (fstat(fd, &st) < 0)
 		return fail(-errno, "cannot look at '%s'", path);
 	if (S_ISDIR(st.st_mode))
@@ -101,16 +110,17 @@ static int open_input(const char *path)
 typedef char *naming_fn(struct arena *arena, const char *path);
 
 static int import_file(struct context *context, const struct text_list *words,
-		       struct transfer *transfer, naming_fn *naming, enum publish_kind kind)
+		       struct transfer *transfer, naming_fn *naming, fill_fn *fill,
+		       enum publish_kind kind)
 {
 	const char *path = words->items[0];
 	const char *name = words->count > 1 ? words->items[1] : NULL;
-	struct import import = { .context = context, .shown = path };
+	struct import import = { .context = context, .shown = path, .fill = fill };
 	autoclose int fd = -EBADF;
 	int r;
 
-	if (is_standard(name)) {
-		if (is_standard(path))
+	if (transfer_is_standard(name)) {
+		if (transfer_is_standard(path))
 			return fail_input("cannot tell what to call the image (name it: importctl "
 					  "%s - NAME)",
 					  transfer->type);
@@ -123,7 +133,7 @@ static int import_file(struct context *context, const struct text_list *words,
 	if (fd < 0)
 		return fd;
 	import.input = fd;
-	if (is_standard(path))
+	if (transfer_is_standard(path))
 		import.shown = "standard input";
 	transfer->local = name;
 	transfer->pool = import.target.pool;
@@ -133,45 +143,36 @@ static int import_file(struct context *context, const struct text_list *words,
 
 int verb_import_tar(void *context, const struct text_list *words)
 {
-	struct transfer transfer = { .type = "import-tar", .run = import_tar };
+	struct transfer transfer = { .type = "import-tar", .run = import_any };
 
-	return import_file(context, words, &transfer, naming_of_tar, PUBLISH_TREE);
+	return import_file(context, words, &transfer, naming_of_tar, fill_from_tar, PUBLISH_TREE);
+}
+
+int verb_import_raw(void *context, const struct text_list *words)
+{
+	struct transfer transfer = { .type = "import-raw", .run = import_any };
+
+	return import_file(context, words, &transfer, naming_of_raw, fill_from_raw, PUBLISH_FILE);
 }
 
 /* ---- import-fs ---- */
 
-static int import_fs(struct job *job, void *context)
-{
-	struct import *import = context;
-	struct publish publish;
-	int r = publish_begin(import->context->arena, &publish, &import->target);
-
-	(void)job;
-	if (r < 0)
-		return r;
-	r = tree_copy(publish_fd(&publish), import->input, NULL);
-	if (r < 0)
-		fail(r, "cannot copy '%s' to image '%s'", import->shown, import->target.name);
-	else
-		r = publish_commit(&publish);
-	publish_abort(&publish);
-	return r;
-}
-
 int verb_import_fs(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
-	const char *path = is_standard(words->items[0]) ? "." : words->items[0];
+	const char *path = transfer_is_standard(words->items[0]) ? "." : words->items[0];
 	char here[PATH_MAX];
 	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct import import = { .context = context, .input = fd, .shown = path };
-	struct transfer transfer = { .type = "import-fs", .run = import_fs, .context = &import };
+	struct import import = {
+		.context = context, .input = fd, .shown = path, .fill = fill_from_directory
+	};
+	struct transfer transfer = { .type = "import-fs", .run = import_any, .context = &import };
 	const char *name = words->count > 1 ? words->items[1] : NULL;
 	int r;
 
 	if (fd < 0)
 		return fail(-errno, "cannot open the directory '%s'", path);
-	if (is_standard(name)) {
+	if (transfer_is_standard(name)) {
 		/* "." and ".." have no name of their own. */
 		if (realpath(path, here) == NULL)
 			return fail(-errno, "cannot find out what '%s' is called", path);
