@@ -1,5 +1,6 @@
 #include "transfer/qcow2.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/fs.h>
 #include <pthread.h>
@@ -47,12 +48,18 @@ struct run {
 	uint64_t to, from, size;
 };
 
+/* Of the image's own holes: from BEGIN to DATA is one, then comes data. */
+struct known {
+	uint64_t begin, data, end;
+};
+
 struct worker {
 	struct work *work;
 	const char *why;
 	struct qcow2_unpack *unpack;
 	uint8_t *buffer, *packed, *cluster;
 	struct run run;
+	struct known known;
 	uint64_t used;
 	uint64_t reported; /* of the caller's thread: how much its step knows of */
 };
@@ -116,24 +123,37 @@ static int copy(const struct worker *worker, uint64_t to, uint64_t from, uint64_
 	return 0;
 }
 
+/* Move AT to the next data; false: there is none before END. To ask costs some kernels as much as
+ * there is data, so nothing is asked twice. */
+static bool find_data(struct worker *worker, uint64_t *at, uint64_t *ret_end, uint64_t end)
+{
+	const struct qcow2_ends *ends = worker->work->ends;
+	struct known *known = &worker->known;
+
+	if (*at < known->begin || *at >= known->end) {
+		*known = (struct known){ .begin = *at, .data = *at, .end = UINT64_MAX };
+		if (ends->find != NULL)
+			ends->find(ends->context, &known->data, &known->end, *at);
+	}
+	*at = MAX(*at, known->data);
+	*ret_end = MIN(end, known->end);
+	return *at < end;
+}
+
 static int copy_run(struct worker *worker)
 {
 	const struct qcow2_ends *ends = worker->work->ends;
 	struct run run = worker->run;
-	uint64_t at = run.from, end = run.from + run.size;
+	uint64_t at = run.from, end = run.from + run.size, part_end;
 
 	worker->run.size = 0;
 	worker->used += run.size;
 	if (run.size == 0 ||
 	    (ends->share != NULL && ends->share(ends->context, run.to, run.from, run.size) >= 0))
 		return 0;
-	while (at < end) {
-		uint64_t part_end = end;
-		int r;
+	while (find_data(worker, &at, &part_end, end)) {
+		int r = copy(worker, run.to + (at - run.from), at, part_end - at);
 
-		if (ends->find != NULL && !ends->find(ends->context, &at, &part_end, end))
-			break;
-		r = copy(worker, run.to + (at - run.from), at, part_end - at);
 		if (r < 0)
 			return r;
 		at = part_end;
@@ -403,6 +423,7 @@ int qcow2_convert(const struct qcow2_job *job, const struct qcow2_ends *ends, ui
 	uint8_t header[QCOW2_HEADER_SIZE];
 	int r;
 
+	assert(job->threads > 0);
 	*ret_why = NULL;
 	work->job = job;
 	work->ends = ends;
@@ -461,8 +482,8 @@ static int write_file(void *context, const void *data, size_t size, uint64_t off
 	return 0;
 }
 
-/* What was refused once is not asked for again: file systems cannot, or the image is not aligned as
- * they want it. */
+/* What was refused once is not asked for again: the file system cannot. Runs that no file system
+ * would take, at the end of a disk or of small clusters, are no reason for that. */
 static int share_file(void *context, uint64_t to, uint64_t from, uint64_t size)
 {
 	struct files *files = context;
@@ -473,7 +494,7 @@ static int share_file(void *context, uint64_t to, uint64_t from, uint64_t size)
 		.dest_offset = to,
 	};
 
-	if (!files->can_share)
+	if (!files->can_share || ((to | from | size) % BLOCK) != 0)
 		return -EOPNOTSUPP;
 	if (ioctl(files->raw_fd, FICLONERANGE, &range) == 0)
 		return 0;
@@ -482,18 +503,19 @@ static int share_file(void *context, uint64_t to, uint64_t from, uint64_t size)
 }
 
 /* All threads move the descriptor's offset; nobody reads by it. */
-static bool find_file(void *context, uint64_t *offset, uint64_t *ret_end, uint64_t end)
+static void find_file(void *context, uint64_t *ret_begin, uint64_t *ret_end, uint64_t offset)
 {
 	const struct files *files = context;
-	off_t data = lseek(files->image_fd, (off_t)*offset, SEEK_DATA), hole;
+	off_t data = lseek(files->image_fd, (off_t)offset, SEEK_DATA), hole;
 
-	if ((data < 0 && errno == ENXIO) || data >= (off_t)end)
-		return false;
-	if (data >= 0)
-		*offset = (uint64_t)data;
-	hole = lseek(files->image_fd, (off_t)*offset, SEEK_HOLE);
-	*ret_end = data < 0 || hole < 0 ? end : MIN((uint64_t)hole, end);
-	return true;
+	if (data < 0 && errno == ENXIO) {
+		*ret_begin = *ret_end = UINT64_MAX;
+		return;
+	}
+	/* Where the file system does not know, all is data. */
+	hole = data < 0 ? -1 : lseek(files->image_fd, data, SEEK_HOLE);
+	*ret_begin = data < 0 ? offset : (uint64_t)data;
+	*ret_end = hole < 0 ? UINT64_MAX : (uint64_t)hole;
 }
 
 int qcow2_convert_file(const struct qcow2_job *job, int raw_fd, int image_fd, const char **ret_why)

@@ -1,9 +1,9 @@
 /* transfer/qcow2 - a qcow2 disk image becomes a raw, sparse one.
  *
- * What reads as zeros stays a hole, also where the image has zeros written out. The work is bounded
- * by the size of the disk, which the caller bounds, and no byte of the image is used twice, so what
- * is written is bounded by what comes out of its bytes. Memory: at most 8 MiB for each thread,
- * whatever the image's size.
+ * What reads as zeros stays a hole, and so do zeros that were written out, unless their blocks can
+ * be shared with the image. The work is bounded by the size of the disk, which the caller bounds;
+ * and no byte of the image is used twice, so that a small one cannot become whatever it likes.
+ * Memory: at most 8 MiB for each thread, whatever the image's size.
  *
  * Quiet; as of format/qcow2, *ret_why says what is wrong with the image; it is NULL where the
  * reading or writing itself failed. Worker.
@@ -28,9 +28,9 @@ struct qcow2_ends {
 	 * the bytes are copied. */
 	int (*share)(void *context, uint64_t to, uint64_t from, uint64_t size);
 
-	/* May be NULL. The first part of the image from *OFFSET on, before END, that is no hole of
-	 * the image's own: where it begins, and where it ends. False: there is none. */
-	bool (*find)(void *context, uint64_t *offset, uint64_t *ret_end, uint64_t end);
+	/* May be NULL. The first part of the image from OFFSET on that is no hole of the image's
+	 * own: where it begins, and where it ends; both UINT64_MAX: there is none. */
+	void (*find)(void *context, uint64_t *ret_begin, uint64_t *ret_end, uint64_t offset);
 
 	void *context;
 };

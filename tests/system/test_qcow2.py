@@ -153,7 +153,7 @@ def test_blocks_are_shared_where_they_can_be(place, kind):
     tool("mount", "-o", "loop", medium, mounted)
     raw, image, ours = mounted + "/raw", mounted + "/image", mounted + "/ours"
     with open(raw, "wb") as file:
-        file.write(os.urandom(20 << 20))
+        file.write(os.urandom((20 << 20) + 512))
     image_of(image, raw, "v3", "64k")
     before = free(mounted)
     assert convert(image, ours)[:2] == (0, "")
