@@ -318,11 +318,16 @@ int change_limit(struct arena *arena, const struct find_scope *scope, const char
 			return fail_plain(-ENOENT,
 					  "cannot tell where images are: $HOME is not set");
 	}
-	fd = open(image.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOTDIR)
+	fd = r = image_open_counted(&image);
+	if (r == -ENOTDIR)
 		return fail_plain(-EOPNOTSUPP, "cannot limit '%s': it is no directory", image.path);
-	if (fd < 0)
-		return fail(-errno, "cannot open '%s'", image.path);
+	if (r < 0)
+		return fail(r, "cannot open '%s'", image.path);
+	/* A project of the directory would be one of all images, which then could get no other. */
+	if (!name && !btrfs_is_subvolume(fd))
+		return fail_plain(-EOPNOTSUPP,
+				  "cannot limit '%s': it is no btrfs subvolume (limit each image)",
+				  image.path);
 	return quota_limit(fd, image.path, bytes);
 }
 
@@ -403,14 +408,17 @@ static int remove_directory(struct arena *arena, struct change *change)
 	const struct image *image = &change->image;
 	char *old = tidy_old(arena, path_name(image->path));
 	struct quota_trace trace = { .group = 0 };
-	autoclose int fd = -EBADF;
+	autoclose int fd = -EBADF, counted = -EBADF;
 	int r;
 
 	fd = open_for_mark(change);
 	if (fd < 0)
 		return fd;
 	(void)set_immutable(fd, false);
-	quota_remember(&trace, fd);
+	counted = image_open_counted(image);
+	if (counted >= 0)
+		quota_remember(&trace, counted);
+	fd_close(&counted);
 	fd_close(&fd);
 	if (renameat2(change->tidy.fd, path_name(image->path), change->tidy.fd, old,
 		      RENAME_NOREPLACE) < 0)

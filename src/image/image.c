@@ -54,11 +54,33 @@ static void look_at_device(struct image *image)
 			size;
 }
 
+static void look_at_quota(struct image *image, int fd)
+{
+	struct quota quota;
+
+	if (quota_read(&quota, fd) < 0)
+		return;
+	image->usage = quota.usage;
+	image->usage_exclusive = quota.usage_exclusive;
+	image->limit = quota.limit;
+	image->limit_exclusive = quota.limit_exclusive;
+}
+
+int image_open_counted(const struct image *image)
+{
+	autoclose int top = open(image->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	if (top < 0 || image->found.kind != FIND_MSTACK)
+		return top < 0 ? -errno : take_fd(&top);
+	fd = openat(top, "rw", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static void look_at_directory(struct image *image)
 {
 	autoclose int fd = open(image->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct btrfs_times times;
-	struct quota quota;
 
 	image->type = "directory";
 	if (fd < 0)
@@ -70,12 +92,17 @@ static void look_at_directory(struct image *image)
 			image->modified_us = times.modified_us;
 		}
 	}
-	if (quota_read(&quota, fd) < 0)
-		return;
-	image->usage = quota.usage;
-	image->usage_exclusive = quota.usage_exclusive;
-	image->limit = quota.limit;
-	image->limit_exclusive = quota.limit_exclusive;
+	look_at_quota(image, fd);
+}
+
+/* What is counted of a layered image is what was written. */
+static void look_at_stack(struct image *image)
+{
+	autoclose int fd = image_open_counted(image);
+
+	image->type = "mstack";
+	if (fd >= 0)
+		look_at_quota(image, fd);
 }
 
 static void look_at(struct image *image, const char *name)
@@ -95,7 +122,7 @@ static void look_at(struct image *image, const char *name)
 	case FIND_DIRECTORY: look_at_directory(image); break;
 	case FIND_RAW: look_at_file(image, &sx); break;
 	case FIND_BLOCK: look_at_device(image); break;
-	case FIND_MSTACK: image->type = "mstack"; break;
+	case FIND_MSTACK: look_at_stack(image); break;
 	}
 }
 

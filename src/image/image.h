@@ -38,6 +38,10 @@ int image_list_in(struct arena *arena, struct image **ret, size_t *ret_count,
 int image_open(struct arena *arena, struct image *ret, const char *name,
 	       const struct find_scope *scope);
 
+/* The directory whose size can be counted and limited: the tree, or what is written of a layered
+ * image. Quiet. -ENOTDIR: it is a file; -ENOENT: nothing is written of it. */
+int image_open_counted(const struct image *image);
+
 /* Names of the layered images that have the tree at FD (O_PATH is enough) as a layer: it must not
  * change. Quiet. */
 void image_layered_on(struct arena *arena, struct text_list *ret, const struct find_scope *scope,

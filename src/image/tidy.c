@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,29 +24,26 @@
 #define OLD ".#old."
 #define NAME_ROOM 200 /* of 255, for what is put around it */
 
-/* ".#NAME.lck" or ".#NAME.base" of a tree that is gone. */
-static bool is_of_nothing(int dir_fd, const char *name)
-{
-	static const char *const ends[] = { ".lck", ".base" };
-	char tree[256];
-	struct stat st;
+static const char *const beside[] = { ".lck", ".base" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (!text_after(name, ".#") || !text_ends(name, ends[i]))
-			continue;
-		snprintf(tree, sizeof(tree), "%.*s", (int)(strlen(name) - 2 - strlen(ends[i])),
-			 name + 2);
-		return fstatat(dir_fd, tree, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
-	}
-	return false;
+/* ".#NAME.lck" or ".#NAME.base", whatever the name of the tree is: "new.x", say. */
+static const char *end_beside(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++)
+		if (text_after(name, ".#") && text_ends(name, beside[i]))
+			return name + strlen(name) - strlen(beside[i]);
+	return NULL;
 }
 
 /* Whoever waits for such a lock sees that its file has no name any more. */
-static void remove_file_of_nothing(int dir_fd, const char *name)
+static void remove_beside_nothing(int dir_fd, const char *name, const char *end)
 {
 	autoclose int lock = -EBADF;
+	char tree[256];
+	struct stat st;
 
-	if (!is_of_nothing(dir_fd, name))
+	snprintf(tree, sizeof(tree), "%.*s", (int)(end - name - 2), name + 2);
+	if (fstatat(dir_fd, tree, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return;
 	lock = lock_file(dir_fd, name, true);
 	if (lock >= 0)
@@ -57,14 +53,14 @@ static void remove_file_of_nothing(int dir_fd, const char *name)
 static int remove_left_behind(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	const struct tidy *tidy = context;
-	int r;
+	const char *end = end_beside(name);
+	int r = 0;
 
 	(void)type;
-	if (!text_after(name, NEW) && !text_after(name, OLD)) {
-		remove_file_of_nothing(dir_fd, name);
-		return 0;
-	}
-	r = dir_remove_all(dir_fd, name);
+	if (end)
+		remove_beside_nothing(dir_fd, name, end);
+	else if (text_after(name, NEW) || text_after(name, OLD))
+		r = dir_remove_all(dir_fd, name);
 	if (r < 0)
 		log_warning("cannot remove '%s/%s', which was left behind: %s, going on without",
 			    tidy->path, name, strerror(-r));

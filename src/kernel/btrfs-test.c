@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "io/fd.h"
 #include "kernel/fixture.h"
@@ -246,6 +247,70 @@ START_TEST(what_is_no_snapshot_is_refused)
 }
 END_TEST
 
+START_TEST(a_new_subvolume_is_empty_and_knows_when_it_was_made)
+{
+	autoclose int parent = -EBADF, source = enter("made", &parent), made = -EBADF;
+	struct btrfs_times times;
+	char longest[BTRFS_SUBVOL_NAME_MAX + 2];
+	time_t now = time(NULL);
+
+	ck_assert_int_eq(btrfs_make(parent, "new"), 0);
+	ck_assert_int_eq(btrfs_make(parent, "new"), -EEXIST);
+	made = openat(parent, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert(btrfs_is_subvolume(made));
+	ck_assert_int_eq(btrfs_times(made, &times), 0);
+	ck_assert_int_le(llabs((long long)(times.created_us / 1000000) - now), 60);
+	ck_assert_uint_ge(times.modified_us, times.created_us);
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	ck_assert_int_eq(btrfs_make(parent, longest), -ENAMETOOLONG);
+	ck_assert_int_lt(btrfs_make(source, "a/b"), 0);
+}
+END_TEST
+
+START_TEST(quotas_count_and_limit)
+{
+	autoclose int parent = -EBADF, source = enter("quota", &parent), tmpfs = open_dir("/mnt");
+	struct btrfs_quota quota;
+
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), -ENOENT);
+	ck_assert_int_eq(btrfs_quota_limit(source, 0, 1 << 20), -ENOTCONN);
+	ck_assert_int_lt(btrfs_quota_read(tmpfs, &quota), 0);
+	ck_assert_int_eq(btrfs_quota_enable(source), 0);
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), 0);
+	ck_assert_uint_ne(quota.group, 0);
+	ck_assert_uint_eq(quota.referenced_limit, BTRFS_UNLIMITED);
+	ck_assert_int_eq(btrfs_quota_limit(source, quota.group, 64 << 20), 0);
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), 0);
+	ck_assert_uint_eq(quota.referenced_limit, 64 << 20);
+	ck_assert_uint_eq(quota.exclusive_limit, BTRFS_UNLIMITED);
+	ck_assert_int_eq(btrfs_quota_limit(source, quota.group, BTRFS_UNLIMITED), 0);
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), 0);
+	ck_assert_uint_eq(quota.referenced_limit, BTRFS_UNLIMITED);
+	ck_assert_int_lt(btrfs_quota_forget(tmpfs, quota.group), 0);
+}
+END_TEST
+
+/* "1/ID" is for the subvolume and all that is nested in it. */
+START_TEST(a_group_of_the_whole_subtree_counts)
+{
+	autoclose int parent = -EBADF, source = enter("subtree", &parent);
+	struct btrfs_ioctl_qgroup_create_args create = { .create = 1 };
+	struct btrfs_ioctl_qgroup_assign_args assign = { .assign = 1 };
+	struct btrfs_quota quota;
+
+	ck_assert_int_eq(btrfs_quota_enable(source), 0);
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), 0);
+	create.qgroupid = quota.group | UINT64_C(1) << 48;
+	ck_assert_int_eq(ioctl(source, BTRFS_IOC_QGROUP_CREATE, &create), 0);
+	assign.src = quota.group;
+	assign.dst = create.qgroupid;
+	ck_assert_int_ge(ioctl(source, BTRFS_IOC_QGROUP_ASSIGN, &assign), 0);
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), 0);
+	ck_assert_uint_eq(quota.group, create.qgroupid);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("btrfs");
@@ -263,5 +328,8 @@ int main(void)
 	tcase_add_test(cases, more_nested_ones_than_fit_one_answer);
 	tcase_add_test(cases, the_read_only_mark_is_kept_and_changed);
 	tcase_add_test(cases, what_is_no_snapshot_is_refused);
+	tcase_add_test(cases, a_new_subvolume_is_empty_and_knows_when_it_was_made);
+	tcase_add_test(cases, quotas_count_and_limit);
+	tcase_add_test(cases, a_group_of_the_whole_subtree_counts);
 	return fixture_run(cases, "kernel/btrfs");
 }

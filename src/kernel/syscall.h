@@ -119,6 +119,11 @@ static inline int sys_capget(struct __user_cap_header_struct *header,
 	return SYS_RESULT(syscall(SYS_capget, header, data));
 }
 
+static inline int sys_quotactl_fd(int fd, unsigned int command, unsigned int id, void *address)
+{
+	return SYS_RESULT(syscall(SYS_quotactl_fd, fd, command, id, address));
+}
+
 static inline int sys_seccomp(unsigned int operation, unsigned int flags, void *args)
 {
 	return SYS_RESULT(syscall(SYS_seccomp, operation, flags, args));

@@ -340,6 +340,45 @@ def test_subvolumes_are_limited(control, pool):
     subprocess.run(["btrfs", "quota", "disable", POOL], check=True)
 
 
+# tests/hosts/test_images.py does the same on kernels that count projects, which not all do
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_directories_are_limited_where_projects_are_counted(control, work_root, kind):
+    image = work_root + "/projects"
+    with open(image, "wb") as file:
+        file.truncate(400 << 20)
+    os.makedirs(POOL, exist_ok=True)
+    try:
+        subprocess.run([*MAKE[kind], *(["-O", "quota,project"] if kind == "ext4" else []), image], check=True, stdout=subprocess.DEVNULL)
+        if subprocess.run(["mount", "-o", "loop,prjquota", image, POOL], stderr=subprocess.DEVNULL).returncode:
+            pytest.skip("this kernel counts no projects")
+        try:
+            limits_of_projects(control)
+        finally:
+            emptied()
+            subprocess.run(["umount", POOL], check=True)
+    finally:
+        os.unlink(image)
+
+
+def limits_of_projects(control):
+    for name in ("web", "other"):
+        make_tree(os.path.join(POOL, name))
+        control.run("set-limit", name, "10M").ok()
+    assert shown(control, "web")["Limit"] == str(10 << 20) and 0 < int(shown(control, "web")["Usage"]) < 1 << 20
+    with open(POOL + "/web/usr/big", "wb") as file:
+        file.write(bytes(5 << 20))
+        os.fsync(file.fileno())
+    assert 5 << 20 <= int(shown(control, "web")["Usage"]) < 6 << 20 and int(shown(control, "other")["Usage"]) < 1 << 20
+    control.run("set-limit", "web", "none").ok()
+    assert shown(control, "web")["Limit"] == str(2**64 - 1)
+    control.run("clone", "web", "over").ok()
+    control.run("set-limit", "over", "5M").ok()
+    assert shown(control, "over")["Limit"] == str(5 << 20)
+    control.run("rename", "over", "top").ok()
+    control.run("remove", "top", "web", "other").ok()
+    control.run("set-limit", "1G").failed("limit each image")
+
+
 def test_nested_subvolumes_come_along_and_go(control, pool):
     if pool != "btrfs":
         pytest.skip("only btrfs has subvolumes")
