@@ -201,38 +201,98 @@ static int clone_directory(struct clone *clone)
 
 /* ---- layered images ---- */
 
-static int copy_upper(struct clone *clone, const struct mstack *stack)
+/* The tree at FROM as TARGET in the new image; MAKE: that is not there yet. */
+static int copy_part(struct clone *clone, const char *from_path, const char *target, bool make)
 {
-	autoclose int from = open(stack->upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int from = open(from_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	autoclose int to = -EBADF;
+	char *path = arena_format(clone->arena, "%s/%s", clone->growing, target);
 	int r;
 
 	if (from < 0)
 		return errno == ENOENT ? 0 : failed(clone, -errno);
-	to = openat(clone->pool.fd, arena_format(clone->arena, "%s/rw/data", clone->growing),
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (make && mkdirat(clone->pool.fd, path, 0700) < 0)
+		return failed(clone, -errno);
+	to = openat(clone->pool.fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return failed(clone, -errno);
 	r = tree_copy_interruptible(to, from);
 	return r < 0 ? failed(clone, r) : 0;
 }
 
-static int link_layers(struct clone *clone, const struct mstack *stack)
+/* What was written goes into "rw/data", or where nothing will be written any more into a layer on
+ * top. */
+static int copy_upper(struct clone *clone, const struct mstack *stack)
 {
-	struct text_list layers = { 0 };
+	char *top = arena_format(clone->arena, "layer@%zu", stack->layers.count);
+
+	if (!stack->upper)
+		return 0;
+	return clone->request->read_only ? copy_part(clone, stack->upper, top, true)
+					 : copy_part(clone, stack->upper, "rw/data", false);
+}
+
+/* A plain tree of what the layers show together. */
+static int flatten(struct clone *clone, const struct mstack *stack)
+{
+	autoclose int view = view_open(clone->arena, stack, true);
+	int r;
+
+	if (view < 0)
+		return view;
+	fd_close(&clone->fd);
+	clone->fd = openat(view, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (clone->fd < 0)
+		return failed(clone, -errno);
+	clone->suffix = "";
+	r = copy_tree(clone);
+	return r < 0 ? r : mark_read_only(clone);
+}
+
+/* A layer that lies in the image itself goes with it, and so has to be copied. */
+static int copy_inner(struct clone *clone, const char *own_path, const struct text_list *real)
+{
+	for (size_t i = 0; i < real->count; i++) {
+		char *name = arena_format(clone->arena, "layer@%zu", i);
+		char *path = arena_format(clone->arena, "%s/%s", clone->growing, name);
+		int r;
+
+		if (!path_is_below(real->items[i], own_path))
+			continue;
+		if (unlinkat(clone->pool.fd, path, 0) < 0)
+			return failed(clone, -errno);
+		r = copy_part(clone, real->items[i], name, true);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int stack_layers(struct clone *clone, const struct mstack *stack)
+{
+	const char *own_path = change_real_path(clone->arena, clone->fd, clone->image.path);
+	bool read_only = !stack->upper || clone->request->read_only;
+	struct text_list links = { 0 }, real = { 0 };
+	autoclose int layer = -EBADF;
 	int r;
 
 	for (size_t i = 0; i < stack->layers.count; i++) {
 		const char *path = stack->layers.items[i];
-		autoclose int layer = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+		fd_close(&layer);
+		layer = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (layer < 0)
 			return fail(-errno, "cannot open the layer '%s'", path);
 		path = change_real_path(clone->arena, layer, path);
-		text_list_add(clone->arena, &layers, link_to(clone, path));
+		text_list_add(clone->arena, &real, arena_text(clone->arena, path));
+		text_list_add(clone->arena, &links, link_to(clone, path));
 	}
-	r = mstack_make(clone->pool.fd, clone->growing, &layers, clone->fd, !stack->upper);
-	return r < 0 ? failed(clone, r) : 0;
+	/* The last one is the top, which the root of the changes looks like. */
+	r = mstack_make(clone->pool.fd, clone->growing, &links, layer >= 0 ? layer : clone->fd,
+			read_only);
+	if (r < 0)
+		return failed(clone, r);
+	return copy_inner(clone, own_path, &real);
 }
 
 /* The same layers; what was written is copied. */
@@ -245,17 +305,14 @@ static int clone_stack(struct clone *clone)
 	r = mstack_read(clone->arena, &stack, clone->image.path);
 	if (r < 0)
 		return r;
-	if (clone->request->copy || (clone->request->read_only && stack.upper))
-		return fail_plain(-EOPNOTSUPP,
-				  "cannot make such a copy of the layered image '%s': that is not "
-				  "built yet (leave out --copy and --read-only)",
-				  clone->image.name);
+	if (clone->request->copy)
+		return flatten(clone, &stack);
 	/* The original may go meanwhile; its layers stay, and then the clone holds them. */
 	count = view_hold(rooms, &stack);
-	r = link_layers(clone, &stack);
+	r = stack_layers(clone, &stack);
 	while (count > 0)
 		fd_close(&rooms[--count]);
-	return r >= 0 && stack.upper ? copy_upper(clone, &stack) : r;
+	return r < 0 ? r : copy_upper(clone, &stack);
 }
 
 /* ---- all ---- */

@@ -258,7 +258,34 @@ def test_what_was_written_to_a_layered_image_is_cloned(control, plain):
     assert os.readlink(POOL + "/two.mstack/layer@0") == "../web"
     assert os.path.exists(POOL + "/two.mstack/rw/data/new")
     assert stat.S_ISCHR(os.stat(POOL + "/two.mstack/rw/data/etc").st_mode)
-    control.run("clone", "--copy", "two", "three").failed("cannot make such a copy of the layered image 'two'")
+    control.run("clone", "--copy", "two", "flat").ok()
+    assert sorted(os.listdir(POOL + "/flat")) == ["new", "usr"]
+    control.run("clone", "--read-only", "two", "shut").ok()
+    assert sorted(os.listdir(POOL + "/shut.mstack")) == ["layer@0", "layer@1"] and images(control)["shut"]["ro"]
+    # its upper layer lies in it, and goes with it
+    control.run("clone", "shut", "last").ok()
+    control.run("remove", "one", "two", "shut").ok()
+    assert os.path.exists(POOL + "/last.mstack/layer@1/new")
+    told = json.loads(control.run("image-status", "--json=short", "last").ok().out)
+    assert (told["deployment"], told["os"]) == (None, "demo")  # what was taken away is not told
+    control.run("clone", "--copy", "last", "again").ok()
+    assert sorted(os.listdir(POOL + "/again")) == ["new", "usr"]
+
+
+def test_a_clone_runs_and_its_original_stays_as_it_is(redd, control, pool):
+    tree = POOL + "/web"
+    if pool == "btrfs":
+        subprocess.run(["btrfs", "-q", "subvolume", "create", tree], check=True)
+    trees.unpack("busybox", tree)
+    control.run("clone", "web", "over").ok()
+    control.run("clone", "over", "second").ok()
+    for name in ("over", "second"):
+        redd.run("-q", "--pipe", "-M", name, "sh", "-c", "test ! -e /new && rm /etc/inittab && echo %s > /new" % name).ok()
+    control.run("clone", "over", "third").ok()
+    assert redd.run("-q", "--pipe", "-M", "third", "sh", "-c", "test ! -e /etc/inittab && cat /new").ok().out == "over\n"
+    assert os.path.exists(tree + "/etc/inittab") and not os.path.exists(tree + "/new")
+    control.run("remove", "over", "second", "third").ok()
+    redd.run("-q", "--pipe", "-D", tree, "true").ok()
 
 
 # ---- names, marks, limits ----

@@ -11,6 +11,7 @@
 #include "image/change.h"
 #include "image/clone.h"
 #include "image/collect.h"
+#include "image/growing.h"
 #include "image/own-ids.h"
 #include "image/quota.h"
 #include "machine/find.h"
@@ -186,12 +187,15 @@ static int clean_kind(const struct context *context, const struct find_scope *sc
 	return result;
 }
 
-/* What was left behind by somebody who was killed goes whenever somebody opens the pool. */
+/* What was left behind by somebody who was killed goes whenever somebody opens the pool; of
+ * transfers, here. */
 static int clean_left_behind(const struct context *context, const struct find_scope *scope)
 {
 	struct tidy pool = TIDY_EMPTY;
 	int r = change_open_pool(context->arena, &pool, scope);
 
+	if (r >= 0)
+		(void)growing_sweep(pool.fd, pool.path);
 	tidy_end(&pool);
 	return r;
 }

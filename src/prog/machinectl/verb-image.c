@@ -1,4 +1,5 @@
 /* What images there are: the reference's catalogue of machinectl, sections 5 and 6. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "format/json-out.h"
 #include "image/image.h"
 #include "image/mstack.h"
+#include "image/view.h"
 #include "io/clock.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -98,54 +100,43 @@ static char *read_word(const struct context *context, int root_fd, const char *p
 	return *text == '\0' ? NULL : text;
 }
 
-static const char *either(const char *first, const char *second)
+static struct inside look_into(const struct context *context, int fd)
 {
-	return first != NULL ? first : second;
-}
-
-/* FD: the tree, or a layer of it; what the layers above told counts. */
-static void look_into(const struct context *context, struct inside *inside, int fd)
-{
-	struct os_release os = { 0 };
+	struct inside inside = {
+		.hostname = read_word(context, fd, "etc/hostname"),
+		.id = read_word(context, fd, "etc/machine-id"),
+	};
 	size_t size;
-	char *text;
+	char *text = read_below(context, &size, fd, "etc/machine-info");
 
-	inside->hostname = either(inside->hostname, read_word(context, fd, "etc/hostname"));
-	inside->id = either(inside->id, read_word(context, fd, "etc/machine-id"));
-	text = read_below(context, &size, fd, "etc/machine-info");
-	if (text != NULL && inside->deployment == NULL)
-		inside->deployment = envfile_find(context->arena, text, size, "DEPLOYMENT");
-	if (inside->os.id == NULL && inside->os.pretty_name == NULL &&
-	    facts_os_release(context->arena, &os, NULL, fd, false) >= 0)
-		inside->os = os;
+	if (text != NULL)
+		inside.deployment = envfile_find(context->arena, text, size, "DEPLOYMENT");
+	(void)facts_os_release(context->arena, &inside.os, NULL, fd, false);
+	return inside;
 }
 
-static void look_into_path(const struct context *context, struct inside *inside, const char *path)
+/* The tree that a machine would see; disk images are not looked into. */
+static int open_tree(const struct context *context, const struct image *image)
 {
-	autoclose int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct mstack stack;
+	int fd, r;
 
-	if (fd >= 0)
-		look_into(context, inside, fd);
+	if (image->found.kind == FIND_DIRECTORY) {
+		fd = open(image->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
+	}
+	if (image->found.kind != FIND_MSTACK)
+		return -EOPNOTSUPP;
+	r = mstack_read(context->arena, &stack, image->path);
+	return r < 0 ? r : view_open(context->arena, &stack, true);
 }
 
 static struct inside look_inside(const struct context *context, const struct image *image)
 {
-	struct inside inside = { .id = NULL };
-	struct mstack stack;
+	autoclose int fd = open_tree(context, image);
 
-	if (image->found.kind == FIND_DIRECTORY)
-		look_into_path(context, &inside, image->path);
-	if (image->found.kind == FIND_MSTACK) {
-		if (mstack_read(context->arena, &stack, image->path) < 0) {
-			fail_forget();
-			return inside;
-		}
-		if (stack.upper)
-			look_into_path(context, &inside, stack.upper);
-		for (size_t i = stack.layers.count; i > 0; i--)
-			look_into_path(context, &inside, stack.layers.items[i - 1]);
-	}
-	return inside;
+	fail_forget();
+	return fd < 0 ? (struct inside){ .id = NULL } : look_into(context, fd);
 }
 
 /* ---- image-status ---- */
@@ -222,9 +213,11 @@ static void json_number(struct json_out *json, const char *key, uint64_t value, 
 
 static const char *json_of(const struct context *context, const struct image *image, bool pool)
 {
-	struct inside inside = look_inside(context, image);
+	struct inside inside = { .id = NULL };
 	struct json_out json;
 
+	if (!pool)
+		inside = look_inside(context, image);
 	json_out_init(&json, context->arena, context->options.format == TABLE_JSON_PRETTY);
 	json_out_begin_object(&json, NULL);
 	if (!pool) {
