@@ -101,7 +101,8 @@ void registry_note(struct arena *arena, struct resources *resources, const struc
 	record_note_later(record, RECORD_SERVICE, spec->container_service);
 	if (root->facts.path != NULL)
 		record_note_later(record, RECORD_DIRECTORY, root->facts.path);
-	if (spec->volatile_mode == VOLATILE_OVERLAY && spec->ephemeral != TRISTATE_YES)
+	if (spec->volatile_mode == VOLATILE_OVERLAY && !root->facts.disk &&
+	    spec->ephemeral != TRISTATE_YES)
 		record_note_later(record, RECORD_ORIGIN,
 				  arena_format(arena, "overlay %s", root->facts.path));
 	else if (root->facts.layers != NULL && spec->ephemeral != TRISTATE_YES)

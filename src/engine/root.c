@@ -210,15 +210,15 @@ static int make_ephemeral(struct arena *arena, struct root *root, const struct s
 static int make_image_ephemeral(struct arena *arena, struct root *root, int *file,
 				const struct host *host, struct record *record)
 {
-	struct root_image *disk = &root->disk;
+	struct raw *disk = &root->disk;
 	const char *path = root->facts.path;
-	bool single = root_image_is_single(&disk->disk);
+	bool single = raw_is_single(&disk->disk);
 	int copy;
 
 	root->facts.snapshot_rung = snapshot_rung_name(single ? SNAPSHOT_OVERLAY : SNAPSHOT_COPY);
 	if (!record)
 		return 0;
-	copy = root_image_copy(arena, *file, path, single);
+	copy = raw_copy(arena, *file, path, single);
 	if (copy < 0 && !single)
 		return copy;
 	if (copy >= 0) {
@@ -244,34 +244,42 @@ static int refuse_image(const struct spec *spec, const struct host *host)
 			  spec->image);
 }
 
+/* Where a start attaches trees too (resources_open_attach_point()): what lies there is hidden in
+ * the image's own mount namespace. --print-plan has no such place, and goes no further. */
+static int mount_image(struct arena *arena, struct root *root, const struct host *host)
+{
+	const char *place = path_join(arena, host->runtime_directory, "machines");
+
+	return raw_mount(&root->disk, access(place, F_OK) == 0 ? place : "/sys", root->facts.path);
+}
+
 static int open_image(struct arena *arena, struct root *root, const struct spec *spec,
 		      const struct host *host, struct record *record)
 {
 	bool ephemeral = spec->ephemeral == TRISTATE_YES;
-	struct root_image *disk = &root->disk;
+	struct raw *disk = &root->disk;
 	autoclose int file = -EBADF;
 	int r = refuse_image(spec, host);
 
 	if (r < 0)
 		return r;
 	disk->read_only = ephemeral || is_read_only(spec);
-	file = root_image_open_file(spec->image, &disk->read_only);
+	file = raw_open(spec->image, &disk->read_only);
 	if (file < 0)
 		return file;
 	root->facts.path = real_path(arena, file, spec->image);
 	if (!spec->no_lock && record)
 		r = take_lock(arena, root, file, host, record, !disk->read_only);
 	if (r >= 0)
-		r = root_image_look(arena, &disk->disk, file, root->facts.path);
+		r = raw_look(arena, &disk->disk, file, root->facts.path);
 	if (r >= 0 && ephemeral)
 		r = make_image_ephemeral(arena, root, &file, host, record);
 	if (r >= 0)
-		r = root_image_attach(disk, file, root->facts.path,
-				      record ? record->tag : "print-plan");
+		r = raw_attach(disk, file, root->facts.path, record ? record->tag : "print-plan");
 	if (r < 0)
 		return r;
 	root->facts.disk = &disk->disk;
-	root->fd = root_image_mount(arena, disk, host, root->facts.path);
+	root->fd = mount_image(arena, root, host);
 	if (root->fd < 0)
 		return root->fd;
 	return root->facts.ephemeral_upper == NULL
@@ -405,7 +413,7 @@ void root_rest(struct root *root)
 	fd_close(&root->fd);
 	fd_close(&root->image_fd);
 	root_layers_let_go(root);
-	root_image_rest(&root->disk);
+	raw_rest(&root->disk);
 }
 
 int root_reopen(struct arena *arena, struct root *root, const struct host *host)
@@ -416,7 +424,7 @@ int root_reopen(struct arena *arena, struct root *root, const struct host *host)
 	if (root->fd >= 0)
 		return 0;
 	if (root->disk.used) {
-		root->fd = root_image_mount(arena, &root->disk, host, path);
+		root->fd = mount_image(arena, root, host);
 		return MIN(root->fd, 0);
 	}
 	root->fd = open_tree(path);
@@ -449,7 +457,7 @@ void root_done(struct root *root)
 	fd_close(&root->fd);
 	fd_close(&root->image_fd);
 	root_layers_let_go(root);
-	root_image_done(&root->disk);
+	raw_done(&root->disk);
 	/* A snapshot has its lock file beside it: first the tree, then the lock. */
 	snapshot_done(&root->snapshot);
 	lock_release(&root->lock);

@@ -1,7 +1,7 @@
 /* engine/root - the tree the container will see as "/".
  *
  * root_locate() (engine/root-locate) ran before, and said where the tree is: a directory, a layered
- * image, or a disk image (engine/root-image). root_open() locks the tree, makes the snapshot,
+ * image, or a disk image (image/raw). root_open() locks the tree, makes the snapshot,
  * checks that it is an OS tree and gathers what planning needs to know, all below one O_PATH
  * descriptor. Nothing of the tree is run or loaded, and no symbolic link of it leads out.
  * Supervisor, before the payload exists. Speaking.
@@ -9,7 +9,7 @@
 #pragma once
 #include <sys/types.h>
 
-#include "engine/root-image.h"
+#include "image/raw.h"
 #include "image/lock.h"
 #include "image/snapshot.h"
 #include "image/view.h"
@@ -23,7 +23,7 @@ struct root {
 	int fd;	      /* O_PATH: the tree's top; of the original when the snapshot is an overlay */
 	int image_fd; /* O_PATH: of a layered image, what is locked; else -EBADF */
 	int rooms[VIEW_ROOMS_MAX]; /* of its layers, until it is noted that we run from them */
-	struct root_image disk;	   /* unused: the tree does not lie in a disk image */
+	struct raw disk;	   /* unused: the tree does not lie in a disk image */
 	struct lock lock;
 	bool locked; /* also where no lock file could be made, and for "/" */
 	struct snapshot snapshot;
@@ -36,7 +36,7 @@ struct root {
 #define ROOT_EMPTY                                                                             \
 	{                                                                                      \
 		.fd = -EBADF, .image_fd = -EBADF, .rooms = { -EBADF, -EBADF, -EBADF, -EBADF }, \
-		.disk = ROOT_IMAGE_EMPTY, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY       \
+		.disk = RAW_EMPTY, .lock = LOCK_EMPTY, .snapshot = SNAPSHOT_EMPTY              \
 	}
 
 /* RECORD may be NULL (--print-plan): then nothing is locked, made or written. */

@@ -35,7 +35,7 @@ enum state_fd {
 	STATE_HOLDER, /* in the same process: pidfd of engine/keep's */
 	STATE_SCOPE,  /* the same: the connection that systemd knows as its scope's controller */
 	STATE_MIDDLE, /* without root: the network namespace that the supervisor is in */
-	STATE_LOOP,   /* of a disk image: struct root_image's, in their order */
+	STATE_LOOP,   /* of a disk image: struct raw's, in their order */
 	STATE_LOOP_LAST = STATE_LOOP + DISK_ROLES - 1,
 	STATE_FDS
 };

@@ -1,4 +1,4 @@
-#include "engine/root-image.h"
+#include "image/raw.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -22,14 +22,13 @@
 #include "kernel/mount.h"
 #include "kernel/resolve.h"
 #include "kernel/uapi.h"
-#include "plan/plan.h"
 
 #define DISSECT "redd-dissect"
 #define DISSECT_US (30 * UINT64_C(1000000))
 
 /* ---- the file ---- */
 
-int root_image_open_file(const char *path, bool *read_only)
+int raw_open(const char *path, bool *read_only)
 {
 	const int flags = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	struct stat st;
@@ -57,7 +56,7 @@ int root_image_open_file(const char *path, bool *read_only)
 	return fd < 0 ? fail(-errno, "cannot open the disk image '%s'", path) : fd;
 }
 
-int root_image_copy(struct arena *arena, int file_fd, const char *path, bool only_shared)
+int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_shared)
 {
 	autoclose int copy = open(path_parent(arena, path), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	int r;
@@ -110,7 +109,7 @@ static const char *find_dissect(struct arena *arena)
 		if (access(found, X_OK) == 0)
 			return found;
 	}
-	return path_join(arena, root_image_helpers, DISSECT);
+	return path_join(arena, raw_helpers, DISSECT);
 }
 
 /* It says less than a pipe holds, so it never waits for us. */
@@ -165,7 +164,7 @@ static int open_for_reading(int fd)
 	return other < 0 ? -errno : other;
 }
 
-int root_image_look(struct arena *arena, struct disk *ret, int file_fd, const char *path)
+int raw_look(struct arena *arena, struct disk *ret, int file_fd, const char *path)
 {
 	autoclose int reading = open_for_reading(file_fd);
 	char text[DISK_TEXT_MAX];
@@ -186,7 +185,7 @@ int root_image_look(struct arena *arena, struct disk *ret, int file_fd, const ch
 					   problems[r]);
 }
 
-bool root_image_is_single(const struct disk *disk)
+bool raw_is_single(const struct disk *disk)
 {
 	for (int role = DISK_ROOT + 1; role < DISK_XBOOTLDR; role++)
 		if (disk->parts[role].type != SUPERBLOCK_NONE)
@@ -196,10 +195,10 @@ bool root_image_is_single(const struct disk *disk)
 
 /* ---- block devices ---- */
 
-int root_image_attach(struct root_image *image, int file_fd, const char *path, const char *tag)
+int raw_attach(struct raw *raw, int file_fd, const char *path, const char *tag)
 {
 	for (int role = 0; role < DISK_ROLES; role++) {
-		const struct disk_part *part = &image->disk.parts[role];
+		const struct disk_part *part = &raw->disk.parts[role];
 		char name[64];
 		unsigned int number;
 
@@ -207,18 +206,18 @@ int root_image_attach(struct root_image *image, int file_fd, const char *path, c
 			continue;
 		snprintf(name, sizeof(name), "redd %s %s", tag,
 			 disk_role_name((enum disk_role)role));
-		image->loops[role] = loop_attach(&number, file_fd, part->offset, part->size,
-						 image->read_only || part->read_only, name);
-		if (image->loops[role] == -ENOENT)
+		raw->loops[role] = loop_attach(&number, file_fd, part->offset, part->size,
+					       raw->read_only || part->read_only, name);
+		if (raw->loops[role] == -ENOENT)
 			return fail_plain(
 				-ENOENT,
 				"cannot attach the disk image '%s': this host has no loop "
 				"devices (try 'modprobe loop')",
 				path);
-		if (image->loops[role] < 0)
-			return fail(image->loops[role], "cannot attach the disk image '%s'", path);
+		if (raw->loops[role] < 0)
+			return fail(raw->loops[role], "cannot attach the disk image '%s'", path);
 	}
-	image->used = true;
+	raw->used = true;
 	return 0;
 }
 
@@ -265,13 +264,13 @@ static int device_path(char *ret, size_t room, int fd)
 	return 0;
 }
 
-static int make_instance(const struct root_image *image, enum disk_role role, const char *path)
+static int make_instance(const struct raw *raw, enum disk_role role, const char *path)
 {
-	const struct disk_part *part = &image->disk.parts[role];
-	bool read_only = image->read_only || part->read_only;
+	const struct disk_part *part = &raw->disk.parts[role];
+	bool read_only = raw->read_only || part->read_only;
 	const char *type = superblock_name(part->type);
 	char device[64], why[128] = "";
-	int tree = device_path(device, sizeof(device), image->loops[role]);
+	int tree = device_path(device, sizeof(device), raw->loops[role]);
 
 	if (tree == 0)
 		tree = mount_create_explained(type, device,
@@ -337,11 +336,10 @@ static int open_boot_place(int root_fd, enum disk_role role)
 }
 
 /* What only firmware reads is shown where there is room, and is never a reason not to start. */
-static int mount_boot(const struct root_image *image, int root_fd, enum disk_role role,
-		      const char *path)
+static int mount_boot(const struct raw *raw, int root_fd, enum disk_role role, const char *path)
 {
 	autoclose int target = open_boot_place(root_fd, role);
-	autoclose int tree = target < 0 ? target : make_instance(image, role, path);
+	autoclose int tree = target < 0 ? target : make_instance(raw, role, path);
 
 	if (target < 0)
 		return 0;
@@ -352,16 +350,15 @@ static int mount_boot(const struct root_image *image, int root_fd, enum disk_rol
 	return 0;
 }
 
-static int mount_part(const struct root_image *image, int root_fd, enum disk_role role,
-		      const char *path)
+static int mount_part(const struct raw *raw, int root_fd, enum disk_role role, const char *path)
 {
 	const char *where = disk_role_path(role);
 	autoclose int target = -EBADF, tree = -EBADF;
 	int r;
 
 	if (where == NULL)
-		return mount_boot(image, root_fd, role, path);
-	tree = make_instance(image, role, path);
+		return mount_boot(raw, root_fd, role, path);
+	tree = make_instance(raw, role, path);
 	if (tree < 0)
 		return tree;
 	target = make_place(root_fd, where);
@@ -376,42 +373,30 @@ static int mount_part(const struct root_image *image, int root_fd, enum disk_rol
 		     : 0;
 }
 
-/* The place where a start attaches trees (resources_open_attach_point()): what it hides is hidden
- * in the new mount namespace only. --print-plan has none, and goes no further. */
-static int open_attach_point(struct arena *arena, const struct host *host)
-{
-	const char *place = path_join(arena, host->runtime_directory, "machines");
-	int fd = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd >= 0 ? fd : open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-static int mount_all(struct arena *arena, struct root_image *image, const struct host *host,
-		     const char *path)
+static int mount_all(struct raw *raw, const char *place, const char *path)
 {
 	autoclose int root = -EBADF, at = -EBADF;
 	int r = 0;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return fail(-errno, "cannot make the mounts private");
-	at = open_attach_point(arena, host);
-	root = make_instance(image, DISK_ROOT, path);
+	at = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	root = make_instance(raw, DISK_ROOT, path);
 	if (root < 0)
 		return root;
-	r = at < 0 ? -EBADF : mount_attach(root, at);
+	r = at < 0 ? -ENOENT : mount_attach(root, at);
 	if (r < 0)
 		return fail(r, "cannot attach the tree of the disk image '%s'", path);
 	for (int role = DISK_ROOT + 1; role < DISK_ROLES && r >= 0; role++)
-		if (image->loops[role] >= 0)
-			r = mount_part(image, root, (enum disk_role)role, path);
-	image->mounts_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (r >= 0 && image->mounts_fd < 0)
+		if (raw->loops[role] >= 0)
+			r = mount_part(raw, root, (enum disk_role)role, path);
+	raw->mounts_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (r >= 0 && raw->mounts_fd < 0)
 		r = fail(-errno, "cannot open the mount namespace of the disk image");
 	return r < 0 ? r : take_fd(&root);
 }
 
-int root_image_mount(struct arena *arena, struct root_image *image, const struct host *host,
-		     const char *path)
+int raw_mount(struct raw *raw, const char *place, const char *path)
 {
 	autoclose int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	autoclose int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -421,25 +406,48 @@ int root_image_mount(struct arena *arena, struct root_image *image, const struct
 		return fail(-errno, "cannot open our own mount namespace");
 	if (unshare(CLONE_NEWNS) < 0)
 		return fail(-errno, "cannot make a mount namespace for the disk image '%s'", path);
-	root = mount_all(arena, image, host, path);
+	root = mount_all(raw, place, path);
 	if (setns(own, CLONE_NEWNS) < 0 || fchdir(here) < 0) {
 		fd_close(&root);
 		return fail(-errno, "cannot return to the host's mount namespace");
 	}
 	if (root < 0)
-		root_image_rest(image);
+		raw_rest(raw);
 	return root;
 }
 
-void root_image_rest(struct root_image *image)
+void raw_rest(struct raw *raw)
 {
-	fd_close(&image->mounts_fd);
+	fd_close(&raw->mounts_fd);
 }
 
-void root_image_done(struct root_image *image)
+void raw_done(struct raw *raw)
 {
-	root_image_rest(image);
+	raw_rest(raw);
 	for (int role = 0; role < DISK_ROLES; role++)
-		fd_close(&image->loops[role]);
-	image->used = false;
+		fd_close(&raw->loops[role]);
+	raw->used = false;
+}
+
+int raw_peek(struct arena *arena, struct raw *ret, const char *path)
+{
+	struct raw raw = RAW_EMPTY;
+	autoclose int file = -EBADF;
+	int r;
+
+	raw.read_only = true;
+	file = raw_open(path, &raw.read_only);
+	if (file < 0)
+		return file;
+	r = raw_look(arena, &raw.disk, file, path);
+	if (r >= 0)
+		r = raw_attach(&raw, file, path, "peek");
+	if (r >= 0)
+		r = raw_mount(&raw, "/sys", path);
+	if (r < 0) {
+		raw_done(&raw);
+		return r;
+	}
+	*ret = raw;
+	return r;
 }

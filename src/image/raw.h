@@ -1,0 +1,61 @@
+/* image/raw - a tree that lies in a disk image or on a block device.
+ *
+ * What partitions there are is asked of redd-dissect, which reads the table where it can do no
+ * harm. Each that is needed becomes a loop device, which goes by itself with its last user,
+ * whatever happens to us. The file systems are mounted in a mount namespace that is only for that:
+ * there the tree is as it is on disk, and a start goes on from there as with a directory, or a
+ * file is read from it. Needs root of the host. Speaking. Any process of one thread.
+ */
+#pragma once
+#include <errno.h>
+#include <stdbool.h>
+
+#include "format/disk.h"
+
+struct arena;
+
+struct raw {
+	bool used, read_only;
+	struct disk disk;
+	int loops[DISK_ROLES]; /* block devices */
+	int mounts_fd;	       /* the mount namespace; while the tree is open */
+};
+
+#define RAW_EMPTY                                                                            \
+	{                                                                                    \
+		.loops = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF }, \
+		.mounts_fd = -EBADF                                                          \
+	}
+
+/* Open the file or device at PATH. *READ_ONLY: as wished, and as it turned out. */
+int raw_open(const char *path, bool *read_only);
+
+/* What is in it. PATH is for the sentences. */
+int raw_look(struct arena *arena, struct disk *ret, int file_fd, const char *path);
+
+/* No partition but the root's has to be mounted. */
+bool raw_is_single(const struct disk *disk);
+
+/* A file without a name that has the same contents, of shared blocks if it can; with ONLY_SHARED in
+ * no other way (-EOPNOTSUPP, without a sentence). */
+int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_shared);
+
+/* raw->disk and read_only are set: attach the loop devices. TAG: of the record. */
+int raw_attach(struct raw *raw, int file_fd, const char *path, const char *tag);
+
+/* The tree's top, for openat(2), attached at the directory PLACE in a mount namespace of its own.
+ */
+int raw_mount(struct raw *raw, const char *place, const char *path);
+
+/* All of that at once, to look into an image that nobody writes to meanwhile: the tree's top, to be
+ * closed before raw_done(). What is in it is somebody's: kernel/resolve. */
+int raw_peek(struct arena *arena, struct raw *ret, const char *path);
+
+/* The mount namespace is left to what was started in it. */
+void raw_rest(struct raw *raw);
+
+/* Accepts the empty image. */
+void raw_done(struct raw *raw);
+
+/* Where the programs that the runner starts for itself were installed. */
+extern const char raw_helpers[];
