@@ -27,6 +27,7 @@
 #include "base/list.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "format/disk.h"
 #include "plan/plan.h"
 #include "spec/readers.h"
 
@@ -87,7 +88,7 @@ static void make_root(struct arena *arena, struct root_facts *root,
 	const char *zone;
 
 	text_split(arena, &tree, golden->tree ? golden->tree : debian_tree, " \n");
-	root->path = spec->directory ? spec->directory : "/srv/tree";
+	root->path = spec->directory ? spec->directory : spec->image ? spec->image : "/srv/tree";
 	root->usr_bin = in_tree(&tree, "usr/bin");
 	root->usr_sbin = in_tree(&tree, "usr/sbin");
 	root->usr_lib = in_tree(&tree, "usr/lib");
@@ -218,6 +219,29 @@ static void layered(struct arena *arena, struct root_facts *root, const char *pa
 	root->changes = path ? arena_format(arena, "%s/rw", path) : NULL;
 }
 
+/* A disk image with a root, and what WORDS name: "usr,home". */
+static void imaged(struct arena *arena, struct root_facts *root, const char *words,
+		   const char *file)
+{
+	struct disk *disk = arena_new(arena, struct disk);
+	struct text_list list = { 0 };
+
+	*disk = (struct disk){ 0 };
+	disk->parts[DISK_ROOT] = (struct disk_part){ SUPERBLOCK_EXT4, false, 1 << 20, 1 << 29 };
+	text_split(arena, &list, words, ",");
+	for (size_t i = 0; i < list.count; i++) {
+		unsigned int role = 0;
+
+		while (role < DISK_ROLES && !text_equal(disk_role_name(role), list.items[i]))
+			role++;
+		if (role == DISK_ROLES)
+			die(file, list.items[i]);
+		disk->parts[role] = (struct disk_part){ SUPERBLOCK_EROFS, true,
+							(role + 1) * (UINT64_C(1) << 30), 4096 };
+	}
+	root->disk = disk;
+}
+
 static void taken_word(struct arena *arena, struct facts *facts, const struct spec *spec,
 		       const char *word, const char *file)
 {
@@ -254,6 +278,8 @@ static void taken_word(struct arena *arena, struct facts *facts, const struct sp
 	else if (text_equal(word, "btrfs") || text_equal(word, "reflink"))
 		facts->root.snapshot_rung = word,
 		facts->root.path = spec->template ? spec->directory : "/srv/.#snapshot.tree0123";
+	else if (text_after(word, "disk="))
+		imaged(arena, &facts->root, text_after(word, "disk="), file);
 	else if (text_equal(word, "layers"))
 		layered(arena, &facts->root, facts->root.path);
 	else if (text_equal(word, "layers-only"))
