@@ -10,7 +10,7 @@ import pytest
 
 from support import disks, leaks, runner, trees
 from support.disks import MIB
-from support.machines import Machine, machinectl
+from support.machines import machinectl
 
 POOL = "/run/machines"
 
@@ -213,6 +213,66 @@ def test_nothing_is_left_after_it_is_killed(redd, image):
     redd.run("--cleanup", "-M", "killed").ok()
     runner.until(lambda: leaks.loops() == before, 10)
     assert sh(redd, path, "echo again", "-M", "killed").ok().out == "again\n"
+
+
+WAITS = "echo ready; trap 'exit 0' TERM; while :; do sleep 0.1; done"
+
+
+def note(name, kind):
+    with open("/run/redd/machines/" + name) as file:
+        return [line.split("=", 1)[1] for line in file.read().splitlines() if line.startswith(kind + "=")][-1]
+
+
+def reboot(control, name):
+    leader = note(name, "leader")
+    control.run("exec", name, "--", "reboot", "-f")
+    runner.until(lambda: note(name, "leader") != leader)
+    runner.until(lambda: control.run("exec", name, "--", "true").code == 0)
+
+
+@pytest.mark.parametrize("options", [[], ["-x"]], ids=["", "ephemeral"])
+def test_a_reboot_after_the_supervisor_was_replaced_goes_on_with_the_same_disk(redd, place, parts, options):
+    path = disks.table(os.path.join(place, "gpt.raw"), [(disks.ROOT, parts("ext4")), (disks.HOME, parts("ext4", "home"))])
+    control, before = machinectl(redd), digest(path)
+    other = redd.start("-q", "--pipe", "-i", path, "-M", "same", *options, "/bin/sh", "-c", WAITS)
+    assert other.stdout.readline() == "ready\n", other.communicate()
+    runner.until(lambda: control.run("exec", "same", "--", "sh", "-c", "echo stays > /root/stays; echo too > /home/stays").code == 0)
+    for _ in range(2):
+        control.run("reexec", "same").ok()
+        reboot(control, "same")
+        assert control.run("exec", "same", "--", "cat", "/root/stays", "/home/stays").ok().out == "stays\ntoo\n"
+    other.terminate()
+    other.communicate(timeout=20)
+    assert (digest(path) == before) == bool(options)
+
+
+def test_an_abandoned_machine_keeps_its_disk_and_is_adopted(redd, image):
+    path, control, before = image(), machinectl(redd), leaks.loops()
+    other = redd.start("-q", "--pipe", "-i", path, "-M", "kept", "--on-supervisor-death=keep", "/bin/sh", "-c", WAITS)
+    assert other.stdout.readline() == "ready\n", other.communicate()
+    runner.until(lambda: control.run("exec", "kept", "--", "true").code == 0)
+    other.kill()
+    other.wait(timeout=20)  # its output is the machine's, too
+    control.run("exec", "kept", "--", "sh", "-c", "echo stays > /root/stays").ok()
+    control.run("adopt", "kept").ok()
+    assert control.run("exec", "kept", "--", "cat", "/root/stays").ok().out == "stays\n"
+    sh(redd, path, "true", "-M", "another").failed("it is in use")
+    control.run("terminate", "kept").ok()
+    other.communicate(timeout=20)
+    runner.until(lambda: leaks.loops() == before, 10)
+    assert sh(redd, path, "cat /root/stays", "-M", "kept").ok().out == "stays\n"
+
+
+def test_machinectl_starts_an_image_by_name(redd, image, pool):
+    shutil.move(image(), pool + "/byname.raw")
+    control = machinectl(redd)
+    control.run("start", "byname").ok()
+    try:
+        runner.until(lambda: control.run("exec", "byname", "--", "true").code == 0)
+        assert control.run("exec", "byname", "--", "cat", "/proc/1/comm").ok().out == "init\n"
+    finally:
+        control.run("terminate", "byname")
+        runner.until(lambda: not os.path.exists("/run/redd/machines/byname"))
 
 
 # ---- what is refused ----
