@@ -253,6 +253,21 @@ static int mount_image(struct arena *arena, struct root *root, const struct host
 	return raw_mount(&root->disk, access(place, F_OK) == 0 ? place : "/sys", root->facts.path);
 }
 
+/* Run as if it were any other, it would not be what it is taken for. */
+static int refuse_protected(struct arena *arena, int file, const char *path,
+			    const struct host *host)
+{
+	if (text_equal(text_variable(host->environment, "SYSTEMD_DISSECT_VERITY"), "0") ||
+	    !raw_is_protected(arena, file, path))
+		return 0;
+	return fail_plain(
+		-EOPNOTSUPP,
+		"cannot use the disk image '%s': a root hash comes with it, and protection "
+		"by dm-verity is not built yet (set SYSTEMD_DISSECT_VERITY=0 to run it "
+		"unprotected)",
+		path);
+}
+
 static int open_image(struct arena *arena, struct root *root, const struct spec *spec,
 		      const struct host *host, struct record *record)
 {
@@ -268,7 +283,8 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 	if (file < 0)
 		return file;
 	root->facts.path = real_path(arena, file, spec->image);
-	if (!spec->no_lock && record)
+	r = refuse_protected(arena, file, root->facts.path, host);
+	if (r >= 0 && !spec->no_lock && record)
 		r = take_lock(arena, root, file, host, record, !disk->read_only);
 	if (r >= 0)
 		r = raw_look(arena, &disk->disk, file, root->facts.path);

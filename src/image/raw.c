@@ -8,12 +8,15 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "io/child.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -74,6 +77,21 @@ int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_share
 		   path);
 	r = file_copy_fd(copy, file_fd);
 	return r < 0 ? fail(r, "cannot copy the disk image '%s'", path) : take_fd(&copy);
+}
+
+bool raw_is_protected(struct arena *arena, int file_fd, const char *path)
+{
+	static const char *const suffixes[] = { ".roothash", ".usrhash", ".verity" };
+	size_t length = strlen(path);
+
+	if (text_ends(path, ".raw"))
+		length -= strlen(".raw");
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (access(arena_format(arena, "%.*s%s", (int)length, path, suffixes[i]), F_OK) ==
+		    0)
+			return true;
+	return fgetxattr(file_fd, "user.verity.roothash", NULL, 0) >= 0 ||
+	       fgetxattr(file_fd, "user.verity.usrhash", NULL, 0) >= 0;
 }
 
 /* ---- what is in it ---- */

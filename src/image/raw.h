@@ -30,6 +30,10 @@ struct raw {
 /* Open the file or device at PATH. *READ_ONLY: as wished, and as it turned out. */
 int raw_open(const char *path, bool *read_only);
 
+/* Does a root hash come with it, in a file beside it or in an attribute? Then whoever made it wants
+ * it verified (dm-verity), which is not built. */
+bool raw_is_protected(struct arena *arena, int file_fd, const char *path);
+
 /* What is in it. PATH is for the sentences. */
 int raw_look(struct arena *arena, struct disk *ret, int file_fd, const char *path);
 

@@ -364,6 +364,21 @@ def test_what_is_no_image_is_refused(redd, place, parts, what, words):
     refused(redd, path, words)
 
 
+@pytest.mark.parametrize("where", ["file", "attribute"])
+def test_an_image_with_a_root_hash_is_not_run_without_it_unless_that_is_asked_for(redd, image, where):
+    path = image()
+    if where == "file":
+        with open(path[:-len(".raw")] + ".roothash", "w") as file:
+            file.write("00" * 32 + "\n")
+    else:
+        try:
+            os.setxattr(path, "user.verity.roothash", b"00" * 32)
+        except OSError:
+            pytest.skip("this file system has no such attributes")
+    refused(redd, path, "a root hash comes with it")
+    assert sh(redd, path, "echo fine", env={"SYSTEMD_DISSECT_VERITY": "0"}).ok().out == "fine\n"
+
+
 def test_a_user_is_told_that_it_needs_root(mine, parts, user):
     path = os.path.join(user.home, "disk.raw")
     shutil.copy(parts("squashfs"), path)
