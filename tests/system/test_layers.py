@@ -269,3 +269,124 @@ def test_what_is_removed_takes_its_layers_along(redd, images):
     images.machine("three", layers[:1])
     control.run("remove", "three").ok()
     assert not any(map(os.path.exists, layers))
+
+
+# ---- create ----
+
+def test_create_tells_sources_apart(redd, images, place):
+    shutil.copy(os.path.join(os.path.dirname(redd.path), "machinectl"), place)
+    control = runner.Redd(place + "/machinectl", env=redd.env)
+    write(place + "/importctl", '#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    os.chmod(place + "/importctl", 0o755)
+    for name in ("tree", "layout"):
+        os.mkdir(os.path.join(place, name))
+    for name in ("layout/oci-layout", "a.tar.xz", "disk.qcow2", "disk.raw.gz", "strange"):
+        write(os.path.join(place, name), "")
+    for source, verb, given in (
+            ("https://example.org/a.tar.xz", "pull-tar", None), ("https://example.org/disk.raw.zst?x=1", "pull-raw", None),
+            ("docker://alpine", "pull-oci", None), ("alpine", "pull-oci", None), ("localhost:5000/a/b@sha256:" + 64 * "0", "pull-oci", None),
+            ("oci:layout", "import-oci", "layout"), ("docker-archive:/x.tar", "import-oci", "/x.tar"), ("./layout", "import-oci", None),
+            ("./tree", "import-fs", None), ("tree", "import-fs", None), ("a.tar.xz", "import-tar", None), ("./disk.qcow2", "import-raw", None),
+            ("disk.raw.gz", "import-raw", None)):
+        done = control.run("create", "web", "--image=" + source, "--force", cwd=place).ok()
+        assert done.lines == ["--class=machine", "--force", verb, "--", given or source, "web"], done
+    control.run("create", "web").failed("--image=")
+    control.run("create", "web", "--image=./strange", cwd=place).failed("cannot tell what './strange' is")
+    control.run("create", "web", "--image=strange", cwd=place).failed("cannot tell what 'strange' is")
+    control.run("create", "web", "--image=/nowhere", cwd=place).failed("cannot find '/nowhere'")
+    control.run("create", "web", "--image=No Such", cwd=place).failed("cannot find 'No Such'")
+
+
+def test_create_clones_what_is_here(redd, images):
+    images.machine("base", images.busybox())
+    control = machines.machinectl(redd)
+    control.run("create", "web", "--image=base").ok()
+    run(redd, "-M", "web", "sh", "-c", "echo x > /etc/new").ok()
+    assert run(redd, "-M", "base", "ls", "/etc/new").code != 0
+    control.run("create", "web", "--image=base").failed("there is an image of this name")
+    control.run("remove", "web", "base").ok()
+    assert os.listdir("/var/lib/redd/layers/sha256") == []
+
+
+# ---- as a service ----
+
+@pytest.fixture
+def service(redd, images):
+    """machinectl where no service manager runs."""
+    sandbox.mount("tmpfs", "/var/log", "tmpfs", 0, "mode=0755")
+    os.makedirs("/run/redd/detached", exist_ok=True)
+    os.makedirs("/run/redd/machines", exist_ok=True)
+    control = machines.machinectl(redd)
+    yield control
+    control.run("-q", "stop", "--all")
+    sandbox.umount("/var/log")
+
+
+def test_an_application_runs_as_a_service_and_a_system_boots(images, service):
+    images.machine("app", images.busybox())
+    write("/var/lib/machines/app.nspawn", "[Exec]\nBoot=no\nUser=svc\nEnvironment=WORD=hello\nWorkingDirectory=/tmp\nKillSignal=SIGUSR1\nParameters=sh -c "
+          "\"trap 'echo bye $WORD; exit 0' USR1; echo $WORD from $(id -u) in $(pwd); while :; do sleep 1000 & wait $!; done\"\n")
+    images.machine("os", images.busybox())
+    service.run("start", "app", "os").ok()
+    log = runner.until(lambda: [line for line in service.run("logs", "app").out.splitlines() if "hello" in line])
+    assert "hello from 33 in /tmp" in log[0], log
+    assert service.run("exec", "os", "--", "cat", "/proc/1/comm").ok().out.strip() == "init"
+    service.run("stop", "app").ok()
+    assert "bye hello" in service.run("logs", "app").out
+
+
+# ---- at the same time, and killed ----
+
+def hammer(command, seconds):
+    return subprocess.Popen(["timeout", str(seconds), "sh", "-c", "while :; do %s; done" % command],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def test_nothing_is_lost_between_starts_copies_and_collections(redd, images):
+    """While layers come and go and images are removed, each copy has all of its layers."""
+    images.machine("web", images.busybox())
+    control = machines.machinectl(redd)
+    build = os.path.dirname(redd.path)
+    seconds = 60 if runner.LONG else 4
+    others = [hammer("%s/machinectl -q clean" % build, seconds),
+              hammer("%s/machinectl -q clone web tmp && %s/machinectl -q remove tmp" % (build, build), seconds)]
+    try:
+        turns = 0
+        while others[0].poll() is None:
+            control.run("clone", "web", "next").ok()
+            control.run("remove", "web").ok() if turns % 2 else None
+            if turns % 2:
+                control.run("rename", "next", "web").ok()
+            else:
+                assert run(redd, "-M", "next", "cat", "/etc/passwd").ok().lines
+                control.run("remove", "next").ok()
+            assert run(redd, "-x", "-M", "web", "sh", "-c", "test -x /usr/bin/busybox && cat /etc/passwd").ok().lines
+            turns += 1
+    finally:
+        for one in others:
+            one.kill()
+            one.communicate()
+    assert turns >= 3
+    runner.until(lambda: not [pid for pid in leaks.processes() if "machinectl" in open("/proc/%d/comm" % pid).read()])
+    control.run("remove", *[name[:-len(".mstack")] for name in os.listdir(images.pool) if name.endswith(".mstack")]).ok()
+    assert os.listdir("/var/lib/redd/layers/sha256") == []
+
+
+def test_whoever_is_killed_leaves_a_store_that_works(redd, images):
+    layers = images.busybox()
+    images.machine("web", layers)
+    control = machines.machinectl(redd)
+    for number in range(20 if runner.LONG else 6):
+        extra = images.layer("extra%d" % number, lambda path: [write(path + "/srv/%d" % i, "x") for i in range(300)])
+        images.machine("gone", [*layers, extra])
+        one = control.start("remove", "gone")
+        runner.until(lambda: one.poll() is not None or not os.path.exists(extra) or number == 0, 10)
+        one.kill()
+        one.communicate()
+        control.run("clean").ok()
+        assert all(map(os.path.exists, layers))
+        if not os.path.exists("/var/lib/machines/gone.mstack"):
+            assert sorted(os.listdir("/var/lib/redd/layers/sha256")) == sorted(map(os.path.basename, layers))
+        else:
+            control.run("remove", "gone").ok()
+    assert run(redd, "-M", "web", "cat", "/etc/passwd").ok().lines

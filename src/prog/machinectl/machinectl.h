@@ -36,6 +36,7 @@ struct options {
 	const char *runner;
 	bool now, force;
 	bool copy;	      /* clone */
+	const char *image;    /* create */
 	bool keep_privileges; /* copy-from */
 	bool remove;	      /* bind */
 	uint32_t max_addresses;
@@ -120,9 +121,12 @@ int verb_list_images(void *context, const struct text_list *words);
 int verb_image_status(void *context, const struct text_list *words);
 int verb_show_image(void *context, const struct text_list *words);
 int verb_clone(void *context, const struct text_list *words);
+int verb_create(void *context, const struct text_list *words);
 int verb_rename(void *context, const struct text_list *words);
 int verb_read_only(void *context, const struct text_list *words);
 int verb_remove(void *context, const struct text_list *words);
 int verb_set_limit(void *context, const struct text_list *words);
 int verb_clean(void *context, const struct text_list *words);
 int verb_transfer(void *context, const struct text_list *words);
+/* Becomes importctl, which does VERB. Returns only when it fails. */
+int transfer_as(const struct context *context, const char *verb, const struct text_list *words);

@@ -44,6 +44,7 @@ FLAG(remove)
 	}
 
 WORD(user)
+WORD(image)
 WORD(host)
 WORD(verify)
 WORD(compression)
@@ -263,6 +264,7 @@ static const struct option_row rows[] = {
 	{ "now", 0, NULL, "Also start or power off, with enable or disable", NULL, set_now, 0 },
 	{ "force", 0, NULL, "Replace what is there already", NULL, set_force, 0 },
 	{ "copy", 0, NULL, "Clone by a full copy", NULL, set_copy, 0 },
+	{ "image", 0, "SOURCE", "What a machine is created of", NULL, set_image, 0 },
 	{ "keep-privileges", 0, NULL, "Let what gives rights out of a machine", NULL,
 	  set_keep_privileges, 0 },
 	{ "remove", 0, NULL, "Take a bind away again", NULL, set_remove, 0 },

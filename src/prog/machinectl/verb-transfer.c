@@ -64,9 +64,8 @@ static void add_options(const struct context *context, struct text_list *list)
 		add(context, list, options->scope == SCOPE_USER ? "--user" : "--system");
 }
 
-int verb_transfer(void *context_, const struct text_list *words)
+int transfer_as(const struct context *context, const char *verb, const struct text_list *words)
 {
-	struct context *context = context_;
 	struct text_list command = { 0 };
 	char *program = find_program(context);
 
@@ -76,10 +75,17 @@ int verb_transfer(void *context_, const struct text_list *words)
 				  "this program nor in $PATH");
 	text_list_add(context->arena, &command, program);
 	add_options(context, &command);
-	add(context, &command, context->verb->name);
+	add(context, &command, verb);
 	add(context, &command, "--");
 	for (size_t i = 0; i < words->count; i++)
 		text_list_add(context->arena, &command, words->items[i]);
 	execve(program, command.items, (char *const *)context->environment);
 	return fail(-errno, "cannot run '%s'", program);
+}
+
+int verb_transfer(void *context_, const struct text_list *words)
+{
+	const struct context *context = context_;
+
+	return transfer_as(context, context->verb->name, words);
 }

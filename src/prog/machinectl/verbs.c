@@ -78,6 +78,8 @@ static const struct verb verbs[] = {
 	  VERB_PAGED },
 	{ IMAGES, "show-image", "[NAME...]", "Show properties of images", 0, MANY, verb_show_image,
 	  VERB_PAGED },
+	{ IMAGES, "create", "NAME", "Make a machine of what --image= names", 1, 1, verb_create,
+	  VERB_HERE },
 	{ IMAGES, "clone", "NAME NAME", "Make another image of one", 2, 2, verb_clone },
 	{ IMAGES, "rename", "NAME NAME", "Rename an image", 2, 2, verb_rename },
 	{ IMAGES, "read-only", "NAME [BOOL]", "Make an image read-only, or writable", 1, 2,
