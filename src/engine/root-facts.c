@@ -197,7 +197,9 @@ int root_facts_gather(struct arena *arena, struct root_facts *facts, int top_fd,
 		return fail(-errno, "cannot look at the top of the tree");
 	facts->uid = st.st_uid;
 	facts->gid = st.st_gid;
-	facts->read_only_medium = fstatvfs(top_fd, &medium) == 0 && medium.f_flag & ST_RDONLY;
+	/* What is looked at of a layered image cannot be written to; what the tree will be can. */
+	facts->read_only_medium = facts->layers == NULL && fstatvfs(top_fd, &medium) == 0 &&
+				  medium.f_flag & ST_RDONLY;
 	gather_top(facts, top_fd);
 	gather_usr(arena, facts, top_fd, spec, host);
 	gather_etc(arena, facts, top_fd, spec, host);

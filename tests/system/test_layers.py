@@ -118,6 +118,14 @@ def test_an_image_without_changes_is_read_only(redd, images):
     run(redd, "-x", "-M", "web", "touch", "/x").ok()
 
 
+def test_what_the_host_gives_is_written_to_changes(redd, images):
+    """The view that is planned by is read-only, the tree is not."""
+    path = images.machine("web", images.busybox())
+    done = run(redd, "-M", "web", "--network-veth", "cat", "/etc/resolv.conf").ok()
+    assert "nameserver" in done.out and "cannot" not in done.err, done
+    assert os.path.exists(path + "/rw/data/etc/resolv.conf")
+
+
 def test_one_layer_is_enough(redd, images):
     layer = images.layer("all", lambda path: trees.unpack("busybox", path))
     images.machine("ro", [layer], read_only=True)
