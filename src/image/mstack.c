@@ -165,23 +165,29 @@ static int make_writable(int stack_fd, int tree_fd)
 	return look_like(rw, "data", tree_fd);
 }
 
-int mstack_make(int dir_fd, const char *name, const struct text_list *layers, int tree_fd,
-		bool read_only)
+int mstack_fill(int stack_fd, const struct text_list *layers, int tree_fd, bool read_only)
 {
-	autoclose int stack = -EBADF;
 	char link[32];
 
 	if (layers->count > MSTACK_LAYERS_MAX)
 		return -E2BIG;
-	stack = make_directory(dir_fd, name);
-	if (stack < 0)
-		return stack;
 	for (size_t i = 0; i < layers->count; i++) {
 		snprintf(link, sizeof(link), LAYER "%zu", i);
-		if (symlinkat(layers->items[i], stack, link) < 0)
+		if (symlinkat(layers->items[i], stack_fd, link) < 0)
 			return -errno;
 	}
-	return read_only ? 0 : make_writable(stack, tree_fd);
+	return read_only ? 0 : make_writable(stack_fd, tree_fd);
+}
+
+int mstack_make(int dir_fd, const char *name, const struct text_list *layers, int tree_fd,
+		bool read_only)
+{
+	autoclose int stack = -EBADF;
+
+	if (layers->count > MSTACK_LAYERS_MAX)
+		return -E2BIG;
+	stack = make_directory(dir_fd, name);
+	return stack < 0 ? stack : mstack_fill(stack, layers, tree_fd, read_only);
 }
 
 /* ---- whose layer ---- */

@@ -43,6 +43,9 @@ int mstack_read(struct arena *arena, struct mstack *ret, const char *path);
 int mstack_make(int dir_fd, const char *name, const struct text_list *layers, int tree_fd,
 		bool read_only);
 
+/* The same in the empty directory STACK_FD (not O_PATH). */
+int mstack_fill(int stack_fd, const struct text_list *layers, int tree_fd, bool read_only);
+
 /* The directory at FD (O_PATH is enough) is the one of a layer of the image at PATH. Quiet. */
 bool mstack_has_layer(struct arena *arena, const char *path, int fd);
 

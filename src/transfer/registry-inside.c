@@ -281,7 +281,7 @@ int registry_inside(struct worker_side *side, void *context)
 		if (r <= 0)
 			break;
 		r = run_errand(talk, &question, fd);
-		if (r >= 0)
+		if (r >= 0 && !question.more)
 			r = download_run(talk->all);
 	}
 	return r;

@@ -37,6 +37,7 @@ enum registry_verb {
 
 struct registry_question {
 	uint32_t verb, id;
+	uint32_t more; /* another one follows before this one is begun with */
 	uint64_t size; /* of a blob or manifest; for the manifest to get, the most */
 	char reference[DIGEST_ROOM + 4];
 	char type[REGISTRY_TYPE_ROOM]; /* of the manifest to put */
@@ -74,8 +75,8 @@ int registry_ask(struct registry *registry, struct registry_answer *ret,
 		 struct registry_question *question, int fd);
 
 /* Several blobs at once: put up to REGISTRY_PARALLEL of them (REGISTRY_GET_BLOB, with an own id
- * each), then registry_hear() when the worker's descriptor can be read, and for each one that is
- * there put another one or REGISTRY_NOTHING. */
+ * each, and MORE but for the last), then registry_hear() when the worker's descriptor can be read,
+ * and for each one that is there put another one or REGISTRY_NOTHING. */
 int registry_put(struct registry *registry, const struct registry_question *question, int fd);
 
 /* 1: *RET is an answer; 0: something else was heard. */
