@@ -16,7 +16,7 @@ struct registry_talk {
 	const struct download_trust *trust;
 	bool push;
 	int desk;
-	const char *base;	   /* "https://HOST/v2/PATH" */
+	const char *base;	   /* SCHEME, HOST, "/v2/PATH" */
 	const char *authorization; /* NULL: none was asked for yet */
 };
 

@@ -1,0 +1,121 @@
+/* Images of registries, of OCI layouts, and of archives of both kinds: the reference's catalogue of
+ * machinectl, section 12.3. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/name-clean.h"
+#include "base/text.h"
+#include "format/imageref.h"
+#include "io/fd.h"
+#include "prog/importctl/importctl.h"
+#include "prog/importctl/transfer.h"
+#include "transfer/naming.h"
+#include "transfer/oci-transfer.h"
+#include "transfer/registry-login.h"
+
+static int prepare(struct context *context, struct oci_transfer *ret, const char *name)
+{
+	enum class class = context->options.class;
+
+	if (class != CLASS_UNSET && class != CLASS_MACHINE)
+		return fail_input("cannot make '%s' of an image like this: it becomes a machine "
+				  "(try --class=machine)",
+				  name);
+	ret->arena = context->arena;
+	ret->scope = &context->images;
+	ret->keep = context->options.keep_download != 0;
+	ret->input = -EBADF;
+	return transfer_target(context, &ret->target, name, PUBLISH_TREE);
+}
+
+static int read_reference(struct context *context, struct oci_transfer *ret, const char *text)
+{
+	const char *why;
+
+	if (imageref_parse(&ret->ref, text, &why) < 0)
+		return fail_input("cannot use '%s' as the name of an image: %s", text, why);
+	return registry_login_find(context->arena, &ret->login, &ret->ref, context->images.uid,
+				   context->program.environment);
+}
+
+int verb_pull_oci(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+	struct oci_transfer pull = { 0 };
+	struct transfer transfer = { .type = "pull-oci", .run = oci_pull, .context = &pull };
+	const char *name = words->count > 1 ? words->items[1] : NULL;
+	int r = read_reference(context, &pull, words->items[0]);
+
+	if (r < 0)
+		return r;
+	if (text_empty(name) || strcmp(name, "-") == 0)
+		name = imageref_machine(context->arena, &pull.ref);
+	if (text_empty(name))
+		return fail_input("cannot tell what to call an image of '%s' (name it: importctl "
+				  "pull-oci %s NAME)",
+				  words->items[0], words->items[0]);
+	r = prepare(context, &pull, name);
+	if (r >= 0)
+		r = download_read_trust(context->arena, &pull.trust, context->program.environment);
+	if (r < 0)
+		return r;
+	transfer.local = name;
+	transfer.remote = imageref_text(context->arena, &pull.ref);
+	transfer.pool = pull.target.pool;
+	return transfer_run(context, &transfer);
+}
+
+/* "PATH" or "PATH:IMAGE". */
+static int open_input(struct context *context, struct oci_transfer *import, const char *path)
+{
+	const char *colon = strrchr(path, ':');
+
+	import->shown = path;
+	import->input = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (import->input >= 0 || errno != ENOENT || colon == NULL || colon == path)
+		return import->input < 0 ? fail(-errno, "cannot open '%s'", path) : 0;
+	/* A tag has no slash, but what it belongs to may have: "x.tar:a.example.com/b:1". */
+	for (const char *at = strchr(path + 1, ':'); at != NULL && import->input < 0;
+	     at = strchr(at + 1, ':')) {
+		import->shown = arena_text_n(context->arena, path, (size_t)(at - path));
+		import->name = arena_text(context->arena, at + 1);
+		import->input = open(import->shown, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	}
+	return import->input < 0 ? fail(-ENOENT, "cannot open '%s'", path) : 0;
+}
+
+static int import_oci(struct context *context, struct oci_transfer *import, const char *name)
+{
+	struct transfer transfer = { .type = "import-oci", .run = oci_import, .context = import };
+	int input = import->input, r;
+
+	if (text_empty(name) || strcmp(name, "-") == 0)
+		name = name_clean(context->arena, naming_of_tar(context->arena, import->shown));
+	if (text_empty(name))
+		return fail_input("cannot tell what to call an image of '%s' (name it: importctl "
+				  "import-oci %s NAME)",
+				  import->shown, import->shown);
+	r = prepare(context, import, name);
+	import->input = input;
+	if (r < 0)
+		return r;
+	transfer.local = name;
+	transfer.pool = import->target.pool;
+	return transfer_run(context, &transfer);
+}
+
+int verb_import_oci(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+	struct oci_transfer import = { .input = -EBADF };
+	int r = open_input(context, &import, words->items[0]);
+
+	if (r >= 0)
+		r = import_oci(context, &import, words->count > 1 ? words->items[1] : NULL);
+	fd_close(&import.input);
+	return r;
+}
