@@ -353,6 +353,17 @@ static int next_header(struct tar *tar, struct tar_header *header)
 	return sum_is_right(header) ? 1 : damaged(tar);
 }
 
+/* Some writers (umoci's insert, for one) end behind the last file's last byte. */
+static int skip_padding(struct tar *tar)
+{
+	const void *from;
+	ssize_t n = tar->padding > 0 ? stream_peek(tar->stream, &from, 1) : 0;
+
+	if (n <= 0)
+		return (int)n;
+	return stream_skip(tar->stream, tar->padding);
+}
+
 int tar_next(struct tar *tar, const struct tar_entry **ret)
 {
 	struct tar_header header;
@@ -361,7 +372,9 @@ int tar_next(struct tar *tar, const struct tar_entry **ret)
 
 	if (tar->ended)
 		return 0;
-	r = stream_skip(tar->stream, tar->stored + tar->padding);
+	r = stream_skip(tar->stream, tar->stored);
+	if (r >= 0)
+		r = skip_padding(tar);
 	tar->stored = tar->padding = 0;
 	while (r >= 0) {
 		r = next_header(tar, &header);
