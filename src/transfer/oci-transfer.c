@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "image/references.h"
 #include "io/fd.h"
 #include "transfer/archive.h"
 #include "transfer/job.h"
@@ -26,6 +27,28 @@ static void want_this_host(struct oci_source *source, const char *name)
 		host.machine[0] = '\0';
 	oci_wanted_for(&source->wanted, host.machine);
 	source->wanted.name = name;
+}
+
+/* The next pull, and whoever sends the machine on, find it by this. */
+static int note_reference(const struct oci_transfer *transfer, const struct store *store,
+			  const struct oci_image *image, const char *name)
+{
+	struct reference reference = {
+		.name = name,
+		.manifest = image->manifest.text,
+		.config = image->document.config.digest.text,
+		.keep = transfer->keep,
+	};
+
+	if (image->manifest.text[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < image->config.layer_count; i++) {
+		text_list_add(transfer->arena, &reference.layers, image->config.layers[i].text);
+		if (transfer->keep)
+			text_list_add(transfer->arena, &reference.blobs,
+				      image->document.layers[i].digest.text);
+	}
+	return reference_write(transfer->arena, store, &reference);
 }
 
 /* From what it says to a machine. */
@@ -45,6 +68,8 @@ static int bring(const struct oci_transfer *transfer, const struct store *store,
 	if (r < 0)
 		return r;
 	r = oci_fill(transfer->arena, &image, &fill);
+	if (r >= 0 && source->ref != NULL)
+		r = note_reference(transfer, store, &image, source->shown);
 	if (r >= 0)
 		r = oci_machine(transfer->arena, store, &image, &transfer->target);
 	oci_image_done(&image);

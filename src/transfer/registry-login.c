@@ -60,7 +60,7 @@ static char *base64_decode(struct arena *arena, const char *text)
 	return decoded;
 }
 
-/* "https://index.docker.io/v1/" is "docker.io" here. */
+/* DOCKER_SERVER is "docker.io" here. */
 static char *plain_key(struct arena *arena, const char *key)
 {
 	static const char *const before[] = { "https://", "http://" };
