@@ -26,6 +26,7 @@ struct inside {
 	const struct archive_wish *wish;
 	enum compression compression;
 	bool digests;
+	bool layer;
 };
 
 static int tell_notice(void *context, const char *sentence)
@@ -195,7 +196,8 @@ static int export_any(struct worker_side *side, void *context)
 	signal(SIGPIPE, SIG_IGN); /* a sentence instead */
 	r = sink_open(&sink, inside->output, inside->compression, inside->digests);
 	if (r >= 0 && inside->input < 0) {
-		r = pack_tar(&where, sink, &packed);
+		r = inside->layer ? pack_layer(&where, sink, &packed)
+				  : pack_tar(&where, sink, &packed);
 		result.files = packed.files;
 		result.bytes = packed.bytes;
 	} else if (r >= 0) {
@@ -300,14 +302,16 @@ int archive_import_raw(int input_fd, int output_fd, int scratch_fd, const struct
 	return run(&request, ret, listener);
 }
 
-int archive_export_tar(int tree_fd, int output_fd, enum compression compression, bool digests,
-		       struct archive_result *ret, const struct archive_listener *listener)
+static int export_tree(int tree_fd, int output_fd, enum compression compression, bool digests,
+		       bool layer, struct archive_result *ret,
+		       const struct archive_listener *listener)
 {
 	struct inside inside = {
 		.input = -EBADF,
 		.output = output_fd,
 		.compression = compression,
 		.digests = digests,
+		.layer = layer,
 	};
 	const struct worker_request request = {
 		.name = "pack",
@@ -321,6 +325,18 @@ int archive_export_tar(int tree_fd, int output_fd, enum compression compression,
 	};
 
 	return run(&request, ret, listener);
+}
+
+int archive_export_tar(int tree_fd, int output_fd, enum compression compression, bool digests,
+		       struct archive_result *ret, const struct archive_listener *listener)
+{
+	return export_tree(tree_fd, output_fd, compression, digests, false, ret, listener);
+}
+
+int archive_export_layer(int tree_fd, int output_fd, enum compression compression,
+			 struct archive_result *ret, const struct archive_listener *listener)
+{
+	return export_tree(tree_fd, output_fd, compression, true, true, ret, listener);
 }
 
 int archive_export_raw(int input_fd, int output_fd, enum compression compression,

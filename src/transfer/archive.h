@@ -53,6 +53,10 @@ int archive_import_raw(int input_fd, int output_fd, int scratch_fd, const struct
 int archive_export_tar(int tree_fd, int output_fd, enum compression compression, bool digests,
 		       struct archive_result *ret, const struct archive_listener *listener);
 
+/* Likewise as a layer of an OCI image (transfer/pack), with digests. */
+int archive_export_layer(int tree_fd, int output_fd, enum compression compression,
+			 struct archive_result *ret, const struct archive_listener *listener);
+
 /* The regular file INPUT_FD. */
 int archive_export_raw(int input_fd, int output_fd, enum compression compression,
 		       struct archive_result *ret, const struct archive_listener *listener);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -173,5 +174,132 @@ int oci_import(struct job *job, void *context)
 		r = S_ISDIR(st.st_mode) ? bring_directory(transfer, &store, transfer->input, job)
 					: bring_archive(transfer, &store, job);
 	store_done(&store);
+	return r;
+}
+
+/* ---- out ---- */
+
+static int make_out(const struct oci_transfer *transfer, struct oci_out *ret, struct store *store,
+		    struct job *job)
+{
+	struct oci_out_wish wish = {
+		.store = store,
+		.image = &transfer->image,
+		.name = transfer->local,
+		.job = job,
+	};
+	int r = store_open(transfer->arena, store, transfer->scope, true);
+
+	return r < 0 ? r : oci_out(transfer->arena, ret, &wish);
+}
+
+/* What is there already is not sent. */
+static int send_blob(const struct oci_transfer *transfer, struct registry *registry,
+		     const struct oci_out_blob *blob, struct job *job)
+{
+	struct registry_question question = { .size = blob->blob.size };
+	char part[JOB_PART_ROOM];
+	struct registry_answer answer;
+	int r;
+
+	snprintf(part, sizeof(part), "%.12s", digest_hex(&blob->blob.digest));
+	memcpy(question.reference, blob->blob.digest.text, DIGEST_ROOM);
+	question.verb = REGISTRY_HAS_BLOB;
+	r = registry_ask(registry, &answer, &question, -EBADF);
+	if (r < 0)
+		return r;
+	if (answer.status == 404) {
+		if (job != NULL)
+			job_progress(job, part, 0, blob->blob.size);
+		question.verb = REGISTRY_PUT_BLOB;
+		r = registry_ask(registry, &answer, &question, blob->fd);
+	} else {
+		log_debug("'%s' is at '%s' already", part, transfer->ref.registry);
+	}
+	if (r >= 0 && job != NULL)
+		job_progress(job, part, blob->blob.size, blob->blob.size);
+	return r;
+}
+
+static int send_all(const struct oci_transfer *transfer, struct registry *registry,
+		    const struct oci_out *out, struct job *job)
+{
+	struct registry_question question = {
+		.verb = REGISTRY_PUT_MANIFEST,
+		.size = out->manifest.blob.size,
+	};
+	const char *type = oci_media_name(OCI_MANIFEST, out->docker);
+	const char *name = transfer->ref.tag;
+	struct registry_answer answer;
+	int r = 0;
+
+	for (size_t i = 0; i < out->layer_count && r >= 0; i++) {
+		r = send_blob(transfer, registry, &out->layers[i], job);
+		if (r >= 0 && job != NULL)
+			job_progress(job, NULL, i + 1, out->layer_count + 1);
+	}
+	if (r >= 0)
+		r = send_blob(transfer, registry, &out->config, job);
+	if (r < 0)
+		return r;
+	memcpy(question.reference, name, strlen(name) + 1);
+	memcpy(question.type, type, strlen(type) + 1);
+	return registry_ask(registry, &answer, &question, out->manifest.fd);
+}
+
+int oci_push(struct job *job, void *context)
+{
+	const struct oci_transfer *transfer = context;
+	struct registry registry = REGISTRY_EMPTY;
+	struct store store = STORE_EMPTY;
+	struct oci_out out;
+	int r = make_out(transfer, &out, &store, job);
+
+	if (r < 0) {
+		store_done(&store);
+		return r;
+	}
+	r = registry_open(transfer->arena, &registry, &transfer->ref, &transfer->login,
+			  &transfer->trust, true, NULL);
+	if (r >= 0)
+		r = send_all(transfer, &registry, &out, job);
+	if (r >= 0)
+		log_info("'%s' is '%s@%s'", transfer->local,
+			 imageref_text(transfer->arena, &transfer->ref),
+			 out.manifest.blob.digest.text);
+	registry_done(&registry);
+	oci_out_done(&out);
+	store_done(&store);
+	return r;
+}
+
+/* Images are called by small letters. */
+static const char *tag_of(const struct oci_transfer *transfer)
+{
+	char *tag = arena_format(transfer->arena, "%s:latest", transfer->local);
+
+	for (char *at = tag; *at != '\0'; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
+	return tag;
+}
+
+int oci_export(struct job *job, void *context)
+{
+	const struct oci_transfer *transfer = context;
+	struct store store = STORE_EMPTY;
+	struct oci_out out;
+	int r = make_out(transfer, &out, &store, job);
+
+	if (r >= 0) {
+		r = oci_export_image(transfer->arena, &out, &store, transfer->form,
+				     transfer->output, tag_of(transfer), job);
+		oci_out_done(&out);
+	}
+	store_done(&store);
+	if (r >= 0 && syncfs(transfer->output) < 0 && errno != EINVAL && errno != EROFS)
+		r = fail(-errno, "cannot write the export of '%s'", transfer->local);
+	if (r < 0 && transfer->made != NULL)
+		(void)unlink(transfer->made);
 	return r;
 }

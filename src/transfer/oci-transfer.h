@@ -6,6 +6,7 @@
 #include "image/find.h"
 #include "transfer/download.h"
 #include "transfer/oci-machine.h"
+#include "transfer/oci-out.h"
 #include "transfer/registry.h"
 
 struct job;
@@ -23,9 +24,17 @@ struct oci_transfer {
 	struct download_trust trust;
 
 	/* to and from files */
-	int input; /* a directory, or a file: an archive */
+	int input, output; /* a directory, or a file: an archive */
 	const char *shown;
+
+	/* of what goes out */
+	struct found image;
+	const char *local; /* its name */
+	enum oci_form form;
+	const char *made; /* a file that was not there before: nothing half-written stays */
 };
 
 int oci_pull(struct job *job, void *transfer);
 int oci_import(struct job *job, void *transfer);
+int oci_push(struct job *job, void *transfer);
+int oci_export(struct job *job, void *transfer);

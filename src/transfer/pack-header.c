@@ -43,7 +43,7 @@ static void add_record(struct pack *pack, const char *prefix, const char *key, c
 		pack->records_full = true;
 		return;
 	}
-	to += sprintf(to, "%zu %s%s=", length, prefix, key);
+	to += snprintf(to, TAR_HEADER_MAX - pack->records_size, "%zu %s%s=", length, prefix, key);
 	memcpy(to, value, size);
 	to[size] = '\n';
 	pack->records_size += length;
@@ -95,6 +95,8 @@ static void add_acl(struct pack *pack, const char *key, const void *value, size_
 
 static void add_attribute(struct pack *pack, const char *name, const void *value, size_t size)
 {
+	if (pack->layer && strncmp(name, "user.overlay.", 13) == 0)
+		return; /* of layers as they are mounted; the archive has its own form */
 	if (strcmp(name, "system.posix_acl_access") == 0)
 		add_acl(pack, "access", value, size);
 	else if (strcmp(name, "system.posix_acl_default") == 0)

@@ -5,7 +5,7 @@
 #include "transfer/pack.h"
 #include "transfer/tar-inside.h"
 
-enum pack_left { LEFT_SOCKETS, LEFT_CHANGED, LEFT_ATTRIBUTES, LEFT_COUNT };
+enum pack_left { LEFT_SOCKETS, LEFT_CHANGED, LEFT_ATTRIBUTES, LEFT_NAMES, LEFT_COUNT };
 
 struct pack_link {
 	dev_t device;
@@ -16,6 +16,7 @@ struct pack_link {
 struct pack {
 	const struct unpack_context *context;
 	struct sink *sink;
+	bool layer;
 	struct pack_result result;
 
 	char path[TAR_PATH_MAX + 2]; /* "usr/bin/env", "usr/", "" for the top */

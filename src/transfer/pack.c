@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -37,6 +38,7 @@ static int tell_left(struct pack *pack)
 		[LEFT_SOCKETS] = "sockets were left out, for which archives have no form",
 		[LEFT_CHANGED] = "entries changed while they were read, and are not whole",
 		[LEFT_ATTRIBUTES] = "entries have attributes that no archive can hold",
+		[LEFT_NAMES] = "entries were left out, whose names have a meaning in layers",
 	};
 	char sentence[512];
 	int r = 0;
@@ -249,6 +251,41 @@ static int pack_file(struct pack *pack, int parent, const char *name)
 	return r < 0 ? r : sink_zeros(pack->sink, -entry.size % TAR_BLOCK);
 }
 
+/* ---- layers ---- */
+
+#define WHITEOUT ".wh."
+#define OPAQUE ".wh..wh..opq"
+
+/* An empty file of which only the name counts, in the directory that is the path's first LENGTH
+ * bytes. */
+static int pack_mark(struct pack *pack, size_t length, const char *before, const char *name)
+{
+	struct stat st = { .st_mode = S_IFREG, .st_nlink = 1 };
+	struct pack_entry entry = { .kind = '0', .st = &st, .fd = -EBADF, .parent = -EBADF };
+	char kept[NAME_MAX + 1] = "";
+	size_t size = pack->path_length - length;
+	int r;
+
+	if (length + strlen(before) + strlen(name) >= sizeof(pack->path) || size > NAME_MAX)
+		return fail_plain(-ENAMETOOLONG, "cannot pack '%s': its path is too long",
+				  pack->path);
+	memcpy(kept, pack->path + length, size);
+	snprintf(pack->path + length, sizeof(pack->path) - length, "%s%s", before, name);
+	r = pack_header(pack, &entry);
+	memcpy(pack->path + length, kept, size);
+	pack->path[length + size] = '\0';
+	return r;
+}
+
+static int pack_opaque(struct pack *pack, int fd)
+{
+	char value;
+
+	if (!pack->layer || fgetxattr(fd, "user.overlay.opaque", &value, 1) != 1 || value != 'y')
+		return 0;
+	return pack_mark(pack, pack->path_length, OPAQUE, "");
+}
+
 /* ---- what is not opened ---- */
 
 static int pack_other(struct pack *pack, int parent, const char *name)
@@ -262,6 +299,8 @@ static int pack_other(struct pack *pack, int parent, const char *name)
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : pack_fail(pack, -errno);
 	entry.st = &st;
+	if (pack->layer && S_ISCHR(st.st_mode) && st.st_rdev == 0)
+		return pack_mark(pack, pack->path_length - strlen(name), WHITEOUT, name);
 	switch (st.st_mode & S_IFMT) {
 	case S_IFLNK: entry.kind = '2'; break;
 	case S_IFCHR: entry.kind = '3'; break;
@@ -311,6 +350,12 @@ static int pack_entry(struct pack *pack, int parent, const struct dirent *entry,
 				  entry->d_name, pack->path, TAR_PATH_MAX - 1);
 	memcpy(pack->path + length, entry->d_name, size + 1);
 	pack->path_length = length + size;
+	if (pack->layer && strncmp(entry->d_name, WHITEOUT, strlen(WHITEOUT)) == 0) {
+		pack_leave(pack, LEFT_NAMES);
+		pack->path_length = length;
+		pack->path[length] = '\0';
+		return 0;
+	}
 	pack->result.files++;
 	if (type == DT_UNKNOWN && fstatat(parent, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		type = IFTODT(st.st_mode);
@@ -374,6 +419,8 @@ static int pack_directory(struct pack *pack, int parent, const char *name, int d
 	}
 	entry.st = &st;
 	r = pack_header(pack, &entry);
+	if (r >= 0)
+		r = pack_opaque(pack, fd);
 	return r < 0 ? r : pack_below(pack, take_fd(&fd), depth);
 }
 
@@ -392,7 +439,8 @@ static int prepare(struct pack *pack)
 	return 0;
 }
 
-int pack_tar(const struct unpack_context *context, struct sink *sink, struct pack_result *ret)
+static int pack_all(const struct unpack_context *context, struct sink *sink, bool layer,
+		    struct pack_result *ret)
 {
 	struct pack *pack = calloc(1, sizeof(*pack));
 	int r;
@@ -401,6 +449,7 @@ int pack_tar(const struct unpack_context *context, struct sink *sink, struct pac
 		return fail(-ENOMEM, "cannot pack");
 	pack->context = context;
 	pack->sink = sink;
+	pack->layer = layer;
 	r = prepare(pack);
 	if (r >= 0)
 		r = pack_directory(pack, context->tree_fd, ".", 0);
@@ -418,4 +467,14 @@ int pack_tar(const struct unpack_context *context, struct sink *sink, struct pac
 	free(pack->records);
 	free(pack);
 	return r;
+}
+
+int pack_tar(const struct unpack_context *context, struct sink *sink, struct pack_result *ret)
+{
+	return pack_all(context, sink, false, ret);
+}
+
+int pack_layer(const struct unpack_context *context, struct sink *sink, struct pack_result *ret)
+{
+	return pack_all(context, sink, true, ret);
 }

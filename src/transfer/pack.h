@@ -22,3 +22,7 @@ struct pack_result {
 
 /* CONTEXT as for unpack_tar(). */
 int pack_tar(const struct unpack_context *context, struct sink *sink, struct pack_result *ret);
+
+/* Likewise as a layer of an image (OCI): what takes away something of the layers below, as
+ * overlayfs has it in the tree (image/layers), becomes ".wh." entries. */
+int pack_layer(const struct unpack_context *context, struct sink *sink, struct pack_result *ret);

@@ -83,6 +83,7 @@ static void describe(struct registry_errand *errand, struct download *download)
 	case REGISTRY_HAS_BLOB:
 		download->url = url(errand, "blobs");
 		download->method = "HEAD";
+		download->limit = OCI_BLOB_MAX; /* what is announced of a body that does not come */
 		break;
 	case REGISTRY_PUT_BLOB:
 		download->url = arena_format(&errand->talk->arena, "%s/blobs/uploads/",

@@ -66,3 +66,5 @@ int verb_export_tar(void *context, const struct text_list *words);
 int verb_export_raw(void *context, const struct text_list *words);
 int verb_pull_oci(void *context, const struct text_list *words);
 int verb_import_oci(void *context, const struct text_list *words);
+int verb_push_oci(void *context, const struct text_list *words);
+int verb_export_oci(void *context, const struct text_list *words);

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/macros.h"
 #include "base/name-clean.h"
 #include "base/text.h"
 #include "format/imageref.h"
@@ -69,11 +71,36 @@ int verb_pull_oci(void *context_, const struct text_list *words)
 	return transfer_run(context, &transfer);
 }
 
+/* Where skopeo(1) says what kind it is, the same words are understood. */
+static const char *read_form(enum oci_form *ret, const char *path)
+{
+	static const struct {
+		const char *word;
+		enum oci_form form;
+	} forms[] = {
+		{ "oci:", OCI_FORM_LAYOUT },
+		{ "oci-archive:", OCI_FORM_ARCHIVE },
+		{ "docker-archive:", OCI_FORM_DOCKER },
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		if (text_after(path, forms[i].word) != NULL) {
+			*ret = forms[i].form;
+			return text_after(path, forms[i].word);
+		}
+	*ret = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? OCI_FORM_LAYOUT : OCI_FORM_ARCHIVE;
+	return path;
+}
+
 /* "PATH" or "PATH:IMAGE". */
 static int open_input(struct context *context, struct oci_transfer *import, const char *path)
 {
-	const char *colon = strrchr(path, ':');
+	enum oci_form form;
+	const char *colon;
 
+	path = read_form(&form, path);
+	colon = strrchr(path, ':');
 	import->shown = path;
 	import->input = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	if (import->input >= 0 || errno != ENOENT || colon == NULL || colon == path)
@@ -118,4 +145,98 @@ int verb_import_oci(void *context_, const struct text_list *words)
 		r = import_oci(context, &import, words->count > 1 ? words->items[1] : NULL);
 	fd_close(&import.input);
 	return r;
+}
+
+/* ---- out ---- */
+
+static int find_local(struct context *context, struct oci_transfer *ret, const char *name)
+{
+	enum class class = context->options.class;
+
+	if (class != CLASS_UNSET && class != CLASS_MACHINE)
+		return fail_input("cannot make an OCI image of '%s': that is for machines (try "
+				  "--class=machine)",
+				  name);
+	ret->arena = context->arena;
+	ret->scope = &context->images;
+	ret->local = name;
+	if (!find_is_name(name))
+		return fail_input("cannot use '%s' as the name of an image", name);
+	if (find_image(context->arena, &ret->image, name, &context->images) < 0)
+		return fail_plain(-ENOENT, "cannot find the image '%s' (see importctl list-images)",
+				  name);
+	return 0;
+}
+
+int verb_push_oci(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+	struct oci_transfer push = { .input = -EBADF };
+	struct transfer transfer = { .type = "push-oci", .run = oci_push, .context = &push };
+	int r = find_local(context, &push, words->items[0]);
+
+	if (r >= 0)
+		r = read_reference(context, &push, words->items[1]);
+	if (r < 0)
+		return r;
+	if (push.ref.digest.text[0] != '\0')
+		return fail_input(
+			"cannot push to '%s': a digest comes out, it is not chosen (try a "
+			"tag)",
+			words->items[1]);
+	r = download_read_trust(context->arena, &push.trust, context->program.environment);
+	if (r < 0)
+		return r;
+	transfer.local = push.local;
+	transfer.remote = imageref_text(context->arena, &push.ref);
+	return transfer_run(context, &transfer);
+}
+
+static int open_layout(const char *path)
+{
+	int fd;
+
+	if (mkdir(path, 0777) < 0 && errno != EEXIST)
+		return fail(-errno, "cannot make the directory '%s'", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(-errno, "cannot open the directory '%s'", path);
+	if (faccessat(fd, "index.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return fd;
+	fd_close(&fd);
+	return fail_plain(-EEXIST, "cannot write to '%s': there is an image in it already", path);
+}
+
+static int open_archive(struct oci_transfer *export, const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_EXCL, 0666);
+
+	if (fd >= 0)
+		export->made = path;
+	else
+		fd = open(path, flags | O_TRUNC, 0666);
+	return fd < 0 ? fail(-errno, "cannot open '%s' to write", path) : fd;
+}
+
+int verb_export_oci(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+	struct oci_transfer export = { .input = -EBADF };
+	struct transfer transfer = { .type = "export-oci", .run = oci_export, .context = &export };
+	autoclose int fd = -EBADF;
+	const char *path;
+	int r = find_local(context, &export, words->items[0]);
+
+	if (r < 0)
+		return r;
+	path = read_form(&export.form, words->items[1]);
+	if (*path == '\0')
+		return fail_input("cannot write to '%s': it names no file", words->items[1]);
+	fd = export.form == OCI_FORM_LAYOUT ? open_layout(path) : open_archive(&export, path);
+	if (fd < 0)
+		return fd;
+	export.output = fd;
+	transfer.local = export.local;
+	return transfer_run(context, &transfer);
 }
