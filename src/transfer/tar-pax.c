@@ -370,7 +370,8 @@ int tar_take_pax(struct tar *tar)
 			return tar_refuse(tar, "an extended header is not as it should be");
 		*value++ = '\0';
 		*last = '\0';
-		if (value < last) /* nothing: as if the record were not there */
+		/* No value: as if the record were not there; but attributes may be empty. */
+		if (value < last || strncmp(key, "SCHILY.xattr.", 13) == 0)
 			r = take_record(tar, key, value, (size_t)(last - value));
 		at = last + 1;
 	}

@@ -18,20 +18,20 @@ static int damaged(const struct tar *tar)
 	if (tar->count == 0)
 		return fail_plain(-EBADMSG, "cannot read '%s': it is no tar archive",
 				  stream_name(tar->stream));
-	return fail_plain(-EBADMSG, "cannot read '%s': it is damaged behind '%s'",
+	return fail_plain(-EBADMSG, "cannot read '%s': it is damaged behind '%.300s'",
 			  stream_name(tar->stream), tar->entry.path);
 }
 
 int tar_refuse(const struct tar *tar, const char *what)
 {
-	return fail_plain(-EBADMSG, "cannot read '%s': %s (entry %llu, behind '%s')",
+	return fail_plain(-EBADMSG, "cannot read '%s': %s (entry %llu, behind '%.300s')",
 			  stream_name(tar->stream), what, (unsigned long long)tar->count + 1,
 			  tar->entry.path);
 }
 
 static int cut_short(const struct tar *tar)
 {
-	return fail_plain(-ENODATA, "cannot read '%s': it ends in the middle of '%s'",
+	return fail_plain(-ENODATA, "cannot read '%s': it ends in the middle of '%.300s'",
 			  stream_name(tar->stream), tar->entry.path);
 }
 

@@ -24,12 +24,12 @@
 
 int unpack_fail(const struct unpack *unpack, int code)
 {
-	return fail(code, "cannot unpack '%s'", unpack->entry->path);
+	return fail(code, "cannot unpack '%.300s'", unpack->entry->path);
 }
 
 int unpack_refuse(const struct unpack *unpack, const char *why)
 {
-	return fail_plain(-EBADMSG, "cannot unpack '%s': %s", unpack->entry->path, why);
+	return fail_plain(-EBADMSG, "cannot unpack '%.300s': %s", unpack->entry->path, why);
 }
 
 void unpack_keep_count(struct unpack *unpack, enum unpack_kept kind)

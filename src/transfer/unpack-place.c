@@ -86,11 +86,11 @@ static int explain(const struct unpack *unpack, int code, const char *path)
 	if (code == -ELOOP || code == -ENOTDIR || code == -EXDEV)
 		return fail_plain(
 			code,
-			"cannot unpack '%s': '%s' is no directory of the archive's, or is "
+			"cannot unpack '%.300s': '%s' is no directory of the archive's, or is "
 			"reached through a symbolic link",
 			unpack->entry->path, path);
-	return fail(code, "cannot unpack '%s': cannot open the directory '%s'", unpack->entry->path,
-		    path);
+	return fail(code, "cannot unpack '%.300s': cannot open the directory '%s'",
+		    unpack->entry->path, path);
 }
 
 int unpack_directory(struct unpack *unpack, const char *path, bool make)

@@ -67,7 +67,7 @@ static int make_file(struct unpack *unpack)
 
 	if (unpack->result.bytes + unpack->entry->size > unpack->wish.bytes_max)
 		return fail_plain(-EFBIG,
-				  "cannot unpack '%s': the archive's files have more than %llu "
+				  "cannot unpack '%.300s': the archive's files have more than %llu "
 				  "bytes",
 				  unpack->entry->path, (unsigned long long)unpack->wish.bytes_max);
 	unpack->result.bytes += unpack->entry->size;
@@ -93,7 +93,7 @@ static int set_opaque(struct unpack *unpack, const char *path)
 		return parent;
 	fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsetxattr(fd, OPAQUE, "y", 1, 0) < 0)
-		return fail(-errno, "cannot unpack '%s': cannot hide what is below '%s'",
+		return fail(-errno, "cannot unpack '%.300s': cannot hide what is below '%s'",
 			    unpack->entry->path, path);
 	return 0;
 }
@@ -166,9 +166,10 @@ static int link_to(struct unpack *unpack, int directory, const char *name)
 		r = linkat(directory, name, unpack->parent, unpack->name, 0) < 0 ? -errno : 0;
 	}
 	if (r == -ENOENT)
-		return fail_plain(r, "cannot unpack '%s': it is a link to '%s', which is not there",
-				  unpack->entry->path, unpack->entry->link);
-	return r < 0 ? fail(r, "cannot unpack '%s': cannot link to '%s'", unpack->entry->path,
+		return fail_plain(
+			r, "cannot unpack '%.300s': it is a link to '%s', which is not there",
+			unpack->entry->path, unpack->entry->link);
+	return r < 0 ? fail(r, "cannot unpack '%.300s': cannot link to '%s'", unpack->entry->path,
 			    unpack->entry->link)
 		     : 0;
 }
@@ -299,7 +300,7 @@ static int take_entry(struct unpack *unpack)
 
 	if (++unpack->result.files > unpack->wish.files_max)
 		return fail_plain(-EFBIG,
-				  "cannot unpack '%s': the archive has more than %llu entries",
+				  "cannot unpack '%.300s': the archive has more than %llu entries",
 				  entry->path, (unsigned long long)unpack->wish.files_max);
 	if (entry->kind == TAR_OTHER) {
 		unpack_keep_count(unpack, KEPT_KINDS);
