@@ -309,6 +309,15 @@ bool oci_is_path(const char *path)
 	return true;
 }
 
+/* "demo:1", "1", or all of "registry.example.com/path/demo:1". */
+static bool is_tag(const char *tag, const char *name)
+{
+	size_t length = strlen(tag), end = strlen(name);
+
+	return end > 0 && text_ends(tag, name) &&
+	       (length == end || tag[length - end - 1] == '/' || tag[length - end - 1] == ':');
+}
+
 static bool has_tag(const json_t *entry, const char *name)
 {
 	const json_t *list = json_object_get(entry, "RepoTags"), *tag;
@@ -316,12 +325,9 @@ static bool has_tag(const json_t *entry, const char *name)
 
 	json_array_foreach(list, i, tag)
 	{
-		const char *text = json_string_value(tag), *colon;
+		const char *text = json_string_value(tag);
 
-		if (text == NULL)
-			continue;
-		colon = strrchr(text, ':');
-		if (strcmp(text, name) == 0 || (colon != NULL && strcmp(colon + 1, name) == 0))
+		if (text != NULL && is_tag(text, name))
 			return true;
 	}
 	return false;

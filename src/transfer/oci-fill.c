@@ -132,7 +132,10 @@ static int start_unpacking(struct filler *filler, struct filling *filling)
 {
 	struct store_part *layer = &filler->image->layers[filling->number];
 	autoclose int input = open_input(filler, filling);
-	struct unpacking unpacking = { .input = input, .name = filling->part };
+	struct unpacking unpacking = {
+		.input = input,
+		.name = arena_format(filler->arena, "layer %s", filling->part),
+	};
 	struct worker_request request = {
 		.name = "unpack",
 		.run = unpack,

@@ -1,0 +1,576 @@
+"""importctl pull-oci, push-oci, import-oci, export-oci: a real registry, and hostile ones (classes S44 to S47)."""
+import glob
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+
+from support import machines, oci, runner, sandbox, trees
+
+POOL, STORE = "/var/lib/machines", "/var/lib/redd"
+
+
+@pytest.fixture
+def control(redd):
+    """importctl, in a /var/lib of the test's own."""
+    sandbox.mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755")
+    os.mkdir("/var/lib/containers")
+    yield machines.importctl(redd)
+    sandbox.umount("/var/lib")
+
+
+@pytest.fixture(scope="module")
+def registry(work_root):
+    one = oci.Registry(work_root + "/registry")
+    yield one
+    one.stop()
+    shutil.rmtree(one.place)
+
+
+@pytest.fixture
+def server():
+    one = oci.Server()
+    yield one
+    one.stop()
+
+
+def packed(path, *parts):
+    """PARTS of a tree as a tar archive; all of it without."""
+    return subprocess.run(["tar", "-c", "--sort=name", "-C", path, *(parts or ["."])], check=True, capture_output=True).stdout
+
+
+@pytest.fixture(scope="module")
+def layers(busybox):
+    """The busybox tree in two layers, and a third that takes away and adds."""
+    base = packed(busybox, "--exclude=./usr/bin", ".")
+    programs = packed(busybox, "./usr/bin")
+    changes = oci.tar({"etc/": None, "etc/.wh.inittab": b"", "etc/name": b"demo\n", "var/": None, "var/.wh..wh..opq": b"", "var/own": b"x"})
+    return [base, programs, changes]
+
+
+@pytest.fixture(scope="module")
+def demo(layers):
+    return oci.Image(layers, {"Entrypoint": ["/bin/sh", "-c"], "Cmd": ["echo \"$GREETING from $(pwd)\"; cat /etc/name; ls /var"],
+                              "Env": ["GREETING=hello  world", "PATH=/usr/bin:/bin"], "WorkingDir": "/etc", "StopSignal": "SIGQUIT",
+                              "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "Labels": {"a": "b"}})
+
+
+def push(registry, image, name, place):
+    layout = image.layout(os.path.join(place, "layout-" + name.replace("/", "-").replace(":", "-")))
+    oci.skopeo("copy", "--dest-tls-verify=false", "oci:" + layout, "docker://%s/%s" % (registry.host, name))
+    return "%s/%s" % (registry.host, name)
+
+
+def stored(kind):
+    path = os.path.join(STORE, kind, "sha256")
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+def check_store():
+    """Every blob is what its name says, and nothing is unfinished."""
+    for name in stored("blobs"):
+        with open(os.path.join(STORE, "blobs/sha256", name), "rb") as file:
+            assert hashlib.sha256(file.read()).hexdigest() == name
+    assert not [name for name in stored("layers") if name.startswith(".")]
+
+
+def exported(control, name, path):
+    """The tree that a machine shows."""
+    control.run("-m", "export-tar", name, path + ".tar").ok()
+    os.mkdir(path)
+    subprocess.run(["tar", "-x", "-C", path, "-f", path + ".tar", "--xattrs"], check=True)
+    return path
+
+
+def same(one, other):
+    found = subprocess.run(["rsync", "-aHAX", "--checksum", "--dry-run", "--itemize-changes", "--delete", "--omit-dir-times", one + "/", other + "/"],
+                           check=True, capture_output=True, text=True).stdout
+    assert found == ""
+
+
+# ---- a real registry ----
+
+def test_an_image_is_pulled_and_runs(redd, control, registry, demo, place):
+    ref = push(registry, demo, "demo:1", place)
+    done = control.run("-m", "pull-oci", ref, "web").ok()
+    assert sorted(os.listdir(POOL)) == ["web.mstack", "web.nspawn", "web.oci-config"], done
+    with open(POOL + "/web.oci-config") as file:
+        assert json.load(file) == demo.config
+    with open(POOL + "/web.nspawn") as file:
+        settings = file.read().splitlines()
+    assert {"Boot=no", 'Environment="GREETING=hello  world"', "WorkingDirectory=/etc", "KillSignal=SIGQUIT", "#Port=tcp:80",
+            "#Bind=/srv/data:/data"} <= set(settings), settings
+    assert stored("layers") == sorted(layer.split(":")[1] for layer in demo.config["rootfs"]["diff_ids"])
+    check_store()
+    done = redd.run("-q", "--pipe", "-M", "web").ok()
+    assert done.lines == ["hello  world from /etc", "demo", "own"], done
+    assert redd.run("-q", "--pipe", "-M", "web", "/bin/sh", "-c", "ls /etc/inittab").code != 0
+    control.run("-m", "pull-oci", ref, "web").failed("is there already", "--force")
+    control.run("-m", "pull-dkr", "--force", ref, "web").ok()
+
+
+def test_layers_that_are_there_are_not_fetched(control, registry, demo, layers, place):
+    control.run("-m", "pull-oci", push(registry, demo, "demo:1", place), "one").ok()
+    other = oci.Image([*layers[:2], oci.tar({"etc/": None, "etc/other": b"other\n"})], {"Cmd": ["/bin/sh"]})
+    ref = push(registry, other, "other:1", place)
+    registry.asked()
+    control.run("-m", "pull-oci", ref, "two").ok()
+    fetched = [line.split("/")[-1] for line in registry.asked() if "/blobs/" in line]
+    assert sorted(fetched) == sorted([other.manifest["config"]["digest"], other.layers[2]["digest"]])
+    assert len(stored("layers")) == 4
+    control.run("-m", "pull-oci", ref, "three").ok()
+    assert [line for line in registry.asked() if "/blobs/" in line] == []
+
+
+@pytest.mark.parametrize("kind, compress", [("", bytes), ("+zstd", lambda data: subprocess.run(["zstd"], input=data, capture_output=True, check=True).stdout)],
+                         ids=["tar", "zstd"])
+def test_layers_need_not_be_gzip(control, server, kind, compress):
+    image = oci.Image([oci.tar({"usr/": None, "usr/x": b"x" * 1000})], compress=compress, kind=kind)
+    control.run("-m", "pull-oci", server.serve(image), "web").ok()
+    assert len(stored("layers")) == 1
+    check_store()
+
+
+def test_the_image_of_this_host_is_chosen(control, server):
+    def described(image, **platform):
+        text = json.dumps(image.manifest).encode()
+        server.serve(image, tag=oci.sha256(text))
+        return {"mediaType": oci.MANIFEST, "digest": oci.sha256(text), "size": len(text), "platform": {"os": "linux", **platform}}
+    machine = os.uname().machine
+    ours = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    images = [oci.Image([oci.tar({name: b"x"})], architecture=name) for name in (ours, "other")]
+    index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": [described(images[1], architecture="other"), described(images[0], architecture=ours)]}
+    server.routes["/v2/x/manifests/1"] = (200, {"Content-Type": oci.INDEX}, json.dumps(index).encode())
+    control.run("-m", "pull-oci", server.host + "/x:1", "web").ok()
+    with open(POOL + "/web.oci-config") as file:
+        assert json.load(file)["architecture"] == ours
+    index["manifests"].pop()
+    server.routes["/v2/x/manifests/1"] = (200, {"Content-Type": oci.INDEX}, json.dumps(index).encode())
+    control.run("-m", "pull-oci", server.host + "/x:1", "other").failed("linux", ours)
+
+
+def test_what_was_pulled_is_pushed_as_it_was(redd, control, registry, demo, place):
+    ref = push(registry, demo, "demo:1", place)
+    control.run("-m", "pull-oci", ref, "web").ok()
+    registry.asked()
+    done = control.run("push-oci", "web", registry.host + "/demo:copy").ok()
+    assert oci.sha256(json.dumps(demo.manifest).encode()) in done.err
+    asked = registry.asked()
+    assert [line for line in asked if line.startswith("PUT")] == ["PUT /v2/demo/manifests/copy"], asked
+    assert len([line for line in asked if line.startswith("HEAD")]) == 4
+    control.run("push-oci", "web", registry.host + "/elsewhere:1").ok()
+    asked = registry.asked()
+    assert len([line for line in asked if line.startswith("POST")]) == 4
+    details = [json.loads(oci.skopeo("inspect", "--tls-verify=false", "docker://%s/%s" % (registry.host, name))) for name in ("demo:1", "elsewhere:1")]
+    assert details[0]["Digest"] == details[1]["Digest"]
+
+
+def test_what_a_machine_has_written_is_pushed(redd, control, registry, demo, place):
+    control.run("-m", "pull-oci", push(registry, demo, "demo:1", place), "web").ok()
+    redd.run("-q", "--pipe", "-M", "web", "/bin/sh", "-c", "rm /etc/name; echo new > /etc/new; rm -r /var; mkdir /var; ln -s new /etc/link").ok()
+    registry.asked()
+    control.run("push-oci", "web", registry.host + "/demo:changed").ok()
+    assert len([line for line in registry.asked() if line.startswith("POST")]) == 2  # a layer and the configuration
+    oci.skopeo("copy", "--src-tls-verify=false", "docker://%s/demo:changed" % registry.host, "oci:%s/changed:x" % place)
+    subprocess.run(["umoci", "unpack", "--image", place + "/changed:x", place + "/unpacked"], check=True, capture_output=True)
+    same(exported(control, "web", place + "/ours"), place + "/unpacked/rootfs")
+    assert not os.path.exists(place + "/unpacked/rootfs/etc/name") and os.listdir(place + "/unpacked/rootfs/var") == []
+    # and comes back
+    control.run("-m", "pull-oci", registry.host + "/demo:changed", "back").ok()
+    same(place + "/ours", exported(control, "back", place + "/back"))
+
+
+def podman(place, *words):
+    return subprocess.run(["podman", "--root", place + "/root", "--runroot", place + "/run", "--tmpdir", place + "/tmp", "--storage-driver=vfs",
+                           "--cgroup-manager=cgroupfs", "--events-backend=none", *words], capture_output=True, text=True,
+                          env={"PATH": os.environ["PATH"], "HOME": place, "XDG_RUNTIME_DIR": place})
+
+
+def test_podman_runs_what_is_pushed(control, registry, busybox, place):
+    shutil.copytree(busybox, POOL + "/plain", symlinks=True)
+    control.run("push-oci", "plain", registry.host + "/plain:1").ok()
+    name = registry.host + "/plain:1"
+    done = podman(place, "pull", "-q", "--tls-verify=false", name)
+    assert done.returncode == 0, done
+    done = podman(place, "--runtime=/usr/sbin/runc", "run", "--rm", "--network=none", name, "/bin/sh", "-c", "echo it runs; cat /etc/passwd")
+    if done.returncode != 0:  # nothing can be run by it in here; that it can be looked at is what is left
+        done = podman(place, "image", "mount", name)
+        with open(done.stdout.strip() + "/etc/passwd") as file:
+            done.stdout = "it runs\n" + file.read()
+        podman(place, "image", "umount", name)
+    shutil.rmtree("/run/runc", ignore_errors=True)
+    for group in glob.glob("/sys/fs/cgroup/libpod_parent") + glob.glob("/sys/fs/cgroup/*/libpod_parent"):
+        for directory, _, _ in os.walk(group, topdown=False):
+            os.rmdir(directory)
+    with open(busybox + "/etc/passwd") as file:
+        assert done.stdout == "it runs\n" + file.read(), done
+
+
+# ---- logins ----
+
+@pytest.fixture(scope="module")
+def closed(work_root, layers):
+    """A registry that knows one user."""
+    one = oci.Registry(work_root + "/closed", {"me": "secret word"})
+    layout = oci.Image([oci.tar({"usr/": None})]).layout(work_root + "/closed/layout")
+    oci.skopeo("copy", "--dest-tls-verify=false", "--dest-creds=me:secret word", "oci:" + layout, "docker://%s/x:1" % one.host)
+    yield one
+    one.stop()
+    shutil.rmtree(one.place)
+
+
+def logins(path, **document):
+    with open(path, "w") as file:
+        json.dump(document, file)
+    return {"REGISTRY_AUTH_FILE": path}
+
+
+def test_a_login_is_needed_and_found(control, closed, place):
+    auth = oci.basic("me", "secret word").split()[1]
+    control.run("-m", "pull-oci", closed.host + "/x:1", "a").failed("refuses", "podman login")
+    for wrong in ({"auths": {closed.host: {"auth": oci.basic("me", "wrong").split()[1]}}}, {"auths": {"127.0.0.1:1": {"auth": auth}}}):
+        control.run("-m", "pull-oci", closed.host + "/x:1", "a", env=logins(place + "/auth.json", **wrong)).failed("refuses")
+    assert not os.path.exists(POOL) or os.listdir(POOL) == []
+    control.run("-m", "pull-oci", closed.host + "/x:1", "a", env=logins(place + "/auth.json", auths={closed.host: {"auth": auth}})).ok()
+    os.makedirs(place + "/.docker")
+    logins(place + "/.docker/config.json", auths={closed.host: {"auth": auth}})
+    control.run("-m", "pull-oci", closed.host + "/x:1", "b", env={"HOME": place}).ok()
+    control.run("push-oci", "b", closed.host + "/y:1", env={"HOME": place}).ok()
+
+
+def test_a_helper_knows_the_login(control, closed, place):
+    with open(place + "/docker-credential-test", "w") as file:
+        file.write("#!/bin/sh\nread -r server\n[ \"$server\" = %s ] && echo '{\"Username\":\"me\",\"Secret\":\"secret word\"}'\n" % closed.host)
+    os.chmod(place + "/docker-credential-test", 0o755)
+    environment = logins(place + "/auth.json", credHelpers={closed.host: "test"})
+    control.run("-m", "pull-oci", closed.host + "/x:1", "a", env=environment).failed("docker-credential-test")
+    control.run("-m", "pull-oci", closed.host + "/x:1", "a", env={**environment, "PATH": place + ":/usr/bin:/bin"}).ok()
+
+
+def demand(server, image, realm, token="the-token"):
+    """SERVER wants a token of REALM for everything."""
+    server.serve(image)
+    for path, answer in list(server.routes.items()):
+        def guarded(request, answer=answer):
+            if request.headers.get("Authorization") == "Bearer " + token:
+                return answer
+            return 401, {"WWW-Authenticate": 'Bearer realm="%s",service="the service",scope="repository:x:pull"' % realm}, b"{}"
+        server.routes[path] = guarded
+    return server.host + "/x:1"
+
+
+@pytest.fixture
+def small():
+    return oci.Image([oci.tar({"usr/": None, "usr/one": b"one"}), oci.tar({"usr/": None, "usr/two": b"two"})])
+
+
+def test_tokens_are_got_once_and_are_for_the_registry_alone(control, server, small, place):
+    tokens, elsewhere = oci.Server(), oci.Server()
+    try:
+        ref = demand(server, small, "http:" + "//%s/token" % tokens.host)
+        tokens.routes["/token"] = (200, {}, json.dumps({"token": "the-token"}).encode())
+        # one layer is somewhere else
+        digest = small.layers[1]["digest"]
+        elsewhere.routes["/blob"] = (200, {}, small.blobs[digest])
+        guarded = server.routes["/v2/x/blobs/" + digest]
+        server.routes["/v2/x/blobs/" + digest] = lambda request: (
+            (307, {"Location": "http:" + "//%s/blob" % elsewhere.host}, b"") if guarded(request)[0] == 200 else guarded(request))
+        environment = logins(place + "/auth.json", auths={server.host: {"auth": oci.basic("me", "word").split()[1]}})
+        control.run("-m", "pull-oci", ref, "web", env=environment).ok()
+        assert [path for _, path, _ in tokens.asked] == ["/token?service=the%20service&scope=repository%3Ax%3Apull"]
+        assert tokens.asked[0][2]["Authorization"] == oci.basic("me", "word")
+        assert {headers.get("Authorization") for _, _, headers in server.asked} == {None, "Bearer the-token"}
+        assert [path for _, path, _ in elsewhere.asked] == ["/blob"] and "Authorization" not in elsewhere.asked[0][2]
+    finally:
+        tokens.stop()
+        elsewhere.stop()
+
+
+def test_a_token_that_is_too_old_is_replaced(control, server, small):
+    counts = {"given": 0}
+
+    def give(request):
+        counts["given"] += 1
+        return 200, {}, json.dumps({"access_token": "token-%d" % counts["given"]}).encode()
+    server.serve(small)
+    for path, answer in list(server.routes.items()):
+        def guarded(request, answer=answer, blob="/blobs/" in path):
+            if request.headers.get("Authorization") == ("Bearer token-2" if blob else "Bearer token-1"):
+                return answer
+            return 401, {"WWW-Authenticate": 'Bearer realm="http:' + '//%s/token"' % server.host}, b"{}"
+        server.routes[path] = guarded
+    server.routes["/token"] = give
+    control.run("-m", "pull-oci", server.host + "/x:1", "web").ok()
+    assert counts["given"] == 2
+
+
+@pytest.mark.parametrize("realm, word", [
+    ("http:" + "//192.0.2.7:%d/token", "not reached by https"),
+    ("file:" + "///etc/passwd", "which is no place"),
+    ("gopher:" + "//127.0.0.1:%d/", "which is no place"),
+    ("http:" + "//me@127.0.0.1:%d/token", "which is no place"),
+    ("", "refuses"),
+], ids=["http", "file", "gopher", "user", "none"])
+def test_a_realm_that_is_none_gets_nothing(control, server, small, place, realm, word):
+    sandbox_address = subprocess.run(["ip", "addr", "add", "192.0.2.7/32", "dev", "lo"], capture_output=True)
+    assert sandbox_address.returncode == 0 or b"exists" in sandbox_address.stderr
+    evil = oci.Server("192.0.2.7")
+    try:
+        port = int(evil.host.split(":")[1])
+        ref = demand(server, small, realm % port if "%d" in realm else realm)
+        environment = logins(place + "/auth.json", auths={server.host: {"auth": oci.basic("me", "word").split()[1]}})
+        control.run("-m", "pull-oci", ref, "web", env=environment).failed(word)
+        assert evil.asked == []
+        assert all("Authorization" not in headers for _, _, headers in server.asked)
+    finally:
+        evil.stop()
+        subprocess.run(["ip", "addr", "del", "192.0.2.7/32", "dev", "lo"], check=True)
+
+
+@pytest.mark.parametrize("text, word", [("{", "gives no JSON"), ("{}", "gives no token"), ('{"token":"a\\nX-Evil: 1"}', "gives no token"),
+                                        ('{"token":"%s"}' % ("a" * 70000), "larger than")], ids=["json", "none", "lines", "long"])
+def test_a_token_is_one_word(control, server, small, text, word):
+    ref = demand(server, small, "http:" + "//%s/token" % server.host)
+    server.routes["/token"] = (200, {}, text.encode())
+    control.run("-m", "pull-oci", ref, "web").failed(word)
+
+
+# ---- hostile registries ----
+
+def flipped(data):
+    return data[:len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1:]
+
+
+def change_blob(server, digest, change):
+    status, headers, body = server.routes["/v2/x/blobs/" + digest]
+    server.routes["/v2/x/blobs/" + digest] = (status, headers, change(body))
+
+
+def serve_changed(server, image, change):
+    """The manifest after CHANGE."""
+    manifest = json.loads(json.dumps(image.manifest))
+    change(manifest)
+    server.serve(image)
+    return server.serve(json.dumps(manifest).encode())
+
+
+def set_layer(**values):
+    return lambda manifest: manifest["layers"][0].update(values)
+
+
+def set_config(**values):
+    return lambda manifest: manifest["config"].update(values)
+
+
+HOSTILE = {
+    "flipped layer": (lambda server, image: change_blob(server, image.layers[0]["digest"], flipped), ["layer"]),
+    "flipped last byte": (lambda server, image: change_blob(server, image.layers[1]["digest"], lambda data: data[:-1] + b"\xff"), ["cannot"]),
+    "other layer": (lambda server, image: change_blob(server, image.layers[0]["digest"], lambda data: gzip.compress(oci.tar({"evil": b""}))), ["layer"]),
+    "truncated layer": (lambda server, image: change_blob(server, image.layers[0]["digest"], lambda data: data[:-7]), ["bytes"]),
+    "empty layer": (lambda server, image: change_blob(server, image.layers[0]["digest"], lambda data: b""), ["bytes"]),
+    "longer layer": (lambda server, image: change_blob(server, image.layers[0]["digest"], lambda data: data + b"x"), ["larger"]),
+    "bytes behind": (lambda server, image: change_blob(server, image.layers[0]["digest"], lambda data: data + bytes(512)), ["larger"]),
+    "flipped configuration": (lambda server, image: change_blob(server, image.manifest["config"]["digest"], flipped), ["configuration", "digest"]),
+    "no layer": (lambda server, image: server.routes.pop("/v2/x/blobs/" + image.layers[0]["digest"]), ["does not have"]),
+    "called an index": (lambda server, image: server.routes.update({"/v2/x/manifests/1": (200, {"Content-Type": oci.INDEX}, json.dumps(image.manifest).encode())}),
+                        ["called"]),
+    "called a page": (lambda server, image: server.routes.update({"/v2/x/manifests/1": (200, {"Content-Type": "text/html"}, json.dumps(image.manifest).encode())}),
+                      ["called"]),
+    "ambiguous": (lambda server, image: serve_changed(server, image, lambda manifest: manifest.update(manifests=[])), ["as well"]),
+    "ambiguous type": (lambda server, image: serve_changed(server, image, lambda manifest: manifest.update(mediaType=oci.INDEX)), ["called"]),
+    "a key twice": (lambda server, image: server.serve(json.dumps(image.manifest).replace('"layers"', '"layers": [], "layers"').encode()), ["no JSON"]),
+    "schema 1": (lambda server, image: server.serve(b'{"schemaVersion": 1, "fsLayers": [], "history": []}'), ["schema"]),
+    "digest as a path": (lambda server, image: serve_changed(server, image, set_layer(digest="sha256:../../../../etc/passwd")), ["digest"]),
+    "digest of another kind": (lambda server, image: serve_changed(server, image, set_layer(digest="md5:" + "0" * 32)), ["digest"]),
+    "digest in capitals": (lambda server, image: serve_changed(server, image, set_layer(digest=image.layers[0]["digest"].upper())), ["digest"]),
+    "digest too short": (lambda server, image: serve_changed(server, image, set_layer(digest=image.layers[0]["digest"][:-1])), ["digest"]),
+    "size too small": (lambda server, image: serve_changed(server, image, set_layer(size=image.layers[0]["size"] - 1)), ["larger"]),
+    "size too large": (lambda server, image: serve_changed(server, image, set_layer(size=image.layers[0]["size"] + 1)), ["bytes"]),
+    "negative size": (lambda server, image: serve_changed(server, image, set_layer(size=-1)), ["size"]),
+    "size of a configuration": (lambda server, image: serve_changed(server, image, set_config(size=1)), ["larger"]),
+    "huge configuration": (lambda server, image: serve_changed(server, image, set_config(size=1 << 30)), ["too large"]),
+    "foreign layer": (lambda server, image: serve_changed(server, image, set_layer(urls=["http:" + "//192.0.2.1/layer"])), ["elsewhere"]),
+    "foreign type": (lambda server, image: serve_changed(server, image, set_layer(mediaType="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")), ["type"]),
+    "encrypted type": (lambda server, image: serve_changed(server, image, set_layer(mediaType=oci.LAYER + "+gzip+encrypted")), ["type"]),
+    "no machine": (lambda server, image: serve_changed(server, image, set_config(mediaType="application/vnd.cncf.helm.config.v1+json")), ["no image of a machine"]),
+    "a layer less": (lambda server, image: serve_changed(server, image, lambda manifest: manifest["layers"].pop()), ["layers"]),
+    "layers in another order": (lambda server, image: serve_changed(server, image, lambda manifest: manifest["layers"].reverse()), ["layer"]),
+    "too many layers": (lambda server, image: serve_changed(server, image, lambda manifest: manifest.update(layers=manifest["layers"] * 300)), ["layers"]),
+    "no layers": (lambda server, image: serve_changed(server, image, lambda manifest: manifest.update(layers={})), ["list"]),
+    "no end": (lambda server, image: server.serve(b"[" * 100000), ["no JSON"]),
+    "to a file": (lambda server, image: server.routes.update({"/v2/x/blobs/" + image.layers[0]["digest"]: (307, {"Location": "file:" + "///etc/shadow"}, b"")}),
+                  ["redirected"]),
+    "to the cloud": (lambda server, image: server.routes.update({"/v2/x/manifests/1": (302, {"Location": "http:" + "//169.254.169.254/latest"}, b"")}), ["link-local"]),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_registry_is_refused(control, server, small, case):
+    change, words = HOSTILE[case]
+    ref = server.serve(small)
+    change(server, small)
+    done = control.run("-m", "pull-oci", ref, "web").failed(*words)
+    assert len([line for line in done.err.splitlines() if line]) == 1, done
+    assert not os.path.exists(POOL) or os.listdir(POOL) == []
+    check_store()
+    good = {digest.split(":")[1] for digest in small.config["rootfs"]["diff_ids"]}
+    assert set(stored("layers")) <= good
+
+
+def test_a_digest_holds_for_the_manifest(control, server, small):
+    server.serve(small)
+    other = oci.Image([oci.tar({"evil": b""})])
+    wanted = oci.sha256(json.dumps(small.manifest).encode())
+    control.run("-m", "pull-oci", "%s/x@%s" % (server.host, wanted), "good").ok()
+    server.serve(other)
+    server.routes["/v2/x/manifests/" + wanted] = server.routes["/v2/x/manifests/1"]
+    control.run("-m", "pull-oci", "%s/x:1@%s" % (server.host, wanted), "bad").failed("manifest")
+    assert not os.path.exists(POOL + "/bad.mstack")
+
+
+def test_a_lost_connection_is_taken_up(control, server):
+    image = oci.Image([oci.tar({"usr/": None, "usr/noise": os.urandom(3 << 20)})])
+    ref, digest = server.serve(image), image.layers[0]["digest"]
+    body, ranges = image.blobs[digest], []
+
+    def lose(request):
+        start = int((request.headers.get("Range") or "bytes=0-")[6:-1])
+        ranges.append(start)
+        end = min(len(body), start + (1 << 20))
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Length", str(len(body) - start))
+        request.send_header("ETag", '"x"')
+        if start:
+            request.send_header("Content-Range", "bytes %d-%d/%d" % (start, len(body) - 1, len(body)))
+        request.end_headers()
+        request.wfile.write(body[start:end])
+        request.close_connection = True
+    server.routes["/v2/x/blobs/" + digest] = lose
+    control.run("-m", "pull-oci", ref, "web").ok()
+    assert len(ranges) >= 4 and ranges[0] == 0 and ranges[1] > 0
+    check_store()
+
+
+EVIL_CONFIG = {
+    "line in a command": ({"Cmd": ["/bin/sh", "x\n[Files]\nBind=/:/host"]}, "command"),
+    "line in a user": ({"User": "root\nBind=/:/host"}, "user"),
+    "specifier": ({"WorkingDir": "/%h"}, "working directory"),
+    "path above": ({"WorkingDir": "/w/../../root"}, "working directory"),
+    "signal": ({"StopSignal": "$(reboot)"}, "stop signal"),
+    "long word": ({"Cmd": ["a" * 5000]}, "too long"),
+    "long list": ({"Env": ["A=b"] * 2000}, "Env"),
+    "other kind": ({"Cmd": "/bin/sh"}, "Cmd"),
+}
+
+
+@pytest.mark.parametrize("case", EVIL_CONFIG)
+def test_settings_that_are_more_are_refused(control, server, case):
+    config, word = EVIL_CONFIG[case]
+    control.run("-m", "pull-oci", server.serve(oci.Image([oci.tar({"usr/": None})], config)), "web").failed(word)
+    assert not os.path.exists(POOL) or os.listdir(POOL) == []
+
+
+def test_only_what_is_listed_takes_effect(control, server):
+    config = {"Cmd": ["x"], "Env": ["A=b\nBind=/:/host", "NOTIFY_SOCKET=/x", "GOOD=$(x)"], "Volumes": {"/v:/etc": {}, "/good": {}},
+              "ExposedPorts": {"80/tcp\nBind=/": {}}, "Healthcheck": {"Test": ["CMD", "x"]}, "Privileged": True, "Binds": ["/:/host"]}
+    done = control.run("-m", "pull-oci", server.serve(oci.Image([oci.tar({"usr/": None})], config)), "web").ok()
+    with open(POOL + "/web.nspawn") as file:
+        lines = [line for line in file.read().splitlines() if line and not line.startswith("#")]
+    assert lines == ["[Exec]", "Boot=no", 'Parameters="x"', 'Environment="GOOD=$(x)"', "[Files]"], lines
+    for word in ("Privileged", "Binds", "Healthcheck", "NOTIFY_SOCKET"):
+        assert word in done.err
+
+
+def test_an_init_is_booted(control, server, busybox):
+    image = oci.Image([packed(busybox)])
+    control.run("-m", "pull-oci", server.serve(image), "web").ok()
+    with open(POOL + "/web.nspawn") as file:
+        assert "Boot=yes" in file.read()
+
+
+# ---- files ----
+
+@pytest.mark.parametrize("form", ["oci-archive", "docker-archive", "oci"])
+def test_an_export_comes_back_as_it_was(control, demo, place, form):
+    control.run("-m", "import-oci", demo.layout(place + "/layout"), "web").ok()
+    ours = exported(control, "web", place + "/ours")
+    target = "%s:%s/out" % (form, place)
+    control.run("export-oci", "web", target).ok()
+    details = json.loads(oci.skopeo("inspect", "--config", target))
+    assert details["config"]["Cmd"] == demo.config["config"]["Cmd"] and len(details["rootfs"]["diff_ids"]) == 3
+    control.run("-m", "import-oci", place + "/out", "back").ok()
+    same(ours, exported(control, "back", place + "/back"))
+    with open(POOL + "/web.nspawn") as one, open(POOL + "/back.nspawn") as other:
+        assert one.read() == other.read()
+    control.run("-m", "import-oci", place + "/out", "back").failed("is there already")
+    control.run("export-oci", "nobody", place + "/x").failed("cannot find the image 'nobody'")
+
+
+@pytest.mark.parametrize("form", ["oci-archive", "docker-archive"])
+def test_skopeos_archives_are_imported(control, demo, place, form):
+    oci.skopeo("copy", "oci:" + demo.layout(place + "/layout"), "%s:%s/demo.tar%s" % (form, place, ":demo:1" if form == "docker-archive" else ""))
+    control.run("-m", "import-oci", place + "/demo.tar").ok()
+    assert sorted(os.listdir(POOL)) == ["demo.mstack", "demo.nspawn", "demo.oci-config"]
+    assert stored("layers") == sorted(layer.split(":")[1] for layer in demo.config["rootfs"]["diff_ids"])
+    if form == "docker-archive":
+        control.run("-m", "import-oci", place + "/demo.tar:demo:1", "named").ok()
+        control.run("-m", "import-oci", place + "/demo.tar:other:1", "other").failed("other:1")
+
+
+def test_a_tree_becomes_an_image(control, place, busybox):
+    shutil.copytree(busybox, POOL + "/plain", symlinks=True)
+    control.run("export-oci", "plain", place + "/plain.tar").ok()
+    control.run("-m", "import-oci", place + "/plain.tar", "back").ok()
+    same(POOL + "/plain", exported(control, "back", place + "/back"))
+    with open(POOL + "/back.nspawn") as file:
+        assert "Boot=yes" in file.read()
+
+
+@pytest.mark.parametrize("case, word", [("empty", "neither"), ("path", "no path"), ("link", "cannot"), ("garbage", "cannot"), ("many", "cannot")])
+def test_a_hostile_archive_is_refused(control, place, case, word):
+    entries = {"x": b""}
+    if case == "path":
+        entries = {"manifest.json": b'[{"Config": "../../../../etc/passwd", "Layers": []}]'}
+    if case == "link":
+        entries = {"manifest.json": b'[{"Config": "config", "Layers": []}]', "config": "/etc/passwd"}
+    if case == "many":
+        entries = {"file-%d" % number: b"" for number in range(5000)}
+    with open(place + "/x.tar", "wb") as file:
+        file.write(os.urandom(4096) if case == "garbage" else oci.tar(entries))
+    control.run("-m", "import-oci", place + "/x.tar", "web").failed(word)
+    assert not os.path.exists(POOL) or os.listdir(POOL) == []
+    check_store()
+
+
+# ---- without root ----
+
+def test_a_user_pulls_runs_and_pushes(mine, user, registry, demo, place):
+    control = machines.importctl(mine)
+    try:
+        ref = push(registry, demo, "demo:1", place)
+        control.run("-m", "pull-oci", ref, "web").ok()
+        assert os.stat(user.home + "/.local/state/redd").st_uid == user.uid
+        done = mine.run("-q", "--pipe", "-M", "web").ok()
+        assert done.lines == ["hello  world from /etc", "demo", "own"], done
+        control.run("push-oci", "web", registry.host + "/of-a-user:1").ok()
+    finally:
+        shutil.rmtree(user.home + "/.local", ignore_errors=True)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["pull-oci", "x:1"], "class"),
+    (["-m", "pull-oci", "X"], "small letters"),
+    (["-m", "pull-oci", "a@sha256:x"], "digest"),
+    (["-P", "pull-oci", "127.0.0.1:1/x"], "machine"),
+    (["-m", "pull-oci", "127.0.0.1:1/x"], "127.0.0.1:1"),
+    (["push-oci", "nobody", "127.0.0.1:1/x"], "nobody"),
+    (["-m", "import-oci", "/nowhere"], "/nowhere"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_bad_words_are_refused(control, words, said):
+    done = control.run(*words).failed(said)
+    assert len(done.err.splitlines()) == 1, done
