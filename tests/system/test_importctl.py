@@ -501,7 +501,52 @@ def test_a_full_output_is_told(control, plain, source, place):
         subprocess.run(["umount", place], check=True)
 
 
+def test_a_write_that_fails_half_way_is_told(control, plain, archive, no_transfers):
+    limited = control.with_prefix("prlimit", "--fsize=100000")
+    for words in (["import-tar", archive, "web"], ["import-raw", archive, "web"]):
+        done = limited.run("-m", *words)
+        assert done.code == 1 and len(done.err.strip().splitlines()) == 1, done
+        assert os.listdir(POOL) == []
+
+
+# ---- elsewhere ----
+
+def test_the_same_is_said_on_another_host(control, place):
+    with open(place + "/ssh", "w") as file:
+        file.write('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    os.chmod(place + "/ssh", 0o755)
+    environment = {"PATH": place + ":" + control.env["PATH"]}
+    done = control.run("-H", "me@far:22", "-q", "--class=sysext", "list-images", env=environment).ok()
+    assert done.lines == ["-p", "22", "me@far", "--", "'importctl'", "'--quiet'", "'--class=sysext'", "'list-images'"]
+    control.run("-H", "far", "import-tar", "x.tar", env=environment).failed("it works on files of this host")
+    control.run("-M", "web", "list-images", env={"PATH": place}).failed("there is no machinectl")
+
+
+def test_machinectl_knows_the_same_words(redd, control, plain, source, archive):
+    other = machines.machinectl(redd)
+    other.run("import-tar", archive).ok()
+    assert pools.differences(source, POOL + "/web") == ""
+    other.run("import-tar", archive).failed("there already")
+    assert other.run("list-transfers").ok().out == "No transfers.\n"
+
+
 # ---- without root ----
+
+def test_a_users_transfer_is_his_to_end(mine, user, ids, place, no_transfers):
+    control = machines.importctl(mine)
+    pool = os.path.join(user.home, ".local/state/machines")
+    os.chmod(place, 0o777)
+    runtime = "/run/user/%d/redd/transfers" % user.uid
+    try:
+        held = control.start("-m", "import-tar", "-", "web", stdin=subprocess.PIPE)
+        entry = runner.until(lambda: transfers(control))[0]
+        assert len(os.listdir(pool)) == 1 and transfers(machines.importctl(runner.Redd(runner.program()))) == []
+        control.run("cancel-transfer", entry["id"]).ok()
+        assert held.wait(10) == 1 and os.listdir(pool) == [] and os.listdir(runtime) == ["last"]
+        held.communicate()
+    finally:
+        shutil.rmtree(user.home + "/.local", ignore_errors=True)
+
 
 def test_a_users_images_are_his(mine, user, ids, place, no_transfers):
     control = machines.importctl(mine)
