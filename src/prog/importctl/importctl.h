@@ -13,9 +13,9 @@
 #include "cli/verb.h"
 #include "image/find.h"
 #include "transfer/class.h"
+#include "transfer/verify.h"
 
 enum scope { SCOPE_UNSET, SCOPE_SYSTEM, SCOPE_USER };
-enum verify { VERIFY_SIGNATURE, VERIFY_CHECKSUM, VERIFY_NO };
 
 /* The reference's options: importctl, section 10.1. */
 struct options {
@@ -25,7 +25,7 @@ struct options {
 	enum scope scope;
 	enum class class;
 	int keep_download; /* negative: not given */
-	enum verify verify;
+	struct verify verify;
 	bool read_only, force, quiet;
 	const char *format;  /* of exports: "xz"; NULL: by the file's name */
 	bool json;	     /* table_format decides how */
@@ -59,6 +59,8 @@ int verb_list_transfers(void *context, const struct text_list *words);
 int verb_cancel_transfer(void *context, const struct text_list *words);
 int verb_list_images(void *context, const struct text_list *words);
 int verb_disk_usage(void *context, const struct text_list *words);
+int verb_pull_tar(void *context, const struct text_list *words);
+int verb_pull_raw(void *context, const struct text_list *words);
 int verb_import_fs(void *context, const struct text_list *words);
 int verb_import_tar(void *context, const struct text_list *words);
 int verb_import_raw(void *context, const struct text_list *words);

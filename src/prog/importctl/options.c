@@ -76,15 +76,15 @@ static int set_keep(struct arena *arena, void *target, const char *value)
 	return 0;
 }
 
-static const char *const verify_words[] = { "signature", "checksum", "no", NULL };
-
 static int set_verify(struct arena *arena, void *target, const char *value)
 {
 	(void)arena;
-	for (size_t i = 0; verify_words[i] != NULL; i++)
-		if (text_equal(value, verify_words[i]))
-			((struct options *)target)->verify = (enum verify)i;
-	return 0;
+	return verify_parse(&((struct options *)target)->verify, value);
+}
+
+static char *list_verify(struct arena *arena, const char *value)
+{
+	return text_equal(value, "help") ? arena_text(arena, "signature\nchecksum\nno\n") : NULL;
 }
 
 static const char *const format_words[] = { "uncompressed", "xz", "gzip", "bzip2", "zstd", NULL };
@@ -139,7 +139,8 @@ static const struct option_row rows[] = {
 	{ "keep-download", 0, "BOOL", "Keep what was downloaded as it is, beside the image",
 	  "try yes or no", set_keep, 0 },
 	{ NULL, 'N', NULL, "Equivalent to --keep-download=no", NULL, set_no_keep, 0 },
-	{ "verify", 0, "MODE", "Verification of downloads", NULL, set_verify, 0, verify_words },
+	{ "verify", 0, "MODE", "Verification of downloads",
+	  "try signature, checksum, no, or a SHA-256 sum", set_verify, 0, NULL, list_verify },
 	{ "read-only", 0, NULL, "Make the image read-only", NULL, set_read_only, 0 },
 	{ "force", 0, NULL, "Replace an image that has the name already", NULL, set_force, 0 },
 	{ "format", 0, "FORMAT", "Compression of what is exported", NULL, set_format, 0,

@@ -238,17 +238,17 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 	if (options->class == CLASS_UNSET)
 		return fail_input("cannot make image '%s' without a class (try --class=machine, "
 				  "or -m)",
-				  name);
+				  name != NULL ? name : "-");
 	request.pool = class_pool(context->arena, options->class, &context->images);
 	if (request.pool == NULL)
 		return fail_input("cannot make image '%s': there is no place for it ($HOME is not "
 				  "set)",
-				  name);
+				  name != NULL ? name : "-");
 	if (options->class == CLASS_MACHINE)
 		request.search = &context->images;
 	request.plain = is_off(context, "SYSTEMD_IMPORT_BTRFS_SUBVOL");
 	request.lazy = is_off(context, "SYSTEMD_IMPORT_SYNC");
-	r = publish_check(context->arena, &request);
+	r = name != NULL ? publish_check(context->arena, &request) : 0;
 	if (r < 0)
 		return r;
 	*ret = request;

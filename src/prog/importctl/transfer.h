@@ -25,8 +25,8 @@ struct transfer {
 /* The exit status, or a negative errno with the sentence. */
 int transfer_run(struct context *context, const struct transfer *transfer);
 
-/* What --class= and the like ask for; refuses without a class, and a name that is taken. The
- * suffix of a file's name is ".raw"; set another one afterwards. */
+/* What --class= and the like ask for; refuses without a class, and a name that is taken
+ * (NULL: none yet). The suffix of a file's name is ".raw"; set another one afterwards. */
 int transfer_target(struct context *context, struct publish_request *ret, const char *name,
 		    enum publish_kind kind);
 

@@ -5,14 +5,10 @@
 #define IMPORT "Import and Export Commands"
 #define LISTS "Transfer and Image Commands"
 #define GENERAL "General Commands"
-#define LATER(group, name, arguments, help)                                   \
-	{                                                                     \
-		group, name, arguments, help, 0, VERB_ANY, NULL, VERB_UNBUILT \
-	}
 
 static const struct verb verbs[] = {
-	LATER(PULL, "pull-tar", "URL [NAME]", "Download an archive as an image"),
-	LATER(PULL, "pull-raw", "URL [NAME]", "Download a disk image"),
+	{ PULL, "pull-tar", "URL [NAME]", "Download an archive as an image", 1, 2, verb_pull_tar },
+	{ PULL, "pull-raw", "URL [NAME]", "Download a disk image", 1, 2, verb_pull_raw },
 	{ PULL, "pull-oci", "REF [NAME]", "Download an image from a registry", 1, 2,
 	  verb_pull_oci },
 	{ PULL, "pull-dkr", "REF [NAME]", NULL, 1, 2, verb_pull_oci },

@@ -1,0 +1,40 @@
+/* transfer/pull-state - between the files of transfer/pull. */
+#pragma once
+#include "transfer/fetch.h"
+#include "transfer/kept.h"
+#include "transfer/pull.h"
+
+struct pull {
+	struct arena *arena;
+	const struct pull_request *request;
+	const struct archive_listener *listener;
+	const char *shown, *last; /* of the URL: for people; its last part */
+	struct kept kept;
+	struct fetch fetch;
+	const char *side_suffixes[FETCH_SIDES_MAX];
+	const char *list_name;
+
+	struct worker worker;
+	int pipe[2];
+	struct publish publish;
+	bool begun, main, sums, signature, sides[FETCH_SIDES_MAX];
+	struct download_answer main_answer, side_answers[FETCH_SIDES_MAX];
+};
+
+/* ---- where it comes from (pull-source) ---- */
+
+/* Files in memory for the small ones, the pipe, and the worker that fills them. */
+int pull_start(struct pull *pull);
+
+/* What a worker tells. */
+int pull_hear(void *pull, unsigned int what, const void *data, size_t size);
+
+/* What is in FD, once the worker has ended. */
+int pull_read_small(struct pull *pull, char **ret, size_t *ret_size, int fd);
+
+void pull_source_done(struct pull *pull);
+
+/* ---- what it becomes (pull) ---- */
+
+/* From what is kept, or what came, under the name that was asked for (pull-local). */
+int pull_make_local(struct pull *pull, const char *kept_name);

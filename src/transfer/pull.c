@@ -1,0 +1,307 @@
+#include "transfer/pull.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "io/fd.h"
+#include "transfer/naming.h"
+#include "transfer/pull-state.h"
+
+int pull_check_url(const char *url, const struct verify *verify)
+{
+	autoarena struct arena arena = { 0 };
+	const char *last = naming_last(&arena, url), *shown = download_shown(&arena, url);
+	bool file = text_after(url, "file:///") != NULL;
+
+	if (!file && !download_is_url(url))
+		return fail_input("cannot download '%s': this is no URL (try http://, https:// or "
+				  "file:///)",
+				  shown);
+	if (!file && strchr(strchr(url, ':') + 3, '/') == NULL)
+		return fail_input("cannot download '%s': it names a server, but no file", shown);
+	if (text_empty(last))
+		return fail_input("cannot download '%s': it names no file", shown);
+	if (verify->mode == VERIFY_NO || verify->mode == VERIFY_SUM)
+		return 0;
+	if (text_equal(last, "SHA256SUMS") || text_ends(last, ".sha256") ||
+	    text_ends(last, ".asc") || text_ends(last, ".gpg"))
+		return fail_input("cannot download '%s' as an image: it is a list of checksums or "
+				  "a signature",
+				  shown);
+	return 0;
+}
+
+static void notice(const struct pull *pull, const char *sentence)
+{
+	if (pull->listener != NULL && pull->listener->notice != NULL)
+		pull->listener->notice(pull->listener->context, sentence);
+}
+
+/* ---- the bytes ---- */
+
+/* Of the pipe nobody knows the length; of the download one does. */
+static void hear_progress(void *context, uint64_t done, uint64_t total)
+{
+	struct pull *pull = context;
+
+	if (total == 0 && pull->main_answer.length != DOWNLOAD_LENGTH_UNKNOWN)
+		total = pull->main_answer.length;
+	if (pull->listener != NULL && pull->listener->progress != NULL)
+		pull->listener->progress(pull->listener->context, done, total);
+}
+
+static void hear_notice(void *context, const char *sentence)
+{
+	notice(context, sentence);
+}
+
+static int begin(struct pull *pull)
+{
+	struct publish_request request = pull->request->target;
+
+	if (!pull->request->keep)
+		return publish_begin(pull->arena, &pull->publish, &request);
+	request.name = kept_name(pull->arena, &pull->kept, pull->main_answer.etag);
+	request.search = NULL;
+	request.force = request.read_only = true;
+	return publish_begin(pull->arena, &pull->publish, &request);
+}
+
+static int unpack(struct pull *pull)
+{
+	const struct archive_listener listener = { hear_progress, hear_notice, pull };
+	const struct archive_wish wish = { .name = pull->shown, .lift = true };
+	int output = publish_fd(&pull->publish);
+	struct archive_result result;
+
+	if (pull->request->kind == PULL_TAR)
+		return archive_import_tar(pull->pipe[0], output, &wish, &result, &listener);
+	return fail_plain(-EOPNOTSUPP, "cannot import disk images: that is not built yet");
+}
+
+static int verify(struct pull *pull);
+
+/* What was cut short or is not what was published has a better reason than that it cannot be
+ * unpacked, if the download has ended. */
+static int explain(struct pull *pull, int r)
+{
+	const struct worker_listener listener = { .told = pull_hear, .context = pull };
+	struct failure unpacked = *fail_recorded();
+	struct pollfd writer = { .fd = pull->pipe[0], .events = POLLIN };
+	int better;
+
+	if (poll(&writer, 1, 0) < 0 || !(writer.revents & POLLHUP)) {
+		worker_done(&pull->worker);
+		return r;
+	}
+	fail_forget();
+	better = worker_finish(&pull->worker, &listener);
+	if (better >= 0 && pull->main)
+		better = verify(pull);
+	if (better < 0)
+		return better;
+	fail_adopt(&unpacked);
+	return r;
+}
+
+/* Until the first byte comes, or it is known that none will; then all of them. */
+static int transfer(struct pull *pull)
+{
+	const struct worker_listener listener = { .told = pull_hear, .context = pull };
+	int r;
+
+	do
+		r = worker_hear(&pull->worker, &listener);
+	while (r > 0 && !pull->begun);
+	if (r < 0 || !pull->begun)
+		return r;
+	r = begin(pull);
+	if (r < 0)
+		return r;
+	r = unpack(pull);
+	if (r < 0)
+		return explain(pull, r);
+	fd_close(&pull->pipe[0]);
+	return worker_finish(&pull->worker, &listener);
+}
+
+/* ---- is it what was published? ---- */
+
+static void tell_signers(struct pull *pull, const struct verified *verified)
+{
+	for (size_t i = 0; i < verified->signer_count; i++)
+		notice(pull,
+		       arena_format(pull->arena, "Signature of '%s' by %s (%s)", pull->list_name,
+				    verified->signers[i].key, verified->signers[i].user));
+}
+
+static int read_list(struct pull *pull, struct verified *ret)
+{
+	char *list, *signature = NULL;
+	size_t size, signature_size = 0;
+	int r;
+
+	if (!pull->sums)
+		return fail_plain(-ENOENT, "cannot verify '%s': there is no list of checksums",
+				  pull->shown);
+	r = pull_read_small(pull, &list, &size, pull->fetch.sums_fd);
+	if (r < 0)
+		return r;
+	*ret = (struct verified){ .text = list, .size = size };
+	if (pull->request->verify.mode == VERIFY_CHECKSUM)
+		return 0;
+	if (pull->signature) {
+		r = pull_read_small(pull, &signature, &signature_size, pull->fetch.signature_fd);
+		if (r < 0)
+			return r;
+	} else if (!verify_is_inline(list, size)) {
+		return fail_plain(-ENOENT, "cannot verify '%s': '%s' is not signed", pull->shown,
+				  pull->list_name);
+	}
+	r = verify_signature(pull->arena, ret, &pull->request->keyrings, pull->list_name, list,
+			     size, signature, signature_size);
+	if (r >= 0)
+		tell_signers(pull, ret);
+	return r;
+}
+
+static int verify(struct pull *pull)
+{
+	const struct verify *wanted = &pull->request->verify;
+	struct verified list;
+	int r;
+
+	if (wanted->mode == VERIFY_NO)
+		return 0;
+	if (wanted->mode == VERIFY_SUM) {
+		if (text_equal(wanted->sum, pull->main_answer.sha256))
+			return 0;
+		return fail_plain(-EBADMSG,
+				  "DOWNLOAD INVALID: the sum of '%s' is %s, but %s was asked for",
+				  pull->last, pull->main_answer.sha256, wanted->sum);
+	}
+	r = read_list(pull, &list);
+	if (r >= 0)
+		r = verify_sum(list.text, list.size, pull->list_name, pull->last,
+			       pull->main_answer.sha256);
+	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++)
+		if (pull->sides[i])
+			r = verify_sum(list.text, list.size, pull->list_name, pull->fetch.sides[i],
+				       pull->side_answers[i].sha256);
+	return r;
+}
+
+/* ---- what it becomes ---- */
+
+/* Where it came from, for people and the original; not every file system keeps such. */
+static void note_source(struct pull *pull)
+{
+	const char *etag = pull->main_answer.etag;
+	int fd = publish_fd(&pull->publish);
+	struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = (time_t)pull->main_answer.modified },
+	};
+
+	(void)fsetxattr(fd, "user.source_url", pull->shown, strlen(pull->shown), 0);
+	if (etag[0] != '\0')
+		(void)fsetxattr(fd, "user.source_etag", etag, strlen(etag), 0);
+	if (pull->request->kind == PULL_RAW && pull->main_answer.modified > 0)
+		(void)futimens(fd, times);
+}
+
+static int add_sides(struct pull *pull)
+{
+	for (size_t i = 0; i < FETCH_SIDES_MAX; i++) {
+		char *data;
+		size_t size;
+		int r;
+
+		if (!pull->sides[i])
+			continue;
+		r = pull_read_small(pull, &data, &size, pull->fetch.side_fds[i]);
+		if (r >= 0)
+			r = publish_side(&pull->publish, pull->side_suffixes[i], data, size);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int publish(struct pull *pull)
+{
+	int r = verify(pull);
+
+	if (r < 0)
+		return r;
+	note_source(pull);
+	r = add_sides(pull);
+	return r < 0 ? r : publish_commit(&pull->publish);
+}
+
+static int run(struct pull *pull)
+{
+	int r = pull_start(pull);
+
+	if (r >= 0)
+		r = transfer(pull);
+	if (r < 0)
+		return r;
+	if (!pull->main)
+		return fail_plain(-EIO, "cannot download '%s': it did not come", pull->shown);
+	if (pull->main_answer.status == 304) {
+		notice(pull, arena_format(pull->arena, "'%s' is here already, as the server has it",
+					  pull->shown));
+	} else {
+		r = publish(pull);
+		if (r < 0)
+			return r;
+	}
+	if (!pull->request->keep)
+		return 0;
+	return pull_make_local(pull, kept_name(pull->arena, &pull->kept, pull->main_answer.etag));
+}
+
+int pull(struct arena *arena, const struct pull_request *request,
+	 const struct archive_listener *listener)
+{
+	bool raw = request->kind == PULL_RAW;
+	struct pull pull = {
+		.arena = arena,
+		.request = request,
+		.listener = listener,
+		.shown = download_shown(arena, request->url),
+		.last = naming_last(arena, request->url),
+		.fetch = { .sums_fd = -EBADF, .signature_fd = -EBADF },
+		.worker = WORKER_EMPTY,
+		.pipe = { -EBADF, -EBADF },
+		.publish = PUBLISH_EMPTY,
+	};
+	int r;
+
+	pull.kept = (struct kept){
+		.pool = request->target.pool,
+		.prefix = raw ? ".raw-" : ".tar-",
+		.suffix = raw ? ".raw" : "",
+		.url = pull.shown,
+	};
+	for (size_t i = 0; i < FETCH_SIDES_MAX; i++)
+		pull.fetch.side_fds[i] = -EBADF;
+	if (!request->keep && request->target.name == NULL)
+		return fail_input("cannot download '%s' and leave nothing: neither a name was "
+				  "given nor what is downloaded kept",
+				  pull.shown);
+	r = run(&pull);
+	publish_abort(&pull.publish);
+	pull_source_done(&pull);
+	return r;
+}

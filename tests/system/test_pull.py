@@ -1,0 +1,512 @@
+"""importctl pull-tar and pull-raw: verification, lost connections, redirects, what is kept, what is never left behind."""
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import random
+import shutil
+import signal
+import socketserver
+import ssl
+import subprocess
+import tarfile
+import threading
+
+import pytest
+
+from support import runner
+
+POOL = "/var/lib/machines"
+SETTINGS = b"[Exec]\nBoot=no\n"
+
+
+def tar(content=b"hello\n", size=0):
+    """A tree with one file of that content and one that cannot be compressed."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in (("usr/lib/os-release", b"ID=test\n"), ("content", content), ("large", random.Random(1).randbytes(size))):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return gzip.compress(out.getvalue(), 1)
+
+
+def line(name, data, form="  "):
+    return ("%s%s%s\n" % (hashlib.sha256(data).hexdigest(), form, name)).encode()
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """Files by path; what a test changes of how they are sent stands in the attributes."""
+    daemon_threads = True
+
+    def __init__(self, context=None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.scheme = "https" if context else "http"
+        self.files, self.etags, self.redirects, self.cuts, self.lengths, self.asked = {}, {}, {}, {}, {}, []
+        self.ranges, self.stall, self.stalled = True, threading.Event(), threading.Event()
+        self.stalls = set()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url(self, path, user=""):
+        return "%s://%s127.0.0.1:%d%s" % (self.scheme, user, self.server_port, path)
+
+    def paths(self):
+        return [path for path, _ in self.asked]
+
+    def handle_error(self, request, address):
+        pass
+
+    def stop(self):
+        self.stall.set()
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *words):
+        pass
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        if "Content_Length" not in headers and status != 304:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        server, path = self.server, self.path.split("?")[0]
+        server.asked.append((path, dict(self.headers)))
+        if path in server.redirects:
+            return self.answer(302, Location=server.redirects[path])
+        if path not in server.files:
+            return self.answer(404, b"there is nothing\n")
+        data, etag = server.files[path], server.etags.get(path)
+        more = {"ETag": etag} if etag else {}
+        if etag and etag in [known.strip() for known in self.headers.get("If-None-Match", "").split(",")]:
+            return self.answer(304, **more)
+        status, start = 200, 0
+        if server.ranges and self.headers.get("Range", "").startswith("bytes=") and self.headers.get("If-Range") == etag:
+            start = int(self.headers["Range"][6:-1])
+            status, more["Content-Range"] = 206, "bytes %d-%d/%d" % (start, len(data) - 1, len(data))
+        more["Content_Length"] = str(server.lengths.get(path, len(data) - start))
+        more["Last_Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT"
+        cut = server.cuts.get(path)
+        if cut:
+            server.cuts[path] = cut[1:]
+            self.answer(status, data[start:cut[0]], **more)
+            self.close_connection = True
+        elif path in server.stalls:
+            self.answer(status, data[start:len(data) // 2], **more)
+            self.wfile.flush()
+            server.stalled.set()
+            server.stall.wait(60)
+            self.close_connection = True
+        else:
+            self.answer(status, data[start:], **more)
+            self.close_connection = path in server.lengths
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def other():
+    made = Server()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate of 127.0.0.1 that nobody knows."""
+    path = str(tmp_path_factory.mktemp("tls"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj",
+                    "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path + "/key", "-out", path + "/certificate"],
+                   check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def secure(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority + "/certificate", authority + "/key")
+    made = Server(context)
+    yield made
+    made.stop()
+
+
+class Keys:
+    def __init__(self, home):
+        self.home = home
+        for name in ("publisher", "stranger"):
+            self.gpg("--passphrase", "", "--quick-gen-key", "%s <%s@example.org>" % (name, name), "ed25519", "sign", "0")
+            with open(os.path.join(home, name), "wb") as file:
+                file.write(self.gpg("--export", name).stdout)
+
+    def gpg(self, *words, input=None):
+        return subprocess.run(["gpg", "--homedir", self.home, "--batch", "--yes", *words], input=input, check=True, capture_output=True)
+
+    def sign(self, data, *words, by="publisher"):
+        return self.gpg("-u", by, *(words or ("--detach-sign",)), input=data).stdout
+
+    def keyring(self, name="publisher"):
+        return {"SYSTEMD_OPENPGP_KEYRING": os.path.join(self.home, name)}
+
+
+@pytest.fixture(scope="module")
+def keys():
+    home = runner.scratch("redd-keys-")
+    yield Keys(home)
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+    runner.remove(home)
+
+
+def everything(pool=POOL):
+    return sorted(os.listdir(pool)) if os.path.isdir(pool) else []
+
+
+def images(pool=POOL):
+    """Also hidden ones; not locks and marks, which say nothing of a download."""
+    return [name for name in everything(pool) if not name.startswith(".#")]
+
+
+def empty(pool):
+    subprocess.run(["chattr", "-R", "-f", "-i", pool], capture_output=True)
+    for name in everything(pool):
+        path = os.path.join(pool, name)
+        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+
+
+@pytest.fixture
+def control(redd):
+    empty(POOL)
+    program = runner.Redd(os.path.join(os.path.dirname(redd.path), "importctl"), env=redd.env, prefix=redd.prefix)
+    program.always = ["-m"]
+    yield program
+    empty(POOL)
+
+
+def content(name="web", pool=POOL):
+    with open(os.path.join(pool, name, "content")) as file:
+        return file.read()
+
+
+# ---- what comes ----
+
+def test_an_archive_becomes_an_image(control, server):
+    server.files["/a/web.tar.gz"] = tar()
+    control.run("pull-tar", "--verify=no", "-N", server.url("/a/web.tar.gz")).ok()
+    assert content() == "hello\n" and images() == ["web"]
+    assert "Redd/" in server.asked[0][1]["User-Agent"]
+    assert sorted(server.paths()) == ["/a/web.nspawn", "/a/web.tar.gz"]
+
+
+def test_what_was_downloaded_is_kept_and_asked_for_by_its_etag(control, server):
+    url = server.url("/web.tar.gz")
+    server.files["/web.tar.gz"], server.etags["/web.tar.gz"] = tar(), '"one"'
+    control.run("pull-tar", "--verify=no", url).ok()
+    kept = [name for name in images() if name.startswith(".tar-")]
+    assert len(kept) == 1 and kept[0].endswith(".\\x22one\\x22") and content(kept[0]) == "hello\n"
+    assert [name for name in images() if name not in kept][0] in ("web", "web.mstack")
+    assert os.getxattr(os.path.join(POOL, kept[0]), "user.source_url").decode() == url
+    done = control.run("pull-tar", "--verify=no", url, "again").ok()
+    assert "here already" in done.err
+    assert len(images()) == 3 and [name for name in images() if name.startswith(".tar-")] == kept
+    assert server.asked[-1][1].get("If-None-Match") == '"one"' or server.asked[-2][1].get("If-None-Match") == '"one"'
+    server.etags["/web.tar.gz"], server.files["/web.tar.gz"] = '"two"', tar(b"newer\n")
+    control.run("pull-tar", "--verify=no", url, "-").ok()
+    assert sorted(content(name) for name in images() if name.startswith(".tar-")) == ["hello\n", "newer\n"]
+    assert len(images()) == 4
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_asked_for(control, server):
+    server.files["/web.tar.gz"] = tar()
+    control.run("pull-tar", "--verify=no", "-N", server.url("/web.tar.gz")).ok()
+    asked = len(server.asked)
+    control.run("pull-tar", "--verify=no", server.url("/web.tar.gz")).failed("there already")
+    assert len(server.asked) == asked
+    server.files["/web.tar.gz"] = tar(b"newer\n")
+    control.run("pull-tar", "--verify=no", "-N", "--force", server.url("/web.tar.gz")).ok()
+    assert content() == "newer\n"
+    server.files["/web.tar.gz"] = tar(b"newest\n")
+    control.run("pull-tar", "--verify=no", "--force", server.url("/web.tar.gz")).ok()
+    assert content() == "newest\n"
+
+
+@pytest.mark.parametrize("url, words", [
+    ("ftp://example.org/web.tar", "this is no URL"), ("web.tar", "this is no URL"), ("http://localhost", "no file"),
+    ("http://localhost/", "no file"), ("file:///", "no file"), ("http://localhost/SHA256SUMS", "list of checksums")])
+def test_urls_that_are_none(control, url, words):
+    control.run("pull-tar", "--verify=checksum", url).failed(words)
+    assert images() == []
+
+
+def test_what_is_not_there(control, server):
+    control.run("pull-tar", "--verify=no", server.url("/web.tar.gz")).failed("says 404")
+    assert everything() == []
+    server.stop()
+    control.run("pull-tar", "--verify=no", server.url("/web.tar.gz")).failed("cannot download", "connect")
+
+
+def test_neither_a_name_nor_what_is_kept(control, server):
+    control.run("pull-tar", "--verify=no", "-N", server.url("/web.tar.gz"), "-").failed("leave nothing")
+
+
+def test_a_file_of_this_host(control, place):
+    data = tar()
+    with open(place + "/web.tar.gz", "wb") as file:
+        file.write(data)
+    with open(place + "/SHA256SUMS", "wb") as file:
+        file.write(line("web.tar.gz", data))
+    control.run("pull-tar", "-N", "--verify=checksum", "file://%s/web.tar.gz" % place).ok()
+    assert content() == "hello\n"
+    with open(place + "/SHA256SUMS", "wb") as file:
+        file.write(line("web.tar.gz", b"other"))
+    control.run("pull-tar", "-N", "--verify=checksum", "file://%s/web.tar.gz" % place, "two").failed("DOWNLOAD INVALID")
+    assert everything() == ["web"]
+
+
+# ---- verification ----
+
+@pytest.mark.parametrize("form", [" *", "  ", " "])
+@pytest.mark.parametrize("where", ["/web.tar.gz.sha256", "/SHA256SUMS"])
+def test_checksums(control, server, form, where):
+    server.files["/web.tar.gz"] = data = tar()
+    server.files[where] = line("other", b"") + line("web.tar.gz", data, form)
+    control.run("pull-tar", "-N", "--verify=checksum", server.url("/web.tar.gz")).ok()
+    assert content() == "hello\n"
+
+
+@pytest.mark.parametrize("text, words", [
+    (line("web.tar.gz", b"other"), "the sum of 'web.tar.gz' is"), (line("web.tar", tar()), "no sum of 'web.tar.gz'"), (b"", "no sum"),
+    (line("web.tar.gz", tar()) + line("web.tar.gz", b"other"), "two different sums"), (line("web.tar.gz", tar())[:-1], "no sum")])
+def test_wrong_checksums(control, server, text, words):
+    server.files.update({"/web.tar.gz": tar(), "/web.tar.gz.sha256": text})
+    control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz")).failed("DOWNLOAD INVALID", words)
+    assert everything() == []
+
+
+def test_without_a_list_nothing_is_verified(control, server):
+    server.files["/web.tar.gz"] = tar(size=100000)
+    control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz")).failed("no list of checksums")
+    assert everything() == []
+
+
+def test_the_sum_itself(control, server):
+    server.files["/web.tar.gz"] = data = tar()
+    server.files["/web.nspawn"] = SETTINGS
+    control.run("pull-tar", "--verify=" + "0" * 64, server.url("/web.tar.gz")).failed("DOWNLOAD INVALID")
+    assert everything() == []
+    control.run("pull-tar", "-N", "--verify=" + hashlib.sha256(data).hexdigest(), server.url("/web.tar.gz")).ok()
+    assert images() == ["web"] and "/web.nspawn" not in server.paths()
+
+
+def test_what_is_broken_and_not_what_was_published_is_called_invalid(control, server):
+    data = bytearray(tar(size=3000000))
+    server.files["/SHA256SUMS"] = line("web.tar.gz", bytes(data))
+    data[-1000] ^= 0xff
+    server.files["/web.tar.gz"] = bytes(data)
+    control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz")).failed("DOWNLOAD INVALID")
+    assert everything() == []
+
+
+@pytest.mark.parametrize("names", [
+    ("web.tar.gz.sha256", "web.tar.gz.sha256.asc"), ("web.tar.gz.sha256", "web.tar.gz.sha256.gpg"), ("SHA256SUMS", "SHA256SUMS.gpg"),
+    ("SHA256SUMS", "SHA256SUMS.asc")])
+def test_signatures(control, server, keys, names):
+    data, armour = tar(), ("--armor",) if names[1].endswith(".asc") else ()
+    text = line("web.tar.gz", data)
+    server.files.update({"/web.tar.gz": data, "/" + names[0]: text, "/" + names[1]: keys.sign(text, *armour, "--detach-sign")})
+    done = control.run("pull-tar", "-N", server.url("/web.tar.gz"), env=keys.keyring()).ok()
+    assert "Signature of '%s' by " % names[0] in done.err and "publisher@example.org" in done.err
+    assert content() == "hello\n"
+
+
+def test_a_list_that_is_signed_in_one_piece(control, server, keys):
+    server.files["/web.tar.gz"] = data = tar()
+    server.files["/web.tar.gz.sha256"] = keys.sign(line("web.tar.gz", data), "--clearsign")
+    control.run("pull-tar", "-N", server.url("/web.tar.gz"), env=keys.keyring()).ok()
+    # the signature says nothing of what stands around it
+    server.files["/web.tar.gz"] = changed = tar(b"changed\n")
+    server.files["/web.tar.gz.sha256"] += line("web.tar.gz", changed)
+    control.run("pull-tar", "-N", server.url("/web.tar.gz"), "two", env=keys.keyring()).failed("DOWNLOAD INVALID")
+    assert everything() == ["web"]
+
+
+def test_an_unsigned_list_of_the_file_leaves_the_signed_one_of_the_directory(control, server, keys):
+    server.files["/web.tar.gz"] = data = tar()
+    text = line("web.tar.gz", data)
+    server.files.update({"/web.tar.gz.sha256": text, "/SHA256SUMS": text, "/SHA256SUMS.gpg": keys.sign(text)})
+    control.run("pull-tar", "-N", server.url("/web.tar.gz"), env=keys.keyring()).ok()
+
+
+@pytest.mark.parametrize("change, words", [
+    ("stranger", "not in the keyring"), ("list", "was changed"), ("signature", "DOWNLOAD INVALID"), ("file", "the sum of"),
+    ("missing", "no signature")])
+def test_wrong_signatures(control, server, keys, change, words):
+    data = tar()
+    text = line("web.tar.gz", data)
+    server.files.update({"/web.tar.gz": data, "/SHA256SUMS": text,
+                         "/SHA256SUMS.gpg": keys.sign(text, by="stranger" if change == "stranger" else "publisher")})
+    if change == "list":
+        server.files["/SHA256SUMS"] += line("more", b"")
+    elif change == "signature":
+        server.files["/SHA256SUMS.gpg"] = b"this is none"
+    elif change == "file":
+        server.files["/web.tar.gz"] = tar(b"changed\n")
+    elif change == "missing":
+        del server.files["/SHA256SUMS.gpg"]
+    control.run("pull-tar", server.url("/web.tar.gz"), env=keys.keyring()).failed(words)
+    assert everything() == []
+
+
+def test_without_a_keyring_there_are_no_signatures(control, server):
+    control.run("pull-tar", server.url("/web.tar.gz"), env={"SYSTEMD_OPENPGP_KEYRING": "/nowhere"}).failed("no keyring", "--verify=checksum")
+    assert server.asked == []
+
+
+# ---- what stands beside it ----
+
+def test_settings_come_along_and_have_to_be_in_the_list(control, server):
+    server.files["/web.tar.gz"] = data = tar()
+    server.files["/web.nspawn"] = SETTINGS
+    server.files["/SHA256SUMS"] = line("web.tar.gz", data)
+    control.run("pull-tar", "-N", "--verify=checksum", server.url("/web.tar.gz")).failed("DOWNLOAD INVALID", "web.nspawn")
+    assert everything() == []
+    server.files["/SHA256SUMS"] += line("web.nspawn", SETTINGS)
+    control.run("pull-tar", "-N", "--verify=checksum", server.url("/web.tar.gz"), "one").ok()
+    control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz"), "two").ok()
+    for name in ("one", "two"):
+        with open("%s/%s.nspawn" % (POOL, name), "rb") as file:
+            assert file.read() == SETTINGS
+
+
+def test_settings_that_are_too_large_are_none(control, server):
+    server.files.update({"/web.tar.gz": tar(), "/web.nspawn": b"#" * (1024 * 1024 + 1)})
+    control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz")).ok()
+    assert images() == ["web"]
+
+
+# ---- the connection ----
+
+def test_a_lost_connection_goes_on_where_it_was(control, server):
+    server.files["/web.tar.gz"] = data = tar(size=400000)
+    server.etags["/web.tar.gz"], server.cuts["/web.tar.gz"] = '"one"', [100000, 250000]
+    control.run("pull-tar", "-N", "--verify=" + hashlib.sha256(data).hexdigest(), server.url("/web.tar.gz")).ok()
+    assert [headers.get("Range") for _, headers in server.asked] == [None, "bytes=100000-", "bytes=250000-"]
+    assert os.path.getsize(POOL + "/web/large") == 400000
+
+
+def test_a_server_without_ranges_is_asked_for_all_of_it_again(control, server):
+    server.ranges, server.files["/web.tar.gz"] = False, tar(size=400000)
+    server.cuts["/web.tar.gz"] = [100000, 250000]
+    control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz")).ok()
+    assert os.path.getsize(POOL + "/web/large") == 400000
+
+
+def test_a_file_that_changed_meanwhile_is_not_mixed(control, server):
+    server.ranges, server.files["/web.tar.gz"] = False, tar(size=400000)
+    server.redirects["/again.tar.gz"] = "/web.tar.gz"
+    server.cuts["/web.tar.gz"] = [100000]
+    original = server.files["/web.tar.gz"]
+
+    class Changing(dict):
+        def __getitem__(self, path):
+            return original if len(server.asked) < 3 else original[:50000] + bytes(len(original) - 50000)
+
+    server.files = Changing(server.files)
+    control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz")).failed("changed on the server")
+    assert everything() == []
+
+
+def test_a_file_that_is_shorter_than_was_said(control, server):
+    server.files["/web.tar.gz"] = data = tar(size=100000)
+    server.lengths["/web.tar.gz"] = len(data) + 1000
+    control.run("pull-tar", "--verify=no", server.url("/web.tar.gz")).failed("lost after %d bytes" % len(data))
+    assert everything() == []
+
+
+def test_a_file_that_is_too_large(control, server):
+    server.files["/web.tar.gz"], server.lengths["/web.tar.gz"] = tar(), 1 << 40
+    control.run("pull-tar", "--verify=no", server.url("/web.tar.gz")).failed("larger than")
+    assert everything() == []
+
+
+def test_nothing_is_seen_of_one_that_is_killed(control, server):
+    server.files["/web.tar.gz"] = tar(size=400000)
+    server.stalls.add("/web.tar.gz")
+    front = control.start("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz"))
+    assert server.stalled.wait(20)
+    runner.until(lambda: [name for name in everything() if name.startswith(".#")])
+    assert images() == []
+    number = control.run("list-transfers", "--no-legend").ok().out.split()[0]
+    control.run("cancel-transfer", number).ok()
+    front.communicate(timeout=20)
+    assert front.returncode == 1
+    control.run("list-transfers").ok()
+    assert everything() == []
+
+
+# ---- redirects ----
+
+def test_redirects_are_followed_without_secrets(control, server, other):
+    server.redirects["/web.tar.gz"] = other.url("/blob")
+    other.files["/blob"] = tar()
+    control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz", "user:word@")).ok()
+    assert content() == "hello\n"
+    assert [headers.get("Authorization", "").startswith("Basic ") for path, headers in server.asked if path == "/web.tar.gz"] == [True]
+    assert [headers.get("Authorization") for path, headers in other.asked] == [None]
+    done = control.run("pull-tar", "--verify=no", server.url("/web.tar.gz", "user:word@"), "two").ok()
+    assert not [name for name in images() if "word" in name] and "word" not in done.err
+
+
+@pytest.mark.parametrize("where, words", [
+    ("file:///etc/passwd", "only http and https"), ("gopher://127.0.0.1/", "only http and https"),
+    ("http" + "://169.254.169.254/latest/user-data", "link-local"), ("/web.tar.gz", "more than 10 times")])
+def test_redirects_that_are_refused(control, server, where, words):
+    server.redirects["/web.tar.gz"] = where
+    control.run("pull-tar", "--verify=no", server.url("/web.tar.gz")).failed(words)
+    assert everything() == []
+
+
+# ---- TLS ----
+
+def test_certificates_are_verified(control, secure, authority):
+    secure.files["/web.tar.gz"] = tar()
+    control.run("pull-tar", "--verify=no", secure.url("/web.tar.gz")).failed("cannot trust the server")
+    assert everything() == []
+    control.run("pull-tar", "-N", "--verify=no", secure.url("/web.tar.gz"), env={"SSL_CERT_FILE": authority + "/certificate"}).ok()
+    assert content() == "hello\n"
+
+
+def test_from_https_nothing_leads_to_http(control, secure, server, authority):
+    secure.redirects["/web.tar.gz"] = server.url("/web.tar.gz")
+    server.files["/web.tar.gz"] = tar()
+    control.run("pull-tar", "--verify=no", secure.url("/web.tar.gz"),
+                env={"SSL_CERT_FILE": authority + "/certificate"}).failed("from https")
+    assert server.asked == [] and everything() == []
+
+
+# ---- without root ----
+
+def test_a_user_pulls_into_the_own_directory(control, server, user):
+    own = runner.Redd(control.path, env=dict(control.env, **user.environment()), prefix=user.prefix())
+    pool = user.home + "/.local/state/machines"
+    server.files["/web.tar.gz"] = data = tar()
+    server.files["/SHA256SUMS"] = line("web.tar.gz", data)
+    own.run("-m", "pull-tar", "-N", "--verify=checksum", server.url("/web.tar.gz"), cwd="/").ok()
+    assert content(pool=pool) == "hello\n" and everything() == []
+    own.run("-m", "pull-tar", "-N", "--verify=" + "1" * 64, server.url("/web.tar.gz"), "two", cwd="/").failed("DOWNLOAD INVALID")
+    assert images(pool) == ["web"]
+    shutil.rmtree(pool)
