@@ -12,23 +12,34 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "io/clock.h"
 #include "io/fd.h"
 #include "transfer/naming.h"
 #include "transfer/pull-state.h"
+
+/* When it cannot be unpacked: how long and how much of it is still worth to be looked at. */
+#define REST_US 1000000
+#define REST_MAX (64 * 1024 * 1024)
+
+/* Its path ends with a name. */
+static bool names_file(const char *url)
+{
+	size_t length = strcspn(url, "?#");
+	const char *path = strchr(strstr(url, "://") + 3, '/');
+
+	return path != NULL && path < url + length && url[length - 1] != '/';
+}
 
 int pull_check_url(const char *url, const struct verify *verify)
 {
 	autoarena struct arena arena = { 0 };
 	const char *last = naming_last(&arena, url), *shown = download_shown(&arena, url);
-	bool file = text_after(url, "file:///") != NULL;
 
-	if (!file && !download_is_url(url))
+	if (text_after(url, "file:///") == NULL && !download_is_url(url))
 		return fail_input("cannot download '%s': this is no URL (try http://, https:// or "
 				  "file:///)",
 				  shown);
-	if (!file && strchr(strchr(url, ':') + 3, '/') == NULL)
-		return fail_input("cannot download '%s': it names a server, but no file", shown);
-	if (text_empty(last))
+	if (!names_file(url))
 		return fail_input("cannot download '%s': it names no file", shown);
 	if (verify->mode == VERIFY_NO || verify->mode == VERIFY_SUM)
 		return 0;
@@ -88,6 +99,27 @@ static int unpack(struct pull *pull)
 	return fail_plain(-EOPNOTSUPP, "cannot import disk images: that is not built yet");
 }
 
+/* Nobody writes there any more. A little of what is still to come is waited for. */
+static bool is_at_end(int fd)
+{
+	uint64_t end_us = clock_monotonic_us() + REST_US, now_us;
+	struct pollfd writer = { .fd = fd, .events = POLLIN };
+	size_t rest = 0;
+	char data[64 * 1024];
+
+	while (rest < REST_MAX && (now_us = clock_monotonic_us()) < end_us) {
+		ssize_t n;
+
+		if (poll(&writer, 1, (int)((end_us - now_us) / 1000) + 1) <= 0)
+			continue;
+		n = read(fd, data, sizeof(data));
+		if (n <= 0)
+			return n == 0;
+		rest += (size_t)n;
+	}
+	return false;
+}
+
 static int verify(struct pull *pull);
 
 /* What was cut short or is not what was published has a better reason than that it cannot be
@@ -96,10 +128,9 @@ static int explain(struct pull *pull, int r)
 {
 	const struct worker_listener listener = { .told = pull_hear, .context = pull };
 	struct failure unpacked = *fail_recorded();
-	struct pollfd writer = { .fd = pull->pipe[0], .events = POLLIN };
 	int better;
 
-	if (poll(&writer, 1, 0) < 0 || !(writer.revents & POLLHUP)) {
+	if (!is_at_end(pull->pipe[0])) {
 		worker_done(&pull->worker);
 		return r;
 	}
