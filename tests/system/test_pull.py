@@ -9,6 +9,7 @@ import shutil
 import signal
 import socketserver
 import ssl
+import stat
 import subprocess
 import tarfile
 import threading
@@ -275,6 +276,45 @@ def test_a_file_of_this_host(control, place):
         file.write(line("web.tar.gz", b"other"))
     control.run("pull-tar", "-N", "--verify=checksum", "file://%s/web.tar.gz" % place, "two").failed("DOWNLOAD INVALID")
     assert everything() == ["web"]
+
+
+def disk():
+    """Some bytes, and holes around them."""
+    return bytes(1 << 20) + random.Random(2).randbytes(1 << 20) + bytes(2 << 20)
+
+
+def test_a_disk_image(control, server):
+    server.files["/web.raw.gz"] = gzip.compress(disk(), 1)
+    server.files.update({"/web.roothash": b"00\n", "/web.roothash.p7s": b"signature", "/web.verity": b"verity", "/web.nspawn": SETTINGS})
+    names = ["web.raw.gz", "web.roothash", "web.roothash.p7s", "web.verity", "web.nspawn"]
+    server.files["/SHA256SUMS"] = b"".join(line(name, server.files["/" + name]) for name in names[:-1])
+    control.run("pull-raw", "--verify=checksum", server.url("/web.raw.gz")).failed("DOWNLOAD INVALID", "web.nspawn")
+    assert everything() == []
+    server.files["/SHA256SUMS"] += line("web.nspawn", SETTINGS)
+    server.etags["/web.raw.gz"] = '"one"'
+    for name in ("web", "again"):
+        control.run("pull-raw", "--verify=checksum", server.url("/web.raw.gz"), name).ok()
+        with open("%s/%s.raw" % (POOL, name), "rb") as file:
+            assert file.read() == disk()
+        assert os.stat("%s/%s.raw" % (POOL, name)).st_blocks * 512 < 2 << 20
+        for suffix, data in ((".roothash", b"00\n"), (".roothash.p7s", b"signature"), (".verity", b"verity"), (".nspawn", SETTINGS)):
+            with open("%s/%s%s" % (POOL, name, suffix), "rb") as file:
+                assert file.read() == data
+    kept = [name for name in images() if name.startswith(".raw-") and name.endswith(".raw")]
+    assert len(kept) == 1
+    status = os.stat(os.path.join(POOL, kept[0]))
+    assert stat.S_IMODE(status.st_mode) == 0o444 and status.st_mtime == 784111777
+
+
+def test_a_disk_image_in_qcow2(control, server, place):
+    with open(place + "/raw", "wb") as file:
+        file.write(disk())
+    subprocess.run(["qemu-img", "convert", "-c", "-O", "qcow2", place + "/raw", place + "/web.qcow2"], check=True)
+    with open(place + "/web.qcow2", "rb") as file:
+        server.files["/web.qcow2"] = data = file.read()
+    control.run("pull-raw", "-N", "--verify=" + hashlib.sha256(data).hexdigest(), server.url("/web.qcow2")).ok()
+    with open(POOL + "/web.raw", "rb") as file:
+        assert file.read() == disk()
 
 
 # ---- verification ----

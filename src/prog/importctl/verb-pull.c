@@ -1,7 +1,5 @@
 /* Images that are published: the reference's catalogue of machinectl, sections 10.2 and 12. */
 #include "base/arena.h"
-#include "base/fail.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "prog/importctl/importctl.h"
 #include "prog/importctl/transfer.h"
@@ -13,20 +11,9 @@ struct pulling {
 	struct pull_request request;
 };
 
-static void hear_progress(void *job, uint64_t done, uint64_t total)
-{
-	job_progress(job, NULL, done, total);
-}
-
-static void hear_notice(void *job, const char *sentence)
-{
-	(void)job;
-	log_notice("%s", sentence);
-}
-
 static int run(struct job *job, void *context)
 {
-	const struct archive_listener listener = { hear_progress, hear_notice, job };
+	const struct archive_listener listener = transfer_listener(job);
 	struct pulling *pulling = context;
 
 	return pull(pulling->context->arena, &pulling->request, &listener);
