@@ -31,6 +31,8 @@ struct state {
 	struct download main, sums, signature, sides[FETCH_SIDES_MAX];
 	size_t list;	  /* FETCH_SUMS_… */
 	size_t signed_by; /* the ending that was tried last */
+	bool found_list;
+	bool is_missing; /* there is nothing to verify by */
 };
 
 static const char *const signature_endings[2][2] = {
@@ -55,9 +57,15 @@ static int put(int fd, const struct download *download)
 	return fd_write_all(fd, download->text, download->text_size);
 }
 
+static int fail_missing(struct state *state);
+
 static int main_begun(struct downloads *all, struct download *download)
 {
+	struct state *state = download->context;
+
 	(void)all;
+	if (state->is_missing)
+		return fail_missing(state);
 	return tell(download->context, FETCH_TELLS_BEGUN, download, FETCH_MAIN);
 }
 
@@ -121,16 +129,26 @@ static int ask_for_signature(struct downloads *all, struct state *state)
 	return add(all, state, download, name, signature_done);
 }
 
-/* Nothing of that is there: the list of the whole directory is next, if it was not. */
-static int missing(struct downloads *all, struct state *state, const char *what)
+static int fail_missing(struct state *state)
 {
-	if (state->list == FETCH_SUMS_PER_FILE)
-		return ask_for_sums(all, state, FETCH_SUMS_PER_DIRECTORY);
 	return fail_plain(-ENOENT,
 			  "cannot verify '%s': there is no %s beside it (looked for '%s.sha256' "
 			  "and 'SHA256SUMS'%s)",
-			  download_shown(&state->arena, state->fetch->url), what,
-			  state->fetch->last, state->fetch->signature ? ", '.asc' and '.gpg'" : "");
+			  download_shown(&state->arena, state->fetch->url),
+			  state->found_list ? "signature" : "list of checksums", state->fetch->last,
+			  state->fetch->signature ? ", '.asc' and '.gpg'" : "");
+}
+
+/* Nothing of that is there: the list of the whole directory is next, if it was not. What did not
+ * change since it was verified needs none. */
+static int missing(struct downloads *all, struct state *state)
+{
+	if (state->list == FETCH_SUMS_PER_FILE)
+		return ask_for_sums(all, state, FETCH_SUMS_PER_DIRECTORY);
+	state->is_missing = true;
+	if (state->fetch->if_none_match != NULL && state->main.answer.status != 200)
+		return 0;
+	return fail_missing(state);
 }
 
 static bool is_missing(const struct download *download)
@@ -147,9 +165,10 @@ static int sums_done(struct downloads *all, struct download *download)
 	if (download->result < 0)
 		return download->result;
 	if (is_missing(download))
-		return missing(all, state, "list of checksums");
+		return missing(all, state);
 	if (download->answer.status != 200)
 		return refused(state, download);
+	state->found_list = true;
 	r = put(state->fetch->sums_fd, download);
 	if (r >= 0)
 		r = tell(state, FETCH_TELLS_SUMS, download, (uint32_t)state->list);
@@ -167,8 +186,7 @@ static int signature_done(struct downloads *all, struct download *download)
 	if (download->result < 0)
 		return download->result;
 	if (is_missing(download))
-		return ++state->signed_by < 2 ? ask_for_signature(all, state)
-					      : missing(all, state, "signature");
+		return ++state->signed_by < 2 ? ask_for_signature(all, state) : missing(all, state);
 	if (download->answer.status != 200)
 		return refused(state, download);
 	r = put(state->fetch->signature_fd, download);

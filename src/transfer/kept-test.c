@@ -60,6 +60,7 @@ START_TEST(etags_of_the_url_are_found)
 	scratch_put(kept_name(&arena, &kept, "\"one\""), "");
 	scratch_put(kept_name(&arena, &kept, "W/\"two\""), "");
 	scratch_put(kept_name(&arena, &kept, ""), "");
+	scratch_put(kept_name(&arena, &kept, kept_tag(&arena, "0123")), "");
 	scratch_put(kept_name(&arena, &other, "\"three\""), "");
 	scratch_put(arena_format(&arena, "%s.raw", kept_name(&arena, &raw, "\"four\"")), "");
 	ck_assert_int_eq(kept_etags(&arena, &found, &kept), 0);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/arena.h"
 #include "base/hash.h"
@@ -13,6 +14,7 @@
 #include "io/dir.h"
 #include "io/fd.h"
 
+#define TAG "sha256:"
 #define PATH_LENGTH 240 /* from here on the URL is hashed */
 #define NAME_LENGTH 230 /* of a file's 255, for what is put around it */
 
@@ -77,6 +79,47 @@ char *kept_name(struct arena *arena, const struct kept *kept, const char *etag)
 	return arena_format(arena, "%s%s", of_url(arena, kept, end), end);
 }
 
+char *kept_tag(struct arena *arena, const char *sha256)
+{
+	return arena_format(arena, TAG "%.32s", sha256);
+}
+
+/* Not every file system keeps such. */
+static bool has(const char *path, const char *attribute, const char *wanted)
+{
+	char value[80];
+	ssize_t n = getxattr(path, attribute, value, sizeof(value) - 1);
+
+	if (n < 0)
+		return false;
+	value[n] = '\0';
+	return text_equal(value, wanted);
+}
+
+bool kept_is(const char *path, const char *sha256)
+{
+	return has(path, "user.source_sha256", sha256);
+}
+
+bool kept_is_verified(const char *path, const char *verified)
+{
+	return has(path, "user.source_verified", verified);
+}
+
+static void note(int fd, const char *attribute, const char *value)
+{
+	if (!text_empty(value))
+		(void)fsetxattr(fd, attribute, value, strlen(value), 0);
+}
+
+void kept_note(int fd, const char *url, const char *etag, const char *sha256, const char *verified)
+{
+	note(fd, "user.source_url", url);
+	note(fd, "user.source_etag", etag);
+	note(fd, "user.source_sha256", sha256);
+	note(fd, "user.source_verified", verified);
+}
+
 struct search {
 	struct arena *arena;
 	struct text_list *found;
@@ -101,7 +144,8 @@ static int look(int dir_fd, const char *name, unsigned char type, void *context)
 		return 0;
 	etag = unescape(search->arena, dot + 1);
 	/* Whether its URL is the one is told by the name that it would get. */
-	if (etag != NULL && text_equal(kept_name(search->arena, search->kept, etag), stem) &&
+	if (etag != NULL && text_after(etag, TAG) == NULL &&
+	    text_equal(kept_name(search->arena, search->kept, etag), stem) &&
 	    !text_list_has(search->found, etag))
 		text_list_add(search->arena, search->found, etag);
 	return 0;

@@ -9,9 +9,11 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "image/find.h"
+#include "image/image.h"
 #include "image/lock.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -171,6 +173,21 @@ static void allow_change(int fd)
 	}
 }
 
+/* Then what those are made of would be another tree. */
+static int refuse_layer(struct publish *publish, int fd, const char *path)
+{
+	struct text_list names = { 0 };
+
+	if (publish->request.search != NULL)
+		image_layered_on(publish->arena, &names, publish->request.search, fd);
+	if (names.count == 0)
+		return 0;
+	return fail_plain(-EBUSY,
+			  "cannot replace '%s': it is a layer of '%s' (remove that first, or use "
+			  "another name)",
+			  path, names.items[0]);
+}
+
 /* What is about to be replaced; not while a machine runs from it. 0: nothing is there. */
 static int take_old(struct publish *publish, struct lock *ret, const char *name)
 {
@@ -186,6 +203,11 @@ static int take_old(struct publish *publish, struct lock *ret, const char *name)
 		      geteuid() == 0 && (search == NULL || search->uid == 0));
 	if (r < 0)
 		return r;
+	r = refuse_layer(publish, fd, path);
+	if (r < 0) {
+		lock_release(ret);
+		return r;
+	}
 	opened = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (opened >= 0)
 		allow_change(opened);

@@ -1,14 +1,84 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/path.h"
+#include "base/text.h"
 #include "image/clone.h"
 #include "image/tree.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "transfer/pull-state.h"
+
+/* ---- what is kept ---- */
+
+static char *path_of(struct pull *pull, const char *name)
+{
+	return arena_format(pull->arena, "%s/%s%s", pull->kept.pool, name, pull->kept.suffix);
+}
+
+static bool is_there(struct pull *pull, const char *name)
+{
+	struct stat st;
+
+	return lstat(path_of(pull, name), &st) == 0;
+}
+
+/* By its etag, so that the server can be asked for what is newer. Some servers give none, or the
+ * same one for something else, or send again what is here. */
+int pull_publish_kept(struct pull *pull, const char **ret)
+{
+	const struct download_answer *answer = &pull->main_answer;
+	char *tag = kept_tag(pull->arena, answer->sha256);
+	const char *name = kept_name(pull->arena, &pull->kept, answer->etag);
+
+	if (!kept_is(path_of(pull, name), answer->sha256) && is_there(pull, name))
+		name = kept_name(pull->arena, &pull->kept, tag);
+	*ret = name;
+	if (is_there(pull, name)) {
+		publish_abort(&pull->publish);
+		return 0;
+	}
+	pull->publish.request.name = name;
+	pull->publish.request.force = false;
+	return publish_commit(&pull->publish);
+}
+
+static const char *without_weak(const char *etag)
+{
+	const char *strong = text_after(etag, "W/");
+
+	return strong != NULL ? strong : etag;
+}
+
+/* The answer names one of those that were asked about; if it names none, it means the only one. */
+int pull_find_kept(struct pull *pull, const char **ret)
+{
+	const char *answered = pull->main_answer.etag;
+
+	for (size_t i = 0; i < pull->etags.count; i++) {
+		const char *etag = pull->etags.items[i];
+		const char *name = kept_name(pull->arena, &pull->kept, etag);
+
+		if (!is_there(pull, name))
+			continue;
+		if (*answered == '\0' ? pull->etags.count != 1
+				      : !text_equal(without_weak(etag), without_weak(answered)))
+			continue;
+		pull_notice(pull,
+			    arena_format(pull->arena, "'%s' is here already, as the server has it",
+					 pull->shown));
+		*ret = name;
+		return 0;
+	}
+	return fail_plain(-EPROTO,
+			  "cannot download '%s': the server says that it did not change, but not "
+			  "from what (try --keep-download=no)",
+			  pull->shown);
+}
+
+/* ---- a copy of it ---- */
 
 /* What belongs to the kept one, to the new one. */
 static int copy_sides(struct pull *pull, struct publish *to, const char *kept)

@@ -82,6 +82,22 @@ static void name_sides(struct pull *pull)
 	}
 }
 
+/* What is kept counts only if it was verified as it is wished now. */
+static bool is_good_enough(struct pull *pull, const char *etag)
+{
+	const struct verify *verify = &pull->request->verify;
+	char *path = arena_format(pull->arena, "%s/%s%s", pull->kept.pool,
+				  kept_name(pull->arena, &pull->kept, etag), pull->kept.suffix);
+
+	if (verify->mode == VERIFY_NO)
+		return true;
+	if (verify->mode == VERIFY_SUM)
+		return kept_is(path, verify->sum);
+	return kept_is_verified(path, verify_word(VERIFY_SIGNATURE)) ||
+	       (verify->mode == VERIFY_CHECKSUM &&
+		kept_is_verified(path, verify_word(VERIFY_CHECKSUM)));
+}
+
 static const char *known_etags(struct pull *pull)
 {
 	struct text_list etags = { 0 };
@@ -89,9 +105,13 @@ static const char *known_etags(struct pull *pull)
 
 	if (!pull->request->keep || kept_etags(pull->arena, &etags, &pull->kept) < 0)
 		return NULL;
-	for (size_t i = 0; i < etags.count; i++)
+	for (size_t i = 0; i < etags.count; i++) {
+		if (!is_good_enough(pull, etags.items[i]))
+			continue;
+		text_list_add(pull->arena, &pull->etags, etags.items[i]);
 		all = all == NULL ? etags.items[i]
 				  : arena_format(pull->arena, "%s, %s", all, etags.items[i]);
+	}
 	return all;
 }
 

@@ -1,5 +1,6 @@
 /* transfer/pull-state - between the files of transfer/pull. */
 #pragma once
+#include "base/list.h"
 #include "transfer/fetch.h"
 #include "transfer/kept.h"
 #include "transfer/pull.h"
@@ -13,6 +14,7 @@ struct pull {
 	struct fetch fetch;
 	const char *side_suffixes[FETCH_SIDES_MAX];
 	const char *list_name;
+	struct text_list etags; /* of what is kept of this URL */
 
 	struct worker worker;
 	int pipe[2];
@@ -20,6 +22,9 @@ struct pull {
 	bool begun, main, sums, signature, sides[FETCH_SIDES_MAX];
 	struct download_answer main_answer, side_answers[FETCH_SIDES_MAX];
 };
+
+/* For people. */
+void pull_notice(const struct pull *pull, const char *sentence);
 
 /* ---- where it comes from (pull-source) ---- */
 
@@ -34,7 +39,13 @@ int pull_read_small(struct pull *pull, char **ret, size_t *ret_size, int fd);
 
 void pull_source_done(struct pull *pull);
 
-/* ---- what it becomes (pull) ---- */
+/* ---- what it becomes (pull-local) ---- */
 
-/* From what is kept, or what came, under the name that was asked for (pull-local). */
+/* What came gets its name as what is kept, unless it is there already. *RET: the name. */
+int pull_publish_kept(struct pull *pull, const char **ret);
+
+/* The server has nothing newer than what is kept as *RET. */
+int pull_find_kept(struct pull *pull, const char **ret);
+
+/* From what is kept, under the name that was asked for. */
 int pull_make_local(struct pull *pull, const char *kept_name);

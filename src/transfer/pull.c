@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -51,7 +50,7 @@ int pull_check_url(const char *url, const struct verify *verify)
 	return 0;
 }
 
-static void notice(const struct pull *pull, const char *sentence)
+void pull_notice(const struct pull *pull, const char *sentence)
 {
 	if (pull->listener != NULL && pull->listener->notice != NULL)
 		pull->listener->notice(pull->listener->context, sentence);
@@ -72,7 +71,7 @@ static void hear_progress(void *context, uint64_t done, uint64_t total)
 
 static void hear_notice(void *context, const char *sentence)
 {
-	notice(context, sentence);
+	pull_notice(context, sentence);
 }
 
 static int begin(struct pull *pull)
@@ -83,7 +82,8 @@ static int begin(struct pull *pull)
 		return publish_begin(pull->arena, &pull->publish, &request);
 	request.name = kept_name(pull->arena, &pull->kept, pull->main_answer.etag);
 	request.search = NULL;
-	request.force = request.read_only = true;
+	request.read_only = true;
+	request.force = true; /* the name is chosen when it is known what came */
 	return publish_begin(pull->arena, &pull->publish, &request);
 }
 
@@ -173,9 +173,9 @@ static int transfer(struct pull *pull)
 static void tell_signers(struct pull *pull, const struct verified *verified)
 {
 	for (size_t i = 0; i < verified->signer_count; i++)
-		notice(pull,
-		       arena_format(pull->arena, "Signature of '%s' by %s (%s)", pull->list_name,
-				    verified->signers[i].key, verified->signers[i].user));
+		pull_notice(pull, arena_format(pull->arena, "Signature of '%s' by %s (%s)",
+					       pull->list_name, verified->signers[i].key,
+					       verified->signers[i].user));
 }
 
 static int read_list(struct pull *pull, struct verified *ret)
@@ -236,20 +236,18 @@ static int verify(struct pull *pull)
 
 /* ---- what it becomes ---- */
 
-/* Where it came from, for people and the original; not every file system keeps such. */
 static void note_source(struct pull *pull)
 {
-	const char *etag = pull->main_answer.etag;
+	const struct download_answer *answer = &pull->main_answer;
 	int fd = publish_fd(&pull->publish);
 	struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
-		{ .tv_sec = (time_t)pull->main_answer.modified },
+		{ .tv_sec = (time_t)answer->modified },
 	};
 
-	(void)fsetxattr(fd, "user.source_url", pull->shown, strlen(pull->shown), 0);
-	if (etag[0] != '\0')
-		(void)fsetxattr(fd, "user.source_etag", etag, strlen(etag), 0);
-	if (pull->request->kind == PULL_RAW && pull->main_answer.modified > 0)
+	kept_note(fd, pull->shown, answer->etag, answer->sha256,
+		  verify_word(pull->request->verify.mode));
+	if (pull->request->kind == PULL_RAW && answer->modified > 0)
 		(void)futimens(fd, times);
 }
 
@@ -271,7 +269,8 @@ static int add_sides(struct pull *pull)
 	return 0;
 }
 
-static int publish(struct pull *pull)
+/* KEPT: the name of what is kept, if that is wished. */
+static int publish(struct pull *pull, const char **kept)
 {
 	int r = verify(pull);
 
@@ -279,11 +278,14 @@ static int publish(struct pull *pull)
 		return r;
 	note_source(pull);
 	r = add_sides(pull);
-	return r < 0 ? r : publish_commit(&pull->publish);
+	if (r < 0)
+		return r;
+	return pull->request->keep ? pull_publish_kept(pull, kept) : publish_commit(&pull->publish);
 }
 
 static int run(struct pull *pull)
 {
+	const char *kept = NULL;
 	int r = pull_start(pull);
 
 	if (r >= 0)
@@ -292,17 +294,8 @@ static int run(struct pull *pull)
 		return r;
 	if (!pull->main)
 		return fail_plain(-EIO, "cannot download '%s': it did not come", pull->shown);
-	if (pull->main_answer.status == 304) {
-		notice(pull, arena_format(pull->arena, "'%s' is here already, as the server has it",
-					  pull->shown));
-	} else {
-		r = publish(pull);
-		if (r < 0)
-			return r;
-	}
-	if (!pull->request->keep)
-		return 0;
-	return pull_make_local(pull, kept_name(pull->arena, &pull->kept, pull->main_answer.etag));
+	r = pull->main_answer.status == 304 ? pull_find_kept(pull, &kept) : publish(pull, &kept);
+	return r < 0 || kept == NULL ? r : pull_make_local(pull, kept);
 }
 
 int pull(struct arena *arena, const struct pull_request *request,

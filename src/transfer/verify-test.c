@@ -35,6 +35,7 @@ START_TEST(modes_are_words_or_a_sum)
 	ck_assert_int_eq(verify_parse(&verify, A), 0);
 	ck_assert_int_eq(verify.mode, VERIFY_SUM);
 	ck_assert_str_eq(verify.sum, A);
+	ck_assert_int_eq(verify_parse(&verify, "sum"), -EINVAL);
 	ck_assert_int_eq(verify_parse(&verify, "yes"), -EINVAL);
 	ck_assert_int_eq(verify_parse(&verify, ""), -EINVAL);
 	ck_assert_int_eq(verify_parse(&verify, A "a"), -EINVAL);

@@ -13,16 +13,23 @@
 #include "io/file.h"
 #include "transfer/verify-inside.h"
 
+static const char *const words[] = {
+	[VERIFY_SIGNATURE] = "signature",
+	[VERIFY_CHECKSUM] = "checksum",
+	[VERIFY_NO] = "no",
+	[VERIFY_SUM] = "sum", /* never said so: it is said itself */
+};
+
+const char *verify_word(enum verify_mode mode)
+{
+	return words[mode];
+}
+
 int verify_parse(struct verify *ret, const char *text)
 {
-	static const char *const words[] = {
-		[VERIFY_SIGNATURE] = "signature",
-		[VERIFY_CHECKSUM] = "checksum",
-		[VERIFY_NO] = "no",
-	};
 	struct verify verify = { .mode = VERIFY_SUM };
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+	for (size_t i = 0; i < VERIFY_SUM; i++) {
 		if (text_equal(text, words[i])) {
 			*ret = (struct verify){ .mode = (enum verify_mode)i };
 			return 0;

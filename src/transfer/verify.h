@@ -21,6 +21,9 @@ struct verify {
 /* "signature", "checksum", "no" or 64 hexadecimal digits. Quiet. */
 int verify_parse(struct verify *ret, const char *text);
 
+/* "signature", …; "sum". */
+const char *verify_word(enum verify_mode mode);
+
 /* ---- sums ---- */
 
 /* Has the LIST, called LIST_NAME for people, a line that gives NAME this sum? */

@@ -16,7 +16,7 @@ import threading
 
 import pytest
 
-from support import runner
+from support import machines, runner
 
 POOL = "/var/lib/machines"
 SETTINGS = b"[Exec]\nBoot=no\n"
@@ -30,7 +30,7 @@ def tar(content=b"hello\n", size=0):
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    return gzip.compress(out.getvalue(), 1)
+    return gzip.compress(out.getvalue(), 1, mtime=0)
 
 
 def line(name, data, form="  "):
@@ -48,7 +48,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.scheme = "https" if context else "http"
         self.files, self.etags, self.redirects, self.cuts, self.lengths, self.asked = {}, {}, {}, {}, {}, []
         self.ranges, self.stall, self.stalled = True, threading.Event(), threading.Event()
-        self.stalls = set()
+        self.stalls, self.answers_etag = set(), None
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def url(self, path, user=""):
@@ -89,7 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path not in server.files:
             return self.answer(404, b"there is nothing\n")
         data, etag = server.files[path], server.etags.get(path)
-        more = {"ETag": etag} if etag else {}
+        more = {"ETag": etag or server.answers_etag} if etag or server.answers_etag else {}
         if etag and etag in [known.strip() for known in self.headers.get("If-None-Match", "").split(",")]:
             return self.answer(304, **more)
         status, start = 200, 0
@@ -229,6 +229,57 @@ def test_what_was_downloaded_is_kept_and_asked_for_by_its_etag(control, server):
     control.run("pull-tar", "--verify=no", url, "-").ok()
     assert sorted(content(name) for name in images() if name.startswith(".tar-")) == ["hello\n", "newer\n"]
     assert len(images()) == 4
+
+
+def kept():
+    return [name for name in images() if name.startswith(".tar-")]
+
+
+def test_what_is_kept_is_never_replaced_by_something_else(control, server):
+    """Images may be made of it."""
+    url = server.url("/web.tar.gz")
+    for etag in (None, '"one"'):
+        before = len(kept())
+        for data, count in ((b"first\n", 1), (b"first\n", 1), (b"second\n", 2), (b"second\n", 2), (b"first\n", 2)):
+            server.files["/web.tar.gz"], server.answers_etag = tar(data), etag
+            control.run("pull-tar", "--verify=no", url, "-").ok()
+            assert len(kept()) - before == count, (etag, data, kept())
+        empty(POOL)
+
+
+def test_what_did_not_change_needs_no_list_but_was_verified_as_it_is_wished(control, server):
+    server.files["/web.tar.gz"] = data = tar()
+    server.etags["/web.tar.gz"] = '"one"'
+    server.files["/SHA256SUMS"] = line("web.tar.gz", data)
+    url = server.url("/web.tar.gz")
+
+    def pull(mode):
+        server.asked.clear()
+        done = control.run("pull-tar", "--verify=" + mode, url, "-").ok()
+        assert len(kept()) == 1
+        assert ("here already" in done.err) == any("If-None-Match" in headers for path, headers in server.asked)
+        return "here already" in done.err
+
+    assert not pull("no")
+    assert pull("no")
+    assert not pull("checksum"), "it was not verified"
+    assert pull(hashlib.sha256(data).hexdigest())
+    empty(POOL)
+    assert not pull("checksum")
+    del server.files["/SHA256SUMS"]
+    assert pull("checksum")
+    assert pull("no")
+    assert pull(hashlib.sha256(data).hexdigest())
+    control.run("pull-tar", "--verify=" + "0" * 64, url, "-").failed("DOWNLOAD INVALID")
+
+
+def test_an_image_that_others_are_made_of_is_not_replaced(control, server, redd):
+    server.files["/web.tar.gz"] = tar()
+    control.run("pull-tar", "--verify=no", "-N", server.url("/web.tar.gz")).ok()
+    machines.machinectl(redd).run("clone", "web", "other").ok()
+    if os.path.exists(POOL + "/other.mstack"):
+        control.run("pull-tar", "--verify=no", "-N", "--force", server.url("/web.tar.gz")).failed("layer of 'other'")
+    assert content() == "hello\n"
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_asked_for(control, server):
