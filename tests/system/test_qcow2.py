@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from support import runner
+from support import machines, pool as pools, runner
+from support.pool import POOL
 
 CONVERT = os.path.join(os.path.dirname(runner.program()), "tests/system/qcow2-to-raw")
 DISK = (6 << 20) + 5 * 512  # cuts through a cluster of every size
@@ -240,3 +241,26 @@ def test_a_small_image_cannot_fill_the_disk(place):
     code, said, _ = convert(image, ours)
     assert code == 1 and "more than once" in said
     assert os.stat(ours).st_blocks * 512 < 64 << 20
+
+
+@pytest.fixture
+def pool():
+    pools.mount("tmpfs", None)
+    yield POOL
+    pools.unmount()
+
+
+@pytest.mark.parametrize("name", ["v2", "zlib", "zstd", "parts"])
+def test_an_import_makes_a_raw_image(redd, pool, place, disk, name):
+    image = place + "/web.qcow2"
+    image_of(image, disk, name, "64k")
+    machines.importctl(redd).run("-m", "import-raw", image).ok()
+    same(pool + "/web.raw", disk)
+
+
+def test_an_import_says_what_is_wrong(redd, pool, place, disk):
+    image = place + "/web.qcow2"
+    image_of(image, disk, "zlib", "64k")
+    header(image, 8, ">Q", 600)
+    machines.importctl(redd).run("-m", "import-raw", image).failed(image, "backing file", "qemu-img convert")
+    assert not os.path.exists(pool + "/web.raw")
