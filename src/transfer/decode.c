@@ -14,7 +14,7 @@
 
 /* liblzma counts its own structures too. */
 #define XZ_MEMORY_MAX (DECODE_WINDOW_MAX + ((size_t)1024 * 1024))
-#define ZST_WINDOW_LOG 25 /* DECODE_WINDOW_MAX */
+#define ZST_WINDOW_LOG 27 /* DECODE_WINDOW_MAX */
 
 static const struct {
 	const char *name, *other, *ends[3];

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #define DECODE_MAGIC_MAX 6
-#define DECODE_WINDOW_MAX ((size_t)32 * 1024 * 1024)
+#define DECODE_WINDOW_MAX ((size_t)128 * 1024 * 1024) /* xz -9: 64 MiB; zstd --long: 128 */
 
 enum compression {
 	COMPRESSION_NONE,
