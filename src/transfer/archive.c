@@ -59,6 +59,7 @@ static int import_tar(struct worker_side *side, void *context)
 		.files_max = inside->wish->files_max,
 		.layer = inside->wish->layer,
 		.lift = inside->wish->lift,
+		.no_devices = inside->wish->no_devices,
 	};
 	struct stream_wish from = stream_wish(inside->wish);
 	struct archive_result result = { 0 };
@@ -215,6 +216,7 @@ struct outside {
 	const struct archive_listener *listener;
 	struct archive_result result;
 	bool has_result;
+	unsigned int notices; /* a worker could go on for ever */
 };
 
 static void hear_progress(void *context, uint64_t done, uint64_t total)
@@ -232,7 +234,7 @@ static int hear_told(void *context, unsigned int what, const void *data, size_t 
 
 	switch (what) {
 	case TOLD_NOTICE: /* worker_hear() has put a NUL behind it */
-		if (listener && listener->notice)
+		if (listener && listener->notice && outside->notices++ < ARCHIVE_NOTICES_MAX)
 			listener->notice(listener->context, data);
 		return 0;
 	case TOLD_RESULT:

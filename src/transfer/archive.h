@@ -10,6 +10,8 @@
 
 #include "transfer/stream.h"
 
+#define ARCHIVE_NOTICES_MAX 64 /* of one worker; what it says beyond is not heard */
+
 struct archive_listener {
 	void (*progress)(void *context, uint64_t done,
 			 uint64_t total);		     /* bytes; TOTAL 0: unknown */
@@ -26,6 +28,7 @@ struct archive_wish {
 	unsigned int ratio; /* 0: 256; UINT_MAX: any */
 	bool layer;	    /* of an OCI image (transfer/unpack) */
 	bool lift;	    /* likewise */
+	bool no_devices;    /* likewise: of what holds documents, not a system */
 	bool digests;	    /* SHA-256 before and after decompression */
 };
 

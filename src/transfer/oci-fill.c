@@ -18,6 +18,7 @@
 #include "image/blob.h"
 #include "image/layers.h"
 #include "io/fd.h"
+#include "transfer/archive.h"
 #include "transfer/download.h"
 #include "transfer/job.h"
 #include "transfer/oci-image.h"
@@ -40,6 +41,7 @@ struct filling {
 	struct worker worker;
 	struct stream_result result;
 	char part[JOB_PART_ROOM]; /* what it is called while it comes */
+	unsigned int notices;
 };
 
 struct filler {
@@ -172,11 +174,13 @@ static void hear_progress(void *context, uint64_t done, uint64_t total)
 
 static int hear_told(void *context, unsigned int what, const void *data, size_t size)
 {
+	autoarena struct arena arena = { 0 };
 	struct filler *filler = context;
 
 	if (what == TOLD_NOTICE) {
-		log_notice("layer %s: %s", filler->heard->part,
-			   text_printable(filler->arena, arena_text_n(filler->arena, data, size)));
+		if (filler->heard->notices++ < ARCHIVE_NOTICES_MAX)
+			log_notice("layer %s: %s", filler->heard->part,
+				   text_printable(&arena, arena_text_n(&arena, data, size)));
 		return 0;
 	}
 	if (what != TOLD_RESULT || size != sizeof(filler->heard->result))

@@ -121,9 +121,10 @@ static void hear_progress(void *context, uint64_t done, uint64_t total)
 
 static void hear_notice(void *context, const char *sentence)
 {
-	struct maker *maker = context;
+	autoarena struct arena arena = { 0 };
 
-	log_notice("%s", text_printable(maker->arena, sentence));
+	(void)context;
+	log_notice("%s", text_printable(&arena, sentence));
 }
 
 static int pack(struct maker *maker, struct oci_out_blob *ret, const char *path, const char *part)

@@ -132,17 +132,22 @@ static int bring_directory(const struct oci_transfer *transfer, const struct sto
 
 static void log_notice_of(void *context, const char *sentence)
 {
-	struct arena *arena = context;
+	autoarena struct arena arena = { 0 };
 
-	log_notice("%s", text_printable(arena, sentence));
+	(void)context;
+	log_notice("%s", text_printable(&arena, sentence));
 }
 
 /* What is in an archive lies hidden in the store meanwhile. */
 static int bring_archive(const struct oci_transfer *transfer, const struct store *store,
 			 struct job *job)
 {
-	struct archive_listener listener = { .notice = log_notice_of, .context = transfer->arena };
-	struct archive_wish wish = { .name = transfer->shown, .files_max = ARCHIVE_FILES_MAX };
+	struct archive_listener listener = { .notice = log_notice_of };
+	struct archive_wish wish = {
+		.name = transfer->shown,
+		.files_max = ARCHIVE_FILES_MAX,
+		.no_devices = true,
+	};
 	struct store_part part = STORE_PART_EMPTY;
 	struct archive_result result;
 	int r = store_begin(store, &part, STORE_BLOBS, true);

@@ -51,14 +51,18 @@ int unpack_tell_kept(struct unpack *unpack)
 			      "this file system does not take",
 		[KEPT_KINDS] = "entries were left out, which are of no known kind",
 	};
+	static const char no_place[] = "device nodes were left out, which have no place in such an "
+				       "archive";
 	char sentence[512];
+	const char *text;
 	int r = 0;
 
 	for (size_t i = 0; i < KEPT_COUNT && r >= 0; i++) {
 		if (unpack->kept[i] == 0 || unpack->context->notice == NULL)
 			continue;
+		text = i == KEPT_NODES && unpack->wish.no_devices ? no_place : texts[i];
 		snprintf(sentence, sizeof(sentence), "%llu %s (the first: '%s')",
-			 (unsigned long long)unpack->kept[i], texts[i], unpack->kept_first[i]);
+			 (unsigned long long)unpack->kept[i], text, unpack->kept_first[i]);
 		r = unpack->context->notice(unpack->context->context, sentence);
 	}
 	return r;
@@ -222,7 +226,8 @@ int unpack_finish_name(struct unpack *unpack)
 
 struct later {
 	struct timespec mtime;
-	mode_t mode; /* (mode_t)-1: it is right */
+	mode_t mode;
+	bool whole; /* not only its time */
 	uint32_t path_size, acl_size;
 };
 
@@ -270,20 +275,32 @@ static int later_add(struct unpack *unpack, const struct later *later, const voi
 	return 0;
 }
 
+/* Its size; 0: none. */
+static int default_acl(struct unpack *unpack, unsigned char ret[ACL_RAW_MAX])
+{
+	const char *text = unpack->entry->acl_default;
+	int size = text ? acl_from_text(ret, text) : 0;
+
+	if (size == -EBADMSG)
+		return unpack_refuse(unpack, "its access control list is not as it should be");
+	if (size < 0)
+		unpack_keep_count(unpack, KEPT_ACLS);
+	return size > 0 ? size : 0;
+}
+
 int unpack_finish_directory(struct unpack *unpack, bool is_new)
 {
 	const struct tar_entry *entry = unpack->entry;
-	struct later later = { .mtime = entry->mtime, .mode = (mode_t)-1 };
 	unsigned char acl[ACL_RAW_MAX];
+	struct later later = { .mtime = entry->mtime };
 	bool top = *unpack->path == '\0', attributes;
 	autoclose int own = -EBADF;
-	int owned, r = 0, size = 0, fd = -EBADF;
-	mode_t mode;
+	int owned, r = 0, size, fd = -EBADF;
 
 	attributes = entry->xattr_count > 0 || entry->acl_access;
 	if (top) {
 		fd = unpack->context->tree_fd;
-	} else if (attributes) {
+	} else if (attributes || !is_new) {
 		fd = own = openat(unpack->parent, unpack->name,
 				  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (own < 0)
@@ -292,27 +309,38 @@ int unpack_finish_directory(struct unpack *unpack, bool is_new)
 	owned = give_owner(unpack, fd, is_new);
 	if (owned < 0)
 		return owned;
-	mode = mode_for(unpack, owned);
-	if (!is_new)
-		r = fd >= 0 ? fchmod(fd, mode & 0777)
-			    : fchmodat(unpack->parent, unpack->name, mode & 0777, 0);
-	if (r < 0)
-		return unpack_fail(unpack, -errno);
-	if (attributes)
+	later.mode = mode_for(unpack, owned);
+	if (!is_new) {
+		fremovexattr(fd, ACL_ACCESS);
+		r = fchmod(fd, later.mode & 0777) < 0 ? unpack_fail(unpack, -errno) : 0;
+	}
+	if (r >= 0 && attributes)
 		r = set_attributes(unpack, fd);
 	if (r < 0)
 		return r;
-	if (mode & 07000)
-		later.mode = mode;
-	if (entry->acl_default)
-		size = acl_from_text(acl, entry->acl_default);
-	if (size == -EBADMSG)
-		return unpack_refuse(unpack, "its access control list is not as it should be");
+	size = default_acl(unpack, acl);
 	if (size < 0)
-		unpack_keep_count(unpack, KEPT_ACLS);
+		return size;
 	later.path_size = (uint32_t)strlen(unpack->path) + 1;
-	later.acl_size = size > 0 ? (uint32_t)size : 0;
+	later.acl_size = (uint32_t)size;
+	later.whole = top || size > 0 || (later.mode & 07000);
 	return later_add(unpack, &later, acl);
+}
+
+/* Of the records of one directory the last one is right in all, also in what it does not have. */
+static int finish_whole(struct unpack *unpack, const struct later *later, int fd, const char *path,
+			const void *acl)
+{
+	if (fchmod(fd, later->mode) < 0)
+		return fail(-errno, "cannot set the mode of the directory '%s'", path);
+	if (later->acl_size == 0) {
+		fremovexattr(fd, ACL_DEFAULT);
+	} else if (fsetxattr(fd, ACL_DEFAULT, acl, later->acl_size, 0) < 0) {
+		if (errno != EOPNOTSUPP && errno != EINVAL && errno != EPERM)
+			return fail(-errno, "cannot set the ACL of the directory '%s'", path);
+		unpack_keep_count(unpack, KEPT_ACLS);
+	}
+	return 0;
 }
 
 static int finish_one(struct unpack *unpack, const struct later *later, const char *path,
@@ -324,18 +352,16 @@ static int finish_one(struct unpack *unpack, const struct later *later, const ch
 	};
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, later->mtime };
 	autoclose int fd = sys_openat2(unpack->context->tree_fd, *path ? path : ".", &how);
+	int r = 0;
 
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return 0; /* a later entry took its place */
 	if (fd < 0)
 		return fail(fd, "cannot finish the directory '%s'", path);
-	if (later->mode != (mode_t)-1 && fchmod(fd, later->mode) < 0)
-		return fail(-errno, "cannot set the mode of the directory '%s'", path);
-	if (later->acl_size > 0 && fsetxattr(fd, ACL_DEFAULT, acl, later->acl_size, 0) < 0) {
-		if (errno != EOPNOTSUPP && errno != EINVAL && errno != EPERM)
-			return fail(-errno, "cannot set the ACL of the directory '%s'", path);
-		unpack_keep_count(unpack, KEPT_ACLS);
-	}
+	if (later->whole || unpack->again)
+		r = finish_whole(unpack, later, fd, path, acl);
+	if (r < 0)
+		return r;
 	return futimens(fd, times) < 0
 		       ? fail(-errno, "cannot set the time of the directory '%s'", path)
 		       : 0;

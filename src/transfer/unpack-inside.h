@@ -40,6 +40,7 @@ struct unpack {
 	unsigned char *later; /* LATER_SIZE */
 	size_t later_used;
 	uint64_t later_size; /* written */
+	bool again;	     /* a directory came twice, or was removed and perhaps came back */
 
 	uint64_t kept[KEPT_COUNT];
 	char kept_first[KEPT_COUNT][KEPT_NAME_MAX + 1];

@@ -143,6 +143,7 @@ int unpack_clear(struct unpack *unpack)
 			       ? unpack_refuse(unpack, "there is a directory of that name already, "
 						       "which is not empty")
 			       : unpack_fail(unpack, -errno);
+	unpack->again = true;
 	/* What is remembered is the parent, which is still good, unless that is the top: then it
 	 * may be what was removed. */
 	if (unpack->parent == unpack->context->tree_fd)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,8 +114,10 @@ static int make_directory(struct unpack *unpack)
 		return unpack_fail(unpack, -errno);
 	if (fstatat(unpack->parent, unpack->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return unpack_fail(unpack, -errno);
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(st.st_mode)) {
+		unpack->again = true;
 		return unpack_finish_directory(unpack, false);
+	}
 	hidden = unpack->wish.layer && is_whiteout(&st);
 	r = unpack_clear(unpack);
 	if (r < 0)
@@ -231,8 +234,10 @@ static int make_device(struct unpack *unpack)
 
 	if (entry->major > 0xfff || entry->minor > 0xfffff)
 		return unpack_refuse(unpack, "it is a device whose numbers cannot be");
-	if (unpack->wish.layer && kind == S_IFCHR && entry->major == 0 && entry->minor == 0) {
-		unpack_keep_count(unpack, KEPT_NODES); /* hiding is told by names */
+	/* Of layers: hiding is told by names. */
+	if (unpack->wish.no_devices ||
+	    (unpack->wish.layer && kind == S_IFCHR && entry->major == 0 && entry->minor == 0)) {
+		unpack_keep_count(unpack, KEPT_NODES);
 		return 0;
 	}
 	return make_node(unpack, kind,
@@ -375,13 +380,47 @@ static bool is_system(int directory)
 	return fstatat(directory, "usr", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+static int copy_attributes(struct unpack *unpack, int to, int from)
+{
+	char *names = (char *)unpack->later; /* of no use any more, and as large as can be */
+	ssize_t length = flistxattr(from, names, LATER_SIZE);
+
+	fremovexattr(to, "system.posix_acl_access");
+	fremovexattr(to, "system.posix_acl_default");
+	for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
+		unsigned char value[XATTR_SIZE_MAX];
+		ssize_t size;
+
+		if (strncmp(names + at, "user.", 5) != 0 &&
+		    strncmp(names + at, "system.posix_acl_", 17) != 0)
+			continue; /* labels are the policy's to give */
+		size = fgetxattr(from, names + at, value, sizeof(value));
+		if (size < 0 || fsetxattr(to, names + at, value, (size_t)size, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The top becomes what NAME in it, which is empty by now, was; in the order of all entries. */
+static int replace_top(struct unpack *unpack, int inner, const char *name, const struct stat *st)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, st->st_mtim };
+	int top = unpack->context->tree_fd;
+	int r = fchown(top, st->st_uid, st->st_gid) < 0 ? -errno
+							: copy_attributes(unpack, top, inner);
+
+	if (r >= 0 && (fchmod(top, st->st_mode & 07777) < 0 ||
+		       unlinkat(top, name, AT_REMOVEDIR) < 0 || futimens(top, times) < 0))
+		r = -errno;
+	return r < 0 ? fail(r, "cannot put the tree in the place of '%s'", name) : 0;
+}
+
 /* Reference 11.4: archives often have one directory that holds the tree. An entry in it that has
  * its own name would be in its way. */
 static int lift(struct unpack *unpack)
 {
 	int top = unpack->context->tree_fd, r;
 	autoclose int inner = -EBADF;
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	struct only only = { .count = 0 };
 	struct stat st;
 
@@ -396,11 +435,7 @@ static int lift(struct unpack *unpack)
 	r = dir_walk(inner, move_up, &top);
 	if (r < 0)
 		return fail(r, "cannot move the tree in '%s' one directory up", only.name);
-	times[1] = st.st_mtim;
-	if (unlinkat(top, only.name, AT_REMOVEDIR) < 0 || fchown(top, st.st_uid, st.st_gid) < 0 ||
-	    fchmod(top, st.st_mode & 07777) < 0 || futimens(top, times) < 0)
-		return fail(-errno, "cannot put the tree in the place of '%s'", only.name);
-	return 0;
+	return replace_top(unpack, inner, only.name, &st);
 }
 
 /* ---- */

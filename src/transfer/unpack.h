@@ -23,6 +23,7 @@ struct unpack_wish {
 	uint64_t files_max; /* entries of any kind */
 	bool layer; /* of an OCI image: ".wh.NAME" hides NAME, ".wh..wh..opq" all that is below */
 	bool lift;  /* a tree that is the one thing in a directory becomes the top itself */
+	bool no_devices; /* device nodes are left out and counted */
 };
 
 struct unpack_result {

@@ -1,6 +1,6 @@
 /* What importctl does with archives, without its store: an image from a file, a file from one.
  *
- *   archive-tool import-tar FILE DIRECTORY [layer|lift]...
+ *   archive-tool import-tar FILE DIRECTORY [layer|lift|no-devices]...
  *   archive-tool export-tar DIRECTORY FILE COMPRESSION
  *   archive-tool import-raw FILE IMAGE
  *   archive-tool export-raw IMAGE FILE COMPRESSION
@@ -66,6 +66,7 @@ int main(int argc, char **argv)
 	for (int i = 4; i < argc; i++) {
 		wish.layer = wish.layer || strcmp(argv[i], "layer") == 0;
 		wish.lift = wish.lift || strcmp(argv[i], "lift") == 0;
+		wish.no_devices = wish.no_devices || strcmp(argv[i], "no-devices") == 0;
 	}
 	if (strncmp(argv[1], "export-", 7) == 0 && argc > 4)
 		compression = compression_parse(argv[4]);

@@ -43,6 +43,7 @@ def sparse_01(mapped, data, real=b"20"):
 
 
 # Name, archive, and what is there afterwards (lines of describe()) or a part of the refusal.
+ACL = b"user::rwx,user:7:rwx,group::r-x,mask::rwx,other::r-x"
 CASES = [
     # names that lead out
     ("dotdot", tar(entry(b"../evil", HELLO)), "leads out of the tree"),
@@ -102,6 +103,12 @@ CASES = [
     ("file-twice", tar(entry(b"f", HELLO), entry(b"f", b"bye")), ["- f =bye"]),
     ("twice-leaves-other-name", tar(entry(b"f", HELLO), hard(b"g", b"f"), entry(b"f", b"bye")), ["- f =bye", "- g =hello"]),
     ("directory-twice", tar(directory(b"d/", mode=0o700), directory(b"d/", mode=0o755), entry(b"d/f", HELLO)), ["- d/f =hello", "d d"]),
+    ("directory-twice-setgid", tar(directory(b"d/", mode=0o2777), directory(b"d/"), entry(b"d/f", HELLO)), ["- d/f =hello", "d d"]),
+    ("directory-twice-acls", tar(pax((b"SCHILY.acl.access", ACL), (b"SCHILY.acl.default", ACL)), directory(b"d/", mode=0o775), directory(b"d/")),
+     ["d d"]),
+    ("directory-twice-acl-added", tar(directory(b"d/"), pax((b"SCHILY.acl.default", ACL)), directory(b"d/")),
+     ["d d [system.posix_acl_default]"]),
+    ("directory-back-again", tar(directory(b"d/", mode=0o2777), symlink(b"d", b"x"), directory(b"d/")), ["d d"]),
     ("directory-over-file", tar(entry(b"d", HELLO), entry(b"d/f", HELLO)), "'d/f'"),
     ("directory-entry-over-file", tar(entry(b"d", HELLO), directory(b"d/")), ["d d"]),
     ("file-over-empty-directory", tar(directory(b"d/"), entry(b"d", HELLO)), ["- d =hello"]),
@@ -356,12 +363,19 @@ def test_many_directories_take_no_memory(redd, place):
     assert os.stat(place + "/tree/99/a-longer-name-than-most-for-59999").st_mtime == 1000000000
 
 
+@pytest.mark.parametrize("command", [["xz", "-9"], ["zstd", "-q", "--long=27"]], ids=lambda c: c[0])
+def test_large_windows_are_taken(redd, place, command):
+    data = subprocess.run([*command, "-c"], input=tar(entry(b"f", HELLO)), stdout=subprocess.PIPE, check=True).stdout
+    assert import_tar(data, place).returncode == 0
+    assert describe(place + "/tree") == ["- f =hello"]
+
+
 def test_what_wants_too_much_memory_is_refused(redd, place):
     """Through a pipe, so that the window is not made as small as the file."""
     plain = tar(entry(b"f", HELLO))
     wide = subprocess.run("cat | zstd -q --long=29 -c", shell=True, input=plain, stdout=subprocess.PIPE, check=True).stdout
     done = import_tar(wide, place)
-    assert done.returncode == 1 and "more than 32 MiB of memory" in done.stderr
+    assert done.returncode == 1 and "more than 128 MiB of memory" in done.stderr
 
 
 # ---- compression
@@ -527,6 +541,27 @@ def test_a_directory_that_holds_the_tree_is_left_out(redd, place):
     os.rename(place + "/tree", place + "/first")
     assert import_tar(tar(*parts, entry(b"beside", HELLO)), place, "lift").returncode == 0
     assert "d debian 0711" in describe(place + "/tree")
+
+
+def test_what_the_directory_has_that_held_the_tree_is_not_lost(redd, place):
+    parts = [pax((b"SCHILY.acl.access", ACL), (b"SCHILY.acl.default", ACL), (b"SCHILY.xattr.user.key", b"value")),
+             directory(b"debian/", mode=0o2775, uid=1000, gid=100), directory(b"debian/usr/")]
+    assert import_tar(tar(*parts), place).returncode == 0
+    held = describe(place + "/tree")[0].replace("d debian", "d tree")
+    os.rename(place + "/tree", place + "/first")
+    assert import_tar(tar(*parts), place, "lift").returncode == 0
+    os.mkdir(place + "/around")
+    os.rename(place + "/tree", place + "/around/tree")
+    assert describe(place + "/around") == [held, "d tree/usr"]
+    assert held == "d tree 2775 1000:100 [system.posix_acl_access] [system.posix_acl_default] [user.key]"
+    assert os.stat(place + "/around/tree").st_mtime == 1000000000
+
+
+def test_devices_may_be_unwanted(redd, place):
+    done = import_tar(tar(entry(b"n", kind=b"3", major=1, minor=3), entry(b"z", kind=b"3"), entry(b"f", HELLO), entry(b"p", kind=b"6")), place,
+                      "no-devices")
+    assert done.returncode == 0 and "2 device nodes were left out, which have no place" in done.stdout
+    assert describe(place + "/tree") == ["- f =hello", "p p"]
 
 
 # ---- disk images
