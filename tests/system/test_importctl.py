@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from support import machines, pool as pools, runner
+from support import machines, pool as pools, runner, trees
+from support.archives import header
 from support.console import Console
 from support.pool import POOL
 
@@ -230,6 +231,25 @@ def test_a_tree_comes_in_and_goes_out_as_it_is(control, pool, place, no_transfer
     expected = "subvolume" if pool == "btrfs" else "directory"
     assert kind["first"] == kind["second"] == expected
     assert pools.hidden() == [] and stat.S_IMODE(os.stat(POOL).st_mode) == 0o700
+
+
+def test_a_whole_system_goes_out_and_comes_in_as_it_is(control, work_root, plain, place):
+    """Debian's tree, whose owners, times, links and capabilities are what real ones have."""
+    os.symlink(trees.tree("bookworm"), POOL + "/bookworm")
+    control.run("-m", "export-tar", "bookworm", place + "/out.tar").ok()
+    control.run("-m", "import-tar", place + "/out.tar", "again").ok()
+    assert pools.differences(trees.tree("bookworm"), POOL + "/again") == ""
+    assert sorted(os.listdir(POOL)) == ["again", "bookworm"]
+
+
+def test_a_bomb_leaves_nothing(control, plain, place, no_transfers):
+    path, size = place + "/bomb.tar.zst", 300 << 20
+    with subprocess.Popen(["zstd", "-q", "-o", path], stdin=subprocess.PIPE) as pipe:
+        pipe.stdin.write(header(b"zeros", size=size))
+        for _ in range(size >> 20):
+            pipe.stdin.write(bytes(1 << 20))
+    control.run("-m", "import-tar", path, "bomb").failed("made to fill the disk")
+    assert os.listdir(POOL) == []
 
 
 @pytest.mark.parametrize("command,ending", [("gzip", ".tar.gz"), ("xz -0", ".tar.xz"), ("zstd", ".tar.zst"), ("bzip2", ".tar.bz2"), ("lz4", ".tar.lz4"), ("cat", ".tar")])
