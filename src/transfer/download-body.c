@@ -11,6 +11,7 @@
 #include "transfer/worker.h"
 
 #define PART_US (100 * 1000)
+#define BLOCKED_US 1000000 /* then it was not the server that was slow */
 
 static const char *shown(struct transfer *transfer)
 {
@@ -179,13 +180,15 @@ static bool is_same_so_far(struct transfer *transfer)
 
 static int deliver(struct transfer *transfer, const char *data, size_t size)
 {
-	uint64_t limit = limit_of(transfer);
+	uint64_t limit = limit_of(transfer), begun_us = clock_monotonic_us();
 	int r;
 
 	if (size > limit || transfer->received > limit - size)
 		return too_large(transfer);
 	if (is_for_fd(transfer)) {
 		r = fd_write_all(transfer->download->fd, data, size);
+		if (clock_monotonic_us() - begun_us > BLOCKED_US)
+			transfer->window_us = 0;
 		if (r < 0)
 			return fail(r, "cannot write what was downloaded from '%s'",
 				    shown(transfer));
@@ -235,6 +238,36 @@ size_t download_take_body(char *data, size_t size, size_t count, void *context)
 
 	transfer->error = take(transfer, data, size * count);
 	return transfer->error < 0 ? 0 : size * count;
+}
+
+/* ---- how quickly they come ---- */
+
+unsigned int download_window(const struct transfer *transfer)
+{
+	unsigned int patience = transfer->download->patience;
+
+	return 2 * (patience > 0 ? patience : PATIENCE_SECONDS);
+}
+
+/* Over all of the window: curl itself is content with a byte, or a second of many. */
+int download_watch(void *context, curl_off_t total_in, curl_off_t in, curl_off_t total_out,
+		   curl_off_t out)
+{
+	struct transfer *transfer = context;
+	uint64_t now = clock_monotonic_us(), bytes = (uint64_t)in + (uint64_t)out;
+	uint64_t passed = now - transfer->window_us;
+
+	(void)total_in;
+	(void)total_out;
+	if (transfer->window_us != 0) {
+		if (passed < download_window(transfer) * UINT64_C(1000000))
+			return 0;
+		transfer->slow = bytes - transfer->window_bytes <
+				 passed / 1000000 * DOWNLOAD_SLOWEST;
+	}
+	transfer->window_us = now;
+	transfer->window_bytes = bytes;
+	return transfer->slow;
 }
 
 /* ---- its end ---- */

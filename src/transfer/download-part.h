@@ -20,6 +20,7 @@ struct transfer {
 	struct curl_slist *headers;
 	char sentence[CURL_ERROR_SIZE];
 	unsigned int redirects, tries, stalled;
+	bool slow;    /* given up, as too little came for too long */
 	bool foreign; /* left the URL's origin */
 	bool suspect; /* a server chose the address */
 	bool refused; /* that was one of those that nobody is sent to */
@@ -37,7 +38,8 @@ struct transfer {
 	char *memory;
 	size_t memory_size, memory_room;
 	uint64_t told_us;
-	int error; /* of a callback, with its sentence recorded */
+	uint64_t window_us, window_bytes; /* since when little may have come; 0: from now on */
+	int error;			  /* of a callback, with its sentence recorded */
 };
 
 struct downloads {

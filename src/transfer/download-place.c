@@ -169,6 +169,15 @@ bool download_is_host_refused(CURLU *url)
 
 /* ---- redirects ---- */
 
+/* What is sent may be a token, and is meant for who was asked. */
+static bool takes_body_away(const struct transfer *transfer, CURLU *next)
+{
+	const struct download *download = transfer->download;
+
+	return (download->body != NULL || download->body_fd > 0) &&
+	       !is_same_origin(next, transfer->first);
+}
+
 static int check_next(struct transfer *transfer, CURLU *next)
 {
 	const char *where = download_shown(&transfer->all->arena, transfer->heard.location);
@@ -188,6 +197,11 @@ static int check_next(struct transfer *transfer, CURLU *next)
 		return fail_plain(-EACCES,
 				  "refusing to be redirected to the link-local address '%s'",
 				  where);
+	if (takes_body_away(transfer, next))
+		return fail_plain(-EACCES,
+				  "refusing to send to '%s', another server, what is for '%s'",
+				  where,
+				  download_shown(&transfer->all->arena, transfer->download->url));
 	return 0;
 }
 

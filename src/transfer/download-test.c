@@ -16,9 +16,10 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "base/unit.h"
+#include "io/clock.h"
 #include "io/fd.h"
 #include "kernel/fixture.h"
-#include "transfer/download-part.h"
+#include "transfer/download-body.h"
 #include "transfer/worker.h"
 
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -55,23 +56,36 @@ static void hear_request(int fd, char *to, size_t room)
 	}
 }
 
+/* A byte now and then, until nobody hears it. */
+static void trickle(int fd)
+{
+	while (send(fd, "a", 1, MSG_NOSIGNAL) == 1)
+		usleep(100 * 1000);
+	close(fd);
+}
+
 /* Each connection gets the next answer, the last one again and again. "SILENT" at an answer's end:
- * the connection stays open. */
+ * the connection stays open; "TRICKLE": a byte comes now and then. */
 static void serve(int listener, struct server *server, const char *const *answers)
 {
 	for (;;) {
 		int fd = accept(listener, NULL, NULL);
 		unsigned int number = server->asked->count;
 		size_t size = strlen(*answers);
-		const char *silent = strstr(*answers, "SILENT");
+		const char *silent = strstr(*answers, "SILENT"),
+			   *slow = strstr(*answers, "TRICKLE");
 
+		if (slow != NULL)
+			silent = slow;
 		ck_assert_int_ge(fd, 0);
 		if (number == ASKED_MAX)
 			_exit(1);
 		hear_request(fd, server->asked->text[number], sizeof(server->asked->text[0]));
 		server->asked->count++;
 		fd_write_all(fd, *answers, silent == NULL ? size : (size_t)(silent - *answers));
-		if (silent == NULL) {
+		if (slow != NULL) {
+			trickle(fd);
+		} else if (silent == NULL) {
 			shutdown(fd, SHUT_WR);
 			close(fd);
 		}
@@ -353,6 +367,36 @@ START_TEST(silence_ends_a_download)
 }
 END_TEST
 
+START_TEST(a_byte_now_and_then_ends_a_download_too)
+{
+	static const char slow[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\naTRICKLE";
+	autoarena struct arena arena = { 0 };
+	struct server server = start((const char *const[]){ slow, NULL });
+	struct fetch got = { .download.patience = 1 };
+
+	CK_REFUSED(fetch(&got, url_of(&arena, &server, "/")),
+		   "for 2 seconds fewer than 100 bytes a second came");
+	ck_assert_uint_eq(server.asked->count, 3);
+	stop(&server);
+}
+END_TEST
+
+START_TEST(what_is_slow_now_and_quick_then_goes_on)
+{
+	struct download download = { .patience = 10 };
+	struct transfer transfer = { .download = &download };
+	uint64_t now = clock_monotonic_us();
+
+	ck_assert_int_eq(download_watch(&transfer, 0, 0, 0, 0), 0);
+	transfer.window_us = now - 19 * 1000000;
+	ck_assert_int_eq(download_watch(&transfer, 0, 0, 0, 0), 0);
+	transfer.window_us = now - 20 * 1000000;
+	ck_assert_int_eq(download_watch(&transfer, 0, 1500, 0, 500), 0);
+	transfer.window_us = now - 20 * 1000000;
+	ck_assert_int_eq(download_watch(&transfer, 0, 1500 + 1999, 0, 500), 1);
+}
+END_TEST
+
 START_TEST(what_is_too_large_is_refused_also_if_it_was_not_said)
 {
 	static const char said[] = "HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\nabc";
@@ -394,6 +438,28 @@ START_TEST(authorization_stays_with_its_origin)
 	ck_assert_ptr_nonnull(strstr(server.asked->text[1], "secret"));
 	ck_assert_ptr_nonnull(strstr(other.asked->text[0], "GET /blob "));
 	ck_assert_ptr_null(strstr(other.asked->text[0], "uthorization"));
+	stop(&server);
+	stop(&other);
+}
+END_TEST
+
+START_TEST(what_is_sent_goes_to_its_origin_alone)
+{
+	static const char *const form = "HTTP/1.1 307 Elsewhere\r\nLocation: %s\r\n"
+					"Content-Length: 0\r\n\r\n";
+	autoarena struct arena arena = { 0 };
+	struct server other = start((const char *const[]){ whole, NULL });
+	char *there = arena_format(&arena, form, "/there"),
+	     *away = arena_format(&arena, form, url_of(&arena, &other, "/token"));
+	struct server server = start((const char *const[]){ there, whole, away, NULL });
+	struct fetch got = {
+		.download = { .method = "POST", .body = "secret", .body_size = 6 },
+	};
+
+	CK_FETCH(fetch(&got, url_of(&arena, &server, "/token")));
+	ck_assert_ptr_nonnull(strstr(server.asked->text[1], "POST /there "));
+	CK_REFUSED(fetch(&got, url_of(&arena, &server, "/token")), "another server");
+	ck_assert_uint_eq(other.asked->count, 0);
 	stop(&server);
 	stop(&other);
 }
@@ -454,6 +520,8 @@ START_TEST(from_https_there_is_no_way_to_http)
 	strncat(transfer.heard.location, "//example.com/b", 100);
 	ck_assert_int_eq(download_redirect(&transfer), 0);
 	ck_assert(transfer.foreign && transfer.suspect);
+	download.body_fd = 3;
+	CK_REFUSED(download_redirect(&transfer), "another server");
 	curl_url_cleanup(transfer.first);
 	curl_url_cleanup(transfer.now);
 	arena_done(&all.arena);
@@ -520,6 +588,7 @@ END_TEST
 
 int main(void)
 {
+	setenv("CK_DEFAULT_TIMEOUT", "20", 0);
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
 	unsetenv("ALL_PROXY");
@@ -529,8 +598,10 @@ int main(void)
 		what_was_lost_is_taken_up_by_a_range, a_server_without_ranges_is_read_over,
 		another_file_is_not_mixed_with_the_first, a_file_of_another_time_is_continued,
 		a_length_that_is_a_lie_ends_after_some_tries, a_server_that_is_busy_is_asked_again,
-		silence_ends_a_download, what_is_too_large_is_refused_also_if_it_was_not_said,
-		authorization_stays_with_its_origin,
+		silence_ends_a_download, a_byte_now_and_then_ends_a_download_too,
+		what_is_slow_now_and_quick_then_goes_on,
+		what_is_too_large_is_refused_also_if_it_was_not_said,
+		authorization_stays_with_its_origin, what_is_sent_goes_to_its_origin_alone,
 		redirects_to_other_protocols_and_link_local_addresses_are_refused,
 		a_place_that_a_server_named_is_as_a_redirect, from_https_there_is_no_way_to_http,
 		only_web_urls_are_urls, passwords_are_not_shown, ranges_are_read_exactly,

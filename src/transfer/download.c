@@ -17,10 +17,10 @@
 
 #define PARALLEL_DEFAULT 4
 #define CONNECT_SECONDS 30L
-#define PATIENCE_SECONDS 30
-#define TRIES_MAX 7	/* without a new byte: 25 seconds */
-#define STALLED_MAX 3	/* answered, and ended where the last one did */
-#define WAIT_US 200000u /* doubled each time */
+#define TRIES_MAX 7	   /* without a new byte: 25 seconds */
+#define STALLED_MAX 3	   /* answered, and ended where the last one did, or was slow */
+#define ENOUGH (16 * 1024) /* new bytes that are worth more tries */
+#define WAIT_US 200000u	   /* doubled each time */
 #define WAIT_MAX_US (30 * 1000000u)
 #define BUNDLE_MAX (8 * 1024 * 1024)
 
@@ -165,6 +165,9 @@ static void set_flow(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L * 1024);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, download_watch);
+	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
 			 (long)(patience > 0 ? patience : PATIENCE_SECONDS));
@@ -174,7 +177,8 @@ static int attempt(struct transfer *transfer)
 {
 	struct download *download = transfer->download;
 
-	transfer->judged = transfer->refused = false;
+	transfer->judged = transfer->refused = transfer->slow = false;
+	transfer->window_us = transfer->window_bytes = 0;
 	transfer->skip = 0;
 	transfer->header_bytes = 0;
 	transfer->attempt = transfer->received;
@@ -241,8 +245,12 @@ static int again(struct transfer *transfer, uint64_t at_least_us)
 
 static bool may_try_again(struct transfer *transfer, bool answered)
 {
-	if (transfer->received > transfer->attempt)
-		transfer->tries = transfer->stalled = 0;
+	uint64_t more = transfer->received - transfer->attempt;
+
+	if (more >= ENOUGH)
+		transfer->tries = 0;
+	if (more > 0 && !transfer->slow)
+		transfer->stalled = 0;
 	else if (answered)
 		transfer->stalled++;
 	return is_get(transfer->download) && transfer->tries < TRIES_MAX &&
@@ -252,6 +260,7 @@ static bool may_try_again(struct transfer *transfer, bool answered)
 static bool is_lost(CURLcode code)
 {
 	switch (code) {
+	case CURLE_ABORTED_BY_CALLBACK: /* it was slow */
 	case CURLE_PARTIAL_FILE:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
@@ -275,6 +284,7 @@ static int number_of(CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY: return -EHOSTUNREACH;
 	case CURLE_COULDNT_CONNECT: return -ECONNREFUSED;
+	case CURLE_ABORTED_BY_CALLBACK:
 	case CURLE_OPERATION_TIMEDOUT: return -ETIMEDOUT;
 	case CURLE_PEER_FAILED_VERIFICATION: return -EKEYREJECTED;
 	case CURLE_OUT_OF_MEMORY: return -ENOMEM;
@@ -287,6 +297,10 @@ static int broken(struct transfer *transfer, CURLcode code)
 	const char *why = transfer->sentence[0] ? transfer->sentence : curl_easy_strerror(code);
 	struct arena *arena = &transfer->all->arena;
 	int r;
+
+	if (transfer->slow)
+		why = arena_format(arena, "for %u seconds fewer than %d bytes a second came",
+				   download_window(transfer), DOWNLOAD_SLOWEST);
 
 	if (transfer->error < 0)
 		return over(transfer, transfer->error);

@@ -2,9 +2,10 @@
  *
  * Several transfers at once, each with an answer that is believed in nothing and has limits.
  * Redirects never lead from https to http, to other protocols or to link-local addresses, and
- * another origin never gets the Authorization (class S45). A lost connection is taken up again
- * where it was lost, by a range where the server can, else by reading over what is there already;
- * what then differs from it is refused. Speaking.
+ * another origin never gets the Authorization, nor what is sent (class S45). A lost connection is
+ * taken up again where it was lost, by a range where the server can, else by reading over what is
+ * there already; what then differs from it is refused. One that is only held open is lost, too, and
+ * none is taken up for ever. Speaking.
  */
 #pragma once
 #include <stdbool.h>
@@ -19,6 +20,7 @@ struct worker_side;
 #define DOWNLOAD_SIZE_MAX (UINT64_C(64) << 30)
 #define DOWNLOAD_SMALL_MAX (UINT64_C(1) << 20) /* lists, signatures, settings */
 #define DOWNLOAD_HEADERS_MAX (128 * 1024)      /* bytes of one answer's */
+#define DOWNLOAD_SLOWEST 100 /* bytes a second, on the average of twice the patience */
 #define DOWNLOAD_LENGTH_UNKNOWN UINT64_MAX
 
 /* What a server answered; without pointers, so that it can be told. Texts are printable ASCII,
