@@ -1,6 +1,9 @@
 #include "transfer/kept.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/arena.h"
 #include "base/list.h"
@@ -74,8 +77,44 @@ START_TEST(etags_of_the_url_are_found)
 }
 END_TEST
 
+static bool says(const char *name, const char *value)
+{
+	char said[32] = "";
+	char *path = (char[128]){ 0 };
+
+	snprintf(path, 128, "%s/source", scratch_path);
+	return getxattr(path, name, said, sizeof(said) - 1) >= 0 && strcmp(said, value) == 0;
+}
+
+START_TEST(only_what_was_noted_counts)
+{
+	char path[128], endless[70000];
+	int fd;
+
+	scratch_put("source", "");
+	snprintf(path, sizeof(path), "%s/source", scratch_path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fsetxattr(fd, "user.source_verified", "signature", 9, 0) < 0 && errno == EOPNOTSUPP)
+		return;
+	ck_assert_int_eq(fsetxattr(fd, "user.source_etag", "\"one\"", 5, 0), 0);
+	ck_assert_int_eq(fsetxattr(fd, "user.other", "x", 1, 0), 0);
+	ck_assert(kept_is_verified(path, "signature"));
+	ck_assert_int_eq(kept_forget(fd), 0);
+	ck_assert(!kept_is_verified(path, "signature"));
+	ck_assert(!says("user.source_etag", "\"one\"") && says("user.other", "x"));
+	memset(endless, 'x', sizeof(endless));
+	endless[sizeof(endless) - 1] = '\0';
+	ck_assert_int_lt(kept_note(fd, "https://example.org/a", endless, "00", "signature"), 0);
+	ck_assert(!kept_is(path, "00") && !kept_is_verified(path, "signature"));
+	ck_assert_int_eq(kept_note(fd, "https://example.org/a", "", "00", "checksum"), 0);
+	ck_assert(kept_is(path, "00") && kept_is_verified(path, "checksum"));
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	return SCRATCH_RUN("transfer/kept", a_name_holds_url_and_etag, long_urls_are_hashed,
-			   endless_etags_are_left_out, etags_of_the_url_are_found);
+			   endless_etags_are_left_out, etags_of_the_url_are_found,
+			   only_what_was_noted_counts);
 }

@@ -9,12 +9,17 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/macros.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "io/dir.h"
 #include "io/fd.h"
 
 #define TAG "sha256:"
+#define SOURCE_URL "user.source_url"
+#define SOURCE_ETAG "user.source_etag"
+#define SOURCE_SHA256 "user.source_sha256"
+#define SOURCE_VERIFIED "user.source_verified"
 #define PATH_LENGTH 240 /* from here on the URL is hashed */
 #define NAME_LENGTH 230 /* of a file's 255, for what is put around it */
 
@@ -98,26 +103,42 @@ static bool has(const char *path, const char *attribute, const char *wanted)
 
 bool kept_is(const char *path, const char *sha256)
 {
-	return has(path, "user.source_sha256", sha256);
+	return has(path, SOURCE_SHA256, sha256);
 }
 
 bool kept_is_verified(const char *path, const char *verified)
 {
-	return has(path, "user.source_verified", verified);
+	return has(path, SOURCE_VERIFIED, verified);
 }
 
-static void note(int fd, const char *attribute, const char *value)
+int kept_forget(int fd)
 {
-	if (!text_empty(value))
-		(void)fsetxattr(fd, attribute, value, strlen(value), 0);
+	static const char *const all[] = { SOURCE_URL, SOURCE_ETAG, SOURCE_SHA256,
+					   SOURCE_VERIFIED };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (fremovexattr(fd, all[i]) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+			return -errno;
+	return 0;
 }
 
-void kept_note(int fd, const char *url, const char *etag, const char *sha256, const char *verified)
+static int note(int fd, const char *attribute, const char *value)
 {
-	note(fd, "user.source_url", url);
-	note(fd, "user.source_etag", etag);
-	note(fd, "user.source_sha256", sha256);
-	note(fd, "user.source_verified", verified);
+	if (text_empty(value))
+		return 0;
+	return fsetxattr(fd, attribute, value, strlen(value), 0) < 0 ? -errno : 0;
+}
+
+/* That it was verified comes last. */
+int kept_note(int fd, const char *url, const char *etag, const char *sha256, const char *verified)
+{
+	int r = note(fd, SOURCE_URL, url);
+
+	if (r >= 0)
+		r = note(fd, SOURCE_ETAG, etag);
+	if (r >= 0)
+		r = note(fd, SOURCE_SHA256, sha256);
+	return r < 0 ? r : note(fd, SOURCE_VERIFIED, verified);
 }
 
 struct search {

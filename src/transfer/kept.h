@@ -31,8 +31,12 @@ char *kept_tag(struct arena *arena, const char *sha256);
 /* Whether the file or tree at PATH is noted as content of this sum. */
 bool kept_is(const char *path, const char *sha256);
 
-/* VERIFIED: by what it was, "signature" or "checksum". */
-void kept_note(int fd, const char *url, const char *etag, const char *sha256, const char *verified);
+/* What FD says of itself, as an archive's directory could, is worth nothing. */
+int kept_forget(int fd);
+
+/* VERIFIED: by what it was, "signature" or "checksum". That nothing can be noted only means that it
+ * is downloaded again. */
+int kept_note(int fd, const char *url, const char *etag, const char *sha256, const char *verified);
 bool kept_is_verified(const char *path, const char *verified);
 
 /* The etags of what is there of this URL; at most KEPT_ETAGS_MAX. */

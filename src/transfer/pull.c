@@ -236,7 +236,7 @@ static int verify(struct pull *pull)
 
 /* ---- what it becomes ---- */
 
-static void note_source(struct pull *pull)
+static int note_source(struct pull *pull)
 {
 	const struct download_answer *answer = &pull->main_answer;
 	int fd = publish_fd(&pull->publish);
@@ -244,11 +244,20 @@ static void note_source(struct pull *pull)
 		{ .tv_nsec = UTIME_OMIT },
 		{ .tv_sec = (time_t)answer->modified },
 	};
+	int r = kept_forget(fd);
 
-	kept_note(fd, pull->shown, answer->etag, answer->sha256,
-		  verify_word(pull->request->verify.mode));
+	if (r < 0)
+		return fail(r, "cannot remove what '%s' says of where it is from", pull->shown);
+	r = kept_note(fd, pull->shown, answer->etag, answer->sha256,
+		      verify_word(pull->request->verify.mode));
+	if (r < 0 && r != -EOPNOTSUPP)
+		pull_notice(pull, arena_format(pull->arena,
+					       "Cannot note what was downloaded, so that it may be "
+					       "downloaded again the next time: %s",
+					       strerror(-r)));
 	if (pull->request->kind == PULL_RAW && answer->modified > 0)
 		(void)futimens(fd, times);
+	return 0;
 }
 
 static int add_sides(struct pull *pull)
@@ -276,8 +285,9 @@ static int publish(struct pull *pull, const char **kept)
 
 	if (r < 0)
 		return r;
-	note_source(pull);
-	r = add_sides(pull);
+	r = note_source(pull);
+	if (r >= 0)
+		r = add_sides(pull);
 	if (r < 0)
 		return r;
 	return pull->request->keep ? pull_publish_kept(pull, kept) : publish_commit(&pull->publish);

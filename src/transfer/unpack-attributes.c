@@ -104,9 +104,12 @@ static mode_t mode_for(const struct unpack *unpack, int owned)
 
 /* What overlays believe of their layers, and what the host's kernel believes, is not for archives
  * to say; a security module's labels are the policy's to give. */
-static bool may_bring(const char *name)
+static bool may_bring(const struct unpack *unpack, const char *name)
 {
 	if (strncmp(name, "user.overlay.", 13) == 0)
+		return false;
+	/* Where an image is from, and how it was verified, its top says (transfer/kept). */
+	if (*unpack->path == '\0' && strncmp(name, "user.source_", 12) == 0)
 		return false;
 	return strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0;
 }
@@ -162,7 +165,7 @@ static int set_attributes(struct unpack *unpack, int fd)
 					     "it has more than 256 KiB of extended attributes");
 		if (strncmp(xattr->name, "system.posix_acl_", 17) == 0)
 			continue; /* told as text, by who tells them */
-		if (!may_bring(xattr->name))
+		if (!may_bring(unpack, xattr->name))
 			unpack_keep_count(unpack, KEPT_ATTRIBUTES);
 		else
 			r = kept(unpack,

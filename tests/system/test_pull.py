@@ -489,6 +489,21 @@ def test_settings_that_are_too_large_are_none(control, server):
     assert images() == ["web"]
 
 
+def test_an_archive_does_not_say_how_it_was_verified(control, server):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, kind in (("./", tarfile.DIRTYPE), ("./content", tarfile.REGTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = kind, 0o755
+            entry.pax_headers = {"SCHILY.xattr.user.source_etag": "any", "SCHILY.xattr.user.other": "any"}
+            archive.addfile(entry)
+    server.files["/web.tar"] = out.getvalue()
+    done = control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar")).ok()
+    assert "extended attributes were left out" in done.err
+    assert "user.source_etag" not in os.listxattr(POOL + "/web") and "user.other" in os.listxattr(POOL + "/web")
+    assert "user.source_etag" in os.listxattr(POOL + "/web/content")
+
+
 # ---- the connection ----
 
 def test_a_lost_connection_goes_on_where_it_was(control, server):
