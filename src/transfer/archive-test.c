@@ -102,6 +102,26 @@ START_TEST(an_archive_becomes_a_tree)
 }
 END_TEST
 
+/* Also where the blocks could be shared without a look at them. */
+START_TEST(who_reads_the_bytes_tells_their_sum)
+{
+	static const unsigned char abc[] = { 0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea };
+	const struct archive_wish wish = { .digest_in = true };
+	int place_fd = make_place(), input, output;
+	struct archive_result result;
+	int r;
+
+	input = openat(place_fd, "input", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	output = openat(place_fd, "output", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(fd_write_all(input, "abc", 3), 0);
+	ck_assert_int_eq(lseek(input, 0, SEEK_SET), 0);
+	r = archive_import_raw(input, output, -EBADF, &wish, &result, NULL);
+	ck_assert_msg(r == 0, "%d: %s", r, fail_recorded()->text);
+	ck_assert(!result.shared);
+	ck_assert_mem_eq(result.stream.digest_in, abc, sizeof(abc));
+}
+END_TEST
+
 START_TEST(what_leads_out_is_refused_with_its_name)
 {
 	int archive = memfd_create("archive", MFD_CLOEXEC), tree = make_place();
@@ -135,6 +155,7 @@ int main(void)
 		return 77;
 	tcase_add_checked_fixture(cases, NULL, remove_place);
 	tcase_add_test(cases, an_archive_becomes_a_tree);
+	tcase_add_test(cases, who_reads_the_bytes_tells_their_sum);
 	tcase_add_test(cases, what_leads_out_is_refused_with_its_name);
 	tcase_add_test(cases, what_is_no_archive_is_refused);
 	return fixture_run(cases, "transfer/archive");

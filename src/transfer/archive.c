@@ -40,7 +40,7 @@ static struct stream_wish stream_wish(const struct archive_wish *wish)
 		.name = wish->name,
 		.bytes_max = wish->bytes_max,
 		.ratio = wish->ratio,
-		.digest_in = wish->digests,
+		.digest_in = wish->digests || wish->digest_in,
 		.digest_out = wish->digests,
 	};
 }

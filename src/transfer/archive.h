@@ -30,6 +30,7 @@ struct archive_wish {
 	bool lift;	    /* likewise */
 	bool no_devices;    /* likewise: of what holds documents, not a system */
 	bool digests;	    /* SHA-256 before and after decompression */
+	bool digest_in;	    /* before it alone */
 };
 
 struct archive_result {

@@ -103,6 +103,7 @@ static int add(struct downloads *all, struct state *state, struct download *down
 {
 	*download = (struct download){
 		.url = fetch_sibling(&state->arena, state->fetch->url, name),
+		.fd = -EBADF,
 		.limit = DOWNLOAD_SMALL_MAX,
 		.quiet = true,
 		.done = done,
@@ -193,20 +194,34 @@ static int signature_done(struct downloads *all, struct download *download)
 	return r < 0 ? r : tell(state, FETCH_TELLS_SIGNATURE, download, (uint32_t)state->list);
 }
 
-/* One that cannot be had is none. */
+/* An image that has lost its settings or its root hash on the way is another image. */
 static int side_done(struct downloads *all, struct download *download)
 {
 	struct state *state = download->context;
-	size_t number = (size_t)(download - state->sides);
-	int r;
 
 	(void)all;
-	if (download->result < 0 || download->answer.status != 200) {
-		fail_forget();
+	if (download->result < 0)
+		return download->result;
+	if (is_missing(download))
 		return 0;
-	}
-	r = put(state->fetch->side_fds[number], download);
-	return r < 0 ? r : tell(state, FETCH_TELLS_SIDE, download, (uint32_t)number);
+	if (download->answer.status != 200)
+		return refused(state, download);
+	return tell(state, FETCH_TELLS_SIDE, download, (uint32_t)(download - state->sides));
+}
+
+static int add_side(struct downloads *all, struct state *state, size_t number)
+{
+	struct download *download = &state->sides[number];
+
+	*download = (struct download){
+		.url = fetch_sibling(&state->arena, state->fetch->url, state->fetch->sides[number]),
+		.fd = state->fetch->side_fds[number],
+		.limit = state->fetch->side_limits[number],
+		.quiet = true,
+		.done = side_done,
+		.context = state,
+	};
+	return download_add(all, download);
 }
 
 static int add_all(struct downloads *all, struct state *state)
@@ -233,7 +248,7 @@ static int add_all(struct downloads *all, struct state *state)
 		r = ask_for_sums(all, state, FETCH_SUMS_PER_FILE);
 	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++)
 		if (fetch->sides[i] != NULL)
-			r = add(all, state, &state->sides[i], fetch->sides[i], side_done);
+			r = add_side(all, state, i);
 	return r;
 }
 
@@ -255,7 +270,8 @@ int fetch_web(struct worker_side *side, void *context)
 
 /* ---- from this host ---- */
 
-static int sum_of(int from, int to, struct download_answer *ret)
+/* The sum is for people, if who reads the pipe cannot use what comes. */
+static int copy(int from, int to, struct download_answer *ret)
 {
 	EVP_MD_CTX *sum = EVP_MD_CTX_new();
 	unsigned char digest[EVP_MAX_MD_SIZE];
@@ -266,8 +282,7 @@ static int sum_of(int from, int to, struct download_answer *ret)
 	while (r >= 0 && (n = read(from, data, sizeof(data))) > 0) {
 		EVP_DigestUpdate(sum, data, (size_t)n);
 		ret->size += (uint64_t)n;
-		if (to >= 0)
-			r = fd_write_all(to, data, (size_t)n);
+		r = fd_write_all(to, data, (size_t)n);
 	}
 	if (r >= 0 && n < 0)
 		r = -errno;
@@ -293,19 +308,9 @@ int fetch_file(struct worker_side *side, void *context)
 	}
 	r = worker_tell(side, FETCH_TELLS_BEGUN, &answer, sizeof(answer));
 	if (r >= 0)
-		r = sum_of(fetch->from_fd, fetch->main_fd, &answer);
+		r = copy(fetch->from_fd, fetch->main_fd, &answer);
 	if (r < 0)
 		return r;
 	close(fetch->main_fd);
-	r = worker_tell(side, FETCH_TELLS_MAIN, &answer, sizeof(answer));
-	for (size_t i = 0; r >= 0 && i < fetch->small_count; i++) {
-		struct download_answer small = { .id = (uint32_t)i, .status = 200 };
-
-		if (fetch->small_fds[i] < 0)
-			continue;
-		r = sum_of(fetch->small_fds[i], -EBADF, &small);
-		if (r >= 0)
-			r = worker_tell(side, FETCH_TELLS_SIDE, &small, sizeof(small));
-	}
-	return r;
+	return worker_tell(side, FETCH_TELLS_MAIN, &answer, sizeof(answer));
 }

@@ -30,10 +30,10 @@ static bool is_there(struct pull *pull, const char *name)
 int pull_publish_kept(struct pull *pull, const char **ret)
 {
 	const struct download_answer *answer = &pull->main_answer;
-	char *tag = kept_tag(pull->arena, answer->sha256);
+	char *tag = kept_tag(pull->arena, pull->sum);
 	const char *name = kept_name(pull->arena, &pull->kept, answer->etag);
 
-	if (!kept_is(path_of(pull, name), answer->sha256) && is_there(pull, name))
+	if (!kept_is(path_of(pull, name), pull->sum) && is_there(pull, name))
 		name = kept_name(pull->arena, &pull->kept, tag);
 	*ret = name;
 	if (is_there(pull, name)) {
@@ -91,7 +91,7 @@ static int copy_sides(struct pull *pull, struct publish *to, const char *kept)
 					  suffixes[i]);
 		char *data;
 		size_t size;
-		int r = file_read(pull->arena, &data, &size, AT_FDCWD, path, DOWNLOAD_SMALL_MAX);
+		int r = file_read(pull->arena, &data, &size, AT_FDCWD, path, FETCH_VERITY_MAX);
 
 		if (r == -ENOENT)
 			continue;

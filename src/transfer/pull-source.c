@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -10,6 +12,7 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "format/digest.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "transfer/naming.h"
@@ -46,21 +49,81 @@ int pull_hear(void *context, unsigned int what, const void *data, size_t size)
 	case FETCH_TELLS_SIDE:
 		if (answer.id >= FETCH_SIDES_MAX)
 			break;
-		pull->sides[answer.id] = true;
-		pull->side_answers[answer.id] = answer;
+		pull->sides[answer.id].came = true;
 		return 0;
 	default: break;
 	}
 	return fail_plain(-EBADMSG, "a worker said something that it cannot mean");
 }
 
+/* ---- what it left in memory ---- */
+
+/* Who writes is gone, or could have passed the file on: what is verified is what is used. */
+static int seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0 ? -errno : 0;
+}
+
 int pull_read_small(struct pull *pull, char **ret, size_t *ret_size, int fd)
 {
-	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+	int r = seal(fd);
 
+	if (r >= 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
 	if (r >= 0)
 		r = file_read_fd(pull->arena, ret, ret_size, fd, DOWNLOAD_SMALL_MAX);
 	return r < 0 ? fail(r, "cannot read what came with '%s'", pull->shown) : 0;
+}
+
+void pull_write_sum(char ret[65], const unsigned char digest[32])
+{
+	struct digest made;
+
+	digest_make(&made, DIGEST_SHA256, digest, 32);
+	memcpy(ret, digest_hex(&made), 65);
+}
+
+static int read_side(struct pull_side *side, int fd, uint64_t limit)
+{
+	unsigned char digest[32];
+	struct stat st;
+	int r = seal(fd);
+
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size > limit)
+		return -EFBIG;
+	if (st.st_size > 0) {
+		void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (data == MAP_FAILED)
+			return -errno;
+		side->data = data;
+		side->size = (size_t)st.st_size;
+	}
+	if (EVP_Digest(side->size > 0 ? side->data : "", side->size, digest, NULL, EVP_sha256(),
+		       NULL) != 1)
+		return -EIO;
+	pull_write_sum(side->sum, digest);
+	return 0;
+}
+
+int pull_read_sides(struct pull *pull)
+{
+	for (size_t i = 0; i < FETCH_SIDES_MAX; i++) {
+		struct pull_side *side = &pull->sides[i];
+		int r;
+
+		if (!side->came || side->sum[0] != '\0')
+			continue;
+		r = read_side(side, pull->fetch.side_fds[i], pull->fetch.side_limits[i]);
+		if (r < 0)
+			return fail(r, "cannot read '%s', which came with '%s'",
+				    pull->fetch.sides[i], pull->shown);
+	}
+	return 0;
 }
 
 /* ---- which files ---- */
@@ -77,8 +140,11 @@ static void name_sides(struct pull *pull)
 	if (pull->request->verify.mode == VERIFY_SUM) /* nothing says what they have to be */
 		return;
 	for (size_t i = 0; i < (raw ? FETCH_SIDES_MAX : 1); i++) {
-		pull->side_suffixes[i] = suffixes[i];
+		pull->sides[i].suffix = suffixes[i];
 		pull->fetch.sides[i] = arena_format(pull->arena, "%s%s", stem, suffixes[i]);
+		pull->fetch.side_limits[i] = text_equal(suffixes[i], ".verity")
+						     ? FETCH_VERITY_MAX
+						     : DOWNLOAD_SMALL_MAX;
 	}
 }
 
@@ -117,7 +183,7 @@ static const char *known_etags(struct pull *pull)
 
 static int make_small(int *ret)
 {
-	int fd = memfd_create("pulled", MFD_CLOEXEC);
+	int fd = memfd_create("pulled", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return fail(-errno, "cannot make a file in memory");
@@ -167,18 +233,21 @@ static int start_web(struct pull *pull)
 /* ---- from this host ---- */
 
 /* 1: it is there, and TO has it. */
-static int copy_small(struct pull *pull, int to, const char *path)
+static int copy_small(int to, const char *path, uint64_t limit)
 {
-	char *text;
-	size_t size;
-	int r = file_read(pull->arena, &text, &size, AT_FDCWD, path, DOWNLOAD_SMALL_MAX);
+	autoclose int from = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	int r;
 
-	if (r < 0)
+	if (from < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
-	r = fd_write_all(to, text, size);
-	if (r < 0 || lseek(to, 0, SEEK_SET) < 0)
-		return fail(r < 0 ? r : -errno, "cannot keep '%s'", path);
-	return 1;
+	if (from < 0 || fstat(from, &st) < 0)
+		return fail(-errno, "cannot open '%s'", path);
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > limit)
+		return fail_plain(-EFBIG, "'%s' is larger than %llu bytes", path,
+				  (unsigned long long)limit);
+	r = file_copy_fd(to, from);
+	return r < 0 ? fail(r, "cannot read '%s'", path) : 1;
 }
 
 /* The first list that there is, with the signature beside it. */
@@ -190,7 +259,7 @@ static int copy_sums(struct pull *pull, const char *path)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char *list = fetch_sibling(pull->arena, path, names[i]);
-		int r = copy_small(pull, pull->fetch.sums_fd, list);
+		int r = copy_small(pull->fetch.sums_fd, list, DOWNLOAD_SMALL_MAX);
 
 		if (r < 0)
 			return r;
@@ -199,8 +268,9 @@ static int copy_sums(struct pull *pull, const char *path)
 		pull->sums = true;
 		pull->list_name = names[i];
 		for (size_t j = 0; r >= 0 && j < 2 && !pull->signature; j++) {
-			r = copy_small(pull, pull->fetch.signature_fd,
-				       arena_format(pull->arena, "%s%s", list, endings[j]));
+			r = copy_small(pull->fetch.signature_fd,
+				       arena_format(pull->arena, "%s%s", list, endings[j]),
+				       DOWNLOAD_SMALL_MAX);
 			pull->signature = r > 0;
 		}
 		return r;
@@ -215,8 +285,6 @@ static int start_file(struct pull *pull)
 	struct fetch_file fetch = {
 		.from_fd = from,
 		.main_fd = pull->pipe[1],
-		.small_fds = pull->fetch.side_fds,
-		.small_count = FETCH_SIDES_MAX,
 	};
 	int fds[WORKER_FDS_MAX] = { from, pull->pipe[1] };
 	struct worker_request request = {
@@ -236,12 +304,10 @@ static int start_file(struct pull *pull)
 	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++) {
 		if (pull->fetch.sides[i] == NULL)
 			continue;
-		r = copy_small(pull, pull->fetch.side_fds[i],
-			       fetch_sibling(pull->arena, path, pull->fetch.sides[i]));
-		if (r > 0)
-			fds[request.fd_count++] = pull->fetch.side_fds[i];
-		else
-			fd_close(&pull->fetch.side_fds[i]);
+		r = copy_small(pull->fetch.side_fds[i],
+			       fetch_sibling(pull->arena, path, pull->fetch.sides[i]),
+			       pull->fetch.side_limits[i]);
+		pull->sides[i].came = r > 0;
 	}
 	return r < 0 ? r : worker_start(&pull->worker, &request);
 }
@@ -272,6 +338,9 @@ void pull_source_done(struct pull *pull)
 	fd_close(&pull->pipe[1]);
 	fd_close(&pull->fetch.sums_fd);
 	fd_close(&pull->fetch.signature_fd);
-	for (size_t i = 0; i < FETCH_SIDES_MAX; i++)
+	for (size_t i = 0; i < FETCH_SIDES_MAX; i++) {
 		fd_close(&pull->fetch.side_fds[i]);
+		if (pull->sides[i].size > 0)
+			munmap(pull->sides[i].data, pull->sides[i].size);
+	}
 }

@@ -12,16 +12,26 @@ struct pull {
 	const char *shown, *last; /* of the URL: for people; its last part */
 	struct kept kept;
 	struct fetch fetch;
-	const char *side_suffixes[FETCH_SIDES_MAX];
 	const char *list_name;
 	struct text_list etags; /* of what is kept of this URL */
 
 	struct worker worker;
 	int pipe[2];
 	struct publish publish;
-	bool begun, main, sums, signature, sides[FETCH_SIDES_MAX];
-	struct download_answer main_answer, side_answers[FETCH_SIDES_MAX];
+	bool begun, main, sums, signature;
+	struct download_answer main_answer;
+	char sum[65]; /* of what was unpacked, by who unpacked it; "": not yet */
+	struct pull_side {
+		const char *suffix;
+		bool came;
+		void *data; /* once it is sealed */
+		size_t size;
+		char sum[65];
+	} sides[FETCH_SIDES_MAX];
 };
+
+/* SHA-256 as lists of sums write it. */
+void pull_write_sum(char ret[65], const unsigned char digest[32]);
 
 /* For people. */
 void pull_notice(const struct pull *pull, const char *sentence);
@@ -34,8 +44,11 @@ int pull_start(struct pull *pull);
 /* What a worker tells. */
 int pull_hear(void *pull, unsigned int what, const void *data, size_t size);
 
-/* What is in FD, once the worker has ended. */
+/* What is in FD, once the worker has ended. Nobody can change it from then on. */
 int pull_read_small(struct pull *pull, char **ret, size_t *ret_size, int fd);
+
+/* Likewise DATA, SIZE and SUM of what came beside it. */
+int pull_read_sides(struct pull *pull);
 
 void pull_source_done(struct pull *pull);
 

@@ -11,6 +11,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "format/checksums.h"
 #include "io/clock.h"
 #include "io/fd.h"
 #include "transfer/naming.h"
@@ -90,16 +91,22 @@ static int begin(struct pull *pull)
 static int unpack(struct pull *pull)
 {
 	const struct archive_listener listener = { hear_progress, hear_notice, pull };
-	const struct archive_wish wish = { .name = pull->shown, .lift = true };
-	int output = publish_fd(&pull->publish);
+	const struct archive_wish wish = { .name = pull->shown, .lift = true, .digest_in = true };
+	int output = publish_fd(&pull->publish), r;
 	autoclose int scratch = -EBADF;
 	struct archive_result result;
 
-	if (pull->request->kind == PULL_TAR)
-		return archive_import_tar(pull->pipe[0], output, &wish, &result, &listener);
-	/* Some disk images must be read here and there, and do not come so. */
-	scratch = openat(pull->publish.pool_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return archive_import_raw(pull->pipe[0], output, scratch, &wish, &result, &listener);
+	if (pull->request->kind == PULL_TAR) {
+		r = archive_import_tar(pull->pipe[0], output, &wish, &result, &listener);
+	} else {
+		/* Some disk images must be read here and there, and do not come so. */
+		scratch = openat(pull->publish.pool_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+		r = archive_import_raw(pull->pipe[0], output, scratch, &wish, &result, &listener);
+	}
+	/* Who downloads may say what it likes: this is what the image was made of. */
+	if (r >= 0)
+		pull_write_sum(pull->sum, result.stream.digest_in);
+	return r;
 }
 
 /* Nobody writes there any more. A little of what is still to come is waited for. */
@@ -139,8 +146,10 @@ static int explain(struct pull *pull, int r)
 	}
 	fail_forget();
 	better = worker_finish(&pull->worker, &listener);
-	if (better >= 0 && pull->main)
+	if (better >= 0 && pull->main) {
+		memcpy(pull->sum, pull->main_answer.sha256, sizeof(pull->sum));
 		better = verify(pull);
+	}
 	if (better < 0)
 		return better;
 	fail_adopt(&unpacked);
@@ -208,6 +217,29 @@ static int read_list(struct pull *pull, struct verified *ret)
 	return r;
 }
 
+/* All that belongs to the image has to be what the list says, and all that the list says has to be
+ * here: an image without its root hash would be used without it. */
+static int verify_sides(struct pull *pull, const struct verified *list)
+{
+	int r = pull_read_sides(pull);
+
+	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++) {
+		const char *name = pull->fetch.sides[i];
+		char wanted[CHECKSUMS_DIGITS + 1];
+
+		if (pull->sides[i].came)
+			r = verify_sum(list->text, list->size, pull->list_name, name,
+				       pull->sides[i].sum);
+		else if (name != NULL &&
+			 checksums_find(wanted, list->text, list->size, name) != -ENOENT)
+			r = fail_plain(-EBADMSG,
+				       "DOWNLOAD INVALID: '%s' has a sum of '%s', which is not "
+				       "beside the image",
+				       pull->list_name, name);
+	}
+	return r;
+}
+
 static int verify(struct pull *pull)
 {
 	const struct verify *wanted = &pull->request->verify;
@@ -217,21 +249,16 @@ static int verify(struct pull *pull)
 	if (wanted->mode == VERIFY_NO)
 		return 0;
 	if (wanted->mode == VERIFY_SUM) {
-		if (text_equal(wanted->sum, pull->main_answer.sha256))
+		if (text_equal(wanted->sum, pull->sum))
 			return 0;
 		return fail_plain(-EBADMSG,
 				  "DOWNLOAD INVALID: the sum of '%s' is %s, but %s was asked for",
-				  pull->last, pull->main_answer.sha256, wanted->sum);
+				  pull->last, pull->sum, wanted->sum);
 	}
 	r = read_list(pull, &list);
 	if (r >= 0)
-		r = verify_sum(list.text, list.size, pull->list_name, pull->last,
-			       pull->main_answer.sha256);
-	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++)
-		if (pull->sides[i])
-			r = verify_sum(list.text, list.size, pull->list_name, pull->fetch.sides[i],
-				       pull->side_answers[i].sha256);
-	return r;
+		r = verify_sum(list.text, list.size, pull->list_name, pull->last, pull->sum);
+	return r < 0 ? r : verify_sides(pull, &list);
 }
 
 /* ---- what it becomes ---- */
@@ -248,7 +275,7 @@ static int note_source(struct pull *pull)
 
 	if (r < 0)
 		return fail(r, "cannot remove what '%s' says of where it is from", pull->shown);
-	r = kept_note(fd, pull->shown, answer->etag, answer->sha256,
+	r = kept_note(fd, pull->shown, answer->etag, pull->sum,
 		      verify_word(pull->request->verify.mode));
 	if (r < 0 && r != -EOPNOTSUPP)
 		pull_notice(pull, arena_format(pull->arena,
@@ -262,20 +289,15 @@ static int note_source(struct pull *pull)
 
 static int add_sides(struct pull *pull)
 {
-	for (size_t i = 0; i < FETCH_SIDES_MAX; i++) {
-		char *data;
-		size_t size;
-		int r;
+	int r = pull_read_sides(pull);
 
-		if (!pull->sides[i])
-			continue;
-		r = pull_read_small(pull, &data, &size, pull->fetch.side_fds[i]);
-		if (r >= 0)
-			r = publish_side(&pull->publish, pull->side_suffixes[i], data, size);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++) {
+		const struct pull_side *side = &pull->sides[i];
+
+		if (side->came)
+			r = publish_side(&pull->publish, side->suffix, side->data, side->size);
 	}
-	return 0;
+	return r;
 }
 
 /* KEPT: the name of what is kept, if that is wished. */
@@ -302,7 +324,7 @@ static int run(struct pull *pull)
 		r = transfer(pull);
 	if (r < 0)
 		return r;
-	if (!pull->main)
+	if (!pull->main || (pull->main_answer.status != 304 && pull->sum[0] == '\0'))
 		return fail_plain(-EIO, "cannot download '%s': it did not come", pull->shown);
 	r = pull->main_answer.status == 304 ? pull_find_kept(pull, &kept) : publish(pull, &kept);
 	return r < 0 || kept == NULL ? r : pull_make_local(pull, kept);

@@ -20,6 +20,7 @@ from support import machines, runner
 
 POOL = "/var/lib/machines"
 SETTINGS = b"[Exec]\nBoot=no\n"
+VERITY = random.Random(3).randbytes(3 << 20)
 
 
 def tar(content=b"hello\n", size=0):
@@ -48,7 +49,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.scheme = "https" if context else "http"
         self.files, self.etags, self.redirects, self.cuts, self.lengths, self.asked = {}, {}, {}, {}, {}, []
         self.ranges, self.stall, self.stalled = True, threading.Event(), threading.Event()
-        self.stalls, self.answers_etag = set(), None
+        self.stalls, self.answers_etag, self.statuses = set(), None, {}
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def url(self, path, user=""):
@@ -86,6 +87,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.asked.append((path, dict(self.headers)))
         if path in server.redirects:
             return self.answer(302, Location=server.redirects[path])
+        if path in server.statuses:
+            return self.answer(server.statuses[path], b"there is something else\n")
         if path not in server.files:
             return self.answer(404, b"there is nothing\n")
         data, etag = server.files[path], server.etags.get(path)
@@ -336,7 +339,7 @@ def disk():
 
 def test_a_disk_image(control, server):
     server.files["/web.raw.gz"] = gzip.compress(disk(), 1)
-    server.files.update({"/web.roothash": b"00\n", "/web.roothash.p7s": b"signature", "/web.verity": b"verity", "/web.nspawn": SETTINGS})
+    server.files.update({"/web.roothash": b"00\n", "/web.roothash.p7s": b"signature", "/web.verity": VERITY, "/web.nspawn": SETTINGS})
     names = ["web.raw.gz", "web.roothash", "web.roothash.p7s", "web.verity", "web.nspawn"]
     server.files["/SHA256SUMS"] = b"".join(line(name, server.files["/" + name]) for name in names[:-1])
     control.run("pull-raw", "--verify=checksum", server.url("/web.raw.gz")).failed("DOWNLOAD INVALID", "web.nspawn")
@@ -348,7 +351,7 @@ def test_a_disk_image(control, server):
         with open("%s/%s.raw" % (POOL, name), "rb") as file:
             assert file.read() == disk()
         assert os.stat("%s/%s.raw" % (POOL, name)).st_blocks * 512 < 2 << 20
-        for suffix, data in ((".roothash", b"00\n"), (".roothash.p7s", b"signature"), (".verity", b"verity"), (".nspawn", SETTINGS)):
+        for suffix, data in ((".roothash", b"00\n"), (".roothash.p7s", b"signature"), (".verity", VERITY), (".nspawn", SETTINGS)):
             with open("%s/%s%s" % (POOL, name, suffix), "rb") as file:
                 assert file.read() == data
     kept = [name for name in images() if name.startswith(".raw-") and name.endswith(".raw")]
@@ -483,10 +486,58 @@ def test_settings_come_along_and_have_to_be_in_the_list(control, server):
             assert file.read() == SETTINGS
 
 
-def test_settings_that_are_too_large_are_none(control, server):
-    server.files.update({"/web.tar.gz": tar(), "/web.nspawn": b"#" * (1024 * 1024 + 1)})
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_what_the_server_does_not_have_is_left_out(control, server, status):
+    server.files["/web.tar.gz"] = tar()
+    server.statuses["/web.nspawn"] = status
     control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz")).ok()
     assert images() == ["web"]
+
+
+def test_an_image_does_not_lose_what_belongs_to_it_on_the_way(control, server, keys):
+    """Who can keep the root hash back must not get the image used without it."""
+    server.files.update({"/web.raw": b"#" * 100000, "/web.roothash": b"00\n"})
+    text = line("web.raw", server.files["/web.raw"]) + line("web.roothash", b"00\n")
+    server.files.update({"/SHA256SUMS": text, "/SHA256SUMS.gpg": keys.sign(text)})
+
+    def pull(*words):
+        control.run("pull-raw", "-N", server.url("/web.raw"), env=keys.keyring()).failed(*words)
+        assert everything() == []
+
+    server.statuses["/web.roothash"] = 500
+    pull("web.roothash", "says 500")
+    server.statuses["/web.roothash"] = 404
+    pull("DOWNLOAD INVALID", "has a sum of 'web.roothash'")
+    del server.statuses["/web.roothash"]
+    server.lengths["/web.roothash"] = 10
+    pull("web.roothash", "lost after 3 bytes")
+    server.lengths["/web.roothash"] = 1 << 21
+    pull("web.roothash", "larger than 1048576 bytes")
+    server.lengths.clear()
+    server.lengths["/web.verity"], server.files["/web.verity"] = 1 << 40, b"#"
+    pull("web.verity", "larger than")
+    del server.files["/web.verity"]
+    control.run("pull-raw", "-N", server.url("/web.raw"), env=keys.keyring()).ok()
+    assert images() == ["web.raw", "web.roothash"]
+
+
+def test_what_stands_beside_a_file_of_this_host(control, place):
+    data, url = tar(), "file://%s/web.tar.gz" % place
+    for name, content in (("web.tar.gz", data), ("SHA256SUMS", line("web.tar.gz", data) + line("web.nspawn", SETTINGS))):
+        with open(os.path.join(place, name), "wb") as file:
+            file.write(content)
+    control.run("pull-tar", "-N", "--verify=checksum", url).failed("DOWNLOAD INVALID", "has a sum of 'web.nspawn'")
+    os.mkdir(place + "/web.nspawn")
+    control.run("pull-tar", "-N", "--verify=checksum", url).failed("cannot read", "web.nspawn")
+    os.rmdir(place + "/web.nspawn")
+    with open(place + "/web.nspawn", "wb") as file:
+        file.write(SETTINGS + b"#")
+    control.run("pull-tar", "-N", "--verify=checksum", url).failed("DOWNLOAD INVALID", "the sum of 'web.nspawn'")
+    os.truncate(place + "/web.nspawn", len(SETTINGS))
+    assert everything() == []
+    control.run("pull-tar", "-N", "--verify=checksum", url).ok()
+    with open(POOL + "/web.nspawn", "rb") as file:
+        assert file.read() == SETTINGS
 
 
 def test_an_archive_does_not_say_how_it_was_verified(control, server):
