@@ -163,6 +163,14 @@ int growing_publish(struct growing *growing, const char *name, bool replace, boo
 	return 0;
 }
 
+int growing_retract(struct growing *growing, const char *name, bool replaced)
+{
+	unsigned int flags = replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+
+	return renameat2(growing->dir_fd, name, growing->dir_fd, growing->name, flags) < 0 ? -errno
+											   : 0;
+}
+
 int growing_remove(struct growing *growing)
 {
 	int r = 0;

@@ -37,6 +37,9 @@ int growing_snapshot(struct arena *arena, struct growing *ret, int dir_fd, const
  * one, and *ret_replaced is true; else -EEXIST. */
 int growing_publish(struct growing *growing, const char *name, bool replace, bool *ret_replaced);
 
+/* Undo that: it is hidden again, and what it replaced has its NAME back. */
+int growing_retract(struct growing *growing, const char *name, bool replaced);
+
 /* Remove what has the hidden name, and let go. Accepts the empty one. */
 int growing_remove(struct growing *growing);
 

@@ -161,6 +161,51 @@ START_TEST(an_image_in_use_is_not_replaced)
 }
 END_TEST
 
+START_TEST(nothing_is_replaced_when_one_of_several_forms_is_in_use)
+{
+	struct publish_request request = request_for("forms");
+	const char *path = arena_format(&arena, "%s/forms", request.pool);
+	struct publish publish;
+	struct lock lock;
+	size_t size;
+	char *text;
+	int tree;
+
+	make(&request, "old");
+	scratch_put("pool/forms.raw", "disk");
+	scratch_put("pool/forms.nspawn", "admin");
+	tree = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(lock_take(&arena, &lock, path, tree, false, false), 0);
+	request.force = true;
+	request.kind = PUBLISH_FILE;
+	request.suffix = ".raw";
+	ck_assert_int_eq(publish_begin(&arena, &publish, &request), 0);
+	ck_assert_int_eq(publish_side(&publish, ".nspawn", "image", 5), 0);
+	ck_assert_int_eq(publish_commit(&publish), -EBUSY);
+	publish_abort(&publish);
+	lock_release(&lock);
+	ck_assert_int_eq(file_read(&arena, &text, &size, scratch_fd, "pool/forms.raw", 99), 0);
+	ck_assert_str_eq(text, "disk");
+	ck_assert_int_eq(file_read(&arena, &text, &size, scratch_fd, "pool/forms.nspawn", 99), 0);
+	ck_assert_str_eq(text, "admin");
+	ck_assert(exists("pool/forms/old"));
+}
+END_TEST
+
+START_TEST(files_beside_it_come_back_when_it_cannot_appear)
+{
+	struct publish_request request = request_for("late");
+	struct publish publish;
+
+	ck_assert_int_eq(publish_begin(&arena, &publish, &request), 0);
+	ck_assert_int_eq(publish_side(&publish, ".nspawn", "image", 5), 0);
+	ck_assert_int_eq(mkdirat(scratch_fd, "pool/late", 0755), 0); /* somebody else was faster */
+	ck_assert_int_eq(publish_commit(&publish), -EEXIST);
+	publish_abort(&publish);
+	ck_assert(!exists("pool/late.nspawn"));
+}
+END_TEST
+
 START_TEST(files_beside_it_come_along_but_replace_nothing)
 {
 	struct publish_request request = request_for("sided");
@@ -224,6 +269,8 @@ int main(void)
 			   a_name_that_is_taken_is_refused_at_both_ends,
 			   force_replaces_what_has_the_name_whatever_it_is,
 			   an_image_in_use_is_not_replaced,
+			   nothing_is_replaced_when_one_of_several_forms_is_in_use,
+			   files_beside_it_come_back_when_it_cannot_appear,
 			   files_beside_it_come_along_but_replace_nothing,
 			   what_a_killed_one_left_is_removed_by_the_next,
 			   names_that_no_image_can_have_are_refused);

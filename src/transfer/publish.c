@@ -223,69 +223,131 @@ static void remove_old(const struct publish *publish, const char *name)
 			    publish->request.pool, name, strerror(-r));
 }
 
-/* An image of the same name in another form. */
-static int remove_others(struct publish *publish, const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		struct lock lock = LOCK_EMPTY;
-		char *other = arena_format(publish->arena, "%s%s", publish->request.name,
-					   suffixes[i]);
-		int r;
+/* ---- what is in the way, with --force: held before anything changes, gone when the new one is
+ * there ---- */
 
-		if (strcmp(other, name) == 0)
-			continue;
-		r = take_old(publish, &lock, other);
-		if (r > 0)
-			remove_old(publish, other);
-		lock_release(&lock);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+struct old {
+	const char *name;
+	bool there;
+	struct lock lock;
+};
+
+static void let_go(struct old olds[ARRAY_SIZE(suffixes)])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		lock_release(&olds[i].lock);
 }
 
-static void publish_sides(struct publish *publish)
+static int hold_olds(struct publish *publish, struct old ret[ARRAY_SIZE(suffixes)])
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		ret[i] = (struct old){
+			.name = arena_format(publish->arena, "%s%s", publish->request.name,
+					     suffixes[i]),
+			.lock = LOCK_EMPTY,
+		};
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes) && r >= 0 && publish->request.force; i++) {
+		r = take_old(publish, &ret[i].lock, ret[i].name);
+		ret[i].there = r > 0;
+	}
+	if (r < 0)
+		let_go(ret);
+	return r;
+}
+
+/* An image of the same name in another form. */
+static void remove_others(const struct publish *publish, const struct old olds[], const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (olds[i].there && strcmp(olds[i].name, name) != 0)
+			remove_old(publish, olds[i].name);
+}
+
+/* ---- files beside it ---- */
+
+static char *side_name(const struct publish *publish, size_t number)
+{
+	return arena_format(publish->arena, "%s%s", publish->request.name,
+			    publish->sides[number].suffix);
+}
+
+/* Those that were published get out of sight again, and those that they replaced come back. */
+static void retract_sides(struct publish *publish)
+{
+	for (size_t i = 0; i < publish->side_count; i++) {
+		if (!publish->sides[i].published)
+			continue;
+		(void)growing_retract(&publish->sides[i].file, side_name(publish, i),
+				      publish->sides[i].replaced);
+		publish->sides[i].published = false;
+	}
+}
+
+static int publish_sides(struct publish *publish)
 {
 	const struct publish_request *request = &publish->request;
 
 	for (size_t i = 0; i < publish->side_count; i++) {
-		struct growing *file = &publish->sides[i].file;
-		char *name = arena_format(publish->arena, "%s%s", request->name,
-					  publish->sides[i].suffix);
-		bool replaced;
-		int r = growing_publish(file, name, request->force, &replaced);
+		char *name = side_name(publish, i);
+		int r = growing_publish(&publish->sides[i].file, name, request->force,
+					&publish->sides[i].replaced);
 
+		publish->sides[i].published = r >= 0;
 		if (r == -EEXIST)
 			log_warning("'%s/%s' is there already and stays as it is", request->pool,
 				    name);
 		else if (r < 0)
-			log_warning("cannot make '%s/%s': %s, going on without", request->pool,
-				    name, strerror(-r));
-		if (r < 0 || replaced)
-			(void)growing_remove(file);
-		growing_done(file);
+			return fail(r, "cannot make '%s/%s'", request->pool, name);
+	}
+	return 0;
+}
+
+/* What is left under hidden names was replaced, or not wanted. */
+static void finish_sides(struct publish *publish)
+{
+	for (size_t i = 0; i < publish->side_count; i++) {
+		if (!publish->sides[i].published || publish->sides[i].replaced)
+			(void)growing_remove(&publish->sides[i].file);
+		growing_done(&publish->sides[i].file);
 	}
 	publish->side_count = 0;
 }
 
+/* ---- */
+
 static int appear(struct publish *publish, const char *name)
 {
-	struct lock lock = LOCK_EMPTY;
 	bool replaced = false;
-	int r;
+	int r = growing_publish(&publish->main, name, publish->request.force, &replaced);
 
-	r = publish->request.force ? take_old(publish, &lock, name) : 0;
-	if (r < 0)
-		return r;
-	r = growing_publish(&publish->main, name, publish->request.force, &replaced);
 	if (r == -EEXIST)
-		r = is_taken(&publish->request,
-			     path_join(publish->arena, publish->request.pool, name));
-	else if (r < 0)
-		fail(r, "cannot give image '%s' its name in '%s'", name, publish->request.pool);
+		return is_taken(&publish->request,
+				path_join(publish->arena, publish->request.pool, name));
+	if (r < 0)
+		return fail(r, "cannot give image '%s' its name in '%s'", name,
+			    publish->request.pool);
 	if (replaced)
 		remove_old(publish, publish->main.name);
-	lock_release(&lock);
+	return 0;
+}
+
+static int publish_all(struct publish *publish, const char *name)
+{
+	struct old olds[ARRAY_SIZE(suffixes)];
+	int r = hold_olds(publish, olds);
+
+	if (r < 0)
+		return r;
+	r = publish_sides(publish);
+	if (r >= 0)
+		r = appear(publish, name);
+	if (r < 0)
+		retract_sides(publish);
+	else
+		remove_others(publish, olds, name);
+	let_go(olds);
 	return r;
 }
 
@@ -299,15 +361,10 @@ int publish_commit(struct publish *publish)
 		r = to_disk(publish);
 	if (r < 0)
 		return fail(r, "cannot finish image '%s'", request->name);
-	if (request->force) {
-		r = remove_others(publish, name);
-		if (r < 0)
-			return r;
-	}
-	publish_sides(publish);
-	r = appear(publish, name);
+	r = publish_all(publish, name);
 	if (r < 0)
 		return r;
+	finish_sides(publish);
 	if (request->read_only && request->kind == PUBLISH_TREE && !publish->main.subvolume)
 		make_immutable(publish, name);
 	growing_done(&publish->main);
