@@ -134,10 +134,10 @@ static const char *const of_files[] = {
 };
 
 static const char *const of_programs[] = {
-	"execve",  "clone",	 "fork",      "vfork",	   "wait4",  "waitid",
-	"waitpid", "arch_prctl", "prlimit64", "setpgid",   "kill",   "socketpair",
-	"mkdir",   "unlink",	 "rename",    "rmdir",	   "chmod",  "link",
-	"symlink", "unlinkat",	 "mkdirat",   "renameat2", "tgkill", "pidfd_open",
+	"execve",     "fork",	   "vfork",	"wait4",  "waitid",	"waitpid",
+	"arch_prctl", "prlimit64", "setpgid",	"kill",	  "socketpair", "mkdir",
+	"unlink",     "rename",	   "rmdir",	"chmod",  "link",	"symlink",
+	"unlinkat",   "mkdirat",   "renameat2", "tgkill", "pidfd_open",
 };
 
 static const char *const of_networks[] = {
@@ -190,10 +190,21 @@ static int allow_threads(scmp_filter_ctx filter)
 	return r;
 }
 
-/* A netlink socket for the question which addresses there are; a UNIX one for a resolver here. */
+/* Processes as well, but no namespaces: in one of its own a program would have capabilities. */
+static int allow_processes(scmp_filter_ctx filter)
+{
+	const scmp_datum_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+				    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, spaces, 0));
+}
+
+/* A netlink socket for the question which addresses there are. No UNIX ones: those with abstract
+ * names are the host's as long as the network is. */
 static int allow_sockets(scmp_filter_ctx filter)
 {
-	static const int families[] = { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX };
+	static const int families[] = { AF_INET, AF_INET6, AF_NETLINK };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r >= 0; i++)
@@ -220,6 +231,8 @@ int worker_filter(enum worker_view view)
 		r = allow_all(filter, of_trees, ARRAY_SIZE(of_trees));
 	if (r >= 0 && view == WORKER_SEES_PROGRAMS)
 		r = allow_all(filter, of_programs, ARRAY_SIZE(of_programs));
+	if (r >= 0 && view == WORKER_SEES_PROGRAMS)
+		r = allow_processes(filter);
 	if (r >= 0 && view == WORKER_SEES_NETWORK)
 		r = allow_all(filter, of_networks, ARRAY_SIZE(of_networks));
 	if (r >= 0 && view == WORKER_SEES_NETWORK)

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/fixture.h"
-#include "transfer/worker.h"
+#include "kernel/syscall.h"
+#include "transfer/worker-side.h"
 
 static char place[64];
 
@@ -88,6 +90,54 @@ static int make_files(struct worker_side *side, void *context)
 	REFUSED(openat(tree, "symlink", O_RDONLY));
 	return 0;
 }
+
+static int count_descriptors(void)
+{
+	DIR *all = opendir("/proc/self/fd");
+	int count = 0;
+
+	ck_assert_ptr_nonnull(all);
+	while (readdir(all) != NULL)
+		count++;
+	closedir(all);
+	return count;
+}
+
+/* Descriptors that nobody asked for, with messages that are fine. */
+static int send_descriptors(struct worker_side *side, void *context)
+{
+	struct worker_message message = { .kind = WORKER_PROGRESS };
+	struct iovec part = { &message, sizeof(message) };
+
+	(void)context;
+	for (int n = 1; n < 20; n++) {
+		int fds[20] = { 0 };
+		char room[CMSG_SPACE(sizeof(fds))] = { 0 };
+		struct msghdr header = {
+			.msg_iov = &part,
+			.msg_iovlen = 1,
+			.msg_control = room,
+			.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int)),
+		};
+		struct cmsghdr *control = CMSG_FIRSTHDR(&header);
+
+		control->cmsg_level = SOL_SOCKET;
+		control->cmsg_type = SCM_RIGHTS;
+		control->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+		memcpy(CMSG_DATA(control), fds, (size_t)n * sizeof(int));
+		MUST(sendmsg(side->channel, &header, 0) >= 0);
+	}
+	return 0;
+}
+
+START_TEST(descriptors_that_it_sends_do_not_stay)
+{
+	int before = count_descriptors();
+
+	CK_RUNS(send_descriptors, WORKER_SEES_NOTHING, -EBADF, NULL, 0);
+	ck_assert_int_eq(count_descriptors(), before);
+}
+END_TEST
 
 START_TEST(files_get_the_owners_that_it_gives_them)
 {
@@ -323,6 +373,8 @@ static int write_into_view(struct worker_side *side, void *context)
 	REFUSED(open("/proc/self/mem", O_RDONLY));
 	REFUSED(ptrace(PTRACE_ATTACH, 1, NULL, NULL));
 	REFUSED(unshare(CLONE_NEWUSER));
+	REFUSED(sys_clone(CLONE_NEWUSER | SIGCHLD, NULL));
+	REFUSED(socket(AF_UNIX, SOCK_STREAM, 0));
 	REFUSED(setuid(1));
 	return 0;
 }
@@ -372,6 +424,7 @@ int main(void)
 	tcase_add_test(cases, it_ends_with_its_caller);
 	tcase_add_test(cases, one_with_a_tree_reaches_nothing_else);
 	tcase_add_test(cases, one_without_reaches_nothing);
+	tcase_add_test(cases, descriptors_that_it_sends_do_not_stay);
 	tcase_add_test(cases, views_of_the_host_are_read_only);
 	tcase_add_test(cases, a_read_only_tree_is_not_written);
 	return fixture_run(cases, "transfer/worker");

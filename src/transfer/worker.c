@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/macros.h"
 #include "base/text.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -33,6 +34,7 @@
 #define NOBODY "0 1879048192 1"
 #define ALL_IDS "0 0 4294967295"
 #define MAP_MAX 4096
+#define DESCRIPTORS_ROOM 8 /* what one message may bring, so that all of them can be closed */
 
 /* ---- the worker's ids ---- */
 
@@ -257,6 +259,8 @@ static int result(struct worker *worker, const struct worker_message *message, c
 	struct failure failure;
 	siginfo_t info;
 
+	/* It has nothing more to do, and might not end by itself. */
+	process_signal(worker->pidfd, SIGKILL);
 	process_wait(worker->pidfd, &info, 0);
 	worker->pid = 0;
 	if (code >= 0)
@@ -270,22 +274,33 @@ static int result(struct worker *worker, const struct worker_message *message, c
 	return fail_recorded()->code < 0 ? (int)code : fail((int)code, "a worker failed");
 }
 
+/* The one that came along. Of more none is kept, nor stays open. */
 static int take_descriptor(struct msghdr *header)
 {
-	int fd = -EBADF;
+	int fds[DESCRIPTORS_ROOM];
+	size_t count = 0;
 
-	for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at != NULL; at = CMSG_NXTHDR(header, at))
-		if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS &&
-		    at->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(&fd, CMSG_DATA(at), sizeof(int));
-	return fd;
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at != NULL; at = CMSG_NXTHDR(header, at)) {
+		size_t here = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
+			continue;
+		here = MIN(here, DESCRIPTORS_ROOM - count);
+		memcpy(fds + count, CMSG_DATA(at), here * sizeof(int));
+		count += here;
+	}
+	if (count == 1)
+		return fds[0];
+	for (size_t i = 0; i < count; i++)
+		fd_close(&fds[i]);
+	return -EBADF;
 }
 
 int worker_hear(struct worker *worker, const struct worker_listener *listener)
 {
 	static const struct worker_listener deaf;
 	struct worker_message message;
-	char data[WORKER_TOLD_MAX + 1], room[CMSG_SPACE(sizeof(int))];
+	char data[WORKER_TOLD_MAX + 1], room[CMSG_SPACE(DESCRIPTORS_ROOM * sizeof(int))];
 	struct iovec parts[] = { { &message, sizeof(message) }, { data, WORKER_TOLD_MAX } };
 	struct msghdr header = {
 		.msg_iov = parts,
