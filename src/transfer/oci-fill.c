@@ -31,7 +31,7 @@
 #define UNPACKERS_MAX 8
 #define FILES_OPEN 8192
 
-enum phase { WANTED, FETCHING, FETCHED, UNPACKING, READY, DONE };
+enum phase { WANTED, FETCHING, FETCHED, UNPACKING, FAILED, READY, DONE };
 
 struct filling {
 	enum phase phase;
@@ -40,6 +40,7 @@ struct filling {
 	const struct digest *id;
 	struct worker worker;
 	struct stream_result result;
+	bool has_result;
 	char part[JOB_PART_ROOM]; /* what it is called while it comes */
 	unsigned int notices;
 };
@@ -186,7 +187,7 @@ static int hear_told(void *context, unsigned int what, const void *data, size_t 
 	if (what != TOLD_RESULT || size != sizeof(filler->heard->result))
 		return fail_plain(-EBADMSG, "a worker said something that it cannot mean");
 	memcpy(&filler->heard->result, data, size);
-	filler->heard->phase = READY;
+	filler->heard->has_result = true;
 	return 0;
 }
 
@@ -219,11 +220,13 @@ static int hear_unpacker(struct filler *filler, struct filling *filling)
 		return 0;
 	worker_done(&filling->worker);
 	filler->unpacking--;
-	if (r < 0)
-		return r;
-	if (filling->phase != READY)
-		return fail_plain(-EBADMSG, "a worker ended without a result");
-	return check_digests(filling);
+	if (r >= 0 && !filling->has_result)
+		r = fail_plain(-EBADMSG, "a worker ended without a result");
+	if (r >= 0)
+		r = check_digests(filling);
+	/* Only now it may be called by its digest, whatever becomes of the others. */
+	filling->phase = r < 0 ? FAILED : READY;
+	return r;
 }
 
 /* ---- fetching ---- */

@@ -26,16 +26,21 @@
 
 int oci_source_open(const struct oci_source *source, const char *path)
 {
-	autoclose int fd = resolve_open(source->directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	autoclose int place = resolve_open(source->directory, path, O_PATH);
+	char link[32];
 	struct stat st;
+	int fd;
 
-	if (fd < 0)
-		return fail(fd, "cannot open '%s' in '%s'", path, source->shown);
-	if (fstat(fd, &st) < 0)
+	if (place < 0)
+		return fail(place, "cannot open '%s' in '%s'", path, source->shown);
+	if (fstat(place, &st) < 0)
 		return fail(-errno, "cannot look at '%s' in '%s'", path, source->shown);
+	/* Before it is opened: that alone makes some devices do something. */
 	if (!S_ISREG(st.st_mode))
 		return fail_input("cannot use '%s' in '%s': it is no file", path, source->shown);
-	return take_fd(&fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? fail(-errno, "cannot open '%s' in '%s'", path, source->shown) : fd;
 }
 
 int oci_source_open_blob(const struct oci_source *source, const struct digest *digest)
@@ -48,7 +53,20 @@ int oci_source_open_blob(const struct oci_source *source, const struct digest *d
 
 /* ---- documents ---- */
 
-/* A file that the worker fills has a copy that it never sees. */
+/* What the worker has filled it may not change any more; it has the file as well. */
+static int seal(int fd)
+{
+	struct stat st;
+
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE) < 0)
+		return fail(-errno, "cannot seal what was fetched");
+	if (fstat(fd, &st) < 0)
+		return fail(-errno, "cannot look at what was fetched");
+	if (st.st_size > OCI_DOCUMENT_MAX)
+		return fail_input("cannot use the image: a document of it is too large");
+	return lseek(fd, 0, SEEK_SET) < 0 ? fail(-errno, "cannot read what was fetched") : 0;
+}
+
 static int fetch(struct oci_source *source, const struct digest *digest, uint64_t size_max,
 		 bool manifest, int fd, char type[REGISTRY_TYPE_ROOM])
 {
@@ -58,7 +76,7 @@ static int fetch(struct oci_source *source, const struct digest *digest, uint64_
 	};
 	struct registry_question over = { .verb = REGISTRY_NOTHING };
 	const char *name = digest != NULL ? digest->text : source->ref->tag;
-	autoclose int scratch = memfd_create("document", MFD_CLOEXEC);
+	autoclose int scratch = memfd_create("document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct registry_answer answer;
 	int r;
 
@@ -71,8 +89,9 @@ static int fetch(struct oci_source *source, const struct digest *digest, uint64_
 	if (r < 0)
 		return r;
 	memcpy(type, answer.type, REGISTRY_TYPE_ROOM);
-	if (lseek(scratch, 0, SEEK_SET) < 0)
-		return fail(-errno, "cannot read what was fetched");
+	r = seal(scratch);
+	if (r < 0)
+		return r;
 	r = file_copy_fd(fd, scratch);
 	return r < 0 ? fail(r, "cannot keep what was fetched") : 0;
 }

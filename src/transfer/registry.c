@@ -94,9 +94,10 @@ static int told(void *context, unsigned int what, const void *data, size_t size)
 	if (what == REGISTRY_TELLS_ANSWER)
 		return take_answer(registry->answer, data, size);
 	if (what == REGISTRY_TELLS_REALM) {
+		autoarena struct arena arena = { 0 };
+
 		log_notice("'%s' is told the login of the registry '%s'",
-			   text_printable(registry->arena,
-					  arena_text_n(registry->arena, data, size)),
+			   text_printable(&arena, arena_text_n(&arena, data, size)),
 			   registry->name);
 		return 0;
 	}

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
 
@@ -420,6 +421,32 @@ def test_a_hostile_registry_is_refused(control, server, small, case):
     check_store()
     good = {digest.split(":")[1] for digest in small.config["rootfs"]["diff_ids"]}
     assert set(stored("layers")) <= good
+
+
+def test_no_layer_is_kept_under_a_digest_that_its_bytes_do_not_have(control, server, small):
+    """Else the next image with that layer would be made of it (class S44)."""
+    evil = oci.Image([oci.tar({"evil-%d" % n: b""}) for n in range(len(small.layers))])
+    evil.config["rootfs"] = small.config["rootfs"]
+    control.run("-m", "pull-oci", server.serve(evil.finish()), "web").failed("configuration says")
+    assert list(stored("layers")) == []
+    control.run("-m", "pull-oci", server.serve(small), "web").ok()
+    assert not glob.glob(STORE + "/layers/sha256/*/evil*")
+
+
+def test_a_document_is_never_a_device(control, tmp_path):
+    """Opening some does something (class S42)."""
+    for name in ("index.json", "manifest.json"):
+        archive = str(tmp_path / "image.tar")
+        with tarfile.open(archive, "w") as made:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.devmajor, entry.devminor = tarfile.CHRTYPE, 1, 5
+            made.addfile(entry)
+        control.run("-m", "import-oci", archive, "web").failed()
+    layout = str(tmp_path / "layout")
+    os.makedirs(layout + "/blobs/sha256")
+    os.mknod(layout + "/index.json", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    control.run("-m", "import-oci", layout, "web").failed("no file")
+    check_store()
 
 
 def test_a_digest_holds_for_the_manifest(control, server, small):
