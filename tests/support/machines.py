@@ -13,10 +13,6 @@ def machinectl(redd):
     return runner.Redd(os.path.join(os.path.dirname(redd.path), "machinectl"), env=redd.env, prefix=redd.prefix)
 
 
-def importctl(redd):
-    return runner.Redd(os.path.join(os.path.dirname(redd.path), "importctl"), env=redd.env, prefix=redd.prefix)
-
-
 def wait_for_text(path):
     """The first text in a file that a machine writes."""
     runner.until(lambda: os.path.exists(path) and os.path.getsize(path) > 0)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -142,6 +143,11 @@ def until(question, seconds=30):
 def host_view(pid, path):
     """A path inside the container, from outside."""
     return "/proc/%d/root%s" % (pid, path)
+
+
+def peak(path):
+    """Words before a command: how much memory it had is in the file PATH afterwards, in KiB."""
+    return [sys.executable, "-S", "-E", os.path.join(os.path.dirname(os.path.abspath(__file__)), "peak.py"), path]
 
 
 def terminate(process, number=signal.SIGKILL):

@@ -7,14 +7,19 @@ in private mount, pid, network and cgroup namespaces, in a cgroup of its own. In
 import ctypes
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
 
 MARK = "REDD_TEST_SANDBOX"
 LEAF = "tests"
+# Where images are: on the disk, and each run's own.
+IMAGES = ("/var/lib/machines", "/var/lib/redd")
+CACHE = os.environ.get("REDD_CACHE", "/var/cache/redd-tests")
 NEWNS, NEWCGROUP, NEWPID, NEWNET = 0x00020000, 0x02000000, 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MS_NOSUID, MS_NODEV, MS_NOEXEC = 4096, 16384, 1 << 18, 1 << 20, 2, 4, 8
 
@@ -121,6 +126,8 @@ def enter(argv, program, network=True):
             os.mkdir(group)
         except OSError:
             group = None
+    os.makedirs(CACHE, exist_ok=True)
+    images = tempfile.mkdtemp(prefix=".images-", dir=CACHE)
     sys.stdout.flush()
     sys.stderr.flush()
     outer = os.fork()
@@ -151,6 +158,11 @@ def enter(argv, program, network=True):
             for place, mode in (("/run", "0755"), ("/tmp", "1777"), ("/var/tmp", "1777")):
                 hide(place, mode, (repository, os.path.dirname(program)))
             os.mkdir("/run/lock", 0o1777)
+            for place in IMAGES:
+                own = os.path.join(images, os.path.basename(place))
+                os.mkdir(own, 0o700)
+                os.makedirs(place, 0o700, exist_ok=True)
+                mount(own, place, None, MS_BIND)
             mount(None, "/", None, MS_REC | MS_SHARED)
             first = os.fork()
             if first == 0:
@@ -174,4 +186,5 @@ def enter(argv, program, network=True):
     _, status = os.waitpid(outer, 0)
     if group:
         _remove_cgroup(group)
+    shutil.rmtree(images, ignore_errors=True)
     os._exit(os.waitstatus_to_exitcode(status) & 0xff)

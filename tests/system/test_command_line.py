@@ -7,8 +7,7 @@ import pytest
 
 from support import machines, sandbox
 
-LATER = ("list-images image-status show-image clone rename read-only remove set-limit clean import-tar import-raw import-fs export-tar "
-         "export-raw pull-tar pull-raw list-transfers cancel-transfer bind-volume unbind-volume").split()
+LATER = ["bind-volume", "unbind-volume"]
 
 HOSTILE = ["two  words", "it's", '"quoted"', "$HOME `id` $(id)", "a\\b", "*", "", "-x", "new\nline", "\x1b[31m", "~", "a;b|c&d>e", "\xe4"]
 
@@ -158,8 +157,6 @@ def settings(place):
     hidden = [path for path in ("/etc/systemd", "/var/lib/machines") if os.path.isdir(path)]
     for path in hidden:
         sandbox.mount("tmpfs", path, "tmpfs")
-    if "/var/lib/machines" not in hidden:
-        hidden = []
     yield place
     for path in reversed(hidden):
         sandbox.umount(path)
@@ -182,8 +179,6 @@ def edit(machinectl, editor, *names, env=None):
 
 
 def test_settings_are_found_in_order(machinectl, settings):
-    if not os.path.ismount("/var/lib/machines"):
-        pytest.skip("there is no /var/lib/machines")
     put("/var/lib/machines/two.nspawn", "pool\n")
     assert machinectl.run("cat", "two").ok().out == "# /var/lib/machines/two.nspawn\npool\n"
     put("/run/systemd/nspawn/two.nspawn", "run")
@@ -211,8 +206,6 @@ def test_editing_replaces_a_file_in_place(machinectl, settings):
 
 
 def test_settings_of_a_tree_become_the_administrators_own(machinectl, settings):
-    if not os.path.ismount("/var/lib/machines"):
-        pytest.skip("there is no /var/lib/machines")
     put("/var/lib/machines/web.nspawn", "from the tree\n")
     editor = script(settings, "ed", 'echo more >>"$1"\n')
     assert edit(machinectl, "false", "web", env={"SYSTEMD_EDITOR": editor})[0] == 0

@@ -560,7 +560,8 @@ def test_a_users_transfer_is_his_to_end(mine, user, ids, place, no_transfers):
     try:
         held = control.start("-m", "import-tar", "-", "web", stdin=subprocess.PIPE)
         entry = runner.until(lambda: transfers(control))[0]
-        assert len(os.listdir(pool)) == 1 and transfers(machines.importctl(runner.Redd(runner.program()))) == []
+        runner.until(lambda: os.path.isdir(pool) and len(os.listdir(pool)) == 1)
+        assert transfers(machines.importctl(runner.Redd(runner.program()))) == []
         control.run("cancel-transfer", entry["id"]).ok()
         assert held.wait(10) == 1 and os.listdir(pool) == [] and os.listdir(runtime) == ["last"]
         held.communicate()

@@ -28,12 +28,9 @@ def tool(*argv):
 
 def convert(image, raw):
     """What an import does. The exit status and the largest memory that it had, in KiB."""
-    with open(raw + ".log", "w+") as log:
-        process = subprocess.Popen([CONVERT, image, raw], stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        log.seek(0)
-        return process.returncode, log.read(), usage.ru_maxrss
+    done = subprocess.run([*runner.peak(raw + ".peak"), CONVERT, image, raw], stderr=subprocess.PIPE, text=True)
+    with open(raw + ".peak") as file:
+        return done.returncode, done.stderr, int(file.read())
 
 
 def image_of(path, raw, name, cluster):
