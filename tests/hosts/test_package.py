@@ -22,7 +22,7 @@ def found(packages, name, version):
 
 
 def build(directory, version):
-    run(os.path.join(TOP, "packaging", "deb", "build"), "-o", directory, "-v", version, "-b", os.path.join(directory, "build"))
+    run(os.path.join(TOP, "packaging", "deb", "build"), "-o", directory, "-v", version, "-b", os.path.join(TOP, "build-package"))
 
 
 @pytest.fixture(scope="module")
