@@ -72,7 +72,7 @@ struct writer {
 
 /* ---- values ---- */
 
-/* Nothing that could end a line, reach a terminal or be replaced by a reader of the file. */
+/* Nothing that could end a line or reach a terminal. */
 static bool is_plain(const char *value)
 {
 	size_t size = strlen(value), length;
@@ -83,10 +83,16 @@ static bool is_plain(const char *value)
 		uint32_t code;
 
 		length = text_utf8_decode(&code, value, size);
-		if (length == 0 || code == '%' || (code != '\t' && text_is_unsafe(code)))
+		if (length == 0 || (code != '\t' && text_is_unsafe(code)))
 			return false;
 	}
 	return true;
+}
+
+/* In names and paths, nothing either that some readers of settings files replace. */
+static bool is_fixed(const char *value)
+{
+	return is_plain(value) && strchr(value, '%') == NULL;
 }
 
 static char *quote(struct arena *arena, const char *value)
@@ -204,7 +210,7 @@ static int write_user(struct writer *writer)
 
 	if (*user == '\0')
 		return 0;
-	if (!is_plain(user) || strlen(name) > 255 ||
+	if (!is_fixed(user) || strlen(name) > 255 ||
 	    (!name_is_user(name) && parse_id(&id, name) < 0))
 		return refuse(writer, "user", user);
 	if (colon != NULL && colon[1] != '\0' && strcmp(colon + 1, name) != 0)
@@ -220,7 +226,7 @@ static int write_directory(struct writer *writer)
 
 	if (*directory == '\0')
 		return 0;
-	if (!is_plain(directory) || strpbrk(directory, "\t\"'\\") != NULL ||
+	if (!is_fixed(directory) || strpbrk(directory, "\t\"'\\") != NULL ||
 	    !path_is_absolute(path) || !path_is_normal(path))
 		return refuse(writer, "working directory", directory);
 	if (strcmp(path, "/") != 0)
@@ -235,7 +241,7 @@ static int write_signal(struct writer *writer)
 
 	if (*signal == '\0')
 		return 0;
-	if (!is_plain(signal) || parse_signal(&number, signal) < 0)
+	if (!is_fixed(signal) || parse_signal(&number, signal) < 0)
 		return refuse(writer, "stop signal", signal);
 	name = parse_signal_name(number);
 	if (name == NULL)
@@ -281,7 +287,7 @@ static void propose_volumes(struct writer *writer)
 	for (size_t i = 0; i < list->count; i++) {
 		const char *volume = list->items[i];
 
-		if (!is_plain(volume) || strpbrk(volume, "\t :\"'\\") != NULL ||
+		if (!is_fixed(volume) || strpbrk(volume, "\t :\"'\\") != NULL ||
 		    !path_is_absolute(volume) || !path_is_normal(volume)) {
 			note(writer, "the volume", volume);
 			continue;

@@ -3,7 +3,8 @@
  * Only what stands in a list here takes effect, and it gives no rights: words, variables, a user
  * and a directory inside, a signal (classes S46, S47). Ports and volumes are proposals in comments,
  * for whoever looks after the machine. A value that could be more than itself is refused: one with
- * a control character or '%', or one that is too long. Pure. Speaking.
+ * a control character, a name or path with '%', or one that is too long. (In words and variables
+ * '%' is itself: no reader of .nspawn files replaces it there.) Pure. Speaking.
  */
 #pragma once
 #include <stdbool.h>
