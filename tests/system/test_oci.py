@@ -186,32 +186,6 @@ def test_what_a_machine_has_written_is_pushed(redd, control, registry, demo, pla
     same(place + "/ours", exported(control, "back", place + "/back"))
 
 
-def podman(place, *words):
-    return subprocess.run(["podman", "--root", place + "/root", "--runroot", place + "/run", "--tmpdir", place + "/tmp", "--storage-driver=vfs",
-                           "--cgroup-manager=cgroupfs", "--events-backend=none", *words], capture_output=True, text=True,
-                          env={"PATH": os.environ["PATH"], "HOME": place, "XDG_RUNTIME_DIR": place})
-
-
-def test_podman_runs_what_is_pushed(control, registry, busybox, place):
-    shutil.copytree(busybox, POOL + "/plain", symlinks=True)
-    control.run("push-oci", "plain", registry.host + "/plain:1").ok()
-    name = registry.host + "/plain:1"
-    done = podman(place, "pull", "-q", "--tls-verify=false", name)
-    assert done.returncode == 0, done
-    done = podman(place, "--runtime=/usr/sbin/runc", "run", "--rm", "--network=none", name, "/bin/sh", "-c", "echo it runs; cat /etc/passwd")
-    if done.returncode != 0:  # nothing can be run by it in here; that it can be looked at is what is left
-        done = podman(place, "image", "mount", name)
-        with open(done.stdout.strip() + "/etc/passwd") as file:
-            done.stdout = "it runs\n" + file.read()
-        podman(place, "image", "umount", name)
-    shutil.rmtree("/run/runc", ignore_errors=True)
-    for group in glob.glob("/sys/fs/cgroup/libpod_parent") + glob.glob("/sys/fs/cgroup/*/libpod_parent"):
-        for directory, _, _ in os.walk(group, topdown=False):
-            os.rmdir(directory)
-    with open(busybox + "/etc/passwd") as file:
-        assert done.stdout == "it runs\n" + file.read(), done
-
-
 # ---- logins ----
 
 @pytest.fixture(scope="module")
