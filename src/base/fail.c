@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct failure record;
+static _Thread_local struct failure record;
 
 /* A cut sentence is still a sentence. */
 static void put(char *to, size_t room, const char *format, va_list args)

@@ -1,8 +1,8 @@
 /* machine/addresses - the addresses of network namespaces, best first. Quiet.
  *
- * The caller goes from one namespace into the next and home at the end: only for a process with
- * one thread, that needs no network meanwhile. Where it lacks the rights (it is not root, and the
- * machine lives in a user namespace), a short-lived child goes instead. Any process.
+ * The calling thread goes from one namespace into the next and home at the end: only where it needs
+ * no network meanwhile. Where it lacks the rights (it is not root, and the machine lives in a user
+ * namespace), a short-lived child goes instead. Any process.
  */
 #pragma once
 #include <errno.h>

@@ -128,6 +128,20 @@ def test_addresses_come_from_the_machines_own_network(ctl, machines):
     ctl.run("list", "--max-addresses=some").failed("--max-addresses")
 
 
+def test_of_a_long_list_each_has_its_own_addresses(redd, ctl, tree):
+    """Long enough that several processors have a part each."""
+    with contextlib.ExitStack() as stack:
+        running = []
+        for n in range(60):
+            running.append(redd.start("-q", "--pipe", "--read-only", "--private-network", "-M", "m%02d" % n, "-D", tree,
+                                      "sh", "-c", "ip addr add 10.1.2.%d/32 dev lo && echo up; exec sleep 1000" % (n + 1)))
+            stack.callback(runner.terminate, running[-1], signal.SIGTERM)
+        for one in running:
+            assert one.stdout.readline() == "up\n"
+        assert ctl.run("list", "--no-legend").ok().lines == [
+            "m%02d container systemd-nspawn busybox 1 10.1.2.%d" % (n, n + 1) for n in range(60)]
+
+
 # ---- whose leader it is ----
 
 
