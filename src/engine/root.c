@@ -278,7 +278,9 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 
 	if (r < 0)
 		return r;
-	disk->read_only = ephemeral || is_read_only(spec);
+	/* A plan takes no lock: a machine may be writing to the image. */
+	disk->plan = record == NULL;
+	disk->read_only = disk->plan || ephemeral || is_read_only(spec);
 	file = raw_open(spec->image, &disk->read_only);
 	if (file < 0)
 		return file;

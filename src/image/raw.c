@@ -380,6 +380,8 @@ static int mount_part(const struct raw *raw, int root_fd, enum disk_role role, c
 	if (tree < 0)
 		return tree;
 	target = make_place(root_fd, where);
+	if (target == -EROFS && raw->plan)
+		return 0;
 	if (target < 0)
 		return fail_plain(target,
 				  "cannot mount the %s file system of the disk image '%s': there "

@@ -16,6 +16,7 @@ struct arena;
 
 struct raw {
 	bool used, read_only;
+	bool plan; /* nothing will run from it: what has no place to be mounted at is left out */
 	struct disk disk;
 	int loops[DISK_ROLES]; /* block devices */
 	int mounts_fd;	       /* the mount namespace; while the tree is open */
