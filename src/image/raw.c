@@ -242,11 +242,12 @@ int raw_attach(struct raw *raw, int file_fd, const char *path, const char *tag)
 /* ---- the tree ---- */
 
 /* When nothing may be written, a journal is left as it is. Two copies of an xfs have one UUID. What
- * files no longer need, the image gives back. */
+ * files no longer need, the image gives back. What ext4 does about damage would be the image's to
+ * say otherwise, and it may say that the host is to panic. */
 static const struct {
 	const char *writable, *read_only;
 } options[SUPERBLOCK_TYPES] = {
-	[SUPERBLOCK_EXT4] = { "discard", "ro,norecovery" },
+	[SUPERBLOCK_EXT4] = { "discard,errors=remount-ro", "ro,norecovery,errors=remount-ro" },
 	[SUPERBLOCK_BTRFS] = { "discard", "ro,rescue=nologreplay" },
 	[SUPERBLOCK_XFS] = { "discard,nouuid", "ro,norecovery,nouuid" },
 	[SUPERBLOCK_SQUASHFS] = { "ro", "ro" },

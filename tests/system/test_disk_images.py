@@ -155,6 +155,31 @@ def test_an_image_that_is_not_to_be_written_stays_as_it_is(redd, image, pool, wa
     assert digest(path) == before
 
 
+def test_a_plan_writes_nothing_to_the_image(redd, place, place_module, source, parts):
+    bare = os.path.join(place, "bare")
+    subprocess.run(["cp", "-a", source, bare], check=True)
+    shutil.rmtree(bare + "/srv", ignore_errors=True)
+    path = disks.table(os.path.join(place, "gpt.raw"), [
+        (disks.ROOT, disks.filesystem(place + "/bare.fs", "ext4", bare)), (disks.HOME, parts("ext4", "home")), (disks.SRV, parts("ext4", "srv"))])
+    before = digest(path)
+    steps = redd.plan("-i", path, "true")
+    assert digest(path) == before
+    assert [step["target"] for step in steps if step["kind"] == "partition"] == ["/", "/home", "/srv"]
+    # also while a machine runs from it, whose file system it would damage
+    other = redd.start("-q", "--pipe", "-i", path, "-M", "first", "/bin/sh", "-c", "echo ready; read line", stdin=subprocess.PIPE)
+    assert other.stdout.readline() == "ready\n"
+    assert [step["target"] for step in redd.plan("-i", path, "true") if step["kind"] == "partition"] == ["/", "/home", "/srv"]
+    other.communicate("go\n", timeout=30)
+    assert other.returncode == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--read-only"]], ids=["", "read-only"])
+def test_a_damaged_image_does_not_stop_the_host(redd, image, options):
+    path = image()
+    disks.run("tune2fs", "-e", "panic", path)
+    assert "errors=remount-ro" in sh(redd, path, "grep ' / / ' /proc/self/mountinfo", *options).ok().out
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_ephemeral_leaves_the_image_as_it_is_and_may_run_twice(redd, place, image, parts, several):
     path = image()
