@@ -121,6 +121,9 @@ START_TEST(what_is_made_can_be_read)
 	ck_assert(mstack_has_layer(&arena, at("new.mstack"), tree));
 	ck_assert(!mstack_has_layer(&arena, at("new.mstack"), scratch_fd));
 	ck_assert(!mstack_has_layer(&arena, at("nowhere.mstack"), tree));
+	/* also where something is in it that we cannot use yet */
+	make("new.mstack/bind@srv");
+	ck_assert(mstack_has_layer(&arena, at("new.mstack"), tree));
 	ck_assert_int_eq(mstack_make(scratch_fd, "new.mstack", &layers, tree, true), -EEXIST);
 	close(tree);
 }

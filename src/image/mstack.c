@@ -192,22 +192,38 @@ int mstack_make(int dir_fd, const char *name, const struct text_list *layers, in
 
 /* ---- whose layer ---- */
 
+struct search {
+	struct arena *arena;
+	const char *path;
+	struct stat tree;
+};
+
+static int is_tree(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	const struct search *search = context;
+	const char *path = path_join(search->arena, search->path, name);
+	struct stat layer;
+	char *picked;
+
+	(void)dir_fd;
+	(void)type;
+	if (text_after(name, LAYER) == NULL)
+		return 0;
+	if (pick_version(search->arena, &picked, path, PICK_DIRECTORY) >= 0)
+		path = picked;
+	return stat(path, &layer) == 0 && layer.st_dev == search->tree.st_dev &&
+	       layer.st_ino == search->tree.st_ino;
+}
+
+/* Not by mstack_read(): also an image that cannot be used, now or by us, keeps its layers. */
 bool mstack_has_layer(struct arena *arena, const char *path, int fd)
 {
-	struct stat tree, layer;
-	struct mstack stack;
+	autoclose int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct search search = { .arena = arena, .path = path };
 
-	if (fstat(fd, &tree) < 0)
+	if (directory < 0 || fstat(fd, &search.tree) < 0)
 		return false;
-	if (mstack_read(arena, &stack, path) < 0) {
-		fail_forget();
-		return false;
-	}
-	for (size_t i = 0; i < stack.layers.count; i++)
-		if (stat(stack.layers.items[i], &layer) == 0 && layer.st_dev == tree.st_dev &&
-		    layer.st_ino == tree.st_ino)
-			return true;
-	return false;
+	return dir_walk(directory, is_tree, &search) > 0;
 }
 
 char *mstack_mark_path(struct arena *arena, const char *path)
