@@ -158,7 +158,7 @@ static int read_machine_id(uint8_t ret[16], int top_fd)
 	size_t size;
 	int r;
 
-	fd = resolve_open(top_fd, "/etc/machine-id", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = resolve_open_file(top_fd, "/etc/machine-id");
 	if (fd < 0)
 		return fd;
 	r = file_read_fd(&scratch, &text, &size, fd, MACHINE_ID_LIMIT);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/sysmacros.h>
 
 #include "io/fd.h"
@@ -95,6 +96,24 @@ START_TEST(a_last_link_is_kept_when_asked)
 	check_same(resolve_open(root, "link", O_PATH | O_NOFOLLOW), "/mnt/tree/link");
 	ck_assert_int_eq(resolve_open(root, "link", O_RDONLY | O_NOFOLLOW), -ELOOP);
 	check_same(resolve_open(root, "link", O_PATH), "/mnt/tree/a/file");
+}
+END_TEST
+
+/* Devices do things when they are opened. */
+START_TEST(only_regular_files_are_opened_as_files)
+{
+	int root = enter(_i), events = inotify_init1(IN_NONBLOCK);
+	char event[256];
+
+	check_text(resolve_open_file(root, "/a/file"), "text");
+	ck_assert_int_eq(symlink("/outside/secret", "/mnt/tree/link"), 0);
+	check_text(resolve_open_file(root, "link"), "inside");
+	ck_assert_int_eq(resolve_open_file(root, "none"), -ENOENT);
+	ck_assert_int_eq(mkfifo("/mnt/tree/fifo", 0600), 0);
+	ck_assert_int_ge(inotify_add_watch(events, "/mnt/tree/fifo", IN_OPEN), 0);
+	ck_assert_int_eq(resolve_open_file(root, "fifo"), -EBADFD);
+	ck_assert_int_eq(resolve_open_file(root, "a"), -EBADFD);
+	ck_assert_int_eq(read(events, event, sizeof(event)), -1);
 }
 END_TEST
 
@@ -299,6 +318,7 @@ int main(void)
 	tcase_add_loop_test(cases, plain_paths_are_opened, 0, 2);
 	tcase_add_loop_test(cases, links_and_dots_stay_below_the_root, 0, 2);
 	tcase_add_loop_test(cases, a_last_link_is_kept_when_asked, 0, 2);
+	tcase_add_loop_test(cases, only_regular_files_are_opened_as_files, 0, 2);
 	tcase_add_loop_test(cases, loops_of_links_end, 0, 2);
 	tcase_add_loop_test(cases, magic_links_are_refused, 0, 2);
 	tcase_add_loop_test(cases, parent_and_name_are_told_apart, 0, 2);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -37,6 +38,24 @@ int resolve_open(int root_fd, const char *path, int flags)
 	int fd = open_how(root_fd, path, flags);
 
 	return needs_walk(fd) ? resolve_walk(root_fd, path, &request) : fd;
+}
+
+int resolve_open_file(int root_fd, const char *path)
+{
+	autoclose int found = resolve_open(root_fd, path, O_PATH);
+	char link[sizeof("/proc/self/fd/-2147483648")];
+	struct stat st;
+	int fd;
+
+	if (found < 0)
+		return take_fd(&found);
+	if (fstat(found, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADFD;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* The last component, NULL if it is none that could be made. */

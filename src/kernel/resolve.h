@@ -13,6 +13,10 @@
 /* Open below root_fd. FLAGS as open(2) without O_CREAT; O_CLOEXEC is added. */
 int resolve_open(int root_fd, const char *path, int flags);
 
+/* A regular file, to read. Anything else is not even opened, which does things where it is a
+ * device: -EBADFD. Needs /proc. */
+int resolve_open_file(int root_fd, const char *path);
+
 /* Open the parent directory (O_PATH) of PATH; *ret_name is borrowed from PATH: its last component.
  * -EINVAL: the path has no usable last component ("/", "a/", "a/.."). */
 int resolve_open_parent(int root_fd, const char *path, const char **ret_name);

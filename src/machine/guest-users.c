@@ -18,7 +18,7 @@ int guest_users_read(struct arena *arena, char **ret, size_t *ret_size, int root
 {
 	autoclose int fd = -EBADF;
 
-	fd = resolve_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = resolve_open_file(root_fd, path);
 	if (fd < 0)
 		return fd;
 	return file_read_fd(arena, ret, ret_size, fd, PASSWD_SIZE_MAX);

@@ -316,7 +316,7 @@ int log_from_files(const struct context *context, const struct machine *machine)
 	int r = root < 0 ? root : 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places) && r == 0; i++) {
-		autoclose int fd = resolve_open(root, places[i], O_RDONLY | O_NONBLOCK | O_NOCTTY);
+		autoclose int fd = resolve_open_file(root, places[i]);
 
 		r = fd < 0 ? 0 : show_file(context, fd);
 		if (r < 0)

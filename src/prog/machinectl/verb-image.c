@@ -81,7 +81,7 @@ struct inside {
 static char *read_below(const struct context *context, size_t *ret_size, int root_fd,
 			const char *path)
 {
-	autoclose int fd = resolve_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	autoclose int fd = resolve_open_file(root_fd, path);
 	char *text;
 
 	if (fd < 0 || file_read_fd(context->arena, &text, ret_size, fd, FILE_MAX) < 0)
