@@ -19,6 +19,7 @@
 #include "image/companion.h"
 #include "image/mstack.h"
 #include "image/quota.h"
+#include "image/store.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
@@ -338,14 +339,20 @@ static const char *suffix_of(enum find_kind kind)
 	return kind == FIND_RAW ? ".raw" : kind == FIND_MSTACK ? MSTACK_SUFFIX : "";
 }
 
-static int rename_tree(struct arena *arena, struct change *change, const char *to)
+static int rename_tree(struct arena *arena, struct change *change, const struct find_scope *scope,
+		       const char *to)
 {
 	const struct image *image = &change->image;
 	const char *suffix = suffix_of(image->found.kind);
 	bool marked = image->found.kind == FIND_DIRECTORY && image->found.read_only;
-	autoclose int fd = -EBADF;
+	autoclose int fd = -EBADF, kept = -EBADF;
 	int r;
 
+	if (image->found.kind == FIND_MSTACK) {
+		r = kept = store_keep(arena, scope);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
 	/* An immutable directory keeps its name, too. A subvolume's mark does not matter. */
 	if (marked) {
 		fd = r = open_for_mark(change);
@@ -380,7 +387,7 @@ static int rename_begun(struct arena *arena, struct change *change, const struct
 		r = change_take_name(arena, &name, scope, change->directory, to);
 	if (r < 0)
 		return r;
-	r = rename_tree(arena, change, to);
+	r = rename_tree(arena, change, scope, to);
 	if (r >= 0)
 		companion_rename(arena, scope, change->directory, change->image.name, to);
 	lock_release(&name);

@@ -20,6 +20,7 @@
 #include "image/image.h"
 #include "image/mstack.h"
 #include "image/snapshot.h"
+#include "image/store.h"
 #include "image/tree.h"
 #include "image/view.h"
 #include "io/dir.h"
@@ -352,7 +353,13 @@ static int publish(struct clone *clone)
 {
 	const char *to = clone->request->to;
 	char *name = arena_format(clone->arena, "%s%s", to, clone->suffix);
+	autoclose int kept = -EBADF;
 
+	if (text_equal(clone->suffix, MSTACK_SUFFIX)) {
+		kept = store_keep(clone->arena, clone->scope);
+		if (kept < 0 && kept != -ENOENT)
+			return kept;
+	}
 	/* First, so that the image is never seen without its settings. */
 	companion_copy(clone->arena, clone->scope, clone->directory, clone->image.name,
 		       clone->pool.path, to);

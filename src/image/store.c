@@ -144,6 +144,21 @@ int store_hold(const struct store *store, const char *room, const char *name)
 	return room_fd < 0 ? room_fd : hold_in(room_fd, name);
 }
 
+int store_keep(struct arena *arena, const struct find_scope *scope)
+{
+	struct store store = STORE_EMPTY;
+	autoclose int room = -EBADF;
+	int r = store_open(arena, &store, scope, false);
+
+	if (r < 0)
+		return r;
+	r = room = open_room(&store, STORE_LAYERS);
+	if (r >= 0)
+		r = lease(room);
+	store_done(&store);
+	return r < 0 ? fail(r, "cannot lock the store '%s'", store.path) : take_fd(&room);
+}
+
 /* ---- making ---- */
 
 static int name_part(struct store_part *part)

@@ -17,7 +17,7 @@
  * leaves none behind.
  *
  * A user's layers have files of his subordinate ids: he enters his user namespace (image/own-ids)
- * before he makes or removes them. Quiet, but for store_open(). Any process.
+ * before he makes or removes them. Quiet, but for store_open() and store_keep(). Any process.
  */
 #pragma once
 #include <stdbool.h>
@@ -55,6 +55,10 @@ const char *store_digest_name(const char *digest);
 /* The thing NAME in ROOM, with a lease on it: a descriptor to read (a directory where ROOM is that
  * of layers). -ENOENT: it is not there. May wait a moment for a collector. */
 int store_hold(const struct store *store, const char *room, const char *name);
+
+/* Nothing is collected (image/collect) until this descriptor is closed: for who gives another name
+ * to what holds layers, which would be missed under both. -ENOENT: there is no store. */
+int store_keep(struct arena *arena, const struct find_scope *scope);
 
 /* ---- making ---- */
 

@@ -122,7 +122,10 @@ static int hold_one(const char *layer, struct stat *last)
 	if (st.st_dev == last->st_dev && st.st_ino == last->st_ino)
 		return -EALREADY;
 	*last = st;
-	return flock(room, LOCK_SH) < 0 ? -errno : take_fd(&room);
+	while (flock(room, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return take_fd(&room);
 }
 
 int view_hold(int ret[VIEW_ROOMS_MAX], const struct mstack *stack)
