@@ -1,13 +1,21 @@
 #include "image/collect.h"
 
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/list.h"
 #include "image/blob.h"
+#include "image/change.h"
+#include "image/clone.h"
 #include "image/find.h"
 #include "image/holders.h"
 #include "image/layers.h"
@@ -250,6 +258,87 @@ START_TEST(nothing_is_taken_while_a_machine_starts)
 }
 END_TEST
 
+/* In a process of its own; true: it was still waiting when its time was over. */
+static bool waits(void (*act)(void))
+{
+	const struct itimerval soon = { .it_value.tv_usec = 200 * 1000 };
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		signal(SIGALRM, SIG_DFL);
+		setitimer(ITIMER_REAL, &soon, NULL);
+		act();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+}
+
+static void rename_machine(void)
+{
+	(void)change_rename(&arena, &scope, "web", "site");
+}
+
+static void clone_machine(void)
+{
+	(void)clone_image(&arena, &scope, &(struct clone_request){ .from = "web", .to = "site" });
+}
+
+static void note_image(void)
+{
+	note("image", "a", true);
+}
+
+static int act_meanwhile(struct arena *memory, struct text_list *ret, void *context)
+{
+	(void)memory;
+	(void)ret;
+	(void)context;
+	ck_assert(waits(rename_machine));
+	ck_assert(waits(clone_machine));
+	ck_assert(waits(note_image));
+	return 0;
+}
+
+START_TEST(no_name_changes_while_holders_are_looked_for)
+{
+	start();
+	add_layer('a');
+	make_machine("web", "a");
+	ck_assert_int_eq(collect(&arena, &result, &scope, act_meanwhile, NULL), 0);
+	ck_assert(!result.busy);
+	ck_assert(is_there(STORE_LAYERS, 'a'));
+	clear();
+}
+END_TEST
+
+START_TEST(an_unfinished_layer_loses_its_name_at_once)
+{
+	struct store_part part = STORE_PART_EMPTY;
+	char *inside;
+
+	start();
+	ck_assert_int_eq(layer_begin(&store, &part), 0);
+	ck_assert_int_eq(mkdirat(part.fd, "usr", 0755), 0);
+	inside = arena_format(&arena, "%s/%s/%s/usr", store.path, STORE_LAYERS, part.name);
+	/* It cannot be removed now. */
+	if (unshare(CLONE_NEWNS) == 0 && mount("tmpfs", inside, "tmpfs", 0, NULL) == 0) {
+		fd_close(&part.fd);
+		collect_now();
+		ck_assert_uint_eq(result.unfinished, 1);
+		ck_assert_int_lt(faccessat(part.room_fd, part.name, F_OK, 0), 0);
+		inside = arena_format(&arena, "%s/%s/.#old.%s/usr", store.path, STORE_LAYERS,
+				      part.name);
+		ck_assert_int_eq(umount(inside), 0);
+	}
+	part.name[0] = '\0';
+	store_part_done(&part);
+	collect_now();
+	clear();
+}
+END_TEST
+
 START_TEST(sizes_tell_who_holds_what)
 {
 	struct holders holders;
@@ -283,5 +372,7 @@ int main(void)
 			   a_machine_holds_manifest_and_configuration_through_its_layers,
 			   unfinished_copies_of_images_hold_layers,
 			   what_runs_from_another_directory_holds_layers,
-			   nothing_is_taken_while_a_machine_starts, sizes_tell_who_holds_what);
+			   nothing_is_taken_while_a_machine_starts,
+			   no_name_changes_while_holders_are_looked_for,
+			   an_unfinished_layer_loses_its_name_at_once, sizes_tell_who_holds_what);
 }

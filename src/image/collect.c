@@ -18,6 +18,8 @@
 #include "io/dir.h"
 #include "io/fd.h"
 
+#define OLD ".#old." /* a layer on its way out */
+
 /* A start holds the layers' directory for some milliseconds. */
 #define TRIES 100
 #define PAUSE_NS (20 * 1000 * 1000)
@@ -63,19 +65,21 @@ static int take_alone(int room_fd, const char *name)
 /* From now on it cannot be found under its name; it is removed when nobody waits for us. */
 static int bury(struct collection *collection, const struct holders_layer *layer)
 {
-	char *hidden;
+	char *hidden = (char *)layer->name;
 
-	if (layer->unfinished) {
-		collection->result.unfinished++;
-		text_list_add(collection->arena, &collection->gone, (char *)layer->name);
-		return 0;
+	/* An unfinished one may have been made a moment ago, before it could be leased: its maker
+	 * has to see that it is gone. One of this digest may be on its way out still: then it is
+	 * the next one's to take. */
+	if (!text_after(layer->name, OLD)) {
+		hidden = arena_format(collection->arena, OLD "%s", layer->name);
+		if (renameat2(collection->layers_fd, layer->name, collection->layers_fd, hidden,
+			      RENAME_NOREPLACE) < 0)
+			return errno == EEXIST ? 0 : -errno;
 	}
-	/* One of this digest may be on its way out still: then it is the next one's to take. */
-	hidden = arena_format(collection->arena, ".#old.%s", layer->name);
-	if (renameat2(collection->layers_fd, layer->name, collection->layers_fd, hidden,
-		      RENAME_NOREPLACE) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	collection->result.layers++;
+	if (layer->unfinished)
+		collection->result.unfinished++;
+	else
+		collection->result.layers++;
 	text_list_add(collection->arena, &collection->gone, hidden);
 	return 0;
 }
@@ -209,7 +213,7 @@ static int open_room(const struct store *store, const char *room)
 static int collect_in(struct collection *collection, const struct find_scope *scope,
 		      collect_running_fn *running, void *context)
 {
-	autoclose int layers = -EBADF, blobs = -EBADF;
+	autoclose int layers = -EBADF, blobs = -EBADF, images = -EBADF;
 	int r;
 
 	layers = open_room(collection->store, STORE_LAYERS);
@@ -218,14 +222,21 @@ static int collect_in(struct collection *collection, const struct find_scope *sc
 	blobs = open_room(collection->store, STORE_BLOBS);
 	if (blobs < 0)
 		return blobs;
+	images = open_room(collection->store, STORE_IMAGES);
+	if (images < 0)
+		return images;
 	collection->layers_fd = layers;
 	collection->blobs_fd = blobs;
 	r = have_alone(layers);
+	/* What a reference was when we read it, it is when it is forgotten. */
+	if (r > 0)
+		r = have_alone(images);
 	if (r <= 0) {
 		collection->result.busy = r == 0;
 		return r < 0 ? fail(r, "cannot lock the store '%s'", collection->store->path) : 0;
 	}
 	r = mark_and_bury(collection, scope, running, context);
+	flock(images, LOCK_UN);
 	flock(layers, LOCK_UN);
 	remove_buried(collection);
 	return r;

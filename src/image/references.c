@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -175,6 +176,10 @@ int reference_write(struct arena *arena, const struct store *store,
 				  reference->name);
 	text = write_text(arena, reference);
 	file_name(file, reference->name);
+	/* Whoever collects forgets what he has read, not what was written meanwhile. */
+	while (r >= 0 && flock(room, LOCK_SH) < 0)
+		if (errno != EINTR)
+			r = -errno;
 	if (r >= 0)
 		r = file_replace(room, file, text, strlen(text), 0600);
 	if (r >= 0 && fsync(room) < 0)
