@@ -13,7 +13,9 @@
 #include "format/envfile.h"
 #include "format/json-out.h"
 #include "image/image.h"
+#include "image/lock.h"
 #include "image/mstack.h"
+#include "image/raw.h"
 #include "image/view.h"
 #include "io/clock.h"
 #include "io/fd.h"
@@ -115,7 +117,7 @@ static struct inside look_into(const struct context *context, int fd)
 	return inside;
 }
 
-/* The tree that a machine would see; disk images are not looked into. */
+/* The tree that a machine would see. */
 static int open_tree(const struct context *context, const struct image *image)
 {
 	struct mstack stack;
@@ -131,10 +133,39 @@ static int open_tree(const struct context *context, const struct image *image)
 	return r < 0 ? r : view_open(context->arena, &stack, true);
 }
 
+/* Only root can attach a disk image; one that a machine writes to is left alone, because what the
+ * kernel reads of it would not fit together. */
+static struct inside look_into_disk(const struct context *context, const struct image *image)
+{
+	autoclose int file = open(image->path, O_PATH | O_CLOEXEC);
+	struct inside inside = { .id = NULL };
+	struct lock lock = LOCK_EMPTY;
+	struct raw raw = RAW_EMPTY;
+	int fd;
+
+	if (geteuid() != 0 || file < 0 ||
+	    lock_take(context->arena, &lock, image->path, file, false, true) < 0)
+		return inside;
+	fd = raw_peek(context->arena, &raw, image->path);
+	if (fd >= 0)
+		inside = look_into(context, fd);
+	fd_close(&fd);
+	raw_done(&raw);
+	lock_release(&lock);
+	return inside;
+}
+
 static struct inside look_inside(const struct context *context, const struct image *image)
 {
-	autoclose int fd = open_tree(context, image);
+	autoclose int fd = -EBADF;
 
+	if (image->found.kind == FIND_RAW || image->found.kind == FIND_BLOCK) {
+		struct inside inside = look_into_disk(context, image);
+
+		fail_forget();
+		return inside;
+	}
+	fd = open_tree(context, image);
 	fail_forget();
 	return fd < 0 ? (struct inside){ .id = NULL } : look_into(context, fd);
 }
