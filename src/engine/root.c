@@ -240,7 +240,7 @@ static int refuse_image(const struct spec *spec, const struct host *host)
 	return fail_plain(-EPERM,
 			  "cannot use the disk image '%s' without root: its file systems are "
 			  "mounted from loop devices, which need root of the host (run as root, or "
-			  "unpack it into a directory)",
+			  "try to make a tree of it: virt-tar-out, then importctl import-tar)",
 			  spec->image);
 }
 
