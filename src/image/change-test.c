@@ -1,6 +1,9 @@
 #include "image/change.h"
 
+#include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -195,6 +198,58 @@ START_TEST(settings_that_are_there_stay)
 }
 END_TEST
 
+/* "site", "site.nspawn", "web.nspawn" in the order in which NAME and more became and went. */
+static char *read_events(int events)
+{
+	char room[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t size = read(events, room, sizeof(room));
+	char *text = arena_text(&arena, "");
+
+	for (ssize_t at = 0; at < size;) {
+		const struct inotify_event *event = (const struct inotify_event *)(room + at);
+
+		if (event->name[0] != '.')
+			text = arena_format(&arena, "%s%s%s ", text,
+					    event->mask & (IN_CREATE | IN_MOVED_TO) ? "+" : "-",
+					    event->name);
+		at += (ssize_t)sizeof(*event) + event->len;
+	}
+	return text;
+}
+
+START_TEST(an_image_never_has_a_name_without_its_settings)
+{
+	int events = inotify_init1(IN_NONBLOCK);
+
+	enter();
+	ck_assert_int_ge(inotify_add_watch(events, POOL, IN_CREATE | IN_DELETE | IN_MOVE), 0);
+	ck_assert_int_eq(change_rename(&arena, &user, "web", "site"), 0);
+	ck_assert_str_eq(read_events(events), "+site.nspawn -web +site -web.nspawn ");
+	close(events);
+}
+END_TEST
+
+START_TEST(settings_of_a_clone_that_fails_do_not_stay)
+{
+	enter();
+	fixture_write(POOL "other", "no image, but in the way of a copy");
+	ck_assert_int_eq(clone_of("web", "other", true, false), -EEXIST);
+	ck_assert(!is_there(POOL "other.nspawn"));
+	ck_assert_int_eq(change_rename(&arena, &user, "web", "other"), -EEXIST);
+	ck_assert(!is_there(POOL "other.nspawn") && is_there(POOL "web.nspawn"));
+}
+END_TEST
+
+START_TEST(settings_go_with_an_image_that_cannot_go_whole)
+{
+	enter();
+	ck_assert_int_eq(mount("tmpfs", POOL "web/etc", "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(remove_image("web"), -EBUSY);
+	check_sentence("cannot remove all of the image");
+	ck_assert(!is_there(POOL "web") && !is_there(POOL "web.nspawn"));
+}
+END_TEST
+
 START_TEST(only_a_link_goes)
 {
 	enter();
@@ -258,7 +313,10 @@ int main(void)
 			a_file_is_cloned_with_its_mark, a_read_only_clone_has_nothing_to_write_to,
 			a_name_is_used_once, a_name_that_somebody_else_takes_is_busy,
 			an_image_in_use_stays, a_new_name_brings_the_settings_along,
-			settings_that_are_there_stay, only_a_link_goes,
+			settings_that_are_there_stay,
+			an_image_never_has_a_name_without_its_settings,
+			settings_of_a_clone_that_fails_do_not_stay,
+			settings_go_with_an_image_that_cannot_go_whole, only_a_link_goes,
 			a_file_is_marked_by_its_mode, the_pool_is_closed_to_others,
 			what_cannot_be_limited_is_said);
 }

@@ -387,9 +387,12 @@ static int rename_begun(struct arena *arena, struct change *change, const struct
 		r = change_take_name(arena, &name, scope, change->directory, to);
 	if (r < 0)
 		return r;
+	companion_link(arena, scope, change->directory, change->image.name, to);
 	r = rename_tree(arena, change, scope, to);
 	if (r >= 0)
 		companion_rename(arena, scope, change->directory, change->image.name, to);
+	else
+		companion_unlink(arena, scope, change->directory, change->image.name, to);
 	lock_release(&name);
 	return r;
 }
@@ -409,8 +412,18 @@ int change_rename(struct arena *arena, const struct find_scope *scope, const cha
 
 /* ---- remove ---- */
 
-/* Out of sight at once, then piece by piece. */
-static int remove_directory(struct arena *arena, struct change *change)
+/* What belongs to it goes as soon as it cannot be seen any more: a later image of this name would
+ * get it. */
+static void remove_companions(struct arena *arena, const struct change *change,
+			      const struct find_scope *scope)
+{
+	if (!change->image.found.version)
+		companion_remove(arena, scope, change->directory, change->image.name);
+}
+
+/* Out of sight at once, then piece by piece, which may take a while, or be stopped. */
+static int remove_directory(struct arena *arena, struct change *change,
+			    const struct find_scope *scope)
 {
 	const struct image *image = &change->image;
 	char *old = tidy_old(arena, path_name(image->path));
@@ -430,6 +443,7 @@ static int remove_directory(struct arena *arena, struct change *change)
 	if (renameat2(change->tidy.fd, path_name(image->path), change->tidy.fd, old,
 		      RENAME_NOREPLACE) < 0)
 		return fail(-errno, "cannot remove the image '%s'", image->path);
+	remove_companions(arena, change, scope);
 	r = dir_remove_all(change->tidy.fd, old);
 	if (r < 0)
 		return fail(r, "cannot remove all of the image '%s' (the rest is '%s/%s')",
@@ -447,7 +461,7 @@ static bool is_link(const struct change *change)
 	       S_ISLNK(st.st_mode);
 }
 
-static int remove_tree(struct arena *arena, struct change *change)
+static int remove_tree(struct arena *arena, struct change *change, const struct find_scope *scope)
 {
 	const char *path = change->image.path;
 
@@ -455,7 +469,7 @@ static int remove_tree(struct arena *arena, struct change *change)
 	case FIND_DIRECTORY:
 	case FIND_MSTACK:
 		if (!is_link(change)) /* what it leads to is somebody else's */
-			return remove_directory(arena, change);
+			return remove_directory(arena, change, scope);
 		break;
 	case FIND_RAW: break;
 	case FIND_BLOCK:
@@ -463,9 +477,10 @@ static int remove_tree(struct arena *arena, struct change *change)
 			return fail_plain(-EOPNOTSUPP, "cannot remove the device '%s'", path);
 		break;
 	}
-	return unlinkat(change->tidy.fd, path_name(path), 0) < 0
-		       ? fail(-errno, "cannot remove the image '%s'", path)
-		       : 0;
+	if (unlinkat(change->tidy.fd, path_name(path), 0) < 0)
+		return fail(-errno, "cannot remove the image '%s'", path);
+	remove_companions(arena, change, scope);
+	return 0;
 }
 
 /* Whoever is making another image of it holds it until that can be seen. */
@@ -497,7 +512,7 @@ static int remove_stack(struct arena *arena, struct change *change, const struct
 	fds = arena_take_array(arena, stack.layers.count + 1, sizeof(*fds));
 	for (size_t i = 0; i < stack.layers.count; i++)
 		fds[i] = open(stack.layers.items[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = remove_tree(arena, change);
+	r = remove_tree(arena, change, scope);
 	for (size_t i = 0; i < stack.layers.count; i++) {
 		/* What was a layer of it may be written again, if it is nobody else's. */
 		if (r >= 0 && fds[i] >= 0)
@@ -511,19 +526,14 @@ int change_remove(struct arena *arena, const struct find_scope *scope, const cha
 		  uint64_t *ret_freed)
 {
 	struct change change = CHANGE_EMPTY;
-	bool alone;
-	int r;
+	int r = change_begin(arena, &change, scope, name, "remove");
 
-	r = change_begin(arena, &change, scope, name, "remove");
 	if (r < 0)
 		return r;
-	alone = !change.image.found.version;
 	r = refuse_layer(arena, &change, scope, "remove");
 	if (r >= 0)
 		r = change.image.found.kind == FIND_MSTACK ? remove_stack(arena, &change, scope)
-							   : remove_tree(arena, &change);
-	if (r >= 0 && alone)
-		companion_remove(arena, scope, change.directory, name);
+							   : remove_tree(arena, &change, scope);
 	if (r >= 0)
 		*ret_freed = change.image.usage_exclusive;
 	change_end(&change);

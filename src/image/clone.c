@@ -353,6 +353,7 @@ static int publish(struct clone *clone)
 {
 	const char *to = clone->request->to;
 	char *name = arena_format(clone->arena, "%s%s", to, clone->suffix);
+	struct text_list made = { 0 };
 	autoclose int kept = -EBADF;
 
 	if (text_equal(clone->suffix, MSTACK_SUFFIX)) {
@@ -361,10 +362,15 @@ static int publish(struct clone *clone)
 			return kept;
 	}
 	/* First, so that the image is never seen without its settings. */
-	companion_copy(clone->arena, clone->scope, clone->directory, clone->image.name,
+	companion_copy(clone->arena, &made, clone->scope, clone->directory, clone->image.name,
 		       clone->pool.path, to);
-	if (renameat2(clone->pool.fd, clone->growing, clone->pool.fd, name, RENAME_NOREPLACE) < 0)
-		return failed(clone, -errno);
+	if (renameat2(clone->pool.fd, clone->growing, clone->pool.fd, name, RENAME_NOREPLACE) < 0) {
+		int r = -errno;
+
+		for (size_t i = 0; i < made.count; i++)
+			(void)dir_remove_all(AT_FDCWD, made.items[i]);
+		return failed(clone, r);
+	}
 	return mark_published(clone, name);
 }
 

@@ -27,8 +27,8 @@ static const char *const suffixes[] = {
 /* What is done with one of them. NEW: its name in TO_FD. */
 typedef int act_fn(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new);
 
-static void act_in(struct arena *arena, act_fn *act, size_t count, const char *directory,
-		   const char *old, const char *target, const char *new)
+static void act_in(struct arena *arena, act_fn *act, struct text_list *done, size_t count,
+		   const char *directory, const char *old, const char *target, const char *new)
 {
 	autoclose int from = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	autoclose int to = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -43,7 +43,10 @@ static void act_in(struct arena *arena, act_fn *act, size_t count, const char *d
 		if (fstatat(from, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		r = act(arena, from, file, to, arena_format(arena, "%s%s", new, suffixes[i]));
-		if (r == -EEXIST)
+		if (r >= 0 && done != NULL)
+			text_list_add(arena, done,
+				      arena_format(arena, "%s/%s%s", target, new, suffixes[i]));
+		else if (r == -EEXIST)
 			log_notice("'%s/%s%s' is there already and stays as it is", target, new,
 				   suffixes[i]);
 		else if (r < 0)
@@ -52,16 +55,16 @@ static void act_in(struct arena *arena, act_fn *act, size_t count, const char *d
 	}
 }
 
-static void act_everywhere(struct arena *arena, act_fn *act, const struct find_scope *scope,
-			   const char *directory, const char *old, const char *target,
-			   const char *new)
+static void act_everywhere(struct arena *arena, act_fn *act, struct text_list *done,
+			   const struct find_scope *scope, const char *directory, const char *old,
+			   const char *target, const char *new)
 {
 	struct text_list settings = { 0 };
 
-	act_in(arena, act, ARRAY_SIZE(suffixes), directory, old, target, new);
+	act_in(arena, act, done, ARRAY_SIZE(suffixes), directory, old, target, new);
 	find_settings(arena, &settings, scope);
 	for (size_t i = 0; i < settings.count; i++)
-		act_in(arena, act, SETTINGS, settings.items[i], old, settings.items[i], new);
+		act_in(arena, act, done, SETTINGS, settings.items[i], old, settings.items[i], new);
 }
 
 static int copy_file(int from_fd, const char *old, int to_fd, const char *temporary)
@@ -122,10 +125,39 @@ static int copy(struct arena *arena, int from_fd, const char *old, int to_fd, co
 	return r;
 }
 
+static bool are_same(int from_fd, const char *old, int to_fd, const char *new)
+{
+	struct stat one, other;
+
+	return fstatat(from_fd, old, &one, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(to_fd, new, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Where that cannot be, as with directories, it is renamed later, and what stays is told then. */
+static int link_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
+{
+	int r = linkat(from_fd, old, to_fd, new, 0);
+
+	(void)arena;
+	(void)r;
+	return 0;
+}
+
 static int rename_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
 {
 	(void)arena;
+	if (are_same(from_fd, old, to_fd, new))
+		return unlinkat(from_fd, old, 0) < 0 ? -errno : 0;
 	return renameat2(from_fd, old, to_fd, new, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
+
+static int unlink_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
+{
+	(void)arena;
+	if (!are_same(from_fd, old, to_fd, new))
+		return 0;
+	return unlinkat(to_fd, new, 0) < 0 ? -errno : 0;
 }
 
 static int remove_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
@@ -136,20 +168,32 @@ static int remove_one(struct arena *arena, int from_fd, const char *old, int to_
 	return dir_remove_all(from_fd, old);
 }
 
-void companion_copy(struct arena *arena, const struct find_scope *scope, const char *directory,
-		    const char *old, const char *target, const char *new)
+void companion_copy(struct arena *arena, struct text_list *ret, const struct find_scope *scope,
+		    const char *directory, const char *old, const char *target, const char *new)
 {
-	act_everywhere(arena, copy, scope, directory, old, target, new);
+	act_everywhere(arena, copy, ret, scope, directory, old, target, new);
+}
+
+void companion_link(struct arena *arena, const struct find_scope *scope, const char *directory,
+		    const char *old, const char *new)
+{
+	act_everywhere(arena, link_one, NULL, scope, directory, old, directory, new);
 }
 
 void companion_rename(struct arena *arena, const struct find_scope *scope, const char *directory,
 		      const char *old, const char *new)
 {
-	act_everywhere(arena, rename_one, scope, directory, old, directory, new);
+	act_everywhere(arena, rename_one, NULL, scope, directory, old, directory, new);
+}
+
+void companion_unlink(struct arena *arena, const struct find_scope *scope, const char *directory,
+		      const char *old, const char *new)
+{
+	act_everywhere(arena, unlink_one, NULL, scope, directory, old, directory, new);
 }
 
 void companion_remove(struct arena *arena, const struct find_scope *scope, const char *directory,
 		      const char *name)
 {
-	act_everywhere(arena, remove_one, scope, directory, name, directory, name);
+	act_everywhere(arena, remove_one, NULL, scope, directory, name, directory, name);
 }
