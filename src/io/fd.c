@@ -133,12 +133,12 @@ union fd_message {
 	char room[CMSG_SPACE(FD_SEND_MAX * sizeof(int))];
 };
 
-int fd_send(int socket, const int *fds, size_t count)
+int fd_send_parts(int socket, const struct iovec *parts, size_t part_count, const int *fds,
+		  size_t count)
 {
-	char byte = 0;
-	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct msghdr message = { .msg_iov = (struct iovec *)parts, .msg_iovlen = part_count };
 	union fd_message control = { 0 };
+	ssize_t n;
 
 	if (count > FD_SEND_MAX)
 		return -EINVAL;
@@ -150,7 +150,17 @@ int fd_send(int socket, const int *fds, size_t count)
 		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
 	}
-	return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	do
+		n = sendmsg(socket, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int fd_send(int socket, const int *fds, size_t count)
+{
+	char byte = 0;
+
+	return fd_send_parts(socket, &(struct iovec){ &byte, 1 }, 1, fds, count);
 }
 
 static void close_came(struct cmsghdr *header)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/macros.h"
 
@@ -33,7 +34,12 @@ int fd_write_all(int fd, const void *data, size_t size);
 
 #define FD_SEND_MAX 32
 
-/* One byte with COUNT descriptors over a socket that keeps messages apart. -EINVAL: too many. */
+/* One message of these parts, and COUNT descriptors, over a socket that keeps messages apart.
+ * -EINVAL: too many. Retries EINTR. */
+int fd_send_parts(int socket, const struct iovec *parts, size_t part_count, const int *fds,
+		  size_t count);
+
+/* One byte with them. */
 int fd_send(int socket, const int *fds, size_t count);
 
 /* The descriptors that come with the next one, O_CLOEXEC, in the order sent; returns how many.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "io/fd.h"
 
 union control {
 	struct cmsghdr header; /* for its alignment */
@@ -27,24 +28,11 @@ int copy_send(const struct copy_side *side, const struct copy_item *item, const 
 		{ (void *)item, sizeof(*item) },
 		{ (void *)data, item->data_size },
 	};
-	struct msghdr message = { .msg_iov = parts, .msg_iovlen = item->data_size > 0 ? 2 : 1 };
-	union control control = { 0 };
+	int r = fd_send_parts(side->channel, parts, item->data_size > 0 ? 2 : 1, &fd, fd >= 0);
 
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-	}
-	while (sendmsg(side->channel, &message, MSG_NOSIGNAL) < 0) {
-		if (errno == EPIPE || errno == ECONNRESET)
-			return COPY_OTHER_FAILED;
-		if (errno != EINTR)
-			return fail(-errno, "cannot pass on '%s'", item->name);
-	}
-	return 0;
+	if (r == -EPIPE || r == -ECONNRESET)
+		return COPY_OTHER_FAILED;
+	return r < 0 ? fail(r, "cannot pass on '%s'", item->name) : 0;
 }
 
 static int take_descriptor(struct msghdr *message)

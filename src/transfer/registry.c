@@ -54,28 +54,12 @@ int registry_open(struct arena *arena, struct registry *ret, const struct imager
 
 int registry_put(struct registry *registry, const struct registry_question *question, int fd)
 {
-	char room[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec part = { (void *)question, sizeof(*question) };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
+	const struct iovec part = { (void *)question, sizeof(*question) };
+	int r = fd_send_parts(registry->desk, &part, 1, &fd, fd >= 0);
 
-	if (fd >= 0) {
-		struct cmsghdr *control;
-
-		header.msg_control = room;
-		header.msg_controllen = sizeof(room);
-		control = CMSG_FIRSTHDR(&header);
-		control->cmsg_level = SOL_SOCKET;
-		control->cmsg_type = SCM_RIGHTS;
-		control->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(control), &fd, sizeof(int));
-	}
-	do
-		n = sendmsg(registry->desk, &header, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0 || errno == EPIPE) /* it has ended, and says why when it is heard */
+	if (r >= 0 || r == -EPIPE) /* it has ended, and says why when it is heard */
 		return 0;
-	return fail(-errno, "cannot ask the registry '%s'", registry->name);
+	return fail(r, "cannot ask the registry '%s'", registry->name);
 }
 
 static int take_answer(struct registry_answer *ret, const void *data, size_t size)

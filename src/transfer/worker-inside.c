@@ -313,29 +313,12 @@ static int close_in(struct worker_side *side)
 static int say(struct worker_side *side, const struct worker_message *message, const void *data,
 	       size_t size, int fd)
 {
-	char room[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec parts[] = {
+	const struct iovec parts[] = {
 		{ (void *)message, sizeof(*message) },
 		{ (void *)data, size },
 	};
-	struct msghdr header = { .msg_iov = parts, .msg_iovlen = 2 };
-	ssize_t n;
 
-	if (fd >= 0) {
-		struct cmsghdr *control;
-
-		header.msg_control = room;
-		header.msg_controllen = sizeof(room);
-		control = CMSG_FIRSTHDR(&header);
-		control->cmsg_level = SOL_SOCKET;
-		control->cmsg_type = SCM_RIGHTS;
-		control->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(control), &fd, sizeof(int));
-	}
-	do
-		n = sendmsg(side->channel, &header, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	return fd_send_parts(side->channel, parts, 2, &fd, fd >= 0);
 }
 
 int worker_tree(const struct worker_side *side)

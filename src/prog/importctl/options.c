@@ -2,16 +2,8 @@
 #include "base/fail.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "cli/option-set.h"
 #include "prog/importctl/importctl.h"
-
-#define FLAG(field)                                                                  \
-	static int set_##field(struct arena *arena, void *target, const char *value) \
-	{                                                                            \
-		(void)arena;                                                         \
-		(void)value;                                                         \
-		((struct options *)target)->field = true;                            \
-		return 0;                                                            \
-	}
 
 FLAG(help)
 FLAG(version)
@@ -22,16 +14,6 @@ FLAG(read_only)
 FLAG(force)
 FLAG(quiet)
 
-/* Without a value: an option that stands for FIELD=VALUE. */
-#define CONSTANT(name, field, constant)                                       \
-	static int name(struct arena *arena, void *target, const char *value) \
-	{                                                                     \
-		(void)arena;                                                  \
-		(void)value;                                                  \
-		((struct options *)target)->field = constant;                 \
-		return 0;                                                     \
-	}
-
 CONSTANT(set_system, scope, SCOPE_SYSTEM)
 CONSTANT(set_user, scope, SCOPE_USER)
 CONSTANT(set_class_machine, class, CLASS_MACHINE)
@@ -40,11 +22,7 @@ CONSTANT(set_class_sysext, class, CLASS_SYSEXT)
 CONSTANT(set_class_confext, class, CLASS_CONFEXT)
 CONSTANT(set_no_keep, keep_download, 0)
 
-static int set_host(struct arena *arena, void *target, const char *value)
-{
-	((struct options *)target)->host = arena_text(arena, value);
-	return 0;
-}
+WORD(host)
 
 /* The host itself is no place to go to. */
 static int set_machine(struct arena *arena, void *target, const char *value)

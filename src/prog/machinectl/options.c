@@ -7,16 +7,8 @@
 #include "base/names.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "cli/option-set.h"
 #include "prog/machinectl/machinectl.h"
-
-#define FLAG(field)                                                                  \
-	static int set_##field(struct arena *arena, void *target, const char *value) \
-	{                                                                            \
-		(void)arena;                                                         \
-		(void)value;                                                         \
-		((struct options *)target)->field = true;                            \
-		return 0;                                                            \
-	}
 
 FLAG(help)
 FLAG(version)
@@ -35,13 +27,6 @@ FLAG(copy)
 FLAG(follow)
 FLAG(keep_privileges)
 FLAG(remove)
-
-#define WORD(field)                                                                  \
-	static int set_##field(struct arena *arena, void *target, const char *value) \
-	{                                                                            \
-		((struct options *)target)->field = arena_text(arena, value);        \
-		return 0;                                                            \
-	}
 
 WORD(user)
 WORD(image)
