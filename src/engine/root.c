@@ -286,8 +286,11 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 		return file;
 	root->facts.path = real_path(arena, file, spec->image);
 	r = refuse_protected(arena, file, root->facts.path, host);
-	if (r >= 0 && !spec->no_lock && record)
+	if (r >= 0 && !spec->no_lock && record) {
 		r = take_lock(arena, root, file, host, record, !disk->read_only);
+		if (r >= 0)
+			r = lock_check(spec->image, file);
+	}
 	if (r >= 0)
 		r = raw_look(arena, &disk->disk, file, root->facts.path);
 	if (r >= 0 && ephemeral)
@@ -336,6 +339,8 @@ static int lock_tree(struct arena *arena, struct root *root, const struct spec *
 	if (spec->no_lock || !record || root->locked)
 		return 0;
 	r = take_lock(arena, root, root_anchor(root), host, record, !is_read_only(spec));
+	if (r >= 0 && spec->ephemeral != TRISTATE_YES)
+		r = lock_check(spec->directory, root_anchor(root));
 	if (r >= 0 && !is_read_only(spec) && spec->ephemeral != TRISTATE_YES)
 		r = refuse_layer(arena, root, host);
 	return r;

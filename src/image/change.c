@@ -93,7 +93,8 @@ static int open_tree(struct arena *arena, struct change *change, const struct fi
 				  "cannot %s the image '%s': it is in use (stop the machine that "
 				  "runs from it)",
 				  verb, image->name);
-	return r;
+	/* What is changed is found by its name. */
+	return r < 0 ? r : lock_check(image->path, change->fd);
 }
 
 static int begin(struct arena *arena, struct change *change, const struct find_scope *scope,

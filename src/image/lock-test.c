@@ -34,6 +34,21 @@ START_TEST(two_cannot_write_one_tree)
 }
 END_TEST
 
+START_TEST(a_tree_that_was_renamed_before_it_was_locked_is_not_what_is_there)
+{
+	autoclose int fd = tree();
+
+	ck_assert_int_eq(lock_check("/mnt/web", fd), 0);
+	ck_assert_int_eq(symlink("web", "/mnt/link"), 0);
+	ck_assert_int_eq(lock_check("/mnt/link", fd), 0);
+	ck_assert_int_eq(rename("/mnt/web", "/mnt/site"), 0);
+	ck_assert_int_eq(lock_check("/mnt/web", fd), -ESTALE);
+	ck_assert_int_eq(mkdir("/mnt/web", 0755), 0);
+	ck_assert_int_eq(lock_check("/mnt/web", fd), -ESTALE);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "try again"));
+}
+END_TEST
+
 START_TEST(many_may_read_one_tree)
 {
 	struct lock first = LOCK_EMPTY, second = LOCK_EMPTY, writer = LOCK_EMPTY;
@@ -124,6 +139,7 @@ int main(void)
 	if (geteuid() != 0)
 		return 77;
 	tcase_add_test(cases, two_cannot_write_one_tree);
+	tcase_add_test(cases, a_tree_that_was_renamed_before_it_was_locked_is_not_what_is_there);
 	tcase_add_test(cases, many_may_read_one_tree);
 	tcase_add_test(cases, another_path_to_the_tree_is_the_same_tree);
 	tcase_add_test(cases, the_lock_ends_with_its_process);

@@ -168,6 +168,18 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
 	return 0;
 }
 
+int lock_check(const char *path, int tree_fd)
+{
+	struct stat held, there;
+
+	if (fstat(tree_fd, &held) == 0 && stat(path, &there) == 0 && held.st_dev == there.st_dev &&
+	    held.st_ino == there.st_ino)
+		return 0;
+	return fail_plain(-ESTALE,
+			  "cannot use '%s': somebody renamed or removed it just now (try again)",
+			  path);
+}
+
 int lock_name(struct arena *arena, struct lock *ret, const char *directory, const char *name,
 	      bool global)
 {

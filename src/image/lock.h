@@ -27,6 +27,10 @@ struct lock {
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global);
 
+/* Once it is locked: PATH still leads to what FD is. -ESTALE: somebody renamed or removed that
+ * after it was opened, and a lock of it is none of what is there now. */
+int lock_check(const char *path, int tree_fd);
+
 /* Nobody else makes or renames an image to NAME meanwhile: ".#NAME.lck" in DIRECTORY, or (GLOBAL)
  * systemd's "name-NAME". */
 int lock_name(struct arena *arena, struct lock *ret, const char *directory, const char *name,
