@@ -103,9 +103,29 @@ static int judge_range(struct transfer *transfer)
 	return 0;
 }
 
+/* The first SIZE bytes of the file, in the sum of what came. */
+static int sum_file(struct transfer *transfer, uint64_t size)
+{
+	char data[64 * 1024];
+
+	for (uint64_t at = 0; at < size;) {
+		ssize_t n = pread(transfer->download->fd, data, MIN(sizeof(data), size - at),
+				  (off_t)at);
+
+		if (n <= 0)
+			return fail(n < 0 ? -errno : -EIO, "cannot read what is there of '%s'",
+				    shown(transfer));
+		EVP_DigestUpdate(transfer->sum, data, (size_t)n);
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
 /* From its start again: what is there already is read over, and compared by its sum. */
 static int judge_again(struct transfer *transfer)
 {
+	bool unsummed = transfer->download->unsummed;
+
 	if (transfer->over == NULL)
 		transfer->over = EVP_MD_CTX_new();
 	if (transfer->over == NULL || EVP_DigestInit_ex(transfer->over, EVP_sha256(), NULL) != 1)
@@ -113,7 +133,9 @@ static int judge_again(struct transfer *transfer)
 	transfer->skip = transfer->received;
 	if (transfer->download->answer.status == 0)
 		transfer->download->answer = transfer->heard;
-	return 0;
+	if (unsummed && EVP_DigestInit_ex(transfer->sum, EVP_sha256(), NULL) != 1)
+		return fail(-ENOMEM, "cannot compute a sum");
+	return unsummed ? sum_file(transfer, transfer->received) : 0;
 }
 
 static int judge_first(struct transfer *transfer)
@@ -197,7 +219,7 @@ static int deliver(struct transfer *transfer, const char *data, size_t size)
 		if (r < 0)
 			return r;
 	}
-	if (EVP_DigestUpdate(transfer->sum, data, size) != 1)
+	if (!transfer->download->unsummed && EVP_DigestUpdate(transfer->sum, data, size) != 1)
 		return fail(-EIO, "cannot compute a sum");
 	transfer->received += size;
 	tell_part(transfer);
@@ -281,13 +303,15 @@ int download_end_body(struct transfer *transfer)
 		return changed(transfer);
 	if (transfer->memory_size == 0 && keep_in_memory(transfer, "", 0) < 0)
 		return -ENOMEM;
-	if (EVP_DigestFinal_ex(transfer->sum, sum, NULL) != 1)
-		return fail(-EIO, "cannot compute a sum");
-	for (size_t i = 0; i < 32; i++) {
-		answer->sha256[2 * i] = "0123456789abcdef"[sum[i] >> 4];
-		answer->sha256[2 * i + 1] = "0123456789abcdef"[sum[i] & 15];
+	if (!transfer->download->unsummed) {
+		if (EVP_DigestFinal_ex(transfer->sum, sum, NULL) != 1)
+			return fail(-EIO, "cannot compute a sum");
+		for (size_t i = 0; i < 32; i++) {
+			answer->sha256[2 * i] = "0123456789abcdef"[sum[i] >> 4];
+			answer->sha256[2 * i + 1] = "0123456789abcdef"[sum[i] & 15];
+		}
+		answer->sha256[64] = '\0';
 	}
-	answer->sha256[64] = '\0';
 	transfer->download->text = transfer->memory;
 	transfer->download->text_size = transfer->memory_size;
 	transfer->told_us = 0;
@@ -298,22 +322,13 @@ int download_end_body(struct transfer *transfer)
 /* What was there before belongs to the sum. */
 int download_take_up(struct transfer *transfer)
 {
-	struct download *download = transfer->download;
-	uint64_t at = 0;
-	char data[64 * 1024];
+	uint64_t have = transfer->download->have;
+	int r = transfer->download->unsummed ? 0 : sum_file(transfer, have);
 
-	while (at < download->have) {
-		ssize_t n = pread(download->fd, data, MIN(sizeof(data), download->have - at),
-				  (off_t)at);
-
-		if (n <= 0)
-			return fail(n < 0 ? -errno : -EIO, "cannot read what is there of '%s'",
-				    shown(transfer));
-		EVP_DigestUpdate(transfer->sum, data, (size_t)n);
-		at += (uint64_t)n;
-	}
-	if (lseek(download->fd, (off_t)at, SEEK_SET) < 0)
-		return fail(-errno, "cannot go on with '%s'", shown(transfer));
-	transfer->received = at;
+	if (r >= 0 && lseek(transfer->download->fd, (off_t)have, SEEK_SET) < 0)
+		r = fail(-errno, "cannot go on with '%s'", shown(transfer));
+	if (r < 0)
+		return r;
+	transfer->received = have;
 	return 0;
 }

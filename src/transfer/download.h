@@ -31,7 +31,7 @@ struct download_answer {
 	uint64_t size;		 /* of the body, as far as it came */
 	uint64_t length;	 /* as announced, or DOWNLOAD_LENGTH_UNKNOWN */
 	int64_t modified;	 /* Last-Modified in seconds since 1970; 0: not said */
-	char sha256[65];	 /* of the body's bytes as transferred */
+	char sha256[65];	 /* of the body's bytes as transferred; empty: not asked for */
 	char etag[256];		 /* as it was sent, with quotes */
 	char digest[160];	 /* Docker-Content-Digest */
 	char type[256];		 /* Content-Type */
@@ -56,6 +56,7 @@ struct download {
 	bool quiet;		    /* its progress is not told */
 	int fd;		/* for the body of 200; 0 or negative: kept in memory, as all others are */
 	uint64_t limit; /* bytes of the body at most; 0: DOWNLOAD_SMALL_MAX */
+	bool unsummed;	/* FD is a file whose sum is computed by who reads it: none is answered */
 	uint64_t have;	/* bytes that FD (a file) has from another time; 0: none */
 	const char *validator; /* with HAVE: the ETag or Last-Modified of then; may be NULL */
 	const void *body;      /* to be sent; may be NULL */
