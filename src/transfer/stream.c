@@ -135,8 +135,6 @@ static int fill(struct stream *stream, unsigned char *buffer)
 	if (r >= 0) {
 		size_t size = RING_SIZE - piece->out_room;
 
-		if (stream->sum_out)
-			EVP_DigestUpdate(stream->sum_out, buffer, size);
 		stream->result.out += size;
 		r = check_limits(stream, stream->result.out);
 		if (r >= 0)
@@ -331,6 +329,9 @@ static int more(struct stream *stream)
 		stream->code = n;
 		return explain(stream, n);
 	}
+	/* Here, as the other thread has the larger part of the work already. */
+	if (stream->sum_out)
+		EVP_DigestUpdate(stream->sum_out, stream->at, (size_t)n);
 	stream->left = (size_t)n;
 	stream->ended = n == 0;
 	return n > 0;
