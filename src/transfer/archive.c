@@ -60,6 +60,7 @@ static int import_tar(struct worker_side *side, void *context)
 		.layer = inside->wish->layer,
 		.lift = inside->wish->lift,
 		.no_devices = inside->wish->no_devices,
+		.lazy = inside->wish->lazy,
 	};
 	struct stream_wish from = stream_wish(inside->wish);
 	struct archive_result result = { 0 };

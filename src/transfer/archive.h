@@ -29,6 +29,7 @@ struct archive_wish {
 	bool layer;	    /* of an OCI image (transfer/unpack) */
 	bool lift;	    /* likewise */
 	bool no_devices;    /* likewise: of what holds documents, not a system */
+	bool lazy;	    /* likewise */
 	bool digests;	    /* SHA-256 before and after decompression */
 	bool digest_in;	    /* before it alone */
 };

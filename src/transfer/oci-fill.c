@@ -62,6 +62,7 @@ enum told { TOLD_NOTICE, TOLD_RESULT };
 struct unpacking {
 	int input;
 	const char *name;
+	bool lazy;
 };
 
 static int tell_notice(void *context, const char *sentence)
@@ -83,7 +84,7 @@ static int unpack(struct worker_side *side, void *context)
 		.notice = tell_notice,
 		.context = side,
 	};
-	const struct unpack_wish wish = { .layer = true };
+	const struct unpack_wish wish = { .layer = true, .lazy = unpacking->lazy };
 	struct stream_result result;
 	struct unpack_result unpacked;
 	autostream struct stream *stream = NULL;
@@ -138,6 +139,7 @@ static int start_unpacking(struct filler *filler, struct filling *filling)
 	struct unpacking unpacking = {
 		.input = input,
 		.name = arena_format(filler->arena, "layer %s", filling->part),
+		.lazy = filler->fill->lazy,
 	};
 	struct worker_request request = {
 		.name = "unpack",

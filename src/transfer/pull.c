@@ -91,7 +91,12 @@ static int begin(struct pull *pull)
 static int unpack(struct pull *pull)
 {
 	const struct archive_listener listener = { hear_progress, hear_notice, pull };
-	const struct archive_wish wish = { .name = pull->shown, .lift = true, .digest_in = true };
+	const struct archive_wish wish = {
+		.name = pull->shown,
+		.lift = true,
+		.lazy = pull->request->target.lazy,
+		.digest_in = true,
+	};
 	int output = publish_fd(&pull->publish), r;
 	autoclose int scratch = -EBADF;
 	struct archive_result result;

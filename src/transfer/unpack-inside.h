@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stddef.h>
 
+#include "transfer/behind.h"
 #include "transfer/tar.h"
 #include "transfer/unpack.h"
 
@@ -25,6 +26,8 @@ struct unpack {
 	struct stream *stream;
 	struct tar *tar;
 	const struct tar_entry *entry;
+	struct behind behind;
+	uint64_t written;
 
 	/* Where the entry belongs. */
 	char path[TAR_PATH_MAX + 1]; /* without "." and slashes too many; "": the top */

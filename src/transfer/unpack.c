@@ -49,6 +49,9 @@ static int write_data(struct unpack *unpack, int fd)
 			if (done < 0)
 				return unpack_fail(unpack, -errno);
 		}
+		unpack->written += (uint64_t)n;
+		if (!unpack->wish.lazy)
+			behind_note(&unpack->behind, unpack->written);
 		if (unpack->context->side)
 			worker_progress(unpack->context->side, stream_in(unpack->stream),
 					stream_total(unpack->stream));
@@ -469,6 +472,7 @@ int unpack_tar(const struct unpack_context *context, struct stream *stream,
 		unpack->wish.bytes_max = UNPACK_BYTES_MAX;
 	if (wish->files_max == 0)
 		unpack->wish.files_max = UNPACK_FILES_MAX;
+	behind_start(&unpack->behind, context->tree_fd);
 	r = prepare(unpack);
 	if (r >= 0)
 		r = tar_open(&unpack->tar, stream);
@@ -482,6 +486,7 @@ int unpack_tar(const struct unpack_context *context, struct stream *stream,
 		r = unpack_tell_kept(unpack);
 	if (r >= 0)
 		*ret = unpack->result;
+	behind_stop(&unpack->behind);
 	tar_close(unpack->tar);
 	fd_close(&unpack->cached_fd);
 	fd_close(&unpack->later_fd);

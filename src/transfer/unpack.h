@@ -24,6 +24,7 @@ struct unpack_wish {
 	bool layer; /* of an OCI image: ".wh.NAME" hides NAME, ".wh..wh..opq" all that is below */
 	bool lift;  /* a tree that is the one thing in a directory becomes the top itself */
 	bool no_devices; /* device nodes are left out and counted */
+	bool lazy;	 /* nobody waits for it to be on disk */
 };
 
 struct unpack_result {

@@ -52,7 +52,11 @@ static int import_any(struct job *job, void *context)
 static int fill_from_tar(struct import *import, struct publish *publish, struct job *job)
 {
 	struct archive_listener listener = transfer_listener(job);
-	struct archive_wish wish = { .name = import->shown, .lift = true };
+	struct archive_wish wish = {
+		.name = import->shown,
+		.lift = true,
+		.lazy = publish->request.lazy,
+	};
 	struct archive_result result;
 	int r = archive_import_tar(import->input, publish_fd(publish), &wish, &result, &listener);
 
