@@ -206,12 +206,17 @@ static int is_free(int dir_fd, const char *name, unsigned char type)
 	return is_still(dir_fd, name, fd);
 }
 
+bool growing_is_note(const char *name)
+{
+	return text_after(name, PREFIX GROWING_NOTE ".") != NULL;
+}
+
 static int sweep_one(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	struct sweep *sweep = context;
 	int r;
 
-	if (text_after(name, PREFIX) == NULL)
+	if (text_after(name, PREFIX) == NULL || growing_is_note(name))
 		return 0;
 	r = is_free(dir_fd, name, type);
 	if (r == 0 || r == -ENOENT)

@@ -17,6 +17,11 @@ struct growing {
 	bool subvolume;
 };
 
+/* The name, which no image can have, of notes that tell what else to do (image/together); the sweep
+ * leaves them alone. */
+#define GROWING_NOTE ".#together"
+bool growing_is_note(const char *name);
+
 #define GROWING_EMPTY                          \
 	{                                      \
 		.dir_fd = -EBADF, .fd = -EBADF \

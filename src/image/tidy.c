@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "image/lock.h"
+#include "image/together.h"
 #include "io/clock.h"
-#include "image/growing.h"
 #include "io/dir.h"
 #include "io/fd.h"
 
@@ -75,8 +75,9 @@ int tidy_begin(struct arena *arena, struct tidy *ret, const char *directory)
 	if (fd < 0)
 		return fail(-errno, "cannot open the directory of images '%s'", directory);
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		/* First: notes say what is to be done with what is hidden. */
+		(void)together_sweep(fd, directory);
 		(void)dir_walk(fd, remove_left_behind, &tidy);
-		(void)growing_sweep(fd, directory);
 	}
 	while (flock(fd, LOCK_SH) < 0)
 		if (errno != EINTR)
