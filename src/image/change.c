@@ -20,6 +20,7 @@
 #include "image/mstack.h"
 #include "image/quota.h"
 #include "image/store.h"
+#include "image/together.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
@@ -202,19 +203,6 @@ int change_open_pool(struct arena *arena, struct tidy *ret, const struct find_sc
 
 /* ---- marks ---- */
 
-static int set_immutable(int fd, bool immutable)
-{
-	int flags;
-
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-		return errno == ENOTTY || errno == EOPNOTSUPP ? (immutable ? -EOPNOTSUPP : 0)
-							      : -errno;
-	if (((flags & FS_IMMUTABLE_FL) != 0) == immutable)
-		return 0;
-	flags = immutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
-	return ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? -errno : 0;
-}
-
 static int mark_directory(int fd, const char *path, bool read_only)
 {
 	int r;
@@ -223,7 +211,7 @@ static int mark_directory(int fd, const char *path, bool read_only)
 		r = btrfs_set_read_only(fd, read_only);
 		return r < 0 ? fail(r, "cannot mark the subvolume '%s'", path) : 0;
 	}
-	r = set_immutable(fd, read_only);
+	r = together_set_immutable(fd, read_only);
 	if (r == -EOPNOTSUPP)
 		return fail_plain(r,
 				  "cannot mark '%s' as read-only: its file system has no mark for "
@@ -340,34 +328,53 @@ static const char *suffix_of(enum find_kind kind)
 	return kind == FIND_RAW ? ".raw" : kind == FIND_MSTACK ? MSTACK_SUFFIX : "";
 }
 
+/* A subvolume's mark does not matter for its name. */
+static unsigned int mark_flags(const struct change *change)
+{
+	const struct found *found = &change->image.found;
+	bool marked = found->kind == FIND_DIRECTORY && found->read_only &&
+		      !btrfs_is_subvolume(change->fd);
+
+	return TOGETHER_DECIDES | (marked ? TOGETHER_MARKED : 0);
+}
+
+static int rename_with(struct change *change, struct companions *companions, const char *to)
+{
+	const struct image *image = &change->image;
+	struct together *together = companions->together;
+	int r;
+
+	/* First, so that the image never has a name without its settings or root hash. */
+	companion_link(companions, change->directory, image->name, to);
+	r = together_add(together, change->tidy.path, path_name(image->path),
+			 arena_format(companions->arena, "%s%s", to, suffix_of(image->found.kind)),
+			 mark_flags(change));
+	if (r < 0)
+		return r;
+	companion_rename(companions, change->directory, image->name, to);
+	r = together_note(together, false);
+	return r < 0 ? r : together_run(together);
+}
+
 static int rename_tree(struct arena *arena, struct change *change, const struct find_scope *scope,
 		       const char *to)
 {
-	const struct image *image = &change->image;
-	const char *suffix = suffix_of(image->found.kind);
-	bool marked = image->found.kind == FIND_DIRECTORY && image->found.read_only;
-	autoclose int fd = -EBADF, kept = -EBADF;
+	struct companions companions;
+	struct together together;
+	autoclose int kept = -EBADF;
 	int r;
 
-	if (image->found.kind == FIND_MSTACK) {
+	if (change->image.found.kind == FIND_MSTACK) {
 		r = kept = store_keep(arena, scope);
 		if (r < 0 && r != -ENOENT)
 			return r;
 	}
-	/* An immutable directory keeps its name, too. A subvolume's mark does not matter. */
-	if (marked) {
-		fd = r = open_for_mark(change);
-		if (r < 0)
-			return r;
-		marked = !btrfs_is_subvolume(fd);
-	}
-	r = marked ? set_immutable(fd, false) : 0;
-	if (r >= 0 && renameat2(change->tidy.fd, path_name(image->path), change->tidy.fd,
-				arena_format(arena, "%s%s", to, suffix), RENAME_NOREPLACE) < 0)
-		r = -errno;
-	if (marked && set_immutable(fd, true) < 0)
-		log_warning("cannot mark '%s' as read-only again, going on without", image->path);
-	return r < 0 ? fail(r, "cannot rename the image '%s' to '%s'", image->name, to) : 0;
+	together_begin(&together, arena, change->tidy.path, change->tidy.fd);
+	companion_begin(&companions, arena, scope, &together);
+	r = rename_with(change, &companions, to);
+	(void)together_done(&together);
+	companion_end(&companions);
+	return r < 0 ? fail(r, "cannot rename the image '%s' to '%s'", change->image.name, to) : 0;
 }
 
 static int rename_begun(struct arena *arena, struct change *change, const struct find_scope *scope,
@@ -388,12 +395,7 @@ static int rename_begun(struct arena *arena, struct change *change, const struct
 		r = change_take_name(arena, &name, scope, change->directory, to);
 	if (r < 0)
 		return r;
-	companion_link(arena, scope, change->directory, change->image.name, to);
 	r = rename_tree(arena, change, scope, to);
-	if (r >= 0)
-		companion_rename(arena, scope, change->directory, change->image.name, to);
-	else
-		companion_unlink(arena, scope, change->directory, change->image.name, to);
 	lock_release(&name);
 	return r;
 }
@@ -413,75 +415,66 @@ int change_rename(struct arena *arena, const struct find_scope *scope, const cha
 
 /* ---- remove ---- */
 
-/* What belongs to it goes as soon as it cannot be seen any more: a later image of this name would
- * get it. */
-static void remove_companions(struct arena *arena, const struct change *change,
-			      const struct find_scope *scope)
+static void remember_quota(const struct image *image, struct quota_trace *trace)
 {
-	if (!change->image.found.version)
-		companion_remove(arena, scope, change->directory, change->image.name);
+	autoclose int counted = image_open_counted(image);
+
+	if (counted >= 0)
+		quota_remember(trace, counted);
 }
 
-/* Out of sight at once, then piece by piece, which may take a while, or be stopped. */
-static int remove_directory(struct arena *arena, struct change *change,
-			    const struct find_scope *scope)
+/* Out of sight at once, with all that belongs to it. */
+static int hide(struct change *change, struct companions *companions, const char *old)
+{
+	const struct image *image = &change->image;
+	struct together *together = companions->together;
+	int r = together_add(together, change->tidy.path, path_name(image->path), old,
+			     mark_flags(change));
+
+	if (r < 0)
+		return r;
+	if (!image->found.version)
+		companion_remove(companions, change->directory, image->name);
+	r = together_note(together, false);
+	return r < 0 ? r : together_run(together);
+}
+
+/* Piece by piece; what is there by a link is somebody else's. */
+static int remove_hidden(struct arena *arena, struct change *change, const struct find_scope *scope)
 {
 	const struct image *image = &change->image;
 	char *old = tidy_old(arena, path_name(image->path));
 	struct quota_trace trace = { .group = 0 };
-	autoclose int fd = -EBADF, counted = -EBADF;
+	struct companions companions;
+	struct together together;
 	int r;
 
-	fd = open_for_mark(change);
-	if (fd < 0)
-		return fd;
-	(void)set_immutable(fd, false);
-	counted = image_open_counted(image);
-	if (counted >= 0)
-		quota_remember(&trace, counted);
-	fd_close(&counted);
-	fd_close(&fd);
-	if (renameat2(change->tidy.fd, path_name(image->path), change->tidy.fd, old,
-		      RENAME_NOREPLACE) < 0)
-		return fail(-errno, "cannot remove the image '%s'", image->path);
-	remove_companions(arena, change, scope);
-	r = dir_remove_all(change->tidy.fd, old);
-	if (r < 0)
-		return fail(r, "cannot remove all of the image '%s' (the rest is '%s/%s')",
-			    image->path, change->tidy.path, old);
-	quota_forget(&trace, change->tidy.fd);
-	return 0;
-}
-
-static bool is_link(const struct change *change)
-{
-	struct stat st;
-
-	return fstatat(change->tidy.fd, path_name(change->image.path), &st, AT_SYMLINK_NOFOLLOW) ==
-		       0 &&
-	       S_ISLNK(st.st_mode);
+	remember_quota(image, &trace);
+	together_begin(&together, arena, change->tidy.path, change->tidy.fd);
+	companion_begin(&companions, arena, scope, &together);
+	r = hide(change, &companions, old);
+	if (r < 0) {
+		fail(r, "cannot remove the image '%s'", image->path);
+		(void)together_done(&together);
+	} else {
+		r = together_done(&together);
+		if (r < 0)
+			fail(r, "cannot remove all of the image '%s' (the rest is '%s/%s')",
+			     image->path, change->tidy.path, old);
+	}
+	companion_end(&companions);
+	if (r >= 0)
+		quota_forget(&trace, change->tidy.fd);
+	return r;
 }
 
 static int remove_tree(struct arena *arena, struct change *change, const struct find_scope *scope)
 {
-	const char *path = change->image.path;
+	const struct image *image = &change->image;
 
-	switch (change->image.found.kind) {
-	case FIND_DIRECTORY:
-	case FIND_MSTACK:
-		if (!is_link(change)) /* what it leads to is somebody else's */
-			return remove_directory(arena, change, scope);
-		break;
-	case FIND_RAW: break;
-	case FIND_BLOCK:
-		if (path_is_below(path, "/dev"))
-			return fail_plain(-EOPNOTSUPP, "cannot remove the device '%s'", path);
-		break;
-	}
-	if (unlinkat(change->tidy.fd, path_name(path), 0) < 0)
-		return fail(-errno, "cannot remove the image '%s'", path);
-	remove_companions(arena, change, scope);
-	return 0;
+	if (image->found.kind == FIND_BLOCK && path_is_below(image->path, "/dev"))
+		return fail_plain(-EOPNOTSUPP, "cannot remove the device '%s'", image->path);
+	return remove_hidden(arena, change, scope);
 }
 
 /* Whoever is making another image of it holds it until that can be seen. */

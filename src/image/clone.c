@@ -21,6 +21,7 @@
 #include "image/mstack.h"
 #include "image/snapshot.h"
 #include "image/store.h"
+#include "image/together.h"
 #include "image/tree.h"
 #include "image/view.h"
 #include "io/dir.h"
@@ -333,45 +334,63 @@ static int make(struct clone *clone)
 	return r < 0 ? r : mark_read_only(clone);
 }
 
-/* A directory is marked where it is, at last: it could not be renamed any more. */
-static int mark_published(const struct clone *clone, const char *name)
+/* A subvolume is marked already; another directory could not be given its name then. */
+static unsigned int mark_flags(const struct clone *clone)
 {
 	autoclose int fd = -EBADF;
 
 	if (!clone->request->read_only || !text_equal(clone->suffix, ""))
 		return 0;
-	fd = openat(clone->pool.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return failed(clone, -errno);
-	if (btrfs_is_subvolume(fd))
-		return 0;
-	return change_mark(fd, path_join(clone->arena, clone->pool.path, name), FIND_DIRECTORY,
-			   true);
+	fd = openat(clone->pool.fd, clone->growing, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && btrfs_is_subvolume(fd) ? 0 : TOGETHER_MARKED | TOGETHER_SURELY;
+}
+
+static int publish_with(struct clone *clone, struct companions *companions)
+{
+	const char *to = clone->request->to, *pool = clone->pool.path;
+	char *name = arena_format(clone->arena, "%s%s", to, clone->suffix);
+	unsigned int flags = mark_flags(clone);
+	int r;
+
+	/* First, so that the image is never seen without its settings. */
+	companion_copy(companions, clone->directory, clone->image.name, pool, to);
+	r = together_add(companions->together, pool, clone->growing, name,
+			 TOGETHER_DECIDES | flags);
+	if (r >= 0)
+		r = together_note(companions->together, false);
+	if (r >= 0)
+		r = together_run(companions->together);
+	if (r == -EOPNOTSUPP && flags != 0)
+		return fail_plain(r,
+				  "cannot clone the image '%s' with --read-only: the file system "
+				  "of '%s' has no mark for directories",
+				  clone->image.name, pool);
+	if (r == -EPERM && flags != 0)
+		return fail_plain(r,
+				  "cannot clone the image '%s' with --read-only: without root "
+				  "there is no mark for directories (start it with --read-only)",
+				  clone->image.name);
+	return r < 0 ? failed(clone, r) : 0;
 }
 
 static int publish(struct clone *clone)
 {
-	const char *to = clone->request->to;
-	char *name = arena_format(clone->arena, "%s%s", to, clone->suffix);
-	struct text_list made = { 0 };
+	struct companions companions;
+	struct together together;
 	autoclose int kept = -EBADF;
+	int r;
 
 	if (text_equal(clone->suffix, MSTACK_SUFFIX)) {
 		kept = store_keep(clone->arena, clone->scope);
 		if (kept < 0 && kept != -ENOENT)
 			return kept;
 	}
-	/* First, so that the image is never seen without its settings. */
-	companion_copy(clone->arena, &made, clone->scope, clone->directory, clone->image.name,
-		       clone->pool.path, to);
-	if (renameat2(clone->pool.fd, clone->growing, clone->pool.fd, name, RENAME_NOREPLACE) < 0) {
-		int r = -errno;
-
-		for (size_t i = 0; i < made.count; i++)
-			(void)dir_remove_all(AT_FDCWD, made.items[i]);
-		return failed(clone, r);
-	}
-	return mark_published(clone, name);
+	together_begin(&together, clone->arena, clone->pool.path, clone->pool.fd);
+	companion_begin(&companions, clone->arena, clone->scope, &together);
+	r = publish_with(clone, &companions);
+	(void)together_done(&together);
+	companion_end(&companions);
+	return r;
 }
 
 static int clone_begun(struct clone *clone)

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/fail.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "image/tidy.h"
+#include "image/together.h"
 #include "image/tree.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -24,29 +27,48 @@ static const char *const suffixes[] = {
 
 #define SETTINGS 1 /* how many of them lie beside the administrator's settings */
 
-/* What is done with one of them. NEW: its name in TO_FD. */
-typedef int act_fn(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new);
+/* What is done with one of them. NEW: its name in the directory TARGET. */
+typedef int act_fn(struct companions *companions, const char *directory, const char *old,
+		   const char *target, const char *new);
 
-static void act_in(struct arena *arena, act_fn *act, struct text_list *done, size_t count,
-		   const char *directory, const char *old, const char *target, const char *new)
+void companion_begin(struct companions *ret, struct arena *arena, const struct find_scope *scope,
+		     struct together *together)
 {
-	autoclose int from = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	autoclose int to = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct text_list settings = { 0 };
 
-	if (from < 0 || to < 0)
-		return;
+	*ret = (struct companions){ .arena = arena, .scope = scope, .together = together };
+	find_settings(arena, &settings, scope);
+	for (size_t i = 0; i < settings.count && ret->count < COMPANION_ROOMS_MAX; i++) {
+		if (access(settings.items[i], F_OK) < 0)
+			continue;
+		if (tidy_begin(arena, &ret->rooms[ret->count], settings.items[i]) >= 0) {
+			ret->count++;
+			continue;
+		}
+		log_warning("%s, going on without", fail_recorded()->text);
+		fail_forget();
+	}
+}
+
+void companion_end(struct companions *companions)
+{
+	while (companions->count > 0)
+		tidy_end(&companions->rooms[--companions->count]);
+}
+
+static void act_in(struct companions *companions, act_fn *act, size_t count, const char *directory,
+		   const char *old, const char *target, const char *new)
+{
 	for (size_t i = 0; i < count; i++) {
-		char *file = arena_format(arena, "%s%s", old, suffixes[i]);
+		char *file = arena_format(companions->arena, "%s%s", old, suffixes[i]);
 		struct stat st;
 		int r;
 
-		if (fstatat(from, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (lstat(path_join(companions->arena, directory, file), &st) < 0)
 			continue;
-		r = act(arena, from, file, to, arena_format(arena, "%s%s", new, suffixes[i]));
-		if (r >= 0 && done != NULL)
-			text_list_add(arena, done,
-				      arena_format(arena, "%s/%s%s", target, new, suffixes[i]));
-		else if (r == -EEXIST)
+		r = act(companions, directory, file, target,
+			arena_format(companions->arena, "%s%s", new, suffixes[i]));
+		if (r == -EEXIST)
 			log_notice("'%s/%s%s' is there already and stays as it is", target, new,
 				   suffixes[i]);
 		else if (r < 0)
@@ -55,16 +77,15 @@ static void act_in(struct arena *arena, act_fn *act, struct text_list *done, siz
 	}
 }
 
-static void act_everywhere(struct arena *arena, act_fn *act, struct text_list *done,
-			   const struct find_scope *scope, const char *directory, const char *old,
-			   const char *target, const char *new)
+static void act_everywhere(struct companions *companions, act_fn *act, const char *directory,
+			   const char *old, const char *target, const char *new)
 {
-	struct text_list settings = { 0 };
+	act_in(companions, act, ARRAY_SIZE(suffixes), directory, old, target, new);
+	for (size_t i = 0; i < companions->count; i++) {
+		const char *path = companions->rooms[i].path;
 
-	act_in(arena, act, done, ARRAY_SIZE(suffixes), directory, old, target, new);
-	find_settings(arena, &settings, scope);
-	for (size_t i = 0; i < settings.count; i++)
-		act_in(arena, act, done, SETTINGS, settings.items[i], old, settings.items[i], new);
+		act_in(companions, act, SETTINGS, path, old, path, new);
+	}
 }
 
 static int copy_file(int from_fd, const char *old, int to_fd, const char *temporary)
@@ -96,104 +117,124 @@ static int copy_directory(int from_fd, const char *old, int to_fd, const char *t
 	return to < 0 ? -errno : tree_copy(to, from, NULL);
 }
 
-static int copy(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
+static int copy_link(int from_fd, const char *old, int to_fd, const char *temporary)
 {
-	char *temporary = tidy_new(arena, new), target[4096];
-	ssize_t length;
+	char target[4096];
+	ssize_t length = readlinkat(from_fd, old, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return -errno;
+	target[length] = '\0';
+	return symlinkat(target, to_fd, temporary) < 0 ? -errno : 0;
+}
+
+static int copy_hidden(int from_fd, const char *old, int to_fd, const char *temporary)
+{
 	struct stat st;
-	int r;
 
 	if (fstatat(from_fd, old, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (S_ISLNK(st.st_mode)) {
-		length = readlinkat(from_fd, old, target, sizeof(target) - 1);
-		if (length < 0)
-			return -errno;
-		target[length] = '\0';
-		return symlinkat(target, to_fd, new) < 0 ? -errno : 0;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFLNK: return copy_link(from_fd, old, to_fd, temporary);
+	case S_IFDIR: return copy_directory(from_fd, old, to_fd, temporary);
+	case S_IFREG: return copy_file(from_fd, old, to_fd, temporary);
+	default: return -EBADFD;
 	}
-	if (S_ISDIR(st.st_mode))
-		r = copy_directory(from_fd, old, to_fd, temporary);
-	else if (S_ISREG(st.st_mode))
-		r = copy_file(from_fd, old, to_fd, temporary);
-	else
-		return -EBADFD;
-	if (r >= 0 && renameat2(to_fd, temporary, to_fd, new, RENAME_NOREPLACE) < 0)
-		r = -errno;
+}
+
+static int copy(struct companions *companions, const char *directory, const char *old,
+		const char *target, const char *new)
+{
+	autoclose int from = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int to = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *temporary = tidy_new(companions->arena, new);
+	struct stat st;
+	int r;
+
+	if (from < 0 || to < 0)
+		return -errno;
+	if (fstatat(to, new, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	r = copy_hidden(from, old, to, temporary);
+	if (r >= 0)
+		r = together_add(companions->together, target, temporary, new, TOGETHER_YIELDS);
 	if (r < 0)
-		(void)dir_remove_all(to_fd, temporary);
+		(void)dir_remove_all(to, temporary);
 	return r;
 }
 
-static bool are_same(int from_fd, const char *old, int to_fd, const char *new)
+/* Where that cannot be, as with directories, it is renamed later. */
+static int link_one(struct companions *companions, const char *directory, const char *old,
+		    const char *target, const char *new)
 {
-	struct stat one, other;
+	autoclose int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *temporary = tidy_new(companions->arena, new);
+	struct stat st;
+	int r;
 
-	return fstatat(from_fd, old, &one, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       fstatat(to_fd, new, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-/* Where that cannot be, as with directories, it is renamed later, and what stays is told then. */
-static int link_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
-{
-	int r = linkat(from_fd, old, to_fd, new, 0);
-
-	(void)arena;
-	(void)r;
-	return 0;
-}
-
-static int rename_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
-{
-	(void)arena;
-	if (are_same(from_fd, old, to_fd, new))
-		return unlinkat(from_fd, old, 0) < 0 ? -errno : 0;
-	return renameat2(from_fd, old, to_fd, new, RENAME_NOREPLACE) < 0 ? -errno : 0;
-}
-
-static int unlink_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
-{
-	(void)arena;
-	if (!are_same(from_fd, old, to_fd, new))
+	if (dir < 0)
+		return -errno;
+	if (fstatat(dir, new, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	if (linkat(dir, old, dir, temporary, 0) < 0)
 		return 0;
-	return unlinkat(to_fd, new, 0) < 0 ? -errno : 0;
+	r = together_add(companions->together, target, temporary, new, TOGETHER_YIELDS);
+	if (r < 0)
+		(void)unlinkat(dir, temporary, 0);
+	return r;
 }
 
-static int remove_one(struct arena *arena, int from_fd, const char *old, int to_fd, const char *new)
+/* What has the new name as well loses the old one. */
+static bool is_linked(const struct companions *companions, const char *directory, const char *new)
 {
-	(void)arena;
-	(void)to_fd;
+	for (size_t i = 0; i < companions->together->count; i++)
+		if (text_equal(companions->together->steps[i].directory, directory) &&
+		    text_equal(companions->together->steps[i].to, new))
+			return true;
+	return false;
+}
+
+static int rename_one(struct companions *companions, const char *directory, const char *old,
+		      const char *target, const char *new)
+{
+	struct arena *arena = companions->arena;
+
+	if (is_linked(companions, target, new))
+		return together_add(companions->together, directory, old, tidy_old(arena, old), 0);
+	if (access(path_join(arena, target, new), F_OK) == 0)
+		return 0; /* that was told */
+	return together_add(companions->together, directory, old, new, TOGETHER_YIELDS);
+}
+
+/* Out of sight with the image, then it goes. */
+static int remove_one(struct companions *companions, const char *directory, const char *old,
+		      const char *target, const char *new)
+{
+	(void)target;
 	(void)new;
-	return dir_remove_all(from_fd, old);
+	return together_add(companions->together, directory, old, tidy_old(companions->arena, old),
+			    0);
 }
 
-void companion_copy(struct arena *arena, struct text_list *ret, const struct find_scope *scope,
-		    const char *directory, const char *old, const char *target, const char *new)
+void companion_copy(struct companions *companions, const char *directory, const char *old,
+		    const char *target, const char *new)
 {
-	act_everywhere(arena, copy, ret, scope, directory, old, target, new);
+	act_everywhere(companions, copy, directory, old, target, new);
 }
 
-void companion_link(struct arena *arena, const struct find_scope *scope, const char *directory,
-		    const char *old, const char *new)
+void companion_link(struct companions *companions, const char *directory, const char *old,
+		    const char *new)
 {
-	act_everywhere(arena, link_one, NULL, scope, directory, old, directory, new);
+	act_everywhere(companions, link_one, directory, old, directory, new);
 }
 
-void companion_rename(struct arena *arena, const struct find_scope *scope, const char *directory,
-		      const char *old, const char *new)
+void companion_rename(struct companions *companions, const char *directory, const char *old,
+		      const char *new)
 {
-	act_everywhere(arena, rename_one, NULL, scope, directory, old, directory, new);
+	act_everywhere(companions, rename_one, directory, old, directory, new);
 }
 
-void companion_unlink(struct arena *arena, const struct find_scope *scope, const char *directory,
-		      const char *old, const char *new)
+void companion_remove(struct companions *companions, const char *directory, const char *name)
 {
-	act_everywhere(arena, unlink_one, NULL, scope, directory, old, directory, new);
-}
-
-void companion_remove(struct arena *arena, const struct find_scope *scope, const char *directory,
-		      const char *name)
-{
-	act_everywhere(arena, remove_one, NULL, scope, directory, name, directory, name);
+	act_everywhere(companions, remove_one, directory, name, directory, name);
 }

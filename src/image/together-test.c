@@ -77,7 +77,7 @@ START_TEST(all_get_their_names_and_nothing_hidden_is_left)
 	ck_assert_int_eq(together_note(&together, true), 0);
 	ck_assert_int_eq(entries(), 5);
 	ck_assert_int_eq(together_run(&together), 0);
-	together_done(&together);
+	ck_assert_int_eq(together_done(&together), 0);
 	ck_assert(says("web", "new") && says("web.nspawn", "new"));
 	ck_assert_int_eq(entries(), 2);
 }
@@ -91,7 +91,7 @@ START_TEST(where_one_is_refused_all_is_as_before)
 	ck_assert_int_eq(together_note(&together, false), 0);
 	ck_assert_int_eq(together_run(&together), -EEXIST);
 	ck_assert_uint_eq(together.failed, 1);
-	together_done(&together);
+	ck_assert_int_eq(together_done(&together), 0);
 	ck_assert(says("web", "old") && !is_there("web.nspawn"));
 	ck_assert_int_eq(entries(), 1);
 }
@@ -107,7 +107,7 @@ START_TEST(what_yields_stays_as_it_is)
 			 0);
 	ck_assert_int_eq(together_add(&together, path, ".#image", "web", TOGETHER_DECIDES), 0);
 	ck_assert_int_eq(together_run(&together), 0);
-	together_done(&together);
+	ck_assert_int_eq(together_done(&together), 0);
 	ck_assert(says("web", "new") && says("web.nspawn", "old"));
 	ck_assert_int_eq(entries(), 2);
 }
@@ -122,7 +122,7 @@ START_TEST(one_name_alone_is_not_noted)
 	ck_assert_int_eq(together_note(&together, false), 0);
 	ck_assert_int_eq(entries(), 1);
 	ck_assert_int_eq(together_run(&together), 0);
-	together_done(&together);
+	ck_assert_int_eq(together_done(&together), 0);
 	ck_assert(says("b", "a"));
 }
 END_TEST
@@ -200,7 +200,7 @@ START_TEST(who_still_works_on_it_is_left_alone)
 	ck_assert_int_eq(together_sweep(pool, path), 0);
 	ck_assert_int_eq(entries(), 3);
 	ck_assert_int_eq(together_run(&together), 0);
-	together_done(&together);
+	ck_assert_int_eq(together_done(&together), 0);
 	ck_assert_int_eq(entries(), 2);
 }
 END_TEST

@@ -305,20 +305,15 @@ int together_note(struct together *together, bool sync)
 	return r == -ENOSPC || r == -EDQUOT ? 0 : r;
 }
 
-static void remove_hidden(const struct together_step *step, const char *name)
+static int remove_hidden(const struct together_step *step, const char *name)
 {
-	autoclose int dir = open_directory(step);
-	int r = 0;
+	autoclose int dir = is_hidden(name) ? open_directory(step) : -EBADF;
 
-	if (dir >= 0 && is_hidden(name))
-		r = dir_remove_all(dir, name);
-	if (r >= 0)
-		return;
-	log_warning("cannot remove '%s/%s': %s, going on without", step->directory, name,
-		    strerror(-r));
+	return dir < 0 ? 0 : dir_remove_all(dir, name);
 }
 
-void together_settle(struct together *together)
+/* Now nobody finishes it or takes it back any more. */
+static void settle(struct together *together)
 {
 	if (together->left)
 		growing_done(&together->note);
@@ -326,20 +321,22 @@ void together_settle(struct together *together)
 		together->left = true;
 }
 
-void together_done(struct together *together)
+int together_done(struct together *together)
 {
+	int r = 0;
+
 	/* Before what would be needed to take it back goes. */
-	together_settle(together);
+	settle(together);
 	for (size_t i = 0; i < together->count; i++) {
 		struct together_step *step = &together->steps[i];
+		int from = together->left ? 0 : remove_hidden(step, step->from);
+		int to = together->left ? 0 : remove_hidden(step, step->to);
 
-		if (!together->left) {
-			remove_hidden(step, step->from);
-			remove_hidden(step, step->to);
-		}
+		r = r < 0 ? r : from < 0 ? from : to;
 		fd_close(&step->old_fd);
 	}
 	together->count = 0;
+	return r;
 }
 
 /* ---- after somebody was killed ---- */
@@ -486,7 +483,10 @@ static int sweep_note(int dir_fd, const char *name, unsigned char type, void *co
 		repair(&together);
 	/* Once is enough: what cannot be done was told. */
 	together.left = false;
-	together_done(&together);
+	r = together_done(&together);
+	if (r < 0)
+		log_warning("cannot remove all that was left behind in '%s': %s, going on without",
+			    sweep->path, strerror(-r));
 	sweep->count++;
 	return 0;
 }

@@ -9,8 +9,7 @@
  *	together_add()     in this order; exactly one of them TOGETHER_DECIDES
  *	together_note()    nothing has changed yet
  *	together_run()
- *	together_settle()  now nobody finishes it or takes it back any more
- *	together_done()    also that, and removes what has hidden names (".#…") then
+ *	together_done()    removes what has hidden names (".#…") then
  *
  * Where one rename is all, nothing is noted. Quiet about failures, but warns of what is left out.
  * Any process.
@@ -68,10 +67,8 @@ int together_note(struct together *together, bool sync);
 /* After a failure all is as before. -EEXIST: a name is taken. */
 int together_run(struct together *together);
 
-void together_settle(struct together *together);
-
-/* Accepts what was only begun. */
-void together_done(struct together *together);
+/* Accepts what was only begun. A negative errno: not all of what is hidden could be removed. */
+int together_done(struct together *together);
 
 /* Finish, or take back, what killed ones have noted in DIR_FD, then remove what grows there and
  * nobody works on (growing_sweep). PATH is for warnings. How many things went. */

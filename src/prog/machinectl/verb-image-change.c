@@ -11,9 +11,10 @@
 #include "image/change.h"
 #include "image/clone.h"
 #include "image/collect.h"
-#include "image/growing.h"
+#include "image/companion.h"
 #include "image/own-ids.h"
 #include "image/quota.h"
+#include "image/together.h"
 #include "machine/find.h"
 #include "prog/machinectl/machinectl.h"
 
@@ -191,11 +192,15 @@ static int clean_kind(const struct context *context, const struct find_scope *sc
  * transfers, here. */
 static int clean_left_behind(const struct context *context, const struct find_scope *scope)
 {
+	struct companions companions;
 	struct tidy pool = TIDY_EMPTY;
 	int r = change_open_pool(context->arena, &pool, scope);
 
-	if (r >= 0)
-		(void)growing_sweep(pool.fd, pool.path);
+	if (r >= 0) {
+		(void)together_sweep(pool.fd, pool.path);
+		companion_begin(&companions, context->arena, scope, NULL);
+		companion_end(&companions);
+	}
 	tidy_end(&pool);
 	return r;
 }
