@@ -15,6 +15,7 @@
 #include "image/find.h"
 #include "image/image.h"
 #include "image/lock.h"
+#include "image/together.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
@@ -82,7 +83,7 @@ int publish_begin(struct arena *arena, struct publish *ret, const struct publish
 	if (publish.pool_fd < 0)
 		return fail(publish.pool_fd, "cannot open the directory of images '%s'",
 			    request->pool);
-	(void)growing_sweep(publish.pool_fd, request->pool);
+	(void)together_sweep(publish.pool_fd, request->pool);
 	r = request->kind == PUBLISH_TREE
 		    ? growing_directory(arena, &publish.main, publish.pool_fd, request->name,
 					!request->plain)
@@ -150,27 +151,20 @@ static int mark_read_only(const struct publish *publish)
 }
 
 /* A directory that cannot be changed cannot be renamed either. */
-static void make_immutable(const struct publish *publish, const char *name)
+static bool is_immutable(const char *path)
 {
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int flags = 0;
 
-	if (ioctl(publish->main.fd, FS_IOC_GETFLAGS, &flags) == 0) {
-		flags |= FS_IMMUTABLE_FL;
-		if (ioctl(publish->main.fd, FS_IOC_SETFLAGS, &flags) == 0)
-			return;
-	}
-	log_warning("cannot make the directory '%s/%s' read-only: %s, going on without",
-		    publish->request.pool, name, strerror(errno));
+	return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_IMMUTABLE_FL;
 }
 
-static void allow_change(int fd)
+static void allow_change(const char *path)
 {
-	int flags = 0;
+	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_IMMUTABLE_FL) {
-		flags &= ~FS_IMMUTABLE_FL;
-		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
-	}
+	if (fd >= 0)
+		(void)together_set_immutable(fd, false);
 }
 
 /* Then what those are made of would be another tree. */
@@ -194,7 +188,6 @@ static int take_old(struct publish *publish, struct lock *ret, const char *name)
 	const char *path = path_join(publish->arena, publish->request.pool, name);
 	const struct find_scope *search = publish->request.search;
 	autoclose int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	autoclose int opened = -EBADF;
 	int r;
 
 	if (fd < 0)
@@ -208,19 +201,7 @@ static int take_old(struct publish *publish, struct lock *ret, const char *name)
 		lock_release(ret);
 		return r;
 	}
-	opened = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (opened >= 0)
-		allow_change(opened);
 	return 1;
-}
-
-static void remove_old(const struct publish *publish, const char *name)
-{
-	int r = dir_remove_all(publish->pool_fd, name);
-
-	if (r < 0)
-		log_warning("cannot remove '%s/%s', which was replaced: %s, going on without",
-			    publish->request.pool, name, strerror(-r));
 }
 
 /* ---- what is in the way, with --force: held before anything changes, gone when the new one is
@@ -257,96 +238,107 @@ static int hold_olds(struct publish *publish, struct old ret[ARRAY_SIZE(suffixes
 	return r;
 }
 
-/* An image of the same name in another form. */
-static void remove_others(const struct publish *publish, const struct old olds[], const char *name)
+static const char *old_path(const struct publish *publish, const struct old *old)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		if (olds[i].there && strcmp(olds[i].name, name) != 0)
-			remove_old(publish, olds[i].name);
+	return path_join(publish->arena, publish->request.pool, old->name);
 }
 
-/* ---- files beside it ---- */
+/* ---- all names, at once ---- */
 
-static char *side_name(const struct publish *publish, size_t number)
-{
-	return arena_format(publish->arena, "%s%s", publish->request.name,
-			    publish->sides[number].suffix);
-}
-
-/* Those that were published get out of sight again, and those that they replaced come back. */
-static void retract_sides(struct publish *publish)
-{
-	for (size_t i = 0; i < publish->side_count; i++) {
-		if (!publish->sides[i].published)
-			continue;
-		(void)growing_retract(&publish->sides[i].file, side_name(publish, i),
-				      publish->sides[i].replaced);
-		publish->sides[i].published = false;
-	}
-}
-
-static int publish_sides(struct publish *publish)
+static int add_sides(struct publish *publish, struct together *together)
 {
 	const struct publish_request *request = &publish->request;
+	int r = 0;
 
-	for (size_t i = 0; i < publish->side_count; i++) {
-		char *name = side_name(publish, i);
-		int r = growing_publish(&publish->sides[i].file, name, request->force,
-					&publish->sides[i].replaced);
-
-		publish->sides[i].published = r >= 0;
-		if (r == -EEXIST)
-			log_warning("'%s/%s' is there already and stays as it is", request->pool,
-				    name);
-		else if (r < 0)
-			return fail(r, "cannot make '%s/%s'", request->pool, name);
-	}
-	return 0;
+	for (size_t i = 0; i < publish->side_count && r >= 0; i++)
+		r = together_add(together, request->pool, publish->sides[i].file.name,
+				 arena_format(publish->arena, "%s%s", request->name,
+					      publish->sides[i].suffix),
+				 request->force ? TOGETHER_REPLACES : TOGETHER_YIELDS);
+	return r;
 }
 
-/* What is left under hidden names was replaced, or not wanted. */
-static void finish_sides(struct publish *publish)
+/* Should nothing come of it, they are as they were. */
+static int add_marks(const struct publish *publish, struct together *together,
+		     const struct old olds[ARRAY_SIZE(suffixes)])
 {
-	for (size_t i = 0; i < publish->side_count; i++) {
-		if (!publish->sides[i].published || publish->sides[i].replaced)
-			(void)growing_remove(&publish->sides[i].file);
-		growing_done(&publish->sides[i].file);
-	}
-	publish->side_count = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes) && r >= 0; i++)
+		if (olds[i].there && is_immutable(old_path(publish, &olds[i])))
+			r = together_add(together, publish->request.pool, olds[i].name,
+					 olds[i].name, TOGETHER_MARKED);
+	return r;
 }
 
-/* ---- */
-
-static int appear(struct publish *publish, const char *name)
+/* An image of the same name in another form. */
+static int add_others(const struct publish *publish, struct together *together,
+		      const struct old olds[ARRAY_SIZE(suffixes)], const char *name)
 {
-	bool replaced = false;
-	int r = growing_publish(&publish->main, name, publish->request.force, &replaced);
+	int r = 0;
 
-	if (r == -EEXIST)
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes) && r >= 0; i++)
+		if (olds[i].there && strcmp(olds[i].name, name) != 0)
+			r = together_add(together, publish->request.pool, olds[i].name,
+					 arena_format(publish->arena, "%s.old%zu",
+						      publish->main.name, i),
+					 0);
+	return r;
+}
+
+static int add_all(struct publish *publish, struct together *together,
+		   const struct old olds[ARRAY_SIZE(suffixes)], const char *name)
+{
+	const struct publish_request *request = &publish->request;
+	bool marked = request->read_only && request->kind == PUBLISH_TREE &&
+		      !publish->main.subvolume;
+	int r = add_marks(publish, together, olds);
+
+	if (r >= 0)
+		r = add_sides(publish, together);
+	if (r >= 0)
+		r = together_add(together, request->pool, publish->main.name, name,
+				 TOGETHER_DECIDES | (request->force ? TOGETHER_REPLACES : 0) |
+					 (marked ? TOGETHER_MARKED : 0));
+	if (r >= 0)
+		r = add_others(publish, together, olds, name);
+	if (r >= 0)
+		r = together_note(together, !request->lazy);
+	return r < 0 ? fail(r, "cannot note in '%s' what is about to be there", request->pool) : 0;
+}
+
+static int run_all(struct publish *publish, struct together *together,
+		   const struct old olds[ARRAY_SIZE(suffixes)])
+{
+	const struct together_step *step;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (olds[i].there)
+			allow_change(old_path(publish, &olds[i]));
+	r = together_run(together);
+	if (r >= 0)
+		return 0;
+	step = &together->steps[together->failed];
+	if (r == -EEXIST && step->flags & TOGETHER_DECIDES)
 		return is_taken(&publish->request,
-				path_join(publish->arena, publish->request.pool, name));
-	if (r < 0)
-		return fail(r, "cannot give image '%s' its name in '%s'", name,
-			    publish->request.pool);
-	if (replaced)
-		remove_old(publish, publish->main.name);
-	return 0;
+				path_join(publish->arena, step->directory, step->to));
+	return fail(r, "cannot make '%s/%s'", step->directory, step->to);
 }
 
 static int publish_all(struct publish *publish, const char *name)
 {
 	struct old olds[ARRAY_SIZE(suffixes)];
+	struct together together;
 	int r = hold_olds(publish, olds);
 
 	if (r < 0)
 		return r;
-	r = publish_sides(publish);
+	together_begin(&together, publish->arena, publish->request.pool, publish->pool_fd);
+	r = add_all(publish, &together, olds, name);
 	if (r >= 0)
-		r = appear(publish, name);
-	if (r < 0)
-		retract_sides(publish);
-	else
-		remove_others(publish, olds, name);
+		r = run_all(publish, &together, olds);
+	together_done(&together);
 	let_go(olds);
 	return r;
 }
@@ -364,9 +356,9 @@ int publish_commit(struct publish *publish)
 	r = publish_all(publish, name);
 	if (r < 0)
 		return r;
-	finish_sides(publish);
-	if (request->read_only && request->kind == PUBLISH_TREE && !publish->main.subvolume)
-		make_immutable(publish, name);
+	for (size_t i = 0; i < publish->side_count; i++)
+		growing_done(&publish->sides[i].file);
+	publish->side_count = 0;
 	growing_done(&publish->main);
 	if (!request->lazy && fsync(publish->pool_fd) < 0)
 		log_warning("cannot be sure that '%s' is on disk: %s", request->pool,
@@ -394,5 +386,5 @@ int publish_sweep(const char *pool)
 		return 0;
 	if (fd < 0)
 		return fail(fd, "cannot open the directory of images '%s'", pool);
-	return growing_sweep(fd, pool);
+	return together_sweep(fd, pool);
 }

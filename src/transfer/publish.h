@@ -44,7 +44,6 @@ struct publish {
 	struct {
 		const char *suffix;
 		struct growing file;
-		bool published, replaced; /* has its name; another one has the hidden one now */
 	} sides[PUBLISH_SIDES_MAX];
 	size_t side_count;
 };
