@@ -175,6 +175,9 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	struct jobs_entry entry;
 	uint32_t id;
 
+	/* Whoever wrote that was killed: we have the lock. */
+	if (text_after(name, ".#" LAST_ID) != NULL)
+		(void)unlinkat(dir_fd, name, 0);
 	if (type != DT_REG || parse_u32(&id, name) < 0 || walk->count == JOBS_MAX)
 		return 0;
 	/* What cannot be read is nothing that we wrote, or half of it. */
