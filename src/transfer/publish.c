@@ -330,7 +330,7 @@ static int publish_all(struct publish *publish, const char *name)
 {
 	struct old olds[ARRAY_SIZE(suffixes)];
 	struct together together;
-	int r = hold_olds(publish, olds);
+	int r = hold_olds(publish, olds), removed;
 
 	if (r < 0)
 		return r;
@@ -338,7 +338,10 @@ static int publish_all(struct publish *publish, const char *name)
 	r = add_all(publish, &together, olds, name);
 	if (r >= 0)
 		r = run_all(publish, &together, olds);
-	together_done(&together);
+	removed = together_done(&together);
+	if (removed < 0)
+		log_warning("cannot remove what was replaced in '%s': %s, going on without",
+			    publish->request.pool, strerror(-removed));
 	let_go(olds);
 	return r;
 }
