@@ -189,6 +189,19 @@ static int mark_and_bury(struct collection *collection, const struct find_scope 
 		     : 0;
 }
 
+/* Who was killed while it noted a reference; those that live wait for us. */
+static int remove_half_written(int images_fd, const char *name, unsigned char type, void *context)
+{
+	struct collection *collection = context;
+
+	(void)type;
+	if (text_after(name, ".#") == NULL)
+		return 0;
+	if (unlinkat(images_fd, name, 0) == 0)
+		collection->result.unfinished++;
+	return 0;
+}
+
 static void remove_buried(struct collection *collection)
 {
 	for (size_t i = 0; i < collection->gone.count; i++) {
@@ -235,6 +248,7 @@ static int collect_in(struct collection *collection, const struct find_scope *sc
 		collection->result.busy = r == 0;
 		return r < 0 ? fail(r, "cannot lock the store '%s'", collection->store->path) : 0;
 	}
+	(void)dir_walk(images, remove_half_written, collection);
 	r = mark_and_bury(collection, scope, running, context);
 	flock(images, LOCK_UN);
 	flock(layers, LOCK_UN);
