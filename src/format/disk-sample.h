@@ -101,5 +101,5 @@ static inline enum disk_problem sample_find(struct disk *ret)
 		.machine = "x86_64",
 	};
 
-	return disk_find(ret, &source);
+	return disk_find(ret, NULL, &source);
 }

@@ -18,6 +18,8 @@ static const struct {
 	[DISK_XBOOTLDR] = { "xbootldr", NULL }, [DISK_ESP] = { "esp", NULL },
 };
 
+#define HASHES "hashes "
+
 static const char *const problems[DISK_PROBLEMS] = {
 	[DISK_FINE] = "fine",		[DISK_UNREADABLE] = "unreadable",
 	[DISK_UNKNOWN] = "unknown",	[DISK_DAMAGED] = "damaged",
@@ -25,7 +27,8 @@ static const char *const problems[DISK_PROBLEMS] = {
 	[DISK_TOO_MANY] = "too-many",	[DISK_NO_ROOT] = "no-root",
 	[DISK_FOREIGN] = "foreign",	[DISK_SEVERAL] = "several",
 	[DISK_ENCRYPTED] = "encrypted", [DISK_NO_SYSTEM] = "no-system",
-	[DISK_TRUNCATED] = "truncated",
+	[DISK_TRUNCATED] = "truncated", [DISK_NO_HASHED] = "no-hashed",
+	[DISK_NO_HASHES] = "no-hashes", [DISK_HASHES_UNKNOWN] = "hashes-unknown",
 };
 
 const char *disk_role_name(enum disk_role role)
@@ -38,7 +41,8 @@ const char *disk_role_path(enum disk_role role)
 	return roles[role].path;
 }
 
-size_t disk_print(char text[DISK_TEXT_MAX], const struct disk *disk, enum disk_problem problem)
+size_t disk_print(char text[DISK_TEXT_MAX], const struct disk *disk, const struct verity *verity,
+		  enum disk_problem problem)
 {
 	size_t n = (size_t)snprintf(text, DISK_TEXT_MAX, "%s\n", problems[problem]);
 
@@ -51,6 +55,11 @@ size_t disk_print(char text[DISK_TEXT_MAX], const struct disk *disk, enum disk_p
 				      "%s %s %s %" PRIu64 " %" PRIu64 "\n", roles[i].name,
 				      superblock_name(part->type), part->read_only ? "ro" : "rw",
 				      part->offset, part->size);
+	}
+	if (problem == DISK_FINE && verity != NULL && verity->algorithm != NULL) {
+		n += (size_t)snprintf(text + n, DISK_TEXT_MAX - n, HASHES);
+		n += verity_print(text + n, verity);
+		n += (size_t)snprintf(text + n, DISK_TEXT_MAX - n, "\n");
 	}
 	return n;
 }
@@ -103,9 +112,26 @@ static int parse_part(struct disk *disk, char **text)
 	return -EBADMSG;
 }
 
-/* Loop devices count in sectors. */
-static bool is_sound(const struct disk *disk, uint64_t size)
+static int parse_hashes(struct verity *verity, char **text, uint64_t size)
 {
+	const char *line = take_word(text, '\n');
+
+	if (verity == NULL || verity->algorithm != NULL || line == NULL)
+		return -EBADMSG;
+	return verity_parse(verity, line + strlen(HASHES), size);
+}
+
+static bool overlaps(const struct disk_part *part, uint64_t offset, uint64_t size)
+{
+	return part->type != SUPERBLOCK_NONE && offset < part->offset + part->size &&
+	       part->offset < offset + size;
+}
+
+/* Loop devices count in sectors. */
+static bool is_sound(const struct disk *disk, const struct verity *verity, uint64_t size)
+{
+	bool hashed = verity != NULL && verity->algorithm != NULL;
+
 	for (int i = 0; i < DISK_ROLES; i++) {
 		const struct disk_part *part = &disk->parts[i];
 
@@ -114,20 +140,19 @@ static bool is_sound(const struct disk *disk, uint64_t size)
 		if (part->size == 0 || part->size > size || part->offset > size - part->size ||
 		    part->offset % 512 != 0)
 			return false;
-		for (int k = 0; k < i; k++) {
-			const struct disk_part *other = &disk->parts[k];
-
-			if (other->type != SUPERBLOCK_NONE &&
-			    part->offset < other->offset + other->size &&
-			    other->offset < part->offset + part->size)
+		for (int k = 0; k < i; k++)
+			if (overlaps(&disk->parts[k], part->offset, part->size))
 				return false;
-		}
+		if (hashed && overlaps(part, verity->offset, verity->size))
+			return false;
 	}
-	return disk->parts[DISK_ROOT].type != SUPERBLOCK_NONE;
+	return hashed || disk->parts[DISK_ROOT].type != SUPERBLOCK_NONE;
 }
 
-int disk_parse(struct disk *ret, const char *text, size_t length, uint64_t size)
+int disk_parse(struct disk *ret, struct verity *ret_verity, const char *text, size_t length,
+	       uint64_t size)
 {
+	struct verity verity = { 0 }, *hashes = ret_verity == NULL ? NULL : &verity;
 	struct disk disk = { 0 };
 	char copy[DISK_TEXT_MAX], *at = copy;
 	const char *word;
@@ -144,9 +169,12 @@ int disk_parse(struct disk *ret, const char *text, size_t length, uint64_t size)
 	if (!text_equal(word, problems[DISK_FINE]))
 		return -EBADMSG;
 	while (*at != '\0' && r == 0)
-		r = parse_part(&disk, &at);
-	if (r < 0 || !is_sound(&disk, size))
+		r = text_after(at, HASHES) ? parse_hashes(hashes, &at, size)
+					   : parse_part(&disk, &at);
+	if (r < 0 || !is_sound(&disk, hashes, size))
 		return -EBADMSG;
 	*ret = disk;
+	if (ret_verity != NULL)
+		*ret_verity = verity;
 	return DISK_FINE;
 }

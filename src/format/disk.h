@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "format/superblock.h"
+#include "format/verity.h"
 
 #define DISK_TEXT_MAX 2048
 
@@ -50,6 +51,9 @@ enum disk_problem {
 	DISK_ENCRYPTED,	 /* one that is needed */
 	DISK_NO_SYSTEM,	 /* one that is needed has no file system that is known */
 	DISK_TRUNCATED,	 /* a file system is larger than its place */
+	DISK_NO_HASHED,	 /* partitions with the two halves of the root hash as their ids */
+	DISK_NO_HASHES,	 /* no hash tree where one should be, or a damaged one, or for more data */
+	DISK_HASHES_UNKNOWN, /* a hash tree of a kind that is not taken */
 	DISK_PROBLEMS
 };
 
@@ -59,9 +63,12 @@ const char *disk_role_name(enum disk_role role);
 /* Where it is mounted; NULL: where there is room (esp, xbootldr). */
 const char *disk_role_path(enum disk_role role);
 
-/* The length, at most DISK_TEXT_MAX with the NUL. */
-size_t disk_print(char text[DISK_TEXT_MAX], const struct disk *disk, enum disk_problem problem);
+/* The length, at most DISK_TEXT_MAX with the NUL. VERITY: a hash tree; may be NULL. */
+size_t disk_print(char text[DISK_TEXT_MAX], const struct disk *disk, const struct verity *verity,
+		  enum disk_problem problem);
 
 /* The problem that the text names; DISK_FINE: *RET is a root, and what else there is, each inside
- * of SIZE bytes and none in another. -EBADMSG: anything else. */
-int disk_parse(struct disk *ret, const char *text, size_t length, uint64_t size);
+ * of SIZE bytes and none in another; or *RET_VERITY is a hash tree, with or without that. NULL:
+ * none is taken. -EBADMSG: anything else. */
+int disk_parse(struct disk *ret, struct verity *ret_verity, const char *text, size_t length,
+	       uint64_t size);

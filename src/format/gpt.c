@@ -64,11 +64,11 @@ int gpt_read_header(struct gpt *ret, const uint8_t *block, uint32_t sector, uint
 }
 
 /* The first three parts are numbers, the others bytes. */
-static void print_type(char ret[GPT_TYPE_ROOM], const uint8_t *type)
+static void print_guid(char ret[GPT_TYPE_ROOM], const uint8_t *guid)
 {
 	snprintf(ret, GPT_TYPE_ROOM, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-		 little32(type), little16(type + 4), little16(type + 6), type[8], type[9], type[10],
-		 type[11], type[12], type[13], type[14], type[15]);
+		 little32(guid), little16(guid + 4), little16(guid + 6), guid[8], guid[9], guid[10],
+		 guid[11], guid[12], guid[13], guid[14], guid[15]);
 }
 
 static bool overlaps(const struct gpt *gpt, const struct gpt_entry *entry)
@@ -97,7 +97,8 @@ static int read_entry(struct gpt *gpt, const uint8_t *bytes, unsigned int number
 		return -EBADMSG;
 	if (last > gpt->last || last >= size / gpt->sector)
 		return -ERANGE;
-	print_type(entry.type, bytes);
+	print_guid(entry.type, bytes);
+	print_guid(entry.id, bytes + 16);
 	entry.offset = first * gpt->sector;
 	entry.size = (last - first + 1) * gpt->sector;
 	if (overlaps(gpt, &entry))

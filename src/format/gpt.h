@@ -21,9 +21,9 @@
 #define GPT_NO_AUTO (UINT64_C(1) << 63)
 
 struct gpt_entry {
-	unsigned int number; /* as people count: from 1 */
-	char type[GPT_TYPE_ROOM];
-	uint64_t offset, size; /* bytes */
+	unsigned int number;			     /* as people count: from 1 */
+	char type[GPT_TYPE_ROOM], id[GPT_TYPE_ROOM]; /* of the kind; of this one */
+	uint64_t offset, size;			     /* bytes */
 	uint64_t attributes;
 };
 

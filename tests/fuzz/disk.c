@@ -35,10 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct disk disk = { 0 }, again;
 	char text[DISK_TEXT_MAX];
-	enum disk_problem problem = disk_find(&disk, &source);
-	size_t length = disk_print(text, &disk, problem);
+	enum disk_problem problem = disk_find(&disk, NULL, &source);
+	size_t length = disk_print(text, &disk, NULL, problem);
 
 	assert(length < DISK_TEXT_MAX);
-	assert(disk_parse(&again, text, length, source.size) == (int)problem);
+	assert(disk_parse(&again, NULL, text, length, source.size) == (int)problem);
 	return 0;
 }
