@@ -218,7 +218,8 @@ static int make_image_ephemeral(struct arena *arena, struct root *root, int *fil
 	root->facts.snapshot_rung = snapshot_rung_name(single ? SNAPSHOT_OVERLAY : SNAPSHOT_COPY);
 	if (!record)
 		return 0;
-	copy = raw_copy(arena, *file, path, single);
+	copy = single && disk->verity.hash != NULL ? -EOPNOTSUPP
+						   : raw_copy(arena, *file, path, single);
 	if (copy < 0 && !single)
 		return copy;
 	if (copy >= 0) {
@@ -253,19 +254,22 @@ static int mount_image(struct arena *arena, struct root *root, const struct host
 	return raw_mount(&root->disk, access(place, F_OK) == 0 ? place : "/sys", root->facts.path);
 }
 
-/* Run as if it were any other, it would not be what it is taken for. */
-static int refuse_protected(struct arena *arena, int file, const char *path,
-			    const struct host *host)
+/* An image that a root hash comes with is not run as if it were any other, unless that is asked
+ * for. */
+static int find_hash(struct arena *arena, struct root *root, int file, const struct spec *spec,
+		     const struct host *host)
 {
-	if (text_equal(text_variable(host->environment, "SYSTEMD_DISSECT_VERITY"), "0") ||
-	    !raw_is_protected(arena, file, path))
+	struct raw *disk = &root->disk;
+	int r;
+
+	if (spec->root_hash == NULL && spec->verity_data == NULL &&
+	    text_equal(text_variable(host->environment, "SYSTEMD_DISSECT_VERITY"), "0"))
 		return 0;
-	return fail_plain(
-		-EOPNOTSUPP,
-		"cannot use the disk image '%s': a root hash comes with it, and protection "
-		"by dm-verity is not built yet (set SYSTEMD_DISSECT_VERITY=0 to run it "
-		"unprotected)",
-		path);
+	r = raw_verity_find(arena, &disk->verity, file, root->facts.path, spec->root_hash,
+			    spec->verity_data);
+	if (disk->verity.hashes_fd >= 0)
+		disk->read_only = true;
+	return r;
 }
 
 static int open_image(struct arena *arena, struct root *root, const struct spec *spec,
@@ -285,18 +289,19 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 	if (file < 0)
 		return file;
 	root->facts.path = real_path(arena, file, spec->image);
-	r = refuse_protected(arena, file, root->facts.path, host);
+	r = find_hash(arena, root, file, spec, host);
 	if (r >= 0 && !spec->no_lock && record) {
 		r = take_lock(arena, root, file, host, record, !disk->read_only);
 		if (r >= 0)
 			r = lock_check(spec->image, file);
 	}
 	if (r >= 0)
-		r = raw_look(arena, &disk->disk, file, root->facts.path);
+		r = raw_look(arena, disk, file, root->facts.path);
 	if (r >= 0 && ephemeral)
 		r = make_image_ephemeral(arena, root, &file, host, record);
 	if (r >= 0)
-		r = raw_attach(disk, file, root->facts.path, record ? record->tag : "print-plan");
+		r = raw_attach(arena, disk, file, root->facts.path,
+			       record ? record->tag : "print-plan");
 	if (r < 0)
 		return r;
 	root->facts.disk = &disk->disk;
@@ -381,6 +386,11 @@ static int open_all(struct arena *arena, struct root *root, const struct spec *s
 	const char *path = spec->directory;
 	int r;
 
+	if (!spec->image && (spec->root_hash || spec->verity_data))
+		return fail_plain(-EINVAL,
+				  "cannot use '--%s=' for the tree '%s': it is for a disk image "
+				  "(give that with --image=)",
+				  spec->root_hash ? "root-hash" : "verity-data", path);
 	if (spec->image) {
 		r = open_image(arena, root, spec, host, record);
 		return r < 0 ? r : gather(arena, root, spec, host);

@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -79,21 +78,6 @@ int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_share
 	return r < 0 ? fail(r, "cannot copy the disk image '%s'", path) : take_fd(&copy);
 }
 
-bool raw_is_protected(struct arena *arena, int file_fd, const char *path)
-{
-	static const char *const suffixes[] = { ".roothash", ".usrhash", ".verity" };
-	size_t length = strlen(path);
-
-	if (text_ends(path, ".raw"))
-		length -= strlen(".raw");
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		if (access(arena_format(arena, "%.*s%s", (int)length, path, suffixes[i]), F_OK) ==
-		    0)
-			return true;
-	return fgetxattr(file_fd, "user.verity.roothash", NULL, 0) >= 0 ||
-	       fgetxattr(file_fd, "user.verity.usrhash", NULL, 0) >= 0;
-}
-
 /* ---- what is in it ---- */
 
 static const char *const problems[DISK_PROBLEMS] = {
@@ -112,6 +96,11 @@ static const char *const problems[DISK_PROBLEMS] = {
 	[DISK_NO_SYSTEM] = "a partition of it has no file system that is known (these are: ext4, "
 			   "btrfs, xfs, squashfs, erofs, f2fs, vfat)",
 	[DISK_TRUNCATED] = "a file system of it is larger than its place (was it cut off?)",
+	[DISK_NO_HASHED] = "no partitions of it belong to the root hash, and there are no hashes "
+			   "beside it (give them with --verity-data=)",
+	[DISK_NO_HASHES] = "its hashes are damaged, or are not of this image",
+	[DISK_HASHES_UNKNOWN] = "its hashes are of a kind that is not known to be safe (those of "
+				"sha256, sha384 and sha512 are)",
 };
 
 /* Beside us, as in a build directory; or where it was installed. */
@@ -131,10 +120,11 @@ static const char *find_dissect(struct arena *arena)
 }
 
 /* It says less than a pipe holds, so it never waits for us. */
-static int ask_dissect(struct arena *arena, char text[DISK_TEXT_MAX], int file_fd, const char *path)
+static int ask_dissect(struct arena *arena, char text[DISK_TEXT_MAX], int file_fd, const char *path,
+		       const char *what, const char *hash)
 {
 	const char *program = find_dissect(arena);
-	char *arguments[] = { (char *)DISSECT, NULL };
+	char *arguments[] = { (char *)DISSECT, (char *)what, (char *)hash, NULL };
 	autoclose int ours = -EBADF, theirs = -EBADF;
 	struct child_request request = {
 		.path = program,
@@ -182,7 +172,9 @@ static int open_for_reading(int fd)
 	return other < 0 ? -errno : other;
 }
 
-int raw_look(struct arena *arena, struct disk *ret, int file_fd, const char *path)
+/* WHAT, HASH: arguments of redd-dissect, or NULL. */
+static int look(struct arena *arena, struct disk *disk, struct verity *tree, int file_fd,
+		const char *path, const char *what, const char *hash)
 {
 	autoclose int reading = open_for_reading(file_fd);
 	char text[DISK_TEXT_MAX];
@@ -191,16 +183,50 @@ int raw_look(struct arena *arena, struct disk *ret, int file_fd, const char *pat
 
 	if (r < 0)
 		return fail(r, "cannot open the disk image '%s'", path);
-	n = ask_dissect(arena, text, reading, path);
+	n = ask_dissect(arena, text, reading, path, what, hash);
 	if (n < 0)
 		return n;
-	r = disk_parse(ret, text, (size_t)n, size);
+	r = disk_parse(disk, tree, text, (size_t)n, size);
 	if (r < 0)
 		return fail_plain(r, "cannot look into the disk image '%s': '%s' gave no answer",
 				  path, DISSECT);
 	return r == DISK_FINE ? 0
 			      : fail_plain(-EMEDIUMTYPE, "cannot use the disk image '%s': %s", path,
 					   problems[r]);
+}
+
+/* The hashes are in a file of their own: then there is no table. */
+static int look_beside(struct arena *arena, struct raw *raw, int file_fd, const char *path)
+{
+	struct disk none;
+	int r = look(arena, &raw->disk, NULL, file_fd, path, "whole", NULL);
+
+	return r < 0 ? r
+		     : look(arena, &none, &raw->verity.tree, raw->verity.hashes_fd, path, "hashes",
+			    NULL);
+}
+
+int raw_look(struct arena *arena, struct raw *raw, int file_fd, const char *path)
+{
+	struct raw_verity *verity = &raw->verity;
+	struct disk_part *part = &raw->disk.parts[verity->role];
+	int r;
+
+	if (verity->hash == NULL)
+		return look(arena, &raw->disk, NULL, file_fd, path, NULL, NULL);
+	if (verity->hashes_fd >= 0)
+		r = look_beside(arena, raw, file_fd, path);
+	else
+		r = look(arena, &raw->disk, &verity->tree, file_fd, path,
+			 disk_role_name(verity->role), verity->hash);
+	if (r < 0)
+		return r;
+	if (raw->disk.parts[DISK_ROOT].type == SUPERBLOCK_NONE || part->type == SUPERBLOCK_NONE ||
+	    verity->tree.algorithm == NULL || verity_size(&verity->tree) > part->size)
+		return fail_plain(-EMEDIUMTYPE, "cannot use the disk image '%s': %s", path,
+				  problems[DISK_NO_HASHES]);
+	part->read_only = true;
+	return 0;
 }
 
 bool raw_is_single(const struct disk *disk)
@@ -213,28 +239,59 @@ bool raw_is_single(const struct disk *disk)
 
 /* ---- block devices ---- */
 
-int raw_attach(struct raw *raw, int file_fd, const char *path, const char *tag)
+static int attach_part(int *ret, int file_fd, uint64_t offset, uint64_t size, bool read_only,
+		       const char *name, const char *path)
 {
-	for (int role = 0; role < DISK_ROLES; role++) {
+	unsigned int number;
+	int fd = loop_attach(&number, file_fd, offset, size, read_only, name);
+
+	if (fd == -ENOENT)
+		return fail_plain(-ENOENT,
+				  "cannot attach the disk image '%s': this host has no loop "
+				  "devices (try 'modprobe loop')",
+				  path);
+	if (fd < 0)
+		return fail(fd, "cannot attach the disk image '%s'", path);
+	*ret = fd;
+	return 0;
+}
+
+/* Over the loop devices of data and hashes, which it keeps. */
+static int attach_verified(struct arena *arena, struct raw *raw, int file_fd, const char *tag,
+			   const char *path)
+{
+	const struct raw_verity *verity = &raw->verity;
+	const char *role = disk_role_name(verity->role);
+	autoclose int hashes = -EBADF;
+	int r = attach_part(&hashes, verity->hashes_fd >= 0 ? verity->hashes_fd : file_fd,
+			    verity->tree.offset, verity->tree.size, true,
+			    arena_format(arena, "redd %s hashes", tag), path);
+
+	return r < 0 ? r
+		     : raw_verity_attach(verity, &raw->loops[verity->role], hashes,
+					 find_dissect(arena),
+					 arena_format(arena, "%s-%s", tag, role), path);
+}
+
+int raw_attach(struct arena *arena, struct raw *raw, int file_fd, const char *path, const char *tag)
+{
+	int r = 0;
+
+	for (int role = 0; role < DISK_ROLES && r >= 0; role++) {
 		const struct disk_part *part = &raw->disk.parts[role];
-		char name[64];
-		unsigned int number;
 
 		if (part->type == SUPERBLOCK_NONE)
 			continue;
-		snprintf(name, sizeof(name), "redd %s %s", tag,
-			 disk_role_name((enum disk_role)role));
-		raw->loops[role] = loop_attach(&number, file_fd, part->offset, part->size,
-					       raw->read_only || part->read_only, name);
-		if (raw->loops[role] == -ENOENT)
-			return fail_plain(
-				-ENOENT,
-				"cannot attach the disk image '%s': this host has no loop "
-				"devices (try 'modprobe loop')",
+		r = attach_part(&raw->loops[role], file_fd, part->offset, part->size,
+				raw->read_only || part->read_only,
+				arena_format(arena, "redd %s %s", tag,
+					     disk_role_name((enum disk_role)role)),
 				path);
-		if (raw->loops[role] < 0)
-			return fail(raw->loops[role], "cannot attach the disk image '%s'", path);
 	}
+	if (r >= 0 && raw->verity.hash != NULL)
+		r = attach_verified(arena, raw, file_fd, tag, path);
+	if (r < 0)
+		return r;
 	raw->used = true;
 	return 0;
 }
@@ -445,6 +502,7 @@ void raw_rest(struct raw *raw)
 void raw_done(struct raw *raw)
 {
 	raw_rest(raw);
+	fd_close(&raw->verity.hashes_fd);
 	for (int role = 0; role < DISK_ROLES; role++)
 		fd_close(&raw->loops[role]);
 	raw->used = false;
@@ -460,9 +518,9 @@ int raw_peek(struct arena *arena, struct raw *ret, const char *path)
 	file = raw_open(path, &raw.read_only);
 	if (file < 0)
 		return file;
-	r = raw_look(arena, &raw.disk, file, path);
+	r = raw_look(arena, &raw, file, path);
 	if (r >= 0)
-		r = raw_attach(&raw, file, path, "peek");
+		r = raw_attach(arena, &raw, file, path, "peek");
 	if (r >= 0)
 		r = raw_mount(&raw, "/sys", path);
 	if (r < 0) {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "format/disk.h"
+#include "image/raw-verity.h"
 
 struct arena;
 
@@ -20,23 +21,23 @@ struct raw {
 	struct disk disk;
 	int loops[DISK_ROLES]; /* block devices */
 	int mounts_fd;	       /* the mount namespace; while the tree is open */
+	struct raw_verity verity;
 };
 
 #define RAW_EMPTY                                                                            \
 	{                                                                                    \
 		.loops = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF }, \
-		.mounts_fd = -EBADF                                                          \
+		.mounts_fd = -EBADF, .verity = {                                             \
+			.hashes_fd = -EBADF                                                  \
+		}                                                                            \
 	}
 
 /* Open the file or device at PATH. *READ_ONLY: as wished, and as it turned out. */
 int raw_open(const char *path, bool *read_only);
 
-/* Does a root hash come with it, in a file beside it or in an attribute? Then whoever made it wants
- * it verified (dm-verity), which is not built. */
-bool raw_is_protected(struct arena *arena, int file_fd, const char *path);
-
-/* What is in it. PATH is for the sentences. */
-int raw_look(struct arena *arena, struct disk *ret, int file_fd, const char *path);
+/* raw->disk: what is in it. raw->verity is empty, or of raw_verity_find(); then what is verified
+ * can only be read. PATH is for the sentences. */
+int raw_look(struct arena *arena, struct raw *raw, int file_fd, const char *path);
 
 /* No partition but the root's has to be mounted. */
 bool raw_is_single(const struct disk *disk);
@@ -46,7 +47,8 @@ bool raw_is_single(const struct disk *disk);
 int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_shared);
 
 /* raw->disk and read_only are set: attach the loop devices. TAG: of the record. */
-int raw_attach(struct raw *raw, int file_fd, const char *path, const char *tag);
+int raw_attach(struct arena *arena, struct raw *raw, int file_fd, const char *path,
+	       const char *tag);
 
 /* The tree's top, for openat(2), attached at the directory PLACE in a mount namespace of its own.
  */

@@ -10,7 +10,7 @@
 
 #define FIELD(name) .offset = offsetof(struct spec, name)
 
-#define NO_VERITY "protection by dm-verity is not built yet (try without)"
+#define NO_VERITY "looking at signatures of root hashes is not built yet (try without)"
 #define NO_FORWARDING "forwarding a journal is not built yet (try --link-journal=)"
 
 /* clang-format off */
@@ -145,7 +145,6 @@ const struct setting spec_settings[] = {
 
 	{ .option = "root-hash", .section = "Image", .value = "HASH",
 	  .help = "root hash of an image protected by dm-verity",
-	  .unbuilt = NO_VERITY,
 	  .parse = field_root_hash, .print = field_print_text, FIELD(root_hash) },
 
 	{ .option = "root-hash-sig", .section = "Image", .value = "PATH|base64:DATA",
@@ -155,7 +154,6 @@ const struct setting spec_settings[] = {
 
 	{ .option = "verity-data", .section = "Image", .value = "PATH",
 	  .help = "hash tree of an image, in a file of its own",
-	  .unbuilt = NO_VERITY,
 	  .parse = field_path, .print = field_print_text, FIELD(verity_data) },
 
 	{ .option = "pivot-root", .key = "Exec.PivotRoot", .section = "Image",

@@ -1,11 +1,13 @@
 """Disk images, made of directories by the tools of their file systems."""
 import os
 import subprocess
+import uuid
 
 MIB = 1 << 20
 ROOT, USR = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "8484680c-9521-48c6-9c11-b0720656f69e"
 HOME, SRV = "933ac7e1-2eb4-4f13-b844-0e14e2aef915", "3b8f8425-20e0-4f3b-907f-1a25a76f98e8"
 VAR, ESP = "4d21b016-b534-45c2-a9fb-5c16e091fd2d", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+ROOT_VERITY = "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5"
 LINUX, ARM = "0fc63daf-8483-4772-8e79-3d69d8477de4", "b921b045-1df0-41c3-af44-4c6f280d3fae"
 SIZES = {"ext4": 24, "btrfs": 128, "xfs": 320}
 
@@ -18,6 +20,18 @@ def blank(path, size):
     with open(path, "wb") as file:
         file.truncate(size)
     return path
+
+
+def hashes(path, image, *options):
+    """The hash tree of an image; the root hash."""
+    said = run("veritysetup", "format", *options, image, path, text=True, env={**os.environ, "PATH": "/usr/sbin:" + os.environ["PATH"]}).stdout
+    os.chmod(path, 0o644)
+    return next(line.split()[-1] for line in said.splitlines() if line.startswith("Root hash:"))
+
+
+def halves(root_hash):
+    """The ids of the partitions that belong to it."""
+    return [str(uuid.UUID(root_hash[at:at + 32])) for at in (0, len(root_hash) - 32)]
 
 
 def filesystem(path, kind, tree, size=None):

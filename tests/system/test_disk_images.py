@@ -302,9 +302,9 @@ def test_machinectl_starts_an_image_by_name(redd, image, pool):
 
 # ---- what is refused ----
 
-def refused(redd, path, *words):
+def refused(redd, path, *words, options=()):
     before = leaks.loops()
-    done = sh(redd, path, "true").failed("cannot", *words)
+    done = sh(redd, path, "true", *options).failed("cannot", *words)
     assert done.err.count("\n") == 1 and leaks.loops() == before, done
 
 
@@ -389,19 +389,68 @@ def test_what_is_no_image_is_refused(redd, place, parts, what, words):
     refused(redd, path, words)
 
 
-@pytest.mark.parametrize("where", ["file", "attribute"])
+@pytest.mark.parametrize("where", ["file", "attribute", "option"])
 def test_an_image_with_a_root_hash_is_not_run_without_it_unless_that_is_asked_for(redd, image, where):
-    path = image()
+    path, options = image(), []
     if where == "file":
         with open(path[:-len(".raw")] + ".roothash", "w") as file:
             file.write("00" * 32 + "\n")
+    elif where == "option":
+        options = ["--root-hash=" + "00" * 32]
     else:
         try:
             os.setxattr(path, "user.verity.roothash", b"00" * 32)
         except OSError:
             pytest.skip("this file system has no such attributes")
-    refused(redd, path, "a root hash comes with it")
-    assert sh(redd, path, "echo fine", env={"SYSTEMD_DISSECT_VERITY": "0"}).ok().out == "fine\n"
+    refused(redd, path, "no partitions of it belong to the root hash", "--verity-data=", options=options)
+    if where != "option":
+        assert sh(redd, path, "echo fine", env={"SYSTEMD_DISSECT_VERITY": "0"}).ok().out == "fine\n"
+
+
+@pytest.mark.skipif(os.path.exists("/dev/mapper/control"), reason="here it works, as tests/hosts/test_verity.py tries")
+@pytest.mark.parametrize("where", ["beside", "options", "partition"])
+def test_where_nothing_can_be_verified_nothing_is_run(redd, place, parts, image, where):
+    path = image()
+    tree = path[:-len(".raw")] + ".verity"
+    root_hash = disks.hashes(tree, path, "--data-block-size=1024")
+    options = []
+    if where == "beside":
+        with open(path[:-len(".raw")] + ".roothash", "w") as file:
+            file.write(root_hash.upper())
+    elif where == "options":
+        os.rename(tree, place + "/elsewhere")
+        options = ["--root-hash=" + root_hash, "--verity-data=" + place + "/elsewhere"]
+    else:
+        ids = disks.halves(root_hash)
+        path = disks.table(place + "/gpt.raw", [(disks.ROOT, parts("ext4")), (disks.ROOT, path, "uuid=" + ids[0]), (disks.ROOT_VERITY, tree, "uuid=" + ids[1])])
+        refused(redd, path, "several partitions")
+        options = ["--root-hash=" + root_hash]
+    refused(redd, path, "no device-mapper", "modprobe dm-verity", options=options)
+
+
+def test_hashes_that_cannot_be_right_are_refused(redd, place, image):
+    path = image()
+    other = disks.blank(place + "/other", 32 * MIB)
+    tree, hash_file = path[:-len(".raw")] + ".verity", path[:-len(".raw")] + ".roothash"
+    root_hash = disks.hashes(tree, path)
+    refused(redd, path, "there is no root hash")
+    for text, words in (("x" * 64, "16 bytes in hexadecimal"), ("00", "16 bytes in hexadecimal"), (root_hash + " x", "16 bytes in hexadecimal"),
+                        ("0" * 2000, "File too large"), ("00" * 16, "not the length of sha256")):
+        with open(hash_file, "w") as file:
+            file.write(text)
+        refused(redd, path, words)
+    given = ["--root-hash=" + root_hash]
+    for name, words in (("none", "No such file"), ("", "neither a file nor"), ("noise", "hashes are damaged"), ("md5", "not known to be safe"),
+                        ("larger", "not of this image")):
+        data = place + "/" + name
+        if name == "noise":
+            disks.blank(data, MIB)
+        elif name == "md5":
+            disks.hashes(data, path, "--hash=md5")
+        elif name == "larger":
+            disks.hashes(data, other)
+        refused(redd, path, words, options=[*given, "--verity-data=" + data])
+    redd.run("-q", "--pipe", "-D", place, *given, "true").failed("it is for a disk image", "--image=")
 
 
 def test_a_user_is_told_that_it_needs_root(mine, parts, user):

@@ -3,6 +3,17 @@
  * The runner starts it with the image as standard input, read-only, and reads the answer
  * (format/disk) from its standard output; nothing else is meant to call it. Before it reads
  * the first byte it gives up all that it could do but reading the one and writing the other.
+ *
+ *     redd-dissect                       what is in the image
+ *     redd-dissect root|usr HASH         the same, with the partitions that belong to a root hash
+ *     redd-dissect whole                 the same, of an image whose hashes lie elsewhere
+ *     redd-dissect hashes                of a file of hashes
+ *     redd-dissect verity NAME SECTORS TABLE
+ *
+ * The last one reads no image. It keeps its rights, makes a device that is verified, and sends it
+ * to the socket that is its standard input; its exit status is an error number. It is a process of
+ * its own so that it comes to its end, and the device to its own, if the runner is killed
+ * meanwhile.
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -11,6 +22,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,10 +32,13 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "base/parse.h"
+#include "base/text.h"
 #include "format/disk-find.h"
 #include "io/fd.h"
 #include "kernel/capability.h"
 #include "kernel/landlock.h"
+#include "kernel/mapper.h"
 
 #define MEMORY_MAX (UINT64_C(64) << 20)
 #define SECONDS_MAX 10
@@ -123,42 +138,79 @@ static int image_size(uint64_t *ret)
 }
 
 /* In the new pid namespace, and with nobody left to ask for anything. */
-_Noreturn static void look(const struct disk_source *source)
+_Noreturn static void look(const struct disk_source *source, bool hashes)
 {
 	char text[DISK_TEXT_MAX];
+	struct verity verity = { 0 };
 	struct disk disk = { 0 };
 	enum disk_problem problem;
 	size_t size;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || close_in() < 0)
 		_exit(EXIT_FAILURE);
-	problem = disk_find(&disk, source);
-	size = disk_print(text, &disk, problem);
+	problem = hashes ? disk_find_hashes(&verity, source) : disk_find(&disk, &verity, source);
+	size = disk_print(text, &disk, &verity, problem);
 	_exit(write(STDOUT_FILENO, text, size) == (ssize_t)size ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static int look_aside(const struct disk_source *source, bool hashes)
+{
+	int status;
+	pid_t pid;
+
+	leave_namespaces();
+	pid = fork();
+	if (pid == 0)
+		look(source, hashes);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILURE;
+	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+/* ---- devices ---- */
+
+static int make_verified(const char *name, const char *sectors, const char *table)
+{
+	autoclose int fd = -EBADF;
+	uint64_t count;
+	int r = parse_u64(&count, sectors);
+
+	if (r < 0)
+		return -r;
+	fd = mapper_open(name, "verity", count, table);
+	r = fd < 0 ? fd : fd_send(STDIN_FILENO, &fd, 1);
+	return -r;
+}
+
+/* ---- */
+
+static bool parse_arguments(struct disk_source *source, bool *hashes, int argc, char **argv)
+{
+	if (argc == 3 && (text_equal(argv[1], "root") || text_equal(argv[1], "usr"))) {
+		source->hashed = text_equal(argv[1], "usr") ? DISK_USR : DISK_ROOT;
+		source->hash = argv[2];
+		return strlen(argv[2]) >= 32;
+	}
+	*hashes = argc == 2 && text_equal(argv[1], "hashes");
+	source->whole = argc == 2 && text_equal(argv[1], "whole");
+	return argc < 2 || *hashes || source->whole;
 }
 
 int main(int argc, char **argv)
 {
 	struct disk_source source = { .read = read_image };
 	struct utsname host;
-	int status;
-	pid_t pid;
+	bool hashes = false;
 
-	if (argc > 1) {
-		fprintf(stderr,
-			"%s: part of systemd-nspawn, which starts it; it takes no arguments\n",
-			argv[0]);
+	if (argc == 5 && text_equal(argv[1], "verity"))
+		return make_verified(argv[2], argv[3], argv[4]);
+	if (!parse_arguments(&source, &hashes, argc, argv)) {
+		fprintf(stderr, "%s: part of systemd-nspawn, which starts it\n", argv[0]);
 		return EXIT_FAILURE;
 	}
 	if (uname(&host) < 0 || image_size(&source.size) < 0)
 		return EXIT_FAILURE;
 	source.machine = host.machine;
-	leave_namespaces();
-	pid = fork();
-	if (pid == 0)
-		look(&source);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return EXIT_FAILURE;
-	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+	return look_aside(&source, hashes);
 }
