@@ -457,7 +457,7 @@ def test_a_user_is_told_that_it_needs_root(mine, parts, user):
     path = os.path.join(user.home, "disk.raw")
     shutil.copy(parts("squashfs"), path)
     os.chown(path, user.uid, user.gid)
-    mine.run("-q", "--pipe", "-i", path, "true").failed("without root", "loop devices", "directory")
+    mine.run("-q", "--pipe", "-i", path, "true").failed("without root", "loop devices", "import-tar")
     os.unlink(path)
 
 
