@@ -1,4 +1,5 @@
 """Images at rest: what machinectl lists, clones, renames, marks, limits and removes, on each file system."""
+import fcntl
 import glob
 import json
 import os
@@ -546,6 +547,34 @@ def test_who_is_interrupted_takes_the_rest_away(control, plain):
 
 
 # ---- clean ----
+
+def test_what_stays_is_said_once_and_the_rest_goes(control, plain):
+    """Also layers, which only the store's own directory knows of."""
+    store = "/var/lib/redd/layers/sha256"
+    os.makedirs(store, mode=0o700, exist_ok=True)
+    layers = [store + "/" + letter * 64 for letter in "ab"]
+    for path in layers:
+        os.mkdir(path)
+    names = [".one", ".two.mstack", ".three"]
+    for name in names:
+        os.makedirs(os.path.join(POOL, name, "layer@0"))
+    os.makedirs(POOL + "/web.mstack")
+    os.symlink(layers[0], POOL + "/web.mstack/layer@0")
+    locks = [open(os.path.join(POOL, ".#%s.lck" % name), "w") for name in names[:2]]
+    for lock in locks:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+    try:
+        done = control.run("clean").failed("cannot remove 2 of the images")
+        assert [done.err.count("cannot remove the image '%s'" % name) for name in (".one", ".two", ".three")] == [1, 1, 0]
+        assert not os.path.exists(POOL + "/.three") and not os.path.exists(layers[1]) and os.path.exists(layers[0])
+        done = control.run("remove", "web", "nothing").failed("cannot find the image 'nothing'")
+        assert not os.path.exists(layers[0])
+    finally:
+        for lock in locks:
+            lock.close()
+    control.run("clean").ok()
+    assert os.listdir(POOL) == []
+
 
 def test_hidden_images_are_cleaned_away(control, pool):
     make_tree(POOL + "/web", pool)

@@ -89,13 +89,22 @@ int verb_remove(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
 	struct find_scope scope;
+	struct failure why;
+	size_t removed = 0;
 	uint64_t freed;
 	int r = begin(context, &scope);
 
-	for (size_t i = 0; i < words->count && r >= 0; i++)
-		r = change_remove(context->arena, &scope, words->items[i], &freed);
-	if (r >= 0)
-		collect_layers(context, &scope);
+	while (r >= 0 && removed < words->count) {
+		r = change_remove(context->arena, &scope, words->items[removed], &freed);
+		removed += r >= 0;
+	}
+	if (removed == 0)
+		return r;
+	/* Also where the next one was refused. */
+	why = *fail_recorded();
+	collect_layers(context, &scope);
+	if (r < 0)
+		fail_adopt(&why);
 	return r;
 }
 
@@ -129,7 +138,7 @@ int verb_set_limit(void *context_, const struct text_list *words)
 /* ---- clean ---- */
 
 struct cleaning {
-	size_t count;
+	size_t count, kept; /* kept: what could not be removed */
 	uint64_t freed;
 	bool unknown; /* of one of them it is not known */
 };
@@ -164,28 +173,23 @@ static void tell(const struct context *context, const struct cleaning *cleaning)
 }
 
 /* Layered images go before what they are made of. */
-static int clean_kind(const struct context *context, const struct find_scope *scope,
-		      const struct image *images, size_t count, bool layered,
-		      struct cleaning *cleaning)
+static void clean_kind(const struct context *context, const struct find_scope *scope,
+		       const struct image *images, size_t count, bool layered,
+		       struct cleaning *cleaning)
 {
-	int result = 0;
-
 	for (size_t i = 0; i < count; i++) {
 		const struct image *image = &images[i];
-		int r;
 
 		if ((image->found.kind == FIND_MSTACK) != layered || image->found.vendor ||
 		    text_equal(image->name, FIND_HOST) || (!context->options.all && !image->hidden))
 			continue;
-		r = clean_one(context, scope, image->name, cleaning);
-		if (r >= 0)
+		if (clean_one(context, scope, image->name, cleaning) >= 0)
 			continue;
 		/* What is in use stays; the others need not wait for it. */
-		if (result < 0)
-			log_error("%s", fail_recorded()->text);
-		result = r;
+		log_error("%s", fail_recorded()->text);
+		fail_forget();
+		cleaning->kept++;
 	}
-	return result;
 }
 
 /* What was left behind by somebody who was killed goes whenever somebody opens the pool; of
@@ -212,7 +216,7 @@ int verb_clean(void *context_, const struct text_list *words)
 	struct find_scope scope;
 	struct image *images;
 	size_t count;
-	int r, later;
+	int r;
 
 	(void)words;
 	r = begin(context, &scope);
@@ -222,12 +226,11 @@ int verb_clean(void *context_, const struct text_list *words)
 		r = image_list(context->arena, &images, &count, &scope, true);
 	if (r < 0)
 		return r;
-	r = clean_kind(context, &scope, images, count, true, &cleaning);
-	if (r < 0)
-		log_error("%s", fail_recorded()->text);
-	later = clean_kind(context, &scope, images, count, false, &cleaning);
+	clean_kind(context, &scope, images, count, true, &cleaning);
+	clean_kind(context, &scope, images, count, false, &cleaning);
 	tell(context, &cleaning);
-	if (r >= 0 && later >= 0)
-		collect_layers(context, &scope);
-	return later < 0 ? later : r;
+	collect_layers(context, &scope);
+	if (cleaning.kept > 0)
+		return fail_plain(-EBUSY, "cannot remove %zu of the images", cleaning.kept);
+	return 0;
 }
