@@ -161,18 +161,18 @@ int change_take_name(struct arena *arena, struct lock *ret, const struct find_sc
 	return fail(r, "cannot look for images with the name '%s'", name);
 }
 
-static int close_pool(struct tidy *pool)
+int change_close_pool(int fd, const char *path)
 {
 	struct stat st;
 
-	if (fstat(pool->fd, &st) < 0)
-		return fail(-errno, "cannot look at '%s'", pool->path);
+	if (fstat(fd, &st) < 0)
+		return fail(-errno, "cannot look at '%s'", path);
 	if ((st.st_mode & 0077) == 0)
 		return 0;
-	if (fchmod(pool->fd, st.st_mode & 0700) < 0)
-		return fail(-errno, "cannot close '%s' to other users", pool->path);
+	if (fchmod(fd, st.st_mode & 0700) < 0)
+		return fail(-errno, "cannot close '%s' to other users", path);
 	log_notice("'%s' is now closed to other users, whom setuid files in it would give rights",
-		   pool->path);
+		   path);
 	return 0;
 }
 
@@ -192,7 +192,7 @@ int change_open_pool(struct arena *arena, struct tidy *ret, const struct find_sc
 		return fail(r, "cannot make the directory of images '%s'", path);
 	r = tidy_begin(arena, &pool, path);
 	if (r >= 0)
-		r = close_pool(&pool);
+		r = change_close_pool(pool.fd, pool.path);
 	if (r < 0) {
 		tidy_end(&pool);
 		return r;

@@ -62,6 +62,9 @@ int change_take_name(struct arena *arena, struct lock *ret, const struct find_sc
  * in trees give rights to whoever can reach them). */
 int change_open_pool(struct arena *arena, struct tidy *ret, const struct find_scope *scope);
 
+/* The same for one that is open already. */
+int change_close_pool(int fd, const char *path);
+
 /* Mark what is at FD (not O_PATH) as read-only, or no more. PATH is for sentences. */
 int change_mark(int fd, const char *path, enum find_kind kind, bool read_only);
 

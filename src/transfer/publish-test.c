@@ -250,6 +250,25 @@ START_TEST(what_a_killed_one_left_is_removed_by_the_next)
 }
 END_TEST
 
+START_TEST(a_directory_that_others_could_enter_is_closed)
+{
+	struct publish_request request = request_for("closed");
+	struct stat st;
+
+	make(&request, "etc");
+	ck_assert_int_eq(chmod(request.pool, 0755), 0);
+	request.name = "second";
+	make(&request, "etc");
+	ck_assert_int_eq(stat(request.pool, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0755); /* of other things than machines */
+	request.name = "third";
+	request.closed = true;
+	make(&request, "etc");
+	ck_assert_int_eq(stat(request.pool, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+}
+END_TEST
+
 START_TEST(names_that_no_image_can_have_are_refused)
 {
 	static const char *const bad[] = { "", ".#x", "a/b", "..", "a\nb" };
@@ -273,5 +292,6 @@ int main(void)
 			   files_beside_it_come_back_when_it_cannot_appear,
 			   files_beside_it_come_along_but_replace_nothing,
 			   what_a_killed_one_left_is_removed_by_the_next,
+			   a_directory_that_others_could_enter_is_closed,
 			   names_that_no_image_can_have_are_refused);
 }

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "image/change.h"
 #include "image/find.h"
 #include "image/image.h"
 #include "image/lock.h"
@@ -84,6 +85,11 @@ int publish_begin(struct arena *arena, struct publish *ret, const struct publish
 		return fail(publish.pool_fd, "cannot open the directory of images '%s'",
 			    request->pool);
 	(void)together_sweep(publish.pool_fd, request->pool);
+	r = request->closed ? change_close_pool(publish.pool_fd, request->pool) : 0;
+	if (r < 0) {
+		fd_close(&publish.pool_fd);
+		return r;
+	}
 	r = request->kind == PUBLISH_TREE
 		    ? growing_directory(arena, &publish.main, publish.pool_fd, request->name,
 					!request->plain)

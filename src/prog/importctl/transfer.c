@@ -244,8 +244,10 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 		return fail_input("cannot make image '%s': there is no place for it ($HOME is not "
 				  "set)",
 				  name != NULL ? name : "-");
-	if (options->class == CLASS_MACHINE)
+	if (options->class == CLASS_MACHINE) {
 		request.search = &context->images;
+		request.closed = true;
+	}
 	request.plain = is_off(context, "SYSTEMD_IMPORT_BTRFS_SUBVOL");
 	request.lazy = is_off(context, "SYSTEMD_IMPORT_SYNC");
 	r = name != NULL ? publish_check(context->arena, &request) : 0;
