@@ -86,7 +86,7 @@ def left_hidden():
 
 
 def check_store():
-    for name in os.listdir(STORE + "/blobs/sha256") if os.path.isdir(STORE) else []:
+    for name in os.listdir(STORE + "/blobs/sha256") if os.path.isdir(STORE + "/blobs/sha256") else []:
         if not name.startswith(".#"):
             with open(os.path.join(STORE, "blobs/sha256", name), "rb") as file:
                 assert hashlib.sha256(file.read()).hexdigest() == name
