@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <linux/fs.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -134,15 +135,15 @@ static const char *const of_files[] = {
 };
 
 static const char *const of_programs[] = {
-	"execve",     "fork",	   "vfork",	"wait4",  "waitid",	"waitpid",
-	"arch_prctl", "prlimit64", "setpgid",	"kill",	  "socketpair", "mkdir",
-	"unlink",     "rename",	   "rmdir",	"chmod",  "link",	"symlink",
-	"unlinkat",   "mkdirat",   "renameat2", "tgkill", "pidfd_open",
+	"execve",     "fork",	   "vfork",   "wait4",	    "waitid",  "waitpid",
+	"arch_prctl", "prlimit64", "setpgid", "kill",	    "mkdir",   "unlink",
+	"rename",     "rmdir",	   "chmod",   "link",	    "symlink", "unlinkat",
+	"mkdirat",    "renameat2", "tgkill",  "pidfd_open",
 };
 
 static const char *const of_networks[] = {
-	"connect",  "getsockopt", "setsockopt", "getsockname", "getpeername", "shutdown",
-	"sendmmsg", "recvmmsg",	  "bind",	"socketpair",  "accept4",
+	"connect",  "getsockopt", "setsockopt", "getsockname", "getpeername",
+	"shutdown", "sendmmsg",	  "recvmmsg",	"bind",	       "accept4",
 };
 
 static int allow_all(scmp_filter_ctx filter, const char *const *names, size_t count)
@@ -200,12 +201,23 @@ static int allow_processes(scmp_filter_ctx filter)
 				SCMP_A0(SCMP_CMP_MASKED_EQ, spaces, 0));
 }
 
+/* A pair that is connected for good: one of datagrams could speak to others, too. */
+static int allow_pairs(scmp_filter_ctx filter)
+{
+	const scmp_datum_t type = 0xf; /* without SOCK_CLOEXEC and the like */
+
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+				SCMP_A1(SCMP_CMP_MASKED_EQ, type, SOCK_STREAM));
+}
+
 /* A netlink socket for the question which addresses there are. No UNIX ones: those with abstract
  * names are the host's as long as the network is. */
 static int allow_sockets(scmp_filter_ctx filter)
 {
-	static const int families[] = { AF_INET, AF_INET6, AF_NETLINK };
-	int r = 0;
+	static const int families[] = { AF_INET, AF_INET6 };
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				 SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+				 SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
 
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r >= 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
@@ -237,6 +249,8 @@ int worker_filter(enum worker_view view)
 		r = allow_all(filter, of_networks, ARRAY_SIZE(of_networks));
 	if (r >= 0 && view == WORKER_SEES_NETWORK)
 		r = allow_sockets(filter);
+	if (r >= 0 && (view == WORKER_SEES_NETWORK || view == WORKER_SEES_PROGRAMS))
+		r = allow_pairs(filter);
 	if (r >= 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
