@@ -1,6 +1,7 @@
 #include "image/raw.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fs.h>
 #include <sched.h>
 #include <stdio.h>
@@ -360,6 +361,12 @@ static int make_instance(const struct raw *raw, enum disk_role role, const char 
 				  "cannot mount the %s file system of the disk image '%s': this "
 				  "kernel has no %s",
 				  disk_role_name(role), path, type);
+	if (tree == -EINVAL && raw->verity.hash != NULL && raw->verity.role == role)
+		return fail_plain(tree,
+				  "cannot mount the %s file system of the disk image '%s' (its "
+				  "blocks have to be at least as large as those that are verified, "
+				  "%" PRIu32 " bytes: try 'veritysetup format --data-block-size=')",
+				  disk_role_name(role), path, raw->verity.tree.data_block);
 	return fail_plain(tree, "cannot mount the %s file system of the disk image '%s': %s%s%s",
 			  disk_role_name(role), path, strerror(-tree), why[0] ? ": " : "", why);
 }

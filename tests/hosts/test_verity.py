@@ -45,6 +45,7 @@ is 'partitions are found by the halves of the hash' "$(run -i gpt.raw --root-has
 is 'changes can be kept for a while' "$(run -i one.raw -x sh -c 'touch /x && echo written')" written
 says 'another hash is refused' 'not what the root hash stands for' nspawn -q --pipe -i bare.raw --root-hash=$(cat other.roothash) --verity-data=one.verity true
 says 'the hashes of another image are refused' 'not what the root hash stands for' nspawn -q --pipe -i bare.raw --root-hash=$(cat one.roothash) --verity-data=other.verity true
+says 'blocks that are too small for what is verified are told' '4096 bytes: try' nspawn -q --pipe -i small.raw true
 gone 'nothing stays of what was refused'
 is 'what is not changed can be read' "$(run -i flipped.raw sh -c 'cat /etc/hostname >/dev/null && echo read')" read
 is 'what was changed cannot be read' "$(run -i flipped.raw sh -c 'cat /srv/secret >/dev/null 2>&1 || echo error')" error
@@ -76,6 +77,8 @@ def images(tmp_path_factory):
         file.write(b"web\n")
     disks.blank(path + "one.raw", 16 << 20)
     disks.run("mkfs.ext4", "-q", "-F", "-b", "4096", "-d", path + "tree", path + "one.raw")
+    disks.filesystem(path + "small.raw", "ext4", path + "tree")
+    small = disks.hashes(path + "small.verity", path + "small.raw")
     shutil.rmtree(path + "tree")
     shutil.copy(path + "one.raw", path + "bare.raw")
     root_hash = disks.hashes(path + "one.verity", path + "one.raw")
@@ -89,7 +92,7 @@ def images(tmp_path_factory):
     shutil.copy(path + "one.verity", path + "flipped.verity")
     # of the same superblock and salt, but for other data
     other = disks.hashes(path + "other.verity", path + "flipped.raw")
-    for name, text in (("one", root_hash), ("flipped", root_hash), ("other", other)):
+    for name, text in (("one", root_hash), ("flipped", root_hash), ("other", other), ("small", small)):
         with open(path + name + ".roothash", "w") as file:
             file.write(text + "\n")
     with open(path + "script", "w") as file:
@@ -106,4 +109,4 @@ def test_images_are_verified(images, kernel):
     puts = [word for file in (PROGRAM, MACHINECTL, dissect, images) for word in ("-p", file + ":/srv")]
     done = run("vmrun", "-k", kernel, "-i", "busybox", "-c", "-t", "300", *puts, "sh", "-c",
                "mv /srv/%s /srv/images; sh /srv/images/script" % os.path.basename(images))
-    assert done.returncode == 0 and "not ok" not in done.stdout and done.stdout.count("ok - ") == 15
+    assert done.returncode == 0 and "not ok" not in done.stdout and done.stdout.count("ok - ") == 16
