@@ -42,6 +42,7 @@ is 'an image with its hash and hashes beside it is verified' "$(run -i one.raw s
 gone 'nothing stays'
 is 'hash and hashes may be given' "$(run -i bare.raw --root-hash=$(cat one.roothash) --verity-data=one.verity sh -c "$look")" '/dev/dm-0 ext4'
 is 'partitions are found by the halves of the hash' "$(run -i gpt.raw --root-hash=$(cat one.roothash) sh -c "$look")" '/dev/dm-0 ext4'
+is 'usr alone may be verified' "$(run -i usr.raw sh -c 'grep -E " (/|/usr) " /proc/mounts | cut -d" " -f1,2,4 | cut -c1-17 | sort' | grep -c '^/dev/dm-0 /usr ro')" 1
 is 'changes can be kept for a while' "$(run -i one.raw -x sh -c 'touch /x && echo written')" written
 says 'another hash is refused' 'not what the root hash stands for' nspawn -q --pipe -i bare.raw --root-hash=$(cat other.roothash) --verity-data=one.verity true
 says 'the hashes of another image are refused' 'not what the root hash stands for' nspawn -q --pipe -i bare.raw --root-hash=$(cat one.roothash) --verity-data=other.verity true
@@ -79,6 +80,16 @@ def images(tmp_path_factory):
     disks.run("mkfs.ext4", "-q", "-F", "-b", "4096", "-d", path + "tree", path + "one.raw")
     disks.filesystem(path + "small.raw", "ext4", path + "tree")
     small = disks.hashes(path + "small.verity", path + "small.raw")
+    os.rename(path + "tree/usr", path + "usr")
+    disks.blank(path + "usr.fs", 16 << 20)
+    disks.run("mkfs.ext4", "-q", "-F", "-b", "4096", "-d", path + "usr", path + "usr.fs")
+    usr = disks.hashes(path + "usr.hashes", path + "usr.fs")
+    ids = disks.halves(usr)
+    disks.table(path + "usr.raw", [(disks.USR_VERITY, path + "usr.hashes", "uuid=" + ids[1]), (disks.USR, path + "usr.fs", "uuid=" + ids[0]),
+                                   (disks.ROOT, disks.filesystem(path + "root.fs", "ext4", path + "tree"))])
+    with open(path + "usr.usrhash", "w") as file:
+        file.write(usr)
+    shutil.rmtree(path + "usr")
     shutil.rmtree(path + "tree")
     shutil.copy(path + "one.raw", path + "bare.raw")
     root_hash = disks.hashes(path + "one.verity", path + "one.raw")
@@ -109,4 +120,4 @@ def test_images_are_verified(images, kernel):
     puts = [word for file in (PROGRAM, MACHINECTL, dissect, images) for word in ("-p", file + ":/srv")]
     done = run("vmrun", "-k", kernel, "-i", "busybox", "-c", "-t", "300", *puts, "sh", "-c",
                "mv /srv/%s /srv/images; sh /srv/images/script" % os.path.basename(images))
-    assert done.returncode == 0 and "not ok" not in done.stdout and done.stdout.count("ok - ") == 16
+    assert done.returncode == 0 and "not ok" not in done.stdout and done.stdout.count("ok - ") == 17

@@ -8,6 +8,7 @@ ROOT, USR = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "8484680c-9521-48c6-9c11-b07
 HOME, SRV = "933ac7e1-2eb4-4f13-b844-0e14e2aef915", "3b8f8425-20e0-4f3b-907f-1a25a76f98e8"
 VAR, ESP = "4d21b016-b534-45c2-a9fb-5c16e091fd2d", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 ROOT_VERITY = "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5"
+USR_VERITY = "77ff5f63-e7b6-4633-acf4-1565b864c0e6"
 LINUX, ARM = "0fc63daf-8483-4772-8e79-3d69d8477de4", "b921b045-1df0-41c3-af44-4c6f280d3fae"
 SIZES = {"ext4": 24, "btrfs": 128, "xfs": 320}
 
