@@ -3,6 +3,7 @@
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -250,6 +251,19 @@ START_TEST(settings_go_with_an_image_that_cannot_go_whole)
 }
 END_TEST
 
+START_TEST(a_copy_is_on_disk_before_it_has_its_name)
+{
+	enter();
+	fixture_deny(SYS_syncfs, EIO);
+	ck_assert_int_eq(clone_of("web", "copy", true, false), -EIO);
+	ck_assert_int_eq(clone_of("disk", "other", false, false), -EIO);
+	ck_assert(!is_there(POOL "copy") && !is_there(POOL "copy.nspawn"));
+	ck_assert(!is_there(POOL "other.raw"));
+	/* Nothing is copied for this one. */
+	ck_assert_int_eq(clone_of("web", "over", false, false), 0);
+}
+END_TEST
+
 START_TEST(only_a_link_goes)
 {
 	enter();
@@ -316,7 +330,8 @@ int main(void)
 			settings_that_are_there_stay,
 			an_image_never_has_a_name_without_its_settings,
 			settings_of_a_clone_that_fails_do_not_stay,
-			settings_go_with_an_image_that_cannot_go_whole, only_a_link_goes,
+			settings_go_with_an_image_that_cannot_go_whole,
+			a_copy_is_on_disk_before_it_has_its_name, only_a_link_goes,
 			a_file_is_marked_by_its_mode, the_pool_is_closed_to_others,
 			what_cannot_be_limited_is_said);
 }

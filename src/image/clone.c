@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -40,6 +42,7 @@ struct clone {
 	int fd;		     /* of the original, readable */
 	const char *growing; /* in the pool */
 	const char *suffix;  /* of the new file's name */
+	bool copied;	     /* there are contents that are not on disk yet */
 };
 
 static int failed(const struct clone *clone, int r)
@@ -63,7 +66,11 @@ static int clone_file(struct clone *clone)
 	if (to < 0)
 		return failed(clone, -errno);
 	/* With shared blocks, else with the holes. */
-	r = tree_copy_file_interruptible(to, clone->fd);
+	r = ioctl(to, FICLONE, clone->fd) < 0 ? -errno : 0;
+	if (r < 0) {
+		clone->copied = true;
+		r = tree_copy_file_interruptible(to, clone->fd);
+	}
 	if (r >= 0 && fchmod(to, mode) < 0)
 		r = -errno;
 	return r < 0 ? failed(clone, r) : 0;
@@ -108,6 +115,7 @@ static int copy_tree(struct clone *clone)
 	to = open_growing(clone);
 	if (to < 0)
 		return to;
+	clone->copied = true;
 	r = tree_copy_interruptible(to, clone->fd);
 	return r < 0 ? failed(clone, r) : 0;
 }
@@ -218,6 +226,7 @@ static int copy_part(struct clone *clone, const char *from_path, const char *tar
 	to = openat(clone->pool.fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return failed(clone, -errno);
+	clone->copied = true;
 	r = tree_copy_interruptible(to, from);
 	return r < 0 ? failed(clone, r) : 0;
 }
@@ -380,6 +389,9 @@ static int publish(struct clone *clone)
 	autoclose int kept = -EBADF;
 	int r;
 
+	/* A name is on disk before contents are, so that a crash would leave empty files. */
+	if (clone->copied && syncfs(clone->pool.fd) < 0)
+		return failed(clone, -errno);
 	if (text_equal(clone->suffix, MSTACK_SUFFIX)) {
 		kept = store_keep(clone->arena, clone->scope);
 		if (kept < 0 && kept != -ENOENT)
