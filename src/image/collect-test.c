@@ -258,6 +258,33 @@ START_TEST(nothing_is_taken_while_a_machine_starts)
 }
 END_TEST
 
+START_TEST(each_directory_with_layers_is_held_once)
+{
+	static const char *const others[] = { "one/1", "two/1", "one/2", "two/2" };
+	int rooms[VIEW_ROOMS_MAX], room, count;
+	struct mstack stack = { 0 };
+
+	start();
+	add_layer('a');
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		char *path = arena_format(&arena, "%s/.local/%s", scratch_path, others[i]);
+
+		ck_assert_int_eq(dir_make_all(path, 0700), 0);
+		text_list_add(&arena, &stack.layers, path);
+	}
+	text_list_add(&arena, &stack.layers, layer_path(&arena, &store, digest('a')));
+	count = view_hold(rooms, &stack);
+	ck_assert_int_eq(count, 3);
+	room = openat(store.fd, STORE_LAYERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_lt(flock(room, LOCK_EX | LOCK_NB), 0);
+	while (count > 0)
+		fd_close(&rooms[--count]);
+	ck_assert_int_eq(flock(room, LOCK_EX | LOCK_NB), 0);
+	close(room);
+	clear();
+}
+END_TEST
+
 /* In a process of its own; true: it was still waiting when its time was over. */
 static bool waits(void (*act)(void))
 {
@@ -373,6 +400,7 @@ int main(void)
 			   unfinished_copies_of_images_hold_layers,
 			   what_runs_from_another_directory_holds_layers,
 			   nothing_is_taken_while_a_machine_starts,
+			   each_directory_with_layers_is_held_once,
 			   no_name_changes_while_holders_are_looked_for,
 			   an_unfinished_layer_loses_its_name_at_once, sizes_tell_who_holds_what);
 }

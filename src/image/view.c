@@ -108,7 +108,7 @@ int view_open(struct arena *arena, const struct mstack *stack, bool changed)
 
 /* ---- holding ---- */
 
-static int hold_one(const char *layer, struct stat *last)
+static int hold_one(const char *layer, struct stat *rooms, int count)
 {
 	autoclose int directory = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int room = -EBADF;
@@ -119,9 +119,10 @@ static int hold_one(const char *layer, struct stat *last)
 	room = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (room < 0 || fstat(room, &st) < 0)
 		return -errno;
-	if (st.st_dev == last->st_dev && st.st_ino == last->st_ino)
-		return -EALREADY;
-	*last = st;
+	for (int i = 0; i < count; i++)
+		if (st.st_dev == rooms[i].st_dev && st.st_ino == rooms[i].st_ino)
+			return -EALREADY;
+	rooms[count] = st;
 	while (flock(room, LOCK_SH) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -130,12 +131,12 @@ static int hold_one(const char *layer, struct stat *last)
 
 int view_hold(int ret[VIEW_ROOMS_MAX], const struct mstack *stack)
 {
-	struct stat last = { 0 };
+	struct stat rooms[VIEW_ROOMS_MAX];
 	int count = 0;
 
 	for (size_t i = 0; i < stack->layers.count && count < VIEW_ROOMS_MAX; i++) {
 		/* A layer that is missing is missed by who opens it. */
-		int fd = hold_one(stack->layers.items[i], &last);
+		int fd = hold_one(stack->layers.items[i], rooms, count);
 
 		if (fd >= 0)
 			ret[count++] = fd;
