@@ -31,14 +31,18 @@
 
 /* ---- the file ---- */
 
+/* What is opened is what was looked at: other devices do things when they are opened. */
 int raw_open(const char *path, bool *read_only)
 {
+	autoclose int found = open(path, O_PATH | O_CLOEXEC);
 	const int flags = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+	char link[sizeof("/proc/self/fd/-2147483648")];
 	struct stat st;
 	int fd;
 
-	if (stat(path, &st) < 0)
+	if (found < 0 || fstat(found, &st) < 0)
 		return fail(-errno, "cannot open the disk image '%s'", path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return fail_plain(-ENOTBLK,
 				  "cannot use '%s' as a disk image: it is neither a file nor a "
@@ -46,11 +50,11 @@ int raw_open(const char *path, bool *read_only)
 				  path);
 	if (S_ISREG(st.st_mode) && (st.st_mode & 0222) == 0)
 		*read_only = true;
-	fd = *read_only ? -1 : open(path, O_RDWR | flags | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
+	fd = *read_only ? -1 : open(link, O_RDWR | flags | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
 	if (!*read_only && fd < 0 && (errno == EROFS || errno == EACCES || errno == EPERM))
 		*read_only = true;
 	if (*read_only)
-		fd = open(path, O_RDONLY | flags);
+		fd = open(link, O_RDONLY | flags);
 	if (fd < 0 && errno == EBUSY)
 		return fail_plain(-EBUSY,
 				  "cannot use the block device '%s': it is in use (unmount it, or "
