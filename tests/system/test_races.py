@@ -109,7 +109,7 @@ def test_nothing_that_is_pulled_started_or_copied_loses_a_layer(redd, world, lay
         assert all(racers.rounds[name] > 0 for name in ("pull one", "pull two", "start", "clone", "clean")), racers.rounds
         # layers went and came again
         fetched = [path for method, path, _ in server.asked if method == "GET"]
-        assert all(fetched.count(own[name]) > 1 for name in ("one", "two")) and fetched.count(own["held"]) == 1
+        assert all(fetched.count(own[name]) > 1 for name in ("one", "two")) and fetched.count(own["held"]) == 1, (racers.rounds, [fetched.count(path) for path in own.values()])
         # what ran all the time has all that it had
         assert machinectl.run("exec", "held", "--", "/bin/sh", "-c", "cat /etc/name; grep -c : /etc/passwd").ok().lines == ["held4"], racers.rounds
     finally:
