@@ -84,6 +84,20 @@ static int add_whole_images(const struct context *context, struct table *table)
 	return r;
 }
 
+/* Where nothing is stored, layered images are clones of trees. */
+static int add_clones(const struct context *context, struct table *table)
+{
+	struct image *images;
+	size_t count;
+	int r = image_list(context->arena, &images, &count, &context->images, false);
+
+	for (size_t i = 0; r >= 0 && i < count; i++)
+		if (images[i].found.kind == FIND_MSTACK)
+			add_row(table, "layered", images[i].name, holders_size(images[i].path), 0,
+				"");
+	return r;
+}
+
 static void add_machines(struct table *table, const struct holders *holders)
 {
 	for (size_t i = 0; i < holders->machine_count; i++) {
@@ -129,7 +143,7 @@ static int add_store(const struct context *context, struct table *table)
 	int r = store_open(context->arena, &store, &context->images, false);
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT ? add_clones(context, table) : r;
 	r = holders_read(context->arena, &holders, &store, &context->images, &running);
 	if (r >= 0) {
 		holders_measure(context->arena, &holders, &store);
