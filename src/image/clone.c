@@ -21,6 +21,7 @@
 #include "image/companion.h"
 #include "image/image.h"
 #include "image/mstack.h"
+#include "image/quota.h"
 #include "image/snapshot.h"
 #include "image/store.h"
 #include "image/together.h"
@@ -116,6 +117,7 @@ static int copy_tree(struct clone *clone)
 	if (to < 0)
 		return to;
 	clone->copied = true;
+	quota_join(to, -EBADF);
 	r = tree_copy_interruptible(to, clone->fd);
 	return r < 0 ? failed(clone, r) : 0;
 }
@@ -182,6 +184,16 @@ static int layer_on(struct clone *clone, const char *path)
 	return 0;
 }
 
+static int join(struct clone *clone)
+{
+	autoclose int fd = open_growing(clone);
+
+	if (fd < 0)
+		return fd;
+	quota_join(fd, clone->fd);
+	return 0;
+}
+
 static int clone_directory(struct clone *clone)
 {
 	const char *path = change_real_path(clone->arena, clone->fd, clone->image.path);
@@ -191,7 +203,7 @@ static int clone_directory(struct clone *clone)
 	if (snapshot_can_btrfs(clone->fd)) {
 		r = btrfs_snapshot(clone->pool.fd, clone->growing, clone->fd);
 		if (r >= 0)
-			return 0;
+			return join(clone);
 		(void)dir_remove_all(clone->pool.fd, clone->growing);
 		if (r != -EXDEV && r != -EPERM)
 			return failed(clone, r);
@@ -422,7 +434,7 @@ static int clone_begun(struct clone *clone)
 	if (r >= 0)
 		r = publish(clone);
 	if (r < 0)
-		(void)dir_remove_all(clone->pool.fd, clone->growing);
+		(void)quota_remove_all(clone->pool.fd, clone->growing);
 	return r;
 }
 

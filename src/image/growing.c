@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "image/quota.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
@@ -75,6 +76,8 @@ static int make_directory(struct growing *growing, const struct wish *wish)
 	growing->fd = openat(growing->dir_fd, growing->name, directory_flags);
 	if (growing->fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
+	if (growing->subvolume)
+		quota_join(growing->fd, wish->source_fd);
 	return wish->source_fd < 0 && fchmod(growing->fd, 0755) < 0 ? -errno : 0;
 }
 
@@ -176,7 +179,7 @@ int growing_remove(struct growing *growing)
 	int r = 0;
 
 	if (growing->fd >= 0)
-		r = dir_remove_all(growing->dir_fd, growing->name);
+		r = quota_remove_all(growing->dir_fd, growing->name);
 	fd_close(&growing->fd);
 	return r;
 }
@@ -222,7 +225,7 @@ static int sweep_one(int dir_fd, const char *name, unsigned char type, void *con
 	if (r == 0 || r == -ENOENT)
 		return 0;
 	if (r > 0)
-		r = dir_remove_all(dir_fd, name);
+		r = quota_remove_all(dir_fd, name);
 	if (r < 0)
 		log_warning("cannot remove '%s/%s', which was left behind: %s, going on without",
 			    sweep->path, name, strerror(-r));

@@ -72,9 +72,19 @@ int quota_read(struct quota *ret, int fd)
 
 /* ---- limits ---- */
 
+static int count_all(int fd, uint64_t *group)
+{
+	int r = btrfs_quota_gather(fd, group);
+
+	return r > 0 ? btrfs_quota_rescan(fd) : r;
+}
+
+/* What is nested in it counts too: the images of a directory of images, the subvolumes that a
+ * system makes in itself. */
 static int limit_subvolume(int fd, const char *path, uint64_t bytes)
 {
 	struct btrfs_quota quota;
+	uint64_t group = 0;
 	int r = btrfs_quota_read(fd, &quota);
 
 	if (r == -ENOENT && bytes == QUOTA_UNLIMITED)
@@ -82,13 +92,26 @@ static int limit_subvolume(int fd, const char *path, uint64_t bytes)
 	if (r == -ENOENT) {
 		r = btrfs_quota_enable(fd);
 		if (r >= 0)
-			r = btrfs_quota_read(fd, &quota);
-		if (r >= 0)
 			log_notice("quotas of the file system of '%s' are now on", path);
 	}
 	if (r >= 0)
-		r = btrfs_quota_limit(fd, quota.group, bytes);
+		r = count_all(fd, &group);
+	if (r >= 0)
+		r = btrfs_quota_limit(fd, group, bytes);
+	if (r == -EDQUOT)
+		return fail_plain(r,
+				  "cannot limit the subvolume '%s': it is full, and the kernel "
+				  "changes no limit without room on the file system outside of it "
+				  "(try 'btrfs quota disable')",
+				  path);
 	return r < 0 ? fail(r, "cannot limit the subvolume '%s'", path) : 0;
+}
+
+void quota_join(int fd, int source_fd)
+{
+	if (btrfs_is_subvolume(fd) &&
+	    (btrfs_quota_join(fd) > 0 || (source_fd >= 0 && btrfs_quota_is_member(source_fd))))
+		(void)btrfs_quota_rescan(fd);
 }
 
 struct assign {
@@ -193,6 +216,15 @@ int quota_limit(int fd, const char *path, uint64_t bytes)
 
 /* ---- the end ---- */
 
+int quota_remove_all(int dir_fd, const char *name)
+{
+	autoclose int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && btrfs_is_subvolume(fd) && btrfs_quota_release(fd) > 0)
+		(void)btrfs_quota_rescan(fd);
+	return dir_remove_all(dir_fd, name);
+}
+
 void quota_remember(struct quota_trace *ret, int fd)
 {
 	struct project_quota project;
@@ -207,8 +239,8 @@ void quota_remember(struct quota_trace *ret, int fd)
 
 void quota_forget(const struct quota_trace *trace, int parent_fd)
 {
-	if (trace->group != 0)
-		(void)btrfs_quota_forget(parent_fd, trace->group);
+	if (trace->group != 0 && btrfs_quota_forget(parent_fd, trace->group) > 0)
+		(void)btrfs_quota_rescan(parent_fd);
 	if (trace->project != 0)
 		(void)project_quota_limit(parent_fd, trace->project, PROJECT_UNLIMITED);
 }

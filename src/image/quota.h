@@ -21,6 +21,14 @@ int quota_read(struct quota *ret, int fd);
  * of its own with all that is in it, which takes as long as looking at each file. */
 int quota_limit(int fd, const char *path, uint64_t bytes);
 
+/* A new subvolume at FD counts to the directory of images that it lies in, where that is limited.
+ * SOURCE_FD: it is a snapshot of that; or negative. Quiet. */
+void quota_join(int fd, int source_fd);
+
+/* Remove the tree NAME, or file. First it counts to nothing any more: on btrfs even removing needs
+ * room below a limit. Quiet. */
+int quota_remove_all(int dir_fd, const char *name);
+
 /* What to forget once the tree is gone; quiet. */
 struct quota_trace {
 	uint64_t group;	  /* of btrfs; 0: nothing */

@@ -116,8 +116,12 @@ static int open_source(int tree_fd)
 static int snapshot_btrfs(int parent_fd, const char *name, int tree_fd)
 {
 	autoclose int source = open_source(tree_fd);
+	int r;
 
-	return source < 0 ? source : btrfs_snapshot(parent_fd, name, source);
+	r = source < 0 ? source : btrfs_snapshot(parent_fd, name, source);
+	if (r >= 0 && btrfs_quota_is_member(source))
+		(void)btrfs_quota_rescan(source);
+	return r;
 }
 
 static int snapshot_copy(int parent_fd, const char *name, int tree_fd)

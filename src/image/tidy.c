@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "image/lock.h"
+#include "image/quota.h"
 #include "image/together.h"
 #include "io/clock.h"
 #include "io/dir.h"
@@ -60,7 +61,7 @@ static int remove_left_behind(int dir_fd, const char *name, unsigned char type, 
 	if (end)
 		remove_beside_nothing(dir_fd, name, end);
 	else if (text_after(name, NEW) || text_after(name, OLD))
-		r = dir_remove_all(dir_fd, name);
+		r = quota_remove_all(dir_fd, name);
 	if (r < 0)
 		log_warning("cannot remove '%s/%s', which was left behind: %s, going on without",
 			    tidy->path, name, strerror(-r));

@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "image/quota.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -309,7 +310,7 @@ static int remove_hidden(const struct together_step *step, const char *name)
 {
 	autoclose int dir = is_hidden(name) ? open_directory(step) : -EBADF;
 
-	return dir < 0 ? 0 : dir_remove_all(dir, name);
+	return dir < 0 ? 0 : quota_remove_all(dir, name);
 }
 
 /* Now nobody finishes it or takes it back any more. */

@@ -311,6 +311,39 @@ START_TEST(a_group_of_the_whole_subtree_counts)
 }
 END_TEST
 
+START_TEST(a_group_gathers_what_is_nested_and_what_comes_later)
+{
+	autoclose int parent = -EBADF, source = enter("gather", &parent), made = -EBADF;
+	struct btrfs_quota quota, other;
+	uint64_t group = 0, again = 0;
+
+	ck_assert_int_eq(btrfs_quota_enable(source), 0);
+	ck_assert(!btrfs_quota_is_member(source));
+	ck_assert_int_eq(btrfs_quota_join(source), 0);
+	ck_assert_int_eq(btrfs_make(source, "early"), 0);
+	ck_assert_int_ge(btrfs_quota_gather(source, &group), 0);
+	ck_assert_uint_eq(group >> 48, BTRFS_SUBTREE_LEVEL);
+	ck_assert(btrfs_quota_is_member(source));
+	ck_assert_int_ge(btrfs_quota_gather(source, &again), 0);
+	ck_assert_uint_eq(again, group);
+	ck_assert_int_eq(btrfs_make(source, "late"), 0);
+	made = openat(source, "late", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert(!btrfs_quota_is_member(made));
+	ck_assert_int_ge(btrfs_quota_join(made), 0);
+	ck_assert(btrfs_quota_is_member(made));
+	ck_assert_int_ge(btrfs_quota_rescan(source), 0);
+	ck_assert_int_eq(btrfs_quota_read(source, &quota), 0);
+	ck_assert_uint_eq(quota.group, group);
+	/* A member's own numbers are its own. */
+	ck_assert_int_eq(btrfs_quota_read(made, &other), 0);
+	ck_assert_uint_eq(other.group >> 48, 0);
+	ck_assert_int_ge(btrfs_quota_release(source), 0);
+	ck_assert(!btrfs_quota_is_member(source) && !btrfs_quota_is_member(made));
+	ck_assert_int_ge(btrfs_quota_forget(parent, group), 0);
+	ck_assert_int_lt(btrfs_quota_limit(source, group, 1 << 20), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("btrfs");
@@ -331,5 +364,6 @@ int main(void)
 	tcase_add_test(cases, a_new_subvolume_is_empty_and_knows_when_it_was_made);
 	tcase_add_test(cases, quotas_count_and_limit);
 	tcase_add_test(cases, a_group_of_the_whole_subtree_counts);
+	tcase_add_test(cases, a_group_gathers_what_is_nested_and_what_comes_later);
 	return fixture_run(cases, "kernel/btrfs");
 }

@@ -42,5 +42,28 @@ int btrfs_quota_limit(int fd, uint64_t group, uint64_t bytes);
 /* For the whole file system. It counts what is there in the background. */
 int btrfs_quota_enable(int fd);
 
-/* Forget the group of a subvolume that is gone; FD: anything on the file system. */
+/* Count all of the file system anew, in the background. */
+int btrfs_quota_rescan(int fd);
+
+#define BTRFS_SUBTREE_LEVEL UINT64_C(255) /* as systemd's own tools make them */
+
+/* The subvolume and all that are nested in it count to *GROUP; 0: to the one for its subtree, which
+ * is made if there is none. > 0: what it counts is true after btrfs_quota_rescan() only. */
+int btrfs_quota_gather(int fd, uint64_t *group);
+
+/* The new subvolume belongs to the group of that which it lies in, if there is such a one:
+ * likewise.
+ */
+int btrfs_quota_join(int fd);
+
+/* Out of all groups, with what is nested in it: where one has reached its limit, nothing can be
+ * removed. Likewise. */
+int btrfs_quota_release(int fd);
+
+/* It counts to a group of several. A snapshot of such a one makes the kernel stop counting until
+ * btrfs_quota_rescan(). */
+bool btrfs_quota_is_member(int fd);
+
+/* Forget the group of a subvolume that is gone, or that for its subtree; FD: anything on the file
+ * system. > 0: as above. */
 int btrfs_quota_forget(int fd, uint64_t group);

@@ -1,4 +1,5 @@
 """Images at rest: what machinectl lists, clones, renames, marks, limits and removes, on each file system."""
+import errno
 import fcntl
 import glob
 import json
@@ -366,6 +367,84 @@ def test_subvolumes_are_limited(control, pool):
     make_raw(POOL + "/disk.raw")
     control.run("set-limit", "disk", "1G").failed("it is no directory")
     subprocess.run(["btrfs", "quota", "disable", POOL], check=True)
+
+
+def btrfs(*words):
+    return subprocess.run(["btrfs", *words], check=True, capture_output=True, text=True).stdout
+
+
+def groups():
+    """{"255/5": ["0/5", …]} of those that have members."""
+    btrfs("quota", "rescan", "-W", POOL)
+    found = {}
+    for line in btrfs("qgroup", "show", "-p", "--raw", POOL).splitlines():
+        group, *_, parents = line.split()[:4] if len(line.split()) >= 4 else ("", "")
+        for parent in parents.split(",") if "/" in parents else ():
+            found.setdefault(parent, []).append(group)
+    return found
+
+
+def filled(path, size):
+    """How much of SIZE could be written to the file."""
+    done = 0
+    try:
+        with open(path, "wb", buffering=0) as file:
+            for _ in range(size >> 20):
+                done += file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+    except OSError as refused:
+        assert refused.errno == errno.EDQUOT
+    return done
+
+
+def test_a_limit_counts_what_is_nested_and_that_of_the_directory_all_images(redd, control, disk):
+    if disk[0] != "btrfs":
+        pytest.skip("only btrfs has quota groups")
+    mounted(*disk)
+    try:
+        make_tree(POOL + "/web", "btrfs")
+        btrfs("-q", "subvolume", "create", POOL + "/web/var")
+        btrfs("-q", "subvolume", "create", POOL + "/web/var/deep")
+        control.run("set-limit", "web", "10M").ok()
+        number = btrfs("inspect-internal", "rootid", POOL + "/web").strip()
+        assert len(groups()["255/" + number]) == 3
+        assert 5 << 20 <= filled(POOL + "/web/var/deep/big", 20 << 20) < 10 << 20
+        assert filled(POOL + "/web/small", 20 << 20) < 4 << 20
+        assert int(shown(control, "web")["Usage"]) > 9 << 20 and shown(control, "web")["Limit"] == str(10 << 20)
+        # a clone is a snapshot, has no limit of its own, and what is counted stays true
+        control.run("clone", "web", "copy").ok()
+        control.run("clone", "--read-only", "web", "shut").ok()
+        uuid = [line.split()[-1] for line in btrfs("subvolume", "show", POOL + "/web").splitlines() if line.strip().startswith("UUID")]
+        for name, flag in (("copy", "false"), ("shut", "true")):
+            assert "Parent UUID: \t\t" + uuid[0] in btrfs("subvolume", "show", os.path.join(POOL, name))
+            assert btrfs("property", "get", os.path.join(POOL, name), "ro") == "ro=%s\n" % flag
+        assert list(groups()) == ["255/" + number]
+        assert 5 << 20 < filled(POOL + "/copy/big", 12 << 20)
+        # one that is full can be given room, and removed
+        control.run("set-limit", "web", "12M").ok()
+        control.run("set-limit", "web", "10M").ok()
+        control.run("remove", "web", "shut").ok()
+        assert "255/" + number not in btrfs("qgroup", "show", POOL)
+        control.run("set-limit", "60M").ok()
+        make_tree("/tmp/redd-work/source")
+        machines.importctl(redd).run("-m", "import-fs", "/tmp/redd-work/source", "made").ok()
+        control.run("clone", "made", "again").ok()
+        found = groups()
+        assert list(found) == ["255/5"] and len(found["255/5"]) == 6, found  # copy has two inside
+        assert 20 << 20 < filled(POOL + "/made/big", 40 << 20) < 60 << 20 and filled(POOL + "/again/big", 40 << 20) < 30 << 20
+        status = control.run("image-status").ok().out
+        assert "\t   Limit: 60M\n" in status and "\t   Usage: 5" in status, status
+        told = json.loads(control.run("image-status", "--json=short").ok().out)
+        assert told["limit"] == 60 << 20 and 50 << 20 < told["usage"] <= 60 << 20
+        # no descriptor is outside of a full file system
+        control.run("set-limit", "none").failed("it is full", "btrfs quota disable")
+        btrfs("quota", "disable", POOL)
+        assert "Limit" not in control.run("image-status").ok().out
+        control.run("remove", "made", "again", "copy").ok()
+    finally:
+        shutil.rmtree("/tmp/redd-work/source", ignore_errors=True)
+        emptied()
+        subprocess.run(["umount", POOL], check=True)
 
 
 # tests/hosts/test_images.py does the same on kernels that count projects, which not all do
