@@ -162,21 +162,22 @@ static int assign_below(struct assign *assign, int fd)
 	return r;
 }
 
-static int give_project(int fd, uint32_t *ret)
+static int assign_all(int fd, uint32_t project)
 {
-	struct assign assign = { .depth = 0 };
+	struct assign assign = { .project = project };
 	struct stat st;
-	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	assign.device = st.st_dev;
-	r = project_find_free(fd, (uint32_t)st.st_ino, &assign.project);
-	if (r >= 0)
-		r = assign_below(&assign, fd);
-	if (r >= 0)
-		*ret = assign.project;
-	return r;
+	return assign_below(&assign, fd);
+}
+
+static int find_project(int fd, uint32_t *ret)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -errno : project_find_free(fd, (uint32_t)st.st_ino, ret);
 }
 
 static int refuse(int r, const char *path)
@@ -199,10 +200,13 @@ static int limit_project(int fd, const char *path, uint64_t bytes)
 		r = project_quota_read(fd, 0, &quota);
 		if (r < 0)
 			return refuse(-EOPNOTSUPP, path);
-		r = give_project(fd, &project);
+		r = find_project(fd, &project);
 	} else if (r < 0) {
 		return refuse(-EOPNOTSUPP, path);
 	}
+	/* Again where it has one: whoever gave it that may have been stopped half-way. */
+	if (r >= 0 && bytes != QUOTA_UNLIMITED)
+		r = assign_all(fd, project);
 	if (r >= 0)
 		r = project_quota_limit(fd, project, bytes);
 	return r < 0 ? fail(r, "cannot limit the directory '%s'", path) : 0;

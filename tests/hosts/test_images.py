@@ -21,6 +21,9 @@ for disk in vdc vdd; do
 	cd /
 	machinectl show-image -P Limit web other
 	machinectl image-status web | grep -E 'Usage: (10M|9.9M)' || exit 1
+	# as if setting it had been stopped half-way
+	chattr -p 0 /var/lib/machines/web/tmp/big && machinectl set-limit web 11M || exit 1
+	machinectl image-status web | grep -E 'Usage: (10M|9.9M)' || exit 1
 	machinectl set-limit web none && machinectl show-image -P Limit web
 	machinectl clone -q web over && machinectl set-limit over 5M && machinectl show-image -P Limit over
 	machinectl rename over top && machinectl remove top web other && machinectl list-images --no-legend && umount /var/lib/machines || exit 1

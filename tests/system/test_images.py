@@ -476,6 +476,11 @@ def limits_of_projects(control):
         file.write(bytes(5 << 20))
         os.fsync(file.fileno())
     assert 5 << 20 <= int(shown(control, "web")["Usage"]) < 6 << 20 and int(shown(control, "other")["Usage"]) < 1 << 20
+    # as if it had been stopped half-way
+    subprocess.run(["chattr", "-p", "0", POOL + "/web/usr/big"], check=True)
+    assert int(shown(control, "web")["Usage"]) < 1 << 20
+    control.run("set-limit", "web", "12M").ok()
+    assert 5 << 20 <= int(shown(control, "web")["Usage"]) < 6 << 20
     control.run("set-limit", "web", "none").ok()
     assert shown(control, "web")["Limit"] == str(2**64 - 1)
     control.run("clone", "web", "over").ok()
