@@ -16,8 +16,9 @@
 
 #define TRIES_MAX 256
 #define FIRST_BYTES 4096
-#define TEXT_MAX 8192 /* a table, or names of devices */
-#define OURS "redd-"
+#define TEXT_MAX 8192	  /* a table, or names of devices */
+#define OURS "redd-"	  /* names, which others may give, too */
+#define OURS_UUID "REDD-" /* by which the kernel tells whose a device is */
 
 /* For udev, in the upper half of the event number: the device is ours alone. No links to it are
  * made, and nobody looks what is in it. */
@@ -42,6 +43,8 @@ static int command(int control, unsigned long number, struct request *request, c
 	if (number == DM_DEV_SUSPEND || number == DM_DEV_REMOVE)
 		request->head.event_nr = UDEV_LEAVE_IT;
 	snprintf(request->head.name, sizeof(request->head.name), "%s", name);
+	if (number == DM_DEV_CREATE)
+		snprintf(request->head.uuid, sizeof(request->head.uuid), OURS_UUID "%.120s", name);
 	return ioctl(control, number, request) < 0 ? -errno : 0;
 }
 
@@ -58,6 +61,15 @@ static int open_device(dev_t device)
 	return S_ISBLK(st.st_mode) && st.st_rdev == device ? take_fd(&fd) : -ENODEV;
 }
 
+static bool is_ours(int control, const char *name)
+{
+	struct request request = { 0 };
+
+	return text_after(name, OURS) != NULL &&
+	       command(control, DM_DEV_STATUS, &request, name, 0) >= 0 &&
+	       text_after(request.head.uuid, OURS_UUID) != NULL;
+}
+
 /* Whoever makes a device has the lock until it is open, so what can be removed meanwhile is what
  * one who was killed has left. */
 static void sweep(int control)
@@ -70,7 +82,7 @@ static void sweep(int control)
 	if (command(control, DM_LIST_DEVICES, &list, "", 0) < 0 || entry->dev == 0)
 		return;
 	while (left > sizeof(*entry)) {
-		if (text_after(entry->name, OURS) != NULL)
+		if (is_ours(control, entry->name))
 			(void)command(control, DM_DEV_REMOVE, &request, entry->name, 0);
 		if (entry->next == 0 || entry->next > left)
 			return;
