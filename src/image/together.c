@@ -144,9 +144,9 @@ static struct growing as_growing(const struct together_step *step, int dir_fd)
 }
 
 /* Nobody takes it for what a dead one left, as long as it may have to come back. */
-static void lock_old(struct together_step *step, int dir_fd)
+static void lock_old(struct together_step *step, int dir_fd, const char *name)
 {
-	step->old_fd = openat(dir_fd, step->to,
+	step->old_fd = openat(dir_fd, name,
 			      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (step->old_fd >= 0)
 		(void)flock(step->old_fd, LOCK_EX | LOCK_NB);
@@ -164,7 +164,9 @@ static int do_step(struct together *together, struct together_step *step)
 	if (r < 0)
 		return r;
 	if (replaces)
-		lock_old(step, dir);
+		lock_old(step, dir, step->to);
+	else if (is_hidden(step->to))
+		lock_old(step, dir, step->from);
 	growing = as_growing(step, dir);
 	/* An immutable directory keeps its name, too. */
 	if (step->flags & TOGETHER_MARKED)

@@ -40,7 +40,7 @@ struct together_step {
 	unsigned int flags;
 	uint64_t system, inode, born; /* who gets the name */
 	bool done, replaced;
-	int old_fd; /* what is replaced, locked as what grows is */
+	int old_fd; /* what is replaced or hidden, locked as what grows is */
 };
 
 struct together {

@@ -277,18 +277,29 @@ static int add_marks(const struct publish *publish, struct together *together,
 	return r;
 }
 
-/* An image of the same name in another form. */
-static int add_others(const struct publish *publish, struct together *together,
-		      const struct old olds[ARRAY_SIZE(suffixes)], const char *name)
+/* The image, and others of its name in another form, which go. A name finds the first form of all
+ * that are there: it finds the new image when those before it have gone, and that decides. */
+static int add_image(struct publish *publish, struct together *together,
+		     const struct old olds[ARRAY_SIZE(suffixes)], const char *name,
+		     unsigned int flags)
 {
-	int r = 0;
+	const char *pool = publish->request.pool;
+	size_t own = 0, last;
+	int r;
 
+	while (strcmp(olds[own].name, name) != 0)
+		own++;
+	last = own;
+	for (size_t i = 0; i < own; i++)
+		last = olds[i].there ? i : last;
+	r = together_add(together, pool, publish->main.name, name,
+			 flags | (last == own ? TOGETHER_DECIDES : 0));
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes) && r >= 0; i++)
-		if (olds[i].there && strcmp(olds[i].name, name) != 0)
-			r = together_add(together, publish->request.pool, olds[i].name,
+		if (olds[i].there && i != own)
+			r = together_add(together, pool, olds[i].name,
 					 arena_format(publish->arena, "%s.old%zu",
 						      publish->main.name, i),
-					 0);
+					 i == last ? TOGETHER_DECIDES : 0);
 	return r;
 }
 
@@ -303,11 +314,9 @@ static int add_all(struct publish *publish, struct together *together,
 	if (r >= 0)
 		r = add_sides(publish, together);
 	if (r >= 0)
-		r = together_add(together, request->pool, publish->main.name, name,
-				 TOGETHER_DECIDES | (request->force ? TOGETHER_REPLACES : 0) |
-					 (marked ? TOGETHER_MARKED : 0));
-	if (r >= 0)
-		r = add_others(publish, together, olds, name);
+		r = add_image(publish, together, olds, name,
+			      (request->force ? TOGETHER_REPLACES : 0) |
+				      (marked ? TOGETHER_MARKED : 0));
 	if (r >= 0)
 		r = together_note(together, !request->lazy);
 	return r < 0 ? fail(r, "cannot note in '%s' what is about to be there", request->pool) : 0;
