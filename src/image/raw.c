@@ -529,7 +529,10 @@ int raw_peek(struct arena *arena, struct raw *ret, const char *path)
 	file = raw_open(path, &raw.read_only);
 	if (file < 0)
 		return file;
-	r = raw_look(arena, &raw, file, path);
+	/* Of what has to be verified, nothing else is read. */
+	r = raw_verity_find(arena, &raw.verity, file, path, NULL, NULL);
+	if (r >= 0)
+		r = raw_look(arena, &raw, file, path);
 	if (r >= 0)
 		r = raw_attach(arena, &raw, file, path, "peek");
 	if (r >= 0)

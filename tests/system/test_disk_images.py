@@ -229,6 +229,23 @@ def test_it_boots_reboots_and_stops_by_name(redd, image, pool):
     assert console.wait() == 0
 
 
+def test_what_is_in_an_image_is_told_where_it_may_be_read(redd, image, pool):
+    path, control, before = pool + "/disky.raw", machinectl(redd), leaks.loops()
+    shutil.move(image(), path)
+    sum_before = digest(path)
+    assert "\t      OS: " in control.run("image-status", "disky").ok().out
+    assert digest(path) == sum_before
+    runner.until(lambda: leaks.loops() == before, 10)
+    other = redd.start("-q", "--pipe", "-M", "disky", "/bin/sh", "-c", "echo ready; read line", stdin=subprocess.PIPE)
+    assert other.stdout.readline() == "ready\n"
+    assert "OS: " not in control.run("image-status", "disky").ok().out
+    other.communicate("go\n", timeout=30)
+    # it is not the image that its maker has vouched for
+    with open(pool + "/disky.roothash", "w") as file:
+        file.write("0" * 64 + "\n")
+    assert "OS: " not in control.run("image-status", "disky").ok().out
+
+
 def test_nothing_is_left_after_it_is_killed(redd, image):
     path, before = image(), leaks.loops()
     other = redd.start("-q", "--pipe", "-i", path, "-M", "killed", "/bin/sh", "-c", "echo ready; read line", stdin=subprocess.PIPE)
