@@ -31,13 +31,15 @@
 #define UNPACKERS_MAX 8
 #define FILES_OPEN 8192
 
-enum phase { WANTED, FETCHING, FETCHED, UNPACKING, FAILED, READY, DONE };
+/* UNPACKED: whether it is what it should be is not known yet. */
+enum phase { WANTED, FETCHING, FETCHED, UNPACKING, UNPACKED, FAILED, READY, DONE };
 
 struct filling {
 	enum phase phase;
 	size_t number;
 	const struct oci_blob *blob; /* digest "": it is not known */
 	const struct digest *id;
+	struct digest sum; /* of the blob's bytes; "": not known yet */
 	struct worker worker;
 	struct stream_result result;
 	bool has_result;
@@ -53,6 +55,8 @@ struct filler {
 	size_t count, fetching, unpacking, unpackers;
 	uint64_t fetched, total;
 	struct filling *heard; /* whose worker speaks */
+	struct filling *summed;
+	struct oci_hash *hash; /* of it */
 };
 
 /* ---- unpacking, inside ---- */
@@ -62,7 +66,7 @@ enum told { TOLD_NOTICE, TOLD_RESULT };
 struct unpacking {
 	int input;
 	const char *name;
-	bool lazy;
+	bool lazy, digest_in;
 };
 
 static int tell_notice(void *context, const char *sentence)
@@ -75,7 +79,7 @@ static int unpack(struct worker_side *side, void *context)
 	const struct unpacking *unpacking = context;
 	const struct stream_wish from = {
 		.name = unpacking->name,
-		.digest_in = true,
+		.digest_in = unpacking->digest_in,
 		.digest_out = true,
 	};
 	const struct unpack_context where = {
@@ -99,21 +103,29 @@ static int unpack(struct worker_side *side, void *context)
 
 /* ---- unpacking, outside ---- */
 
+/* A blob that is kept has its name by what is found here, not by what a worker says of it. */
+static bool is_summed_here(const struct filler *filler, const struct filling *filling)
+{
+	return filler->fill->keep && filler->image->blobs[filling->number].room_fd >= 0;
+}
+
+/* From its start, and only to read: who unpacks it does not change it. */
+static int open_blob(const struct store_part *blob)
+{
+	char link[32];
+	int fd;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", blob->fd);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? fail(-errno, "cannot read a layer") : fd;
+}
+
 static int open_input(struct filler *filler, const struct filling *filling)
 {
 	struct oci_source *source = filler->fill->source;
-	int fd;
 
-	if (source->registry != NULL) {
-		fd = fd_duplicate(filler->image->blobs[filling->number].fd);
-		if (fd < 0)
-			return fail(fd, "cannot read a layer");
-		if (lseek(fd, 0, SEEK_SET) < 0) {
-			fd_close(&fd);
-			return fail(-errno, "cannot read a layer");
-		}
-		return fd;
-	}
+	if (source->registry != NULL)
+		return open_blob(&filler->image->blobs[filling->number]);
 	return source->docker ? oci_source_open(source, filler->image->paths.items[filling->number])
 			      : oci_source_open_blob(source, &filling->blob->digest);
 }
@@ -140,6 +152,7 @@ static int start_unpacking(struct filler *filler, struct filling *filling)
 		.input = input,
 		.name = arena_format(filler->arena, "layer %s", filling->part),
 		.lazy = filler->fill->lazy,
+		.digest_in = !is_summed_here(filler, filling),
 	};
 	struct worker_request request = {
 		.name = "unpack",
@@ -195,11 +208,11 @@ static int hear_told(void *context, unsigned int what, const void *data, size_t 
 
 static int check_digests(struct filling *filling)
 {
-	struct digest blob, id;
+	struct digest id;
 
-	digest_make(&blob, DIGEST_SHA256, filling->result.digest_in, STREAM_DIGEST);
 	digest_make(&id, DIGEST_SHA256, filling->result.digest_out, STREAM_DIGEST);
-	if (filling->blob->digest.text[0] != '\0' && !digest_equal(&blob, &filling->blob->digest))
+	if (filling->blob->digest.text[0] != '\0' &&
+	    !digest_equal(&filling->sum, &filling->blob->digest))
 		return fail_plain(-EBADMSG,
 				  "cannot use layer '%s': its bytes are not those of its digest",
 				  filling->part);
@@ -209,6 +222,18 @@ static int check_digests(struct filling *filling)
 				  "configuration says",
 				  filling->part);
 	return 0;
+}
+
+/* Only now it may be called by its digest, whatever becomes of the others. */
+static int settle(struct filling *filling)
+{
+	int r;
+
+	if (filling->phase != UNPACKED || filling->sum.text[0] == '\0')
+		return 0;
+	r = check_digests(filling);
+	filling->phase = r < 0 ? FAILED : READY;
+	return r;
 }
 
 static int hear_unpacker(struct filler *filler, struct filling *filling)
@@ -224,11 +249,12 @@ static int hear_unpacker(struct filler *filler, struct filling *filling)
 	filler->unpacking--;
 	if (r >= 0 && !filling->has_result)
 		r = fail_plain(-EBADMSG, "a worker ended without a result");
-	if (r >= 0)
-		r = check_digests(filling);
-	/* Only now it may be called by its digest, whatever becomes of the others. */
-	filling->phase = r < 0 ? FAILED : READY;
-	return r;
+	filling->phase = r < 0 ? FAILED : UNPACKED;
+	if (r < 0)
+		return r;
+	if (!is_summed_here(filler, filling))
+		digest_make(&filling->sum, DIGEST_SHA256, filling->result.digest_in, STREAM_DIGEST);
+	return settle(filling);
 }
 
 /* ---- fetching ---- */
@@ -288,7 +314,11 @@ static int hear_registry(struct filler *filler)
 		job_progress(filler->fill->job, NULL, filler->fetched, filler->total);
 	}
 	r = fetch_next(filler, false);
-	return r != 0 ? MIN(r, 0) : registry_put(registry, &over, -EBADF);
+	if (r == 0 && filler->fetching == 0)
+		registry_done(registry);
+	else if (r == 0)
+		r = registry_put(registry, &over, -EBADF);
+	return MIN(r, 0);
 }
 
 static int hear_part(void *context, unsigned int what, const void *data, size_t size)
@@ -303,6 +333,60 @@ static int hear_part(void *context, unsigned int what, const void *data, size_t 
 		job_progress(filler->fill->job, filler->all[part.id - 1].part, part.done,
 			     filler->all[part.id - 1].blob->size);
 	return 0;
+}
+
+/* ---- sums of what is kept ---- */
+
+/* Who has fetched it can write to it as long as he lives. */
+static struct filling *next_to_sum(struct filler *filler)
+{
+	const struct registry *registry = filler->fill->source->registry;
+
+	if (registry == NULL || registry->worker.pid > 0)
+		return NULL;
+	for (size_t i = 0; i < filler->count; i++) {
+		struct filling *filling = &filler->all[i];
+
+		if (filling->phase >= FETCHED && filling->phase <= UNPACKED &&
+		    filling->sum.text[0] == '\0' && is_summed_here(filler, filling))
+			return filling;
+	}
+	return NULL;
+}
+
+/* A piece. 1: it was one; 0: there is nothing to sum. */
+static int sum_some(struct filler *filler)
+{
+	struct filling *filling = next_to_sum(filler);
+	int r;
+
+	if (filling == NULL)
+		return 0;
+	if (filling != filler->summed) {
+		oci_hash_end(filler->hash);
+		filler->hash = oci_hash_begin(filler->image->blobs[filling->number].fd);
+		filler->summed = filling;
+	}
+	r = filler->hash == NULL ? fail(-ENOMEM, "cannot verify a layer")
+				 : oci_hash_step(filler->hash, &filling->sum);
+	if (r == 0)
+		r = settle(filling);
+	else if (r < 0)
+		filling->phase = FAILED;
+	return r < 0 ? r : 1;
+}
+
+/* Each, whatever becomes of the others. */
+static int sum_rest(struct filler *filler)
+{
+	int r, first = 0;
+
+	while ((r = sum_some(filler)) != 0)
+		first = first < 0 ? first : MIN(r, 0);
+	oci_hash_end(filler->hash);
+	filler->hash = NULL;
+	filler->summed = NULL;
+	return first;
 }
 
 /* ---- all of it ---- */
@@ -358,8 +442,11 @@ static int wait_and_hear(struct filler *filler)
 			.fd = worker_fd(&registry->worker),
 			.events = POLLIN,
 		};
-	if (poll(wait, count, -1) < 0)
+	r = poll(wait, count, next_to_sum(filler) != NULL ? 0 : -1);
+	if (r < 0)
 		return errno == EINTR ? 0 : fail(-errno, "cannot wait for layers");
+	if (r == 0)
+		return sum_some(filler);
 	for (nfds_t i = 0; i < count && r >= 0; i++) {
 		if (wait[i].revents == 0)
 			continue;
@@ -382,18 +469,19 @@ static int run(struct filler *filler)
 			break;
 		r = wait_and_hear(filler);
 	}
-	for (size_t i = 0; i < filler->count; i++)
+	for (size_t i = 0; i < filler->count; i++) {
 		worker_done(&filler->all[i].worker);
+		if (r < 0 && filler->all[i].phase < UNPACKED)
+			filler->all[i].phase = FAILED;
+	}
 	return r;
 }
 
 /* ---- names ---- */
 
-/* Who has fetched it could have written to it until now; so it is looked at once more. */
 static int keep_blob(struct filler *filler, struct filling *filling)
 {
 	struct store_part *blob = &filler->image->blobs[filling->number];
-	int r;
 
 	if (blob->fd < 0 || blob->room_fd < 0)
 		return 0;
@@ -401,15 +489,14 @@ static int keep_blob(struct filler *filler, struct filling *filling)
 		store_part_done(blob);
 		return 0;
 	}
-	r = oci_verify(blob->fd, &filling->blob->digest, filling->blob->size, "layer");
-	return r < 0 ? r : blob_commit(blob, filling->blob->digest.text);
+	return blob_commit(blob, filling->blob->digest.text);
 }
 
 /* Also when another one failed: the next time it need not be fetched again. */
 static int commit(struct filler *filler)
 {
+	int sums = sum_rest(filler), r = 0;
 	size_t ready = 0;
-	int r = 0;
 
 	for (size_t i = 0; i < filler->count; i++)
 		ready += filler->all[i].phase == READY;
@@ -426,7 +513,7 @@ static int commit(struct filler *filler)
 			r = keep_blob(filler, filling);
 		filling->phase = DONE;
 	}
-	return r;
+	return r < 0 ? r : sums;
 }
 
 static const struct filling *same_before(const struct filler *filler, const struct filling *filling)

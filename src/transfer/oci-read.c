@@ -347,36 +347,65 @@ int oci_read_archive(struct arena *arena, struct oci_archive *ret, int fd,
 
 /* ---- hashes ---- */
 
-#define PIECE (256 * 1024)
+#define PIECE ((size_t)256 * 1024)
 
-static int hash_file(EVP_MD_CTX *hash, unsigned char *ret, int fd)
+struct oci_hash {
+	EVP_MD_CTX *hash;
+	int fd;
+	off_t at;
+	char piece[PIECE];
+};
+
+struct oci_hash *oci_hash_begin(int fd)
 {
-	autoarena struct arena arena = { 0 };
-	char *piece = arena_take(&arena, PIECE);
-	off_t at = 0;
-	ssize_t n;
+	struct oci_hash *hash = malloc(sizeof(*hash));
 
-	if (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
-		return -ENOMEM;
-	while ((n = pread(fd, piece, PIECE, at)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		EVP_DigestUpdate(hash, piece, (size_t)n);
-		at += n;
+	if (hash == NULL)
+		return NULL;
+	hash->fd = fd;
+	hash->at = 0;
+	hash->hash = EVP_MD_CTX_new();
+	if (hash->hash == NULL || EVP_DigestInit_ex(hash->hash, EVP_sha256(), NULL) != 1) {
+		oci_hash_end(hash);
+		return NULL;
 	}
-	return EVP_DigestFinal_ex(hash, ret, NULL) == 1 ? 0 : -EIO;
+	return hash;
+}
+
+void oci_hash_end(struct oci_hash *hash)
+{
+	if (hash == NULL)
+		return;
+	EVP_MD_CTX_free(hash->hash);
+	free(hash);
+}
+
+int oci_hash_step(struct oci_hash *hash, struct digest *ret)
+{
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	ssize_t n = pread(hash->fd, hash->piece, PIECE, hash->at);
+
+	if (n < 0 && errno == EINTR)
+		return 1;
+	if (n < 0 || EVP_DigestUpdate(hash->hash, hash->piece, (size_t)n) != 1)
+		return fail(n < 0 ? -errno : -EIO, "cannot hash a file");
+	hash->at += n;
+	if (n > 0)
+		return 1;
+	if (EVP_DigestFinal_ex(hash->hash, bytes, NULL) != 1)
+		return fail(-EIO, "cannot hash a file");
+	return digest_make(ret, DIGEST_SHA256, bytes, 32);
 }
 
 int oci_hash(struct digest *ret, int fd)
 {
-	unsigned char bytes[EVP_MAX_MD_SIZE];
-	EVP_MD_CTX *hash = EVP_MD_CTX_new();
-	int r = hash == NULL ? -ENOMEM : hash_file(hash, bytes, fd);
+	struct oci_hash *hash = oci_hash_begin(fd);
+	int r = hash == NULL ? fail(-ENOMEM, "cannot hash a file") : 1;
 
-	EVP_MD_CTX_free(hash);
-	return r < 0 ? fail(r, "cannot hash a file") : digest_make(ret, DIGEST_SHA256, bytes, 32);
+	while (r > 0)
+		r = oci_hash_step(hash, ret);
+	oci_hash_end(hash);
+	return r;
 }
 
 int oci_verify(int fd, const struct digest *digest, uint64_t size, const char *what)

@@ -16,5 +16,11 @@ int oci_read_archive(struct arena *arena, struct oci_archive *ret, int fd,
 /* SHA-256 of all of a file, wherever its position is; it stays. */
 int oci_hash(struct digest *ret, int fd);
 
+/* The same a piece at a time, for who has to listen meanwhile. NULL: no memory. */
+struct oci_hash *oci_hash_begin(int fd);
+void oci_hash_end(struct oci_hash *hash); /* accepts NULL */
+/* 1: there is more; 0: that was all of it. */
+int oci_hash_step(struct oci_hash *hash, struct digest *ret);
+
 /* 0 if the file has this size and digest; else a sentence about WHAT. */
 int oci_verify(int fd, const struct digest *digest, uint64_t size, const char *what);
