@@ -70,6 +70,9 @@ static int lock_local(struct lock *lock, int tree_fd)
 	lock->local_path = NULL;
 	if (fd == -EROFS)
 		return 0; /* not written this way; for other ways there is the global lock */
+	/* To remove a tree is what makes room. */
+	if ((fd == -ENOSPC || fd == -EDQUOT) && lock->global_path != NULL)
+		return 0;
 	if (fd != -EACCES && fd != -EPERM)
 		return fd;
 
