@@ -151,9 +151,9 @@ def world(redd, place, server):
 class Try:
     """One command in a world of its own, on a file system of its own."""
 
-    def __init__(self, world, kind, words):
+    def __init__(self, world, kind, words, options=""):
         self.world, self.words = world, world.fill(words)
-        sandbox.mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755")
+        sandbox.mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755" + options)
         sandbox.mount("tmpfs", "/etc/systemd", "tmpfs", 0, "mode=0755")
         os.makedirs(POOL, mode=0o700)
         os.makedirs(SETTINGS)
@@ -261,3 +261,47 @@ def test_whatever_fails_there_is_the_old_or_the_new(world, place, name, kind, wo
                 assert again.code == 0, (at, again)
             one.rest()
             assert picture() == after and left_hidden() == [], (at, again, picture(), after)
+
+
+# ---- no room ----
+
+def fill_disk(what):
+    """All that is left of /var/lib: of its bytes, or of its files."""
+    if what == "bytes":
+        with open("/var/lib/filler", "wb", 0) as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+            except OSError:
+                pass
+        return
+    for number in range(100000):
+        try:
+            os.mknod("/var/lib/filler-%d" % number)
+        except OSError:
+            return
+
+
+def empty_disk():
+    for name in os.listdir("/var/lib"):
+        if name.startswith("filler"):
+            os.unlink("/var/lib/" + name)
+
+
+@pytest.mark.parametrize("what,options", [("bytes", ",size=600k"), ("inodes", ",nr_inodes=60")], ids=["bytes", "inodes"])
+@pytest.mark.parametrize("name,kind,words", COMMANDS, ids=[command[0] for command in COMMANDS])
+def test_where_there_is_no_room_all_stays_as_it_is_and_can_be_removed(world, name, kind, words, what, options):
+    with Try(world, kind, words, options) as one:
+        images_before = images()
+        fill_disk(what)
+        done = one.run()
+        if done.code == 0:
+            assert words[0] in ("remove", "rename", "clone") or what == "bytes" and "raw" in name, done
+        else:
+            assert words[0] != "remove", done
+            assert "No space left on device" in done.err and images() == images_before, done
+            assert left_hidden() == [], done
+            empty_disk()
+            one.run().ok()
+        one.rest()
+        assert left_hidden() == [] and images() != images_before
