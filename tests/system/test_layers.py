@@ -347,7 +347,7 @@ def test_an_application_runs_as_a_service_and_a_system_boots(images, service):
 
 def hammer(command, seconds):
     return subprocess.Popen(["timeout", str(seconds), "sh", "-c", "while :; do %s; done" % command],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def test_nothing_is_lost_between_starts_copies_and_collections(redd, images):
