@@ -210,9 +210,9 @@ char *manager_find_program(struct arena *arena, const char *const *environment, 
 	const char *path = text_variable(environment, "PATH");
 	struct text_list directories = { 0 };
 
-	if (!text_empty(path))
-		text_split(arena, &directories, path, ":");
-	text_split(arena, &directories, "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", ":");
+	path = arena_format(arena, "%s:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
+			    path != NULL ? path : "");
+	text_split(arena, &directories, path, ":");
 	for (size_t i = 0; i < directories.count; i++) {
 		char *found = path_join(arena, directories.items[i], name);
 
