@@ -210,17 +210,17 @@ START_TEST(a_note_that_is_none_only_goes)
 	static const char *const texts[] = { "", "names that change together",
 					     "names that change together\n" };
 
+	/* Nobody decides, and names that lead elsewhere. */
+	static const char stray[] = "names that change together\0001 1 1 1\0/tmp\0../a\0b\0end";
+
 	enter("none");
 	put("web", "old");
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		put(".#transfer." GROWING_NOTE ".1", texts[i]);
 		ck_assert_int_eq(together_sweep(pool, path), 1);
 	}
-	/* Nobody decides, and names that lead elsewhere. */
-	ck_assert_int_eq(file_replace(pool, ".#transfer." GROWING_NOTE ".2",
-				      "names that change together\0001 1 1 1\0/tmp\0../a\0b\0end",
-				      54, 0600),
-			 0);
+	ck_assert_int_eq(
+		file_replace(pool, ".#transfer." GROWING_NOTE ".2", stray, sizeof(stray), 0600), 0);
 	ck_assert_int_eq(together_sweep(pool, path), 1);
 	ck_assert_int_eq(entries(), 1);
 }

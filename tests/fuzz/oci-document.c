@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/text.h"
 #include "fuzz.h"
 #include "transfer/oci-document.h"
 #include "transfer/oci-settings.h"
@@ -18,14 +19,20 @@ static void check_blob(const struct oci_blob *blob)
 
 static void check_settings(struct arena *arena, const struct oci_config *config)
 {
-	struct text_list notes = {};
+	struct text_list notes = {}, lines = {};
 	char *text;
 
 	if (oci_settings(arena, &text, &notes, config, true) < 0)
 		return;
-	assert(strlen(text) <= OCI_SETTINGS_MAX && strchr(text, '%') == NULL);
-	for (const char *line = text; line != NULL; line = strchr(line + 1, '\n'))
-		assert(strncmp(line, "\nBind", 5) != 0 && strncmp(line, "\nPort", 5) != 0);
+	assert(strlen(text) <= OCI_SETTINGS_MAX);
+	text_split(arena, &lines, text, "\n");
+	for (size_t i = 0; i < lines.count; i++) {
+		const char *line = lines.items[i];
+
+		assert(text_after(line, "Bind") == NULL && text_after(line, "Port") == NULL);
+		assert(strchr(line, '%') == NULL || text_after(line, "Parameters=") != NULL ||
+		       text_after(line, "Environment=") != NULL);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
