@@ -539,7 +539,9 @@ int qcow2_convert_file(const struct qcow2_job *job, int raw_fd, int image_fd, co
 	ends.file_size = (uint64_t)st.st_size;
 	if ((uint64_t)st.st_blocks * 512 < ends.file_size)
 		ends.find = find_file;
-	if (ftruncate(raw_fd, 0) < 0)
+	/* ext4 takes a file that is emptied for one that is replaced, and writes it out at
+	 * close(2). */
+	if (fstat(raw_fd, &st) < 0 || (st.st_size > 0 && ftruncate(raw_fd, 0) < 0))
 		return -errno;
 	r = qcow2_convert(job, &ends, &size, ret_why);
 	if (r < 0)
