@@ -129,14 +129,13 @@ static bool same_content(struct apply *apply, int parent, const char *name, cons
 	autoclose int path = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	autoclose int fd = -EBADF;
 	struct stat info;
-	char link[32], *now;
+	char *now;
 	size_t now_size;
 
 	/* Looked at before it is opened: opening a device can do things already. */
 	if (path < 0 || fstat(path, &info) < 0 || !S_ISREG(info.st_mode))
 		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
-	fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = fd_reopen(path, O_RDONLY | O_NONBLOCK);
 	if (fd < 0 || file_read_fd(apply->arena, &now, &now_size, fd, SMALL_FILE_LIMIT) < 0)
 		return false;
 	return now_size == size && memcmp(now, data, size) == 0;

@@ -45,9 +45,10 @@ static bool is_still(int dir_fd, const char *name, int fd)
 /* Between making and locking somebody may have swept it: then once more. */
 static int lock_new(const struct growing *growing)
 {
-	while (flock(growing->fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return -errno;
+	int r = fd_lock(growing->fd, LOCK_EX);
+
+	if (r < 0)
+		return r;
 	return is_still(growing->dir_fd, growing->name, growing->fd) ? 0 : -EAGAIN;
 }
 

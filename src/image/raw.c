@@ -35,14 +35,12 @@
 int raw_open(const char *path, bool *read_only)
 {
 	autoclose int found = open(path, O_PATH | O_CLOEXEC);
-	const int flags = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
-	char link[sizeof("/proc/self/fd/-2147483648")];
+	const int flags = O_NOCTTY | O_NONBLOCK;
 	struct stat st;
-	int fd;
+	int fd = -EROFS;
 
 	if (found < 0 || fstat(found, &st) < 0)
 		return fail(-errno, "cannot open the disk image '%s'", path);
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return fail_plain(-ENOTBLK,
 				  "cannot use '%s' as a disk image: it is neither a file nor a "
@@ -50,17 +48,18 @@ int raw_open(const char *path, bool *read_only)
 				  path);
 	if (S_ISREG(st.st_mode) && (st.st_mode & 0222) == 0)
 		*read_only = true;
-	fd = *read_only ? -1 : open(link, O_RDWR | flags | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
-	if (!*read_only && fd < 0 && (errno == EROFS || errno == EACCES || errno == EPERM))
+	if (!*read_only)
+		fd = fd_reopen(found, O_RDWR | flags | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
+	if (fd == -EROFS || fd == -EACCES || fd == -EPERM)
 		*read_only = true;
 	if (*read_only)
-		fd = open(link, O_RDONLY | flags);
-	if (fd < 0 && errno == EBUSY)
+		fd = fd_reopen(found, O_RDONLY | flags);
+	if (fd == -EBUSY)
 		return fail_plain(-EBUSY,
 				  "cannot use the block device '%s': it is in use (unmount it, or "
 				  "try --read-only)",
 				  path);
-	return fd < 0 ? fail(-errno, "cannot open the disk image '%s'", path) : fd;
+	return fd < 0 ? fail(fd, "cannot open the disk image '%s'", path) : fd;
 }
 
 int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_shared)
@@ -166,22 +165,11 @@ static int image_size(uint64_t *ret, int fd)
 	return S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
 }
 
-/* A descriptor that can only be read, of the same file. */
-static int open_for_reading(int fd)
-{
-	char path[sizeof("/proc/self/fd/-2147483648")];
-	int other;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	other = open(path, O_RDONLY | O_CLOEXEC);
-	return other < 0 ? -errno : other;
-}
-
-/* WHAT, HASH: arguments of redd-dissect, or NULL. */
+/* By a descriptor that can only be read. WHAT, HASH: arguments of redd-dissect, or NULL. */
 static int look(struct arena *arena, struct disk *disk, struct verity *tree, int file_fd,
 		const char *path, const char *what, const char *hash)
 {
-	autoclose int reading = open_for_reading(file_fd);
+	autoclose int reading = fd_reopen(file_fd, O_RDONLY);
 	char text[DISK_TEXT_MAX];
 	uint64_t size;
 	int n, r = reading < 0 ? reading : image_size(&size, reading);

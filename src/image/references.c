@@ -177,9 +177,7 @@ int reference_write(struct arena *arena, const struct store *store,
 	text = write_text(arena, reference);
 	file_name(file, reference->name);
 	/* Whoever collects forgets what he has read, not what was written meanwhile. */
-	while (r >= 0 && flock(room, LOCK_SH) < 0)
-		if (errno != EINTR)
-			r = -errno;
+	r = r < 0 ? r : fd_lock(room, LOCK_SH);
 	if (r >= 0)
 		r = file_replace(room, file, text, strlen(text), 0600);
 	if (r >= 0 && fsync(room) < 0)

@@ -102,16 +102,6 @@ static bool is_there(int room_fd, const char *name, int fd)
 	       held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
-static int lease(int fd)
-{
-	int r;
-
-	do
-		r = flock(fd, LOCK_SH);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
-}
-
 static int hold_in(int room_fd, const char *name)
 {
 	for (int i = 0; i < TRIES_MAX; i++) {
@@ -121,7 +111,7 @@ static int hold_in(int room_fd, const char *name)
 
 		if (fd < 0)
 			return -errno;
-		r = lease(fd);
+		r = fd_lock(fd, LOCK_SH);
 		if (r < 0)
 			return r;
 		if (is_there(room_fd, name, fd))
@@ -154,7 +144,7 @@ int store_keep(struct arena *arena, const struct find_scope *scope)
 		return r;
 	r = room = open_room(&store, STORE_LAYERS);
 	if (r >= 0)
-		r = lease(room);
+		r = fd_lock(room, LOCK_SH);
 	store_done(&store);
 	return r < 0 ? fail(r, "cannot lock the store '%s'", store.path) : take_fd(&room);
 }
@@ -204,7 +194,7 @@ int store_begin(const struct store *store, struct store_part *ret, const char *r
 		if (r >= 0)
 			r = make_part(&part);
 		if (r >= 0)
-			r = lease(part.fd);
+			r = fd_lock(part.fd, LOCK_SH);
 		if (r >= 0 && !is_there(part.room_fd, part.name, part.fd))
 			r = -ENOENT;
 		if (r >= 0) {

@@ -72,6 +72,7 @@ int tidy_begin(struct arena *arena, struct tidy *ret, const char *directory)
 {
 	autoclose int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct tidy tidy = { .path = arena_text(arena, directory), .fd = fd };
+	int r;
 
 	if (fd < 0)
 		return fail(-errno, "cannot open the directory of images '%s'", directory);
@@ -80,9 +81,9 @@ int tidy_begin(struct arena *arena, struct tidy *ret, const char *directory)
 		(void)together_sweep(fd, directory);
 		(void)dir_walk(fd, remove_left_behind, &tidy);
 	}
-	while (flock(fd, LOCK_SH) < 0)
-		if (errno != EINTR)
-			return fail(-errno, "cannot lock the directory of images '%s'", directory);
+	r = fd_lock(fd, LOCK_SH);
+	if (r < 0)
+		return fail(r, "cannot lock the directory of images '%s'", directory);
 	tidy.fd = take_fd(&fd);
 	*ret = tidy;
 	return 0;

@@ -113,6 +113,7 @@ static int hold_one(const char *layer, struct stat *rooms, int count)
 	autoclose int directory = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	autoclose int room = -EBADF;
 	struct stat st;
+	int r;
 
 	if (directory < 0)
 		return -errno;
@@ -123,10 +124,8 @@ static int hold_one(const char *layer, struct stat *rooms, int count)
 		if (st.st_dev == rooms[i].st_dev && st.st_ino == rooms[i].st_ino)
 			return -EALREADY;
 	rooms[count] = st;
-	while (flock(room, LOCK_SH) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return take_fd(&room);
+	r = fd_lock(room, LOCK_SH);
+	return r < 0 ? r : take_fd(&room);
 }
 
 int view_hold(int ret[VIEW_ROOMS_MAX], const struct mstack *stack)

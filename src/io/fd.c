@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +27,24 @@ int fd_duplicate(int fd)
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
 	return copy < 0 ? -errno : copy;
+}
+
+int fd_reopen(int fd, int flags)
+{
+	char link[sizeof("/proc/self/fd/-2147483648")];
+	int again;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	again = open(link, flags | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
+int fd_lock(int fd, int operation)
+{
+	while (flock(fd, operation) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 static bool is_kept(int fd, const int *keep, size_t count)

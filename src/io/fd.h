@@ -24,6 +24,14 @@ static inline int take_fd(int *fd)
 
 int fd_duplicate(int fd); /* new O_CLOEXEC descriptor >= 3, or negative errno */
 
+/* The same inode once more, O_CLOEXEC, with these flags and from its start: what was looked at by
+ * an O_PATH descriptor before it is opened, as that does things where it is a device. Needs /proc.
+ */
+int fd_reopen(int fd, int flags);
+
+/* flock(2) with LOCK_SH or LOCK_EX, waiting; retries EINTR. */
+int fd_lock(int fd, int operation);
+
 /* Close all descriptors >= FIRST but the COUNT in KEEP, in any order; those below FIRST stay
  * anyway. Uses close_range(2); without it walks /proc/self/fd. Safe between fork and exec. */
 int fd_close_all(int first, const int *keep, size_t count);

@@ -43,9 +43,7 @@ int resolve_open(int root_fd, const char *path, int flags)
 int resolve_open_file(int root_fd, const char *path)
 {
 	autoclose int found = resolve_open(root_fd, path, O_PATH);
-	char link[sizeof("/proc/self/fd/-2147483648")];
 	struct stat st;
-	int fd;
 
 	if (found < 0)
 		return take_fd(&found);
@@ -53,9 +51,7 @@ int resolve_open_file(int root_fd, const char *path)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADFD;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
-	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return fd_reopen(found, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
 /* The last component, NULL if it is none that could be made. */

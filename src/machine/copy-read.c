@@ -163,14 +163,11 @@ static uint32_t link_number(struct reader *reader, const struct stat *st)
  * to by now. The link of /proc is our own. */
 static int send_file(struct reader *reader, int fd, const char *name, const struct stat *st)
 {
-	autoclose int file = -EBADF;
+	autoclose int file = fd_reopen(fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct copy_item item;
-	char path[48];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (file < 0)
-		return fail_read(reader, -errno, name);
+		return fail_read(reader, file, name);
 	describe(reader, &item, COPY_FILE, name, st);
 	collect_attributes(reader, file, &item);
 	if (st->st_nlink > 1)

@@ -50,14 +50,11 @@ static int find_regular(int *ret_fd, struct stat *ret, int root_fd, const char *
 /* One read: a file that changes meanwhile may be cut. */
 static ssize_t read_found(char *ret, size_t room, int found_fd)
 {
-	char link[sizeof("/proc/self/fd/-2147483648")];
-	autoclose int fd = -EBADF;
+	autoclose int fd = fd_reopen(found_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	ssize_t size;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", found_fd);
-	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	size = read(fd, ret, room);
 	return size < 0 ? -errno : size;
 }

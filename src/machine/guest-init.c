@@ -156,7 +156,7 @@ struct initctl_request {
 static int request_sysvinit(int root_fd, bool reboot)
 {
 	static const char *const places[] = { "/run/initctl", "/dev/initctl" };
-	const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	const int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY;
 	struct initctl_request request = {
 		.magic = 0x03091969,
 		.command = 1, /* change the run level */
@@ -166,7 +166,6 @@ static int request_sysvinit(int root_fd, bool reboot)
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		autoclose int found = resolve_open(root_fd, places[i], O_PATH | O_NOFOLLOW);
-		char link[sizeof("/proc/self/fd/-2147483648")];
 		autoclose int fd = -EBADF;
 		struct stat st;
 		int r;
@@ -175,8 +174,7 @@ static int request_sysvinit(int root_fd, bool reboot)
 		if (found < 0 || fstat(found, &st) < 0 || !S_ISFIFO(st.st_mode))
 			continue;
 		/* No reader: ENXIO. */
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
-		fd = open(link, flags);
+		fd = fd_reopen(found, flags);
 		if (fd < 0)
 			continue;
 		r = fd_write_all(fd, &request, sizeof(request));

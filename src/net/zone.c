@@ -22,6 +22,7 @@
 static int lock(void)
 {
 	autoclose int fd = -EBADF;
+	int r;
 
 	(void)mkdir("/run/systemd", 0755);
 	fd = open(LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
@@ -29,10 +30,8 @@ static int lock(void)
 		fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return take_fd(&fd);
+	r = fd_lock(fd, LOCK_EX);
+	return r < 0 ? r : take_fd(&fd);
 }
 
 /* Who is in a zone is no router for the host (class S54). */

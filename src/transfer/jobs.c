@@ -54,10 +54,8 @@ static int open_directory(struct arena *arena, const char *runtime)
 				  "cannot use the directory '%s': it belongs to another "
 				  "user (is $XDG_RUNTIME_DIR set?)",
 				  path);
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return fail(-errno, "cannot lock the directory '%s'", path);
-	return take_fd(&fd);
+	r = fd_lock(fd, LOCK_EX);
+	return r < 0 ? fail(r, "cannot lock the directory '%s'", path) : take_fd(&fd);
 }
 
 /* ---- one file ---- */

@@ -112,12 +112,9 @@ static bool is_summed_here(const struct filler *filler, const struct filling *fi
 /* From its start, and only to read: who unpacks it does not change it. */
 static int open_blob(const struct store_part *blob)
 {
-	char link[32];
-	int fd;
+	int fd = fd_reopen(blob->fd, O_RDONLY);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", blob->fd);
-	fd = open(link, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? fail(-errno, "cannot read a layer") : fd;
+	return fd < 0 ? fail(fd, "cannot read a layer") : fd;
 }
 
 static int open_input(struct filler *filler, const struct filling *filling)

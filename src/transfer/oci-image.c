@@ -27,7 +27,6 @@
 int oci_source_open(const struct oci_source *source, const char *path)
 {
 	autoclose int place = resolve_open(source->directory, path, O_PATH);
-	char link[32];
 	struct stat st;
 	int fd;
 
@@ -38,9 +37,8 @@ int oci_source_open(const struct oci_source *source, const char *path)
 	/* Before it is opened: that alone makes some devices do something. */
 	if (!S_ISREG(st.st_mode))
 		return fail_input("cannot use '%s' in '%s': it is no file", path, source->shown);
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", place);
-	fd = open(link, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? fail(-errno, "cannot open '%s' in '%s'", path, source->shown) : fd;
+	fd = fd_reopen(place, O_RDONLY);
+	return fd < 0 ? fail(fd, "cannot open '%s' in '%s'", path, source->shown) : fd;
 }
 
 int oci_source_open_blob(const struct oci_source *source, const struct digest *digest)
