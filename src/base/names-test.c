@@ -153,11 +153,54 @@ START_TEST(environment_assignments_need_a_name)
 }
 END_TEST
 
+START_TEST(further_names_mean_nothing_by_themselves)
+{
+	static const char *const bad[] = { "",
+					   "a_b",
+					   "localhost",
+					   "LocalHost",
+					   "a.localhost",
+					   "machine",
+					   "web.machine",
+					   "a.Machine",
+					   "x.invalid",
+					   "x.onion",
+					   "10.0.0.1",
+					   "7",
+					   "a.7",
+					   "-a",
+					   "..",
+					   "resolver.arpa" };
+	char name[NAME_MAX_LENGTH + 1];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(!name_further(name, bad[i]), "%s", bad[i]);
+	ck_assert(name_further(name, "WWW.Example.7b"));
+	ck_assert_str_eq(name, "www.example.7b");
+	ck_assert(name_further(name, "amachine") && name_further(name, "machine.a"));
+}
+END_TEST
+
+START_TEST(a_host_is_meant_by_its_short_name_and_its_long_one)
+{
+	ck_assert(name_is_node("vm", "vm") && name_is_node("vm", "VM"));
+	ck_assert(name_is_node("vm.example.org", "vm.example.org"));
+	ck_assert(name_is_node("vm", "vm.example.org") && name_is_node("vm.example.org", "Vm"));
+	ck_assert(name_is_node("vm", "vm.my_net"));
+	ck_assert(!name_is_node("vm.example.net", "vm.example.org"));
+	ck_assert(!name_is_node("v", "vm") && !name_is_node("vm", "v"));
+	ck_assert(!name_is_node("vm2", "vm.example.org") && !name_is_node("example", "vm.example"));
+	ck_assert(!name_is_node("vm", ""));
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("base/names", good_machine_names_are_taken,
 			names_that_are_paths_or_options_are_refused,
 			interface_names_are_what_the_kernel_takes, alternative_names_may_be_longer,
 			user_names_are_strict, credential_names_are_file_names,
-			environment_assignments_need_a_name);
+			environment_assignments_need_a_name,
+			further_names_mean_nothing_by_themselves,
+			a_host_is_meant_by_its_short_name_and_its_long_one);
 }

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/macros.h"
+
 #define USER_MAX_LENGTH 31
 #define INTERFACE_MAX_LENGTH 15
 #define ALTERNATIVE_MAX_LENGTH 127
@@ -41,6 +43,60 @@ bool name_is_machine(const char *name)
 		before = c;
 	}
 	return before != '.' && before != '-';
+}
+
+static bool is_or_below(const char *name, const char *zone)
+{
+	size_t length = strlen(name), tail = strlen(zone);
+
+	if (length < tail || strcmp(name + length - tail, zone) != 0)
+		return false;
+	return length == tail || name[length - tail - 1] == '.';
+}
+
+static bool is_number(const char *name)
+{
+	while (is_digit(*name))
+		name++;
+	return *name == '\0';
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool name_further(char ret[NAME_MAX_LENGTH + 1], const char *name)
+{
+	static const char *const special[] = { "localhost", "localdomain", "machine",
+					       "invalid",   "onion",	   "resolver.arpa" };
+	const char *last;
+	size_t i = 0;
+
+	if (!name_is_machine(name))
+		return false;
+	for (; name[i] != '\0'; i++)
+		ret[i] = lower(name[i]);
+	ret[i] = '\0';
+	last = strrchr(ret, '.');
+	if (is_number(last == NULL ? ret : last + 1))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(special); i++)
+		if (is_or_below(ret, special[i]))
+			return false;
+	return true;
+}
+
+bool name_is_node(const char *name, const char *node)
+{
+	size_t i = 0;
+
+	while (name[i] != '\0' && name[i] == lower(node[i]))
+		i++;
+	if (name[i] == '\0' && node[i] == '\0')
+		return true;
+	return ((name[i] == '\0' && node[i] == '.') || (name[i] == '.' && node[i] == '\0')) &&
+	       i > 0 && memchr(name, '.', i) == NULL;
 }
 
 static bool is_interface(const char *name, size_t longest)

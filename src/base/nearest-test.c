@@ -32,6 +32,7 @@ START_TEST(what_is_far_is_not_offered)
 	ck_assert_ptr_null(nearest("image-remove"));
 	ck_assert_ptr_null(nearest("x"));
 	ck_assert_ptr_null(nearest("xy"));
+	ck_assert_ptr_null(nearest("foo")); /* "no" is two letters away */
 	ck_assert_ptr_null(nearest(""));
 }
 END_TEST

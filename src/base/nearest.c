@@ -42,7 +42,7 @@ void nearest_offer(struct nearest *nearest, const char *name)
 	if (length == 0 || length > NEAREST_MAX_LENGTH || nearest->length > NEAREST_MAX_LENGTH)
 		return;
 	distance = distance_of(nearest->word, name, nearest->length, length);
-	if (distance < nearest->distance && distance < nearest->length) {
+	if (distance < nearest->distance && distance * 2 <= nearest->length) {
 		nearest->distance = distance;
 		nearest->name = name;
 	}

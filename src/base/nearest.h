@@ -1,7 +1,8 @@
 /* base/nearest - which known name was meant by one that is not known.
  *
- * A name is near when fewer than four letters must change, swap, come or go, and fewer than the
- * word has. Of several equally near, the first offered is kept. Pure; any process.
+ * A name is near when fewer than four letters must change, swap, come or go, and no more than half
+ * of those that the word has. Of several equally near, the first offered is kept. Pure; any
+ * process.
  */
 #pragma once
 #include <stddef.h>

@@ -15,7 +15,8 @@ bool text_equal(const char *a, const char *b)
 {
 	if (a == NULL || b == NULL)
 		return a == b;
-	return strcmp(a, b) == 0;
+	/* Of most, already the first letter tells. */
+	return *a == *b && strcmp(a, b) == 0;
 }
 
 bool text_empty(const char *text)

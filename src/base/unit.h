@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static inline int unit_run(const char *module, const TTest *const *cases, size_t count)
 {
@@ -18,6 +19,15 @@ static inline int unit_run(const char *module, const TTest *const *cases, size_t
 	failures = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* KiB of memory that the process has had at most. Limits would be in a sanitizer's way. */
+static inline long unit_peak(void)
+{
+	struct rusage usage;
+
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss;
 }
 
 /* UNIT_RUN("base/text", case, case, …): the return value of main(). */

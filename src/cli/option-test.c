@@ -51,6 +51,15 @@ static int add_name(struct arena *to, void *target, const char *value)
 	return 0;
 }
 
+static int add_pair(struct arena *to, void *target, const char *first, const char *second)
+{
+	if (*first == '\0')
+		return -EINVAL;
+	text_list_add(to, &((struct target *)target)->names,
+		      arena_format(to, "%s=%s", first, second));
+	return 0;
+}
+
 static const char *const colours[] = { "red", "green", "blue", NULL };
 
 static const struct option_row rows[] = {
@@ -63,6 +72,7 @@ static const struct option_row rows[] = {
 	{ "color", 0, "COLOUR", NULL, NULL, set_colour, OPTION_OPTIONAL | OPTION_HIDDEN, colours },
 	{ NULL, 'X', NULL, "One more", NULL, set_all, 0 },
 	{ NULL, 'Y', "NAME", "The same", NULL, add_name, 0 },
+	{ "set", 's', "NAME VALUE", "Two words", NULL, NULL, 0, NULL, NULL, add_pair },
 };
 
 static const struct option_table table = { rows, ARRAY_SIZE(rows) };
@@ -213,6 +223,24 @@ START_TEST(nothing_is_read_behind_help)
 }
 END_TEST
 
+START_TEST(some_take_two_words)
+{
+	struct option_result result;
+	struct target target;
+
+	ck_assert_int_eq(parse(&target, &result, "--set a b list --set=c --all -s d e"), 0);
+	ck_assert_str_eq(joined(&target.names), "a=b|c=--all|d=e");
+	ck_assert(!target.all);
+	ck_assert_str_eq(joined(&result.words), "list");
+	ck_assert_str_eq(joined(&result.again), "--set=a|b|list|--set=c|--all|--set=d|e");
+	ck_assert_str_eq(refusal("--set a"),
+			 "cannot use '--set': it needs two values (try --set NAME VALUE)");
+	ck_assert_str_eq(refusal("--set"),
+			 "cannot use '--set': it needs a value (try --set=NAME VALUE)");
+	ck_assert_str_eq(refusal("--set= b"), "cannot use '' as a value of --set");
+}
+END_TEST
+
 START_TEST(help_has_an_entry_for_each)
 {
 	struct help help;
@@ -233,6 +261,6 @@ int main(void)
 	return UNIT_RUN("cli/option", options_stand_anywhere, they_end_where_a_command_begins,
 			they_can_be_said_again_without_those_for_here, long_names_may_be_shortened,
 			the_nearest_name_is_suggested, values_that_cannot_be_are_refused,
-			values_list_themselves, nothing_is_read_behind_help,
+			values_list_themselves, nothing_is_read_behind_help, some_take_two_words,
 			help_has_an_entry_for_each);
 }

@@ -50,7 +50,7 @@ static const struct option_row *by_name(const struct option_table *table, const 
 			return *ret_ambiguous = false, row;
 		if (found == NULL)
 			found = row;
-		else if (row->parse != found->parse)
+		else if (row->parse != found->parse || row->pair != found->pair)
 			*ret_ambiguous = true;
 	}
 	return found;
@@ -159,6 +159,24 @@ static void say_again(struct walk *walk, const struct option_row *row, const cha
 		text_list_add(arena, again, arena_text(arena, value));
 }
 
+/* The second of two words is the next one, also behind "--option=FIRST". */
+static int apply_pair(struct walk *walk, const struct option_row *row, const char *said,
+		      const char *first)
+{
+	const char *second;
+	int r;
+
+	if (walk->next >= walk->count)
+		return fail_input("cannot use '%s': it needs two values (try %s %s)", said, said,
+				  row->value);
+	second = walk->words[walk->next++];
+	say_again(walk, row, first);
+	if (!(row->flags & OPTION_HERE))
+		text_list_add(walk->arena, &walk->result->again, arena_text(walk->arena, second));
+	r = row->pair(walk->arena, walk->target, first, second);
+	return r < 0 ? refuse_value(walk->arena, row, said, first, r) : 0;
+}
+
 static int apply(struct walk *walk, const struct option_row *row, const char *said,
 		 const char *value)
 {
@@ -171,6 +189,8 @@ static int apply(struct walk *walk, const struct option_row *row, const char *sa
 					  said, said[1] == '-' ? "=" : " ", row->value);
 		value = walk->words[walk->next++];
 	}
+	if (row->pair != NULL)
+		return apply_pair(walk, row, said, value);
 	walk->result->list = value == NULL ? NULL : list_of(arena, row, value);
 	walk->last = walk->result->list != NULL || row->flags & OPTION_LAST;
 	if (walk->result->list != NULL)

@@ -25,6 +25,10 @@ enum option_flag {
  * none: then the sentence says that the value cannot be used, and EXPECTED. */
 typedef int option_fn(struct arena *arena, void *target, const char *value);
 
+/* The same of an option that takes two words. */
+typedef int option_pair_fn(struct arena *arena, void *target, const char *first,
+			   const char *second);
+
 /* What a value may be, one a line, if VALUE asks for that; NULL: it does not. */
 typedef char *option_list_fn(struct arena *arena, const char *value);
 
@@ -39,6 +43,7 @@ struct option_row {
 	const char *const
 		*words;	      /* no other value is taken, "help" lists them; NULL: PARSE knows */
 	option_list_fn *list; /* NULL: none */
+	option_pair_fn *pair; /* instead of PARSE: VALUE is two words, "NAME VALUE" */
 };
 
 struct option_table {

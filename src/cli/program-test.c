@@ -73,17 +73,41 @@ START_TEST(without_legend_or_as_json_only_the_rows_are_printed)
 }
 END_TEST
 
+struct lines {
+	const struct program *program;
+	int fd;
+	const char *meanwhile; /* what is printed when the first line was */
+};
+
+static int print_lines(void *context, const struct text_list *words)
+{
+	const struct lines *lines = context;
+
+	(void)words;
+	ck_assert_int_eq(program_print(lines->program, "one\n"), 0);
+	ck_assert_str_eq(caught(lines->fd), lines->meanwhile);
+	return program_print(lines->program, "two\n");
+}
+
 START_TEST(what_is_collected_is_printed_at_the_end)
 {
-	struct text_list page = { 0 };
-	struct program program = { .arena = &arena, .page = &page };
+	static const struct verb verb = { .name = "lines",
+					  .run = print_lines,
+					  .flags = VERB_PAGED };
+	struct text_list words = { 0 };
+	struct program program = { .arena = &arena, .rows = 24 };
 	int fd = catch_output();
 
-	ck_assert_int_eq(program_print(&program, "one\n"), 0);
-	ck_assert_int_eq(program_print(&program, "two\n"), 0);
-	ck_assert_str_eq(caught(fd), "");
-	ck_assert_int_eq(program_print_page(&program), 0);
+	text_list_add(&arena, &words, arena_text(&arena, "lines"));
+	ck_assert_int_eq(
+		program_run_verb(&program, &verb, &(struct lines){ &program, fd, "" }, &words), 0);
 	ck_assert_str_eq(caught(fd), "one\ntwo\n");
+	program.no_pager = true;
+	ck_assert_int_eq(program_run_verb(&program, &verb,
+					  &(struct lines){ &program, fd, "one\ntwo\none\n" },
+					  &words),
+			 0);
+	ck_assert_str_eq(caught(fd), "one\ntwo\none\ntwo\n");
 }
 END_TEST
 
@@ -91,12 +115,11 @@ START_TEST(help_is_that_of_the_name_by_which_it_was_called)
 {
 	static const struct verb_table verbs = { 0 };
 	static const struct option_table options = { 0 };
-	struct program program = { .arena = &arena };
+	char path[] = "/usr/bin/nspawnctl", *arguments[] = { path, NULL };
+	struct program program = { .arena = &arena, .arguments = arguments };
 	int fd = catch_output();
 
-	ck_assert_int_eq(program_print_help(&program, "/usr/bin/nspawnctl", "Look around.", &verbs,
-					    &options),
-			 0);
+	ck_assert_int_eq(program_print_help(&program, "Look around.", &verbs, &options), 0);
 	ck_assert_ptr_nonnull(strstr(caught(fd), "nspawnctl [OPTIONS…]"));
 	ck_assert_ptr_nonnull(strstr(caught(fd), "Look around."));
 	ck_assert_ptr_nonnull(strstr(caught(fd), "man nspawnctl"));

@@ -1,5 +1,7 @@
 #include "cli/program.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +12,33 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/text.h"
+#include "base/version.h"
 #include "cli/option.h"
 #include "cli/pager.h"
+#include "cli/screen.h"
 #include "cli/verb.h"
 #include "format/help.h"
+#include "io/child.h"
 #include "io/fd.h"
+#include "kernel/terminal.h"
+
+extern char **environ;
+
+void program_begin(struct program *program, struct arena *arena, char *const *arguments)
+{
+	*program = (struct program){
+		.arena = arena,
+		.environment = (const char *const *)environ,
+		.arguments = arguments,
+		.terminal = terminal_is(STDOUT_FILENO),
+	};
+	program->colour = screen_has_colour(program->environment, program->terminal);
+	log_set_colour(screen_has_colour(program->environment, terminal_is(STDERR_FILENO)));
+	if (!program->terminal ||
+	    terminal_size(STDOUT_FILENO, &program->rows, &program->columns) < 0)
+		program->rows = program->columns = 0;
+}
 
 static int print_now(const char *text)
 {
@@ -31,7 +55,8 @@ int program_print(const struct program *program, const char *text)
 	return 0;
 }
 
-int program_print_page(const struct program *program)
+/* What was collected, even after a failure. */
+static int print_page(const struct program *program)
 {
 	const struct text_list *page = program->page;
 	size_t size = 0;
@@ -48,6 +73,27 @@ int program_print_page(const struct program *program)
 	    pager_show(program->arena, text, program->environment) >= 0)
 		return 0;
 	return print_now(text);
+}
+
+int program_run_verb(struct program *program, const struct verb *verb, void *context,
+		     const struct text_list *words)
+{
+	struct text_list page = { 0 };
+	int r, status;
+
+	if (verb->flags & VERB_PAGED && program->rows > 0 && !program->no_pager)
+		program->page = &page;
+	status = verb_run(program->arena, verb, context, words);
+	r = print_page(program);
+	program->page = NULL;
+	return status < 0 || r >= 0 ? status : r;
+}
+
+int program_print_version(const struct program *program, const char *name)
+{
+	struct arena *arena = program->arena;
+
+	return program_print(program, arena_format(arena, "%s\n", version_text(arena, name)));
 }
 
 static char *join(struct arena *arena, const char *text, const char *more)
@@ -78,11 +124,11 @@ int program_print_table(const struct program *program, const struct table *table
 	return program_print(program, text);
 }
 
-int program_print_help(const struct program *program, const char *path, const char *about,
+int program_print_help(const struct program *program, const char *about,
 		       const struct verb_table *verbs, const struct option_table *options)
 {
 	struct arena *arena = program->arena;
-	const char *name = path_name(path); /* a package may call it otherwise */
+	const char *name = path_name(program->arguments[0]); /* a package may call it otherwise */
 	struct help help;
 
 	help_init(&help, arena, program->colour, name, "[OPTIONS…] [COMMAND [NAME…]]", about);
@@ -92,6 +138,38 @@ int program_print_help(const struct program *program, const char *path, const ch
 	return program_print(program,
 			     arena_format(arena, "%s\n",
 					  help_done(&help, arena_format(arena, "man %s", name))));
+}
+
+static char *find_program(struct arena *arena, const char *const *environment, const char *name)
+{
+	char own[PATH_MAX], *beside;
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	if (length > 0) {
+		own[length] = '\0';
+		beside = path_join(arena, path_parent(arena, own), name);
+		if (access(beside, X_OK) == 0)
+			return beside;
+	}
+	return child_find(arena, text_variable(environment, "PATH"), name);
+}
+
+int program_become(struct arena *arena, const char *const *environment, const char *name,
+		   const struct text_list *words)
+{
+	char *program = find_program(arena, environment, name);
+	struct text_list command = { 0 };
+
+	if (program == NULL)
+		return fail_plain(-ENOENT,
+				  "cannot run '%s', which does this: it is neither beside this "
+				  "program nor in $PATH",
+				  name);
+	text_list_add(arena, &command, program);
+	for (size_t i = 0; i < words->count; i++)
+		text_list_add(arena, &command, words->items[i]);
+	execve(program, command.items, (char *const *)environment);
+	return fail(-errno, "cannot run '%s'", program);
 }
 
 int program_end(int status)

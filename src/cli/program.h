@@ -12,31 +12,46 @@
 struct arena;
 struct option_table;
 struct text_list;
+struct verb;
 struct verb_table;
 
 struct program {
 	struct arena *arena;
 	const char *const *environment; /* NULL-terminated */
-	bool colour;			/* on standard output */
+	char *const *arguments;		/* all of argv */
+	bool terminal, colour;		/* standard output */
 	unsigned int rows, columns;	/* of the terminal; 0: no limit */
 	struct text_list *page;		/* collects what is printed; NULL: it is printed at once */
 	enum table_format format;
-	bool no_legend;
+	bool no_legend, no_pager;
 };
+
+/* What main() begins with: looks at the environment and the terminals, also for the log's colours.
+ */
+void program_begin(struct program *program, struct arena *arena, char *const *arguments);
+
+/* Run the verb, and print what was collected meanwhile if it is VERB_PAGED. */
+int program_run_verb(struct program *program, const struct verb *verb, void *context,
+		     const struct text_list *words);
 
 /* To standard output, whole. */
 int program_print(const struct program *program, const char *text);
 
-/* What was collected, even after a failure. */
-int program_print_page(const struct program *program);
+/* "PROGRAM VERSION". */
+int program_print_version(const struct program *program, const char *name);
 
 /* As the options ask; then (no --no-legend) "N THINGS listed." or "No THINGS.". */
 int program_print_table(const struct program *program, const struct table *table,
 			const char *things);
 
-/* --help of the program whose argv[0] is PATH; ABOUT: one sentence. */
-int program_print_help(const struct program *program, const char *path, const char *about,
+/* --help; ABOUT: one sentence. */
+int program_print_help(const struct program *program, const char *about,
 		       const struct verb_table *verbs, const struct option_table *options);
+
+/* Becomes the program of ours called NAME, with these words; returns only when it cannot. Beside
+ * this program, as they come together; else where programs are. */
+int program_become(struct arena *arena, const char *const *environment, const char *name,
+		   const struct text_list *words);
 
 /* The exit status for STATUS, which is one already or a negative errno, whose sentence is told. */
 int program_end(int status);

@@ -132,9 +132,54 @@ START_TEST(what_would_not_be_read_is_not_written)
 }
 END_TEST
 
+START_TEST(a_further_name_leads_to_one_run_of_a_machine)
+{
+	char link[HOSTS_LINK_ROOM], text[HOSTS_CLAIM_ROOM];
+	struct hosts_claim claim;
+
+	ck_assert(hosts_link(link, "WWW"));
+	ck_assert_str_eq(link, "=www");
+	ck_assert(!hosts_link(link, "localhost") && !hosts_link(link, "../x"));
+	ck_assert_int_eq(hosts_print_claim(text, "web", "0123456789abcdef"), 0);
+	ck_assert_str_eq(text, "0123456789abcdef/web");
+	ck_assert_int_eq(hosts_parse_claim(&claim, text, strlen(text)), 0);
+	ck_assert_str_eq(claim.tag, "0123456789abcdef");
+	ck_assert_str_eq(claim.machine, "web");
+	ck_assert_int_eq(hosts_print_claim(text, "../web", "01"), -EINVAL);
+	ck_assert_int_eq(hosts_print_claim(text, "web", "../01"), -EINVAL);
+}
+END_TEST
+
+START_TEST(what_leads_elsewhere_is_no_claim)
+{
+	static const char *const bad[] = {
+		"",
+		"/",
+		"01/",
+		"/web",
+		"web",
+		"01/../web",
+		"01/.",
+		"0g/web",
+		"../web",
+		"01/a/b",
+		"0123456789abcdef0123456789abcdef0/web",
+		"01/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	};
+	struct hosts_claim claim;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(hosts_parse_claim(&claim, bad[i], strlen(bad[i])) == -EBADMSG, "%s",
+			      bad[i]);
+	ck_assert_int_eq(hosts_parse_claim(&claim, "01/web\0x", 8), -EBADMSG);
+}
+END_TEST
+
 int main(void)
 {
 	return UNIT_RUN("format/hosts", what_is_written_is_read, what_is_not_known_is_left_out,
 			the_largest_one_fits, what_is_no_such_file_is_refused,
-			what_would_not_be_read_is_not_written);
+			what_would_not_be_read_is_not_written,
+			a_further_name_leads_to_one_run_of_a_machine,
+			what_leads_elsewhere_is_no_claim);
 }

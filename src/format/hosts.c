@@ -122,3 +122,34 @@ int hosts_print(char ret[HOSTS_SIZE_MAX], const struct hosts *hosts)
 	memcpy(ret, text, used + 1);
 	return (int)used;
 }
+
+bool hosts_link(char ret[HOSTS_LINK_ROOM], const char *name)
+{
+	ret[0] = '=';
+	return name_further(ret + 1, name);
+}
+
+int hosts_parse_claim(struct hosts_claim *ret, const char *text, size_t length)
+{
+	const char *slash = memchr(text, '/', length);
+	size_t tag = slash == NULL ? 0 : (size_t)(slash - text), rest = length - tag;
+	struct hosts_claim claim = { 0 };
+
+	if (slash == NULL || tag >= sizeof(claim.tag) || rest > sizeof(claim.machine) ||
+	    memchr(text, '\0', length) != NULL)
+		return -EBADMSG;
+	memcpy(claim.tag, text, tag);
+	memcpy(claim.machine, slash + 1, rest - 1);
+	if (!is_tag(claim.tag) || !name_is_machine(claim.machine))
+		return -EBADMSG;
+	*ret = claim;
+	return 0;
+}
+
+int hosts_print_claim(char ret[HOSTS_CLAIM_ROOM], const char *machine, const char *tag)
+{
+	if (!is_tag(tag) || !name_is_machine(machine))
+		return -EINVAL;
+	snprintf(ret, HOSTS_CLAIM_ROOM, "%s/%s", tag, machine);
+	return 0;
+}

@@ -174,3 +174,11 @@ int ini_next(struct ini *ini, struct ini_item *ret)
 	*ret = item;
 	return 1;
 }
+
+bool ini_is_line(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
+			return false;
+	return true;
+}

@@ -6,6 +6,7 @@
  * handed out as an item too, so that the caller can warn with its line number.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -37,3 +38,7 @@ int ini_start(struct ini *ini, struct arena *arena, const char *text, size_t siz
 
 /* 1: there is an item, 0: the end. -E2BIG: more than INI_LINES_MAX lines. */
 int ini_next(struct ini *ini, struct ini_item *ret);
+
+/* TEXT stays one line whoever reads it: no control characters but tabs. systemd, for one, ends a
+ * line at a carriage return as well. */
+bool ini_is_line(const char *text);

@@ -139,3 +139,14 @@ const char *superblock_name(enum superblock_type type)
 {
 	return types[type].name;
 }
+
+const struct superblock_server *superblock_server(enum superblock_type type)
+{
+	static const struct superblock_server servers[SUPERBLOCK_TYPES] = {
+		[SUPERBLOCK_EXT4] = { "fuse2fs", "fuse2fs" },
+		[SUPERBLOCK_SQUASHFS] = { "squashfuse_ll", "squashfuse" },
+		[SUPERBLOCK_EROFS] = { "erofsfuse", "erofsfuse" },
+	};
+
+	return servers[type].program != NULL ? &servers[type] : NULL;
+}

@@ -29,3 +29,11 @@ enum superblock_type superblock_find(uint64_t *ret_size, const uint8_t *data, si
 
 /* The kernel's name of it: "ext4"; NULL: none that could be mounted. */
 const char *superblock_name(enum superblock_type type);
+
+/* What shows it where the kernel may not (FUSE), and the package of Debian's that has it. */
+struct superblock_server {
+	const char *program, *package;
+};
+
+/* NULL: nothing does. */
+const struct superblock_server *superblock_server(enum superblock_type type);

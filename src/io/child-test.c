@@ -67,6 +67,29 @@ START_TEST(one_that_hangs_is_killed)
 }
 END_TEST
 
+START_TEST(one_more_is_kept_if_that_is_asked_for)
+{
+	char *const arguments[] = { (char *)"sh", (char *)"-c",
+				    (char *)"read word <&3 && [ $word = kept ] && "
+					    "! [ -e /proc/$$/fd/4 ] && ! [ -e /proc/$$/fd/250 ]",
+				    NULL };
+	struct child_request request = {
+		.path = "/bin/sh",
+		.arguments = arguments,
+		.stdio = { -EBADF, -EBADF, STDERR_FILENO },
+		.timeout_us = 10 * SECOND,
+	};
+	int both[2], status = 77;
+
+	ck_assert_int_eq(pipe2(both, O_CLOEXEC), 0);
+	ck_assert_int_eq(fd_write_all(both[1], "kept\n", 5), 0);
+	request.kept = dup3(both[0], 250, O_CLOEXEC);
+	ck_assert_int_eq(request.kept, 250);
+	ck_assert_int_eq(child_run(&status, &request), 0);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(it_gets_three_descriptors_our_environment_and_no_blocked_signals)
 {
 	/* Builtins only: while it waits for a child, this shell blocks signals itself. */
@@ -129,7 +152,7 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("io/child", the_status_is_told, a_missing_program_is_an_error,
-			one_that_hangs_is_killed,
+			one_that_hangs_is_killed, one_more_is_kept_if_that_is_asked_for,
 			it_gets_three_descriptors_our_environment_and_no_blocked_signals,
 			low_descriptors_do_not_get_mixed_up,
 			a_program_is_found_along_absolute_directories, one_may_run_for_ever);

@@ -66,9 +66,11 @@ static int spawn(pid_t *ret, const struct child_request *request)
 	plan_signals(&attributes);
 	for (int i = 0; i < 3 && r == 0; i++)
 		r = plan_stdio(&actions, request->stdio[i], i, &copies[i]);
+	if (r == 0 && request->kept > 0)
+		r = -posix_spawn_file_actions_adddup2(&actions, request->kept, 3);
 	/* Ours are O_CLOEXEC; what the user's shell left open for us may not be. */
 	if (r == 0)
-		r = -posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+		r = -posix_spawn_file_actions_addclosefrom_np(&actions, request->kept > 0 ? 4 : 3);
 	if (r == 0)
 		r = -posix_spawn(ret, request->path, &actions, &attributes, request->arguments,
 				 environment);

@@ -1,7 +1,7 @@
 /* io/child - run a program of the host and wait for its end. Quiet.
  *
  * The supervisor without root runs newuidmap and newgidmap, machinectl pagers and editors.
- * child_run() searches nothing, no shell runs, and only descriptors 0 to 2 are passed on.
+ * child_run() searches nothing, no shell runs, and only what the request names is passed on.
  */
 #pragma once
 #include <stdint.h>
@@ -15,6 +15,7 @@ struct child_request {
 	char *const *arguments;	  /* NULL-terminated, with argv[0] */
 	char *const *environment; /* NULL-terminated; NULL: empty */
 	int stdio[3];		  /* borrowed; negative: /dev/null */
+	int kept;		  /* borrowed; the child has it open, as 3; 0: nothing */
 	uint64_t timeout_us;	  /* then the child is killed; CHILD_FOREVER */
 };
 

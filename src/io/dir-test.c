@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
+#include "base/list.h"
 #include "io/fd.h"
 #include "io/scratch.h"
 
@@ -71,6 +73,26 @@ START_TEST(a_walk_ends_when_the_visitor_says_so)
 	ck_assert_int_eq(dir_walk(dir, stop_at_third, &seen), 0);
 	ck_assert_int_eq(seen, 15);
 	ck_assert_int_eq(dir_walk(-EBADF, stop_at_third, &seen), -EBADF);
+}
+END_TEST
+
+START_TEST(names_are_sorted_by_their_bytes)
+{
+	autoarena struct arena arena = { 0 };
+	struct text_list names = { 0 };
+	autoclose int dir = -EBADF;
+
+	make_dir("names");
+	scratch_put("names/b", "");
+	scratch_put("names/B", "");
+	make_dir("names/.a");
+	dir = openat(scratch_fd, "names", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(dir_names(&arena, &names, dir), 0);
+	ck_assert_uint_eq(names.count, 3);
+	ck_assert_str_eq(names.items[0], ".a");
+	ck_assert_str_eq(names.items[1], "B");
+	ck_assert_str_eq(names.items[2], "b");
+	ck_assert_int_eq(dir_names(&arena, &names, -EBADF), -EBADF);
 }
 END_TEST
 
@@ -215,8 +237,8 @@ END_TEST
 int main(void)
 {
 	return SCRATCH_RUN("io/dir", missing_parents_are_made, a_walk_ends_when_the_visitor_says_so,
-			   files_links_and_nothing_are_removed, links_are_not_followed,
-			   wide_trees_are_removed, deep_trees_need_few_descriptors,
-			   mounts_are_not_crossed, immutable_files_are_removed,
-			   closed_directories_of_ones_own_are_opened);
+			   names_are_sorted_by_their_bytes, files_links_and_nothing_are_removed,
+			   links_are_not_followed, wide_trees_are_removed,
+			   deep_trees_need_few_descriptors, mounts_are_not_crossed,
+			   immutable_files_are_removed, closed_directories_of_ones_own_are_opened);
 }

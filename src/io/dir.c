@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/list.h"
+#include "base/text.h"
 #include "io/fd.h"
 
 #define ENTRIES_ROOM 4096
@@ -111,6 +113,33 @@ int dir_walk(int dir_fd, dir_visit_fn *visit, void *context)
 		}
 	}
 	return n < 0 ? -errno : 0;
+}
+
+struct names {
+	struct arena *arena;
+	struct text_list list;
+};
+
+static int add_name(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct names *names = context;
+
+	(void)dir_fd;
+	(void)type;
+	text_list_add(names->arena, &names->list, arena_text(names->arena, name));
+	return 0;
+}
+
+int dir_names(struct arena *arena, struct text_list *ret, int dir_fd)
+{
+	struct names names = { .arena = arena };
+	int r = dir_walk(dir_fd, add_name, &names);
+
+	if (r < 0)
+		return r;
+	text_list_sort(&names.list);
+	*ret = names.list;
+	return 0;
 }
 
 /* ---- removing ----

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct arena;
+struct text_list;
+
 /* mkdir -p of a host path that we trust; existing directories are fine. Parents get MODE too. */
 int dir_make_all(const char *path, mode_t mode);
 
@@ -17,3 +20,6 @@ int dir_remove_all(int dir_fd, const char *name);
  * TYPE is DT_*, never DT_UNKNOWN. Moves dir_fd's file offset. VISIT may remove entries. */
 typedef int dir_visit_fn(int dir_fd, const char *name, unsigned char type, void *context);
 int dir_walk(int dir_fd, dir_visit_fn *visit, void *context);
+
+/* All names, sorted by their bytes. */
+int dir_names(struct arena *arena, struct text_list *ret, int dir_fd);

@@ -224,23 +224,29 @@ int file_copy_fd(int to_fd, int from_fd)
 
 int file_copy_fd_by(int to_fd, int from_fd, file_step_fn *step, void *context)
 {
-	const struct copy copy = { to_fd, from_fd, step, context };
 	struct stat st;
-	off_t at = 0;
 
 	if (fstat(from_fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADFD;
-	if (st.st_size > 0 && ioctl(to_fd, FICLONE, from_fd) == 0)
-		return report(&copy, st.st_size);
+	return file_copy_sized(to_fd, from_fd, st.st_size, step, context);
+}
+
+int file_copy_sized(int to_fd, int from_fd, int64_t size, file_step_fn *step, void *context)
+{
+	const struct copy copy = { to_fd, from_fd, step, context };
+	off_t at = 0;
+
+	if (size > 0 && ioctl(to_fd, FICLONE, from_fd) == 0)
+		return report(&copy, size);
 	/* The kernel's own files say so while they have something to tell. */
-	if (st.st_size == 0)
+	if (size == 0)
 		return copy_by_hand(&copy, 0, INT64_MAX);
-	if (ftruncate(to_fd, st.st_size) < 0)
+	if (ftruncate(to_fd, size) < 0)
 		return -errno;
 
-	while (at < st.st_size) {
+	while (at < size) {
 		off_t data = lseek(from_fd, at, SEEK_DATA), hole;
 		int r;
 
@@ -250,8 +256,8 @@ int file_copy_fd_by(int to_fd, int from_fd, file_step_fn *step, void *context)
 			data = at; /* no such thing here: all is data */
 		hole = lseek(from_fd, data, SEEK_HOLE);
 		if (hole < 0)
-			hole = st.st_size;
-		r = copy_range(&copy, data, MIN(hole, st.st_size));
+			hole = size;
+		r = copy_range(&copy, data, MIN(hole, size));
 		if (r < 0)
 			return r;
 		at = hole;

@@ -33,3 +33,6 @@ int file_copy_fd(int to_fd, int from_fd);
  * if that is negative. */
 typedef int file_step_fn(void *context, uint64_t bytes);
 int file_copy_fd_by(int to_fd, int from_fd, file_step_fn *step, void *context);
+
+/* The same of a regular file whose SIZE is known: FROM_FD is only read. */
+int file_copy_sized(int to_fd, int from_fd, int64_t size, file_step_fn *step, void *context);

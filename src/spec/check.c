@@ -69,10 +69,11 @@ static int check_tree(const struct spec *spec)
 
 static int check_start(const struct spec *spec)
 {
-	if (spec->boot == TRISTATE_YES && spec->as_pid2 == TRISTATE_YES)
-		return fail_input("cannot use '--boot' and '--as-pid2' together: an init program "
+	if (spec->start == START_BOOT && spec->as_pid2 == TRISTATE_YES)
+		return fail_input("cannot use '%s' and '--as-pid2' together: an init program "
 				  "must be PID 1 "
-				  "(leave one out)");
+				  "(leave one out)",
+				  spec->init != NULL ? "--init=" : "--boot");
 	if ((spec->share_pid || spec->share_uts) && spec->start != START_COMMAND)
 		return fail_input("cannot use '%s' with the host's %s namespace "
 				  "(leave --share-system and SYSTEMD_NSPAWN_SHARE_… out)",
@@ -125,6 +126,20 @@ static int check_addressing(const struct spec *spec)
 	return 0;
 }
 
+static int check_further(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->extra_links.count; i++) {
+		const struct extra_link *link = &spec->extra_links.items[i];
+
+		if (link->addressing.mode == ADDRESSES_AUTO && link->bridge != NULL)
+			return fail_input("cannot use 'Address=auto' of [X-Network:%s] with a "
+					  "bridge, which leads to somebody else's network (name "
+					  "the address)",
+					  link->name);
+	}
+	return 0;
+}
+
 static int check_network(const struct spec *spec)
 {
 	int r;
@@ -140,6 +155,8 @@ static int check_network(const struct spec *spec)
 		return fail_input("cannot use '--network-bridge=' and '--network-zone=' together "
 				  "(leave one out)");
 	r = check_addressing(spec);
+	if (r >= 0)
+		r = check_further(spec);
 	if (r < 0)
 		return r;
 	if (spec->ports.count > 0 && !spec_has_private_network(spec))
@@ -270,7 +287,7 @@ static int refuse_unbuilt(const struct spec *spec, const struct setting *row, co
 
 	if (line > 0 && line != SPEC_LINE_OPTION)
 		return fail_input("cannot use '%s=%s' in %s line %u: %s", strchr(row->key, '.') + 1,
-				  value, spec->settings_file, line, why);
+				  value, spec_file_of(spec, line), SPEC_LINE_NUMBER(line), why);
 	return fail_input("cannot use '--%s%s%s': %s", row->option, *value ? "=" : "", value, why);
 }
 

@@ -69,6 +69,10 @@ setting_parse_fn field_rlimit, field_limit;
 setting_print_fn field_print_rlimits, field_print_limit;
 extern const char *const field_limit_words[];
 
+/* field-extended.c: Redd's own sections of a .nspawn file */
+setting_parse_fn field_names, field_persist, field_service, field_health;
+setting_print_fn field_print_service, field_print_health;
+
 extern const char *const field_signal_words[];
 
 /* ---- for the parsers themselves ---- */

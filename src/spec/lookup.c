@@ -44,8 +44,8 @@ const struct setting *setting_by_key(const char *section, const char *key)
 	for (size_t i = 0; i < spec_settings_count; i++) {
 		const char *known = spec_settings[i].key;
 
-		if (known && strncmp(known, section, length) == 0 && known[length] == '.' &&
-		    strcmp(known + length + 1, key) == 0)
+		if (known && *known == *section && strncmp(known, section, length) == 0 &&
+		    known[length] == '.' && text_equal(known + length + 1, key))
 			return &spec_settings[i];
 	}
 	return NULL;
@@ -112,7 +112,8 @@ const char *setting_reason(struct arena *arena, const struct spec *spec, const s
 	if (line == 0)
 		return "default";
 	if (line != SPEC_LINE_OPTION)
-		return arena_format(arena, "%s line %u", path_name(spec->settings_file), line);
+		return arena_format(arena, "%s line %u", path_name(spec_file_of(spec, line)),
+				    SPEC_LINE_NUMBER(line));
 	if (!row->option)
 		return row->letter ? arena_format(arena, "-%c", row->letter) : "command line";
 	return arena_format(arena, "--%s%s", row->option, row->value ? "=" : "");

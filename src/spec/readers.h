@@ -13,11 +13,13 @@
 
 struct arena;
 struct setting;
+struct specifiers;
 
 struct reader_facts {
 	const char *working_directory;
 	const char *const *environment; /* NULL-terminated, "NAME=VALUE" */
 	unsigned int uid;
+	const struct specifiers *specifiers; /* NULL: they were replaced before */
 };
 
 /* getopt_long semantics of the reference: stops at the first word that is no option, unique
@@ -30,9 +32,23 @@ int args_parse(struct arena *arena, struct spec *spec, const struct reader_facts
 /* SYSTEMD_NSPAWN_* and friends (reference, section 15). */
 int environment_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts);
 
-/* TEXT is the file's content (SIZE bytes, may hold anything), PATH for messages ("web.nspawn
- * line 12"). Unknown sections, keys and bad values warn through base/log and are ignored; [X-…]
- * sections are skipped silently. Limits: 1 MiB, 64 Ki lines. */
+/* A file, or what is added to it: its content (may hold anything), and PATH for messages
+ * ("web.nspawn line 12"). OF_IMAGE: of an image, before all others. That is never trusted, and
+ * holds as far as they say nothing else; where they boot and it does not, not at all. */
+struct nspawn_part {
+	const char *path, *text;
+	size_t size;
+	bool of_image;
+};
+
+/* The parts of one file, in order; at most 255. Unknown sections, keys and bad values warn through
+ * base/log and are ignored; [X-…] sections that are not the runner's are skipped silently.
+ * Specifiers (format/specifier) are replaced in the others of them. Limits: 1 MiB each, 64 Ki
+ * lines. */
+int nspawn_file_parse_parts(struct arena *arena, struct spec *spec,
+			    const struct reader_facts *facts, const struct nspawn_part *parts,
+			    size_t count, bool trusted);
+/* The same of one. */
 int nspawn_file_parse(struct arena *arena, struct spec *spec, const struct reader_facts *facts,
 		      const char *text, size_t size, const char *path, bool trusted);
 #define NSPAWN_FILE_LIMIT (1024 * 1024)

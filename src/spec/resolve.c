@@ -94,7 +94,7 @@ static void split_boot_parameters(struct arena *arena, struct spec *spec)
 
 static void resolve_start(struct arena *arena, struct spec *spec)
 {
-	if (spec->boot == TRISTATE_YES)
+	if (spec->boot == TRISTATE_YES || spec->init != NULL)
 		spec->start = START_BOOT;
 	else if (spec->as_pid2 == TRISTATE_YES)
 		spec->start = START_PID2;
@@ -145,6 +145,41 @@ static void settle(int *state)
 }
 
 /* Whoever names an address wants a link that has it. */
+static bool is_extra(const struct spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->veth_extras.count; i++) {
+		const struct interface_pair *pair = &spec->veth_extras.items[i];
+
+		if (text_equal(pair->container ? pair->container : pair->host, name))
+			return true;
+	}
+	return false;
+}
+
+/* [X-Network:LINK] makes one, unless the link is somebody's already, or options say how the
+ * network is. */
+static void resolve_extra_links(struct arena *arena, struct spec *spec)
+{
+	struct interface_list *list = &spec->veth_extras;
+
+	for (size_t i = 0; i < spec->extra_links.count; i++) {
+		const char *name = spec->extra_links.items[i].name;
+		struct interface_pair *pair;
+
+		if (is_extra(spec, name))
+			continue;
+		if (spec->group_origin[GROUP_NETWORK] == BY_OPTION ||
+		    spec->network_namespace_path) {
+			log_warning("there is no link '%s' for [X-Network:%s] (see "
+				    "--network-veth-extra=), going on without",
+				    name, name);
+			continue;
+		}
+		pair = list_grow(arena, (void **)&list->items, &list->count, sizeof(*pair));
+		pair->host = name;
+	}
+}
+
 static void resolve_network(struct spec *spec)
 {
 	const struct addressing *addressing = &spec->addressing;
@@ -160,13 +195,14 @@ static void resolve_network(struct spec *spec)
 	settle(&spec->private_network);
 }
 
-static void resolve_rest(struct spec *spec)
+static void resolve_rest(struct arena *arena, struct spec *spec)
 {
 	settle(&spec->ephemeral);
 	settle(&spec->read_only);
 	settle(&spec->notify_ready);
 	settle(&spec->suppress_sync);
 	settle(&spec->no_new_privileges);
+	resolve_extra_links(arena, spec);
 	resolve_network(spec);
 	if (spec->share_pid || spec->share_uts)
 		spec->registration = REGISTER_NO;
@@ -211,7 +247,7 @@ int spec_resolve(struct arena *arena, struct spec *spec, const struct resolve_fa
 		return r;
 	resolve_start(arena, spec);
 	resolve_users(spec, facts);
-	resolve_rest(spec);
+	resolve_rest(arena, spec);
 	r = check_combinations(spec, facts);
 	if (r < 0)
 		return r;

@@ -11,6 +11,9 @@
 #define FIELD(name) .offset = offsetof(struct spec, name)
 
 #define NO_VERITY "looking at signatures of root hashes is not built yet (try without)"
+#define ENCRYPTED                                                                                  \
+	"decrypting what systemd has encrypted is not built yet (try LoadCredentialEncrypted= in " \
+	"[X-Service], and Load=ID:ID here)"
 #define NO_FORWARDING "forwarding a journal is not built yet (try --link-journal=)"
 
 /* clang-format off */
@@ -31,6 +34,7 @@ static const char *const journal_words[] = {
 };
 static const char *const json_words[] = { "off", "pretty", "short", NULL };
 static const char *const death_words[] = { "kill", "keep", NULL };
+static const char *const reboot_words[] = { "restart", "exit", NULL };
 static const char *const bool_words[] = { "yes", "no", NULL };
 static const char *const resolv_words[] = {
 	"off", "auto", "delete",
@@ -44,6 +48,19 @@ static const char *const resolv_words[] = {
 	  .help = "set the limit " name_ " of the payload", \
 	  .parse = field_limit, .print = field_print_limit, .constant = (resource_), \
 	  .group = GROUP_RLIMIT_FIRST + (resource_), .flags = SETTING_TRUSTED }
+
+/* What systemd knows of a unit, and Redd where no unit has it. */
+#define SERVICE_ROW(name_, value_) \
+	{ .key = "X-Service." name_, .section = "Service", .value = value_, \
+	  .help = "the unit setting " name_ "= of the machine's service", \
+	  .parse = field_service, .print = field_print_service, .group = GROUP_SERVICE, \
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED }
+
+#define HEALTH_ROW(name_, value_) \
+	{ .key = "X-Health." name_, .section = "Service", .value = value_, \
+	  .help = "whether the machine works: " name_, \
+	  .parse = field_health, .print = field_print_health, \
+	  .group = GROUP_HEALTH, .flags = SETTING_TRUSTED }
 
 const struct setting spec_settings[] = {
 	{ .option = "help", .letter = 'h', .section = "General",
@@ -174,6 +191,11 @@ const struct setting spec_settings[] = {
 	  .parse = field_tristate, .print = field_print_tristate, FIELD(boot),
 	  .group = GROUP_START_MODE },
 
+	{ .option = "init", .key = "X-Nix.Init", .section = "Execution", .value = "PATH",
+	  .help = "run this program of the container as its init, instead of looking for one",
+	  .parse = field_chdir, .print = field_print_text, FIELD(init),
+	  .group = GROUP_START_MODE },
+
 	{ .key = "Exec.Parameters", .section = "Execution", .value = "WORDS",
 	  .help = "the command and its arguments, or arguments for the init program",
 	  .parse = field_texts, .print = field_print_texts, FIELD(parameters),
@@ -248,6 +270,12 @@ const struct setting spec_settings[] = {
 	  .help = "whether the container ends with the program that supervises it, or runs on "
 	          "until 'machinectl adopt'",
 	  .parse = field_word, .print = field_print_word, FIELD(on_supervisor_death),
+	  .flags = SETTING_HELP },
+
+	{ .option = "on-reboot", .section = "Identity", .value = "restart|exit",
+	  .words = reboot_words,
+	  .help = "start the container again when it reboots, or end with status 133",
+	  .parse = field_word, .print = field_print_word, FIELD(on_reboot),
 	  .flags = SETTING_HELP },
 
 	{ .option = "slice", .letter = 'S', .section = "Identity", .value = "SLICE",
@@ -435,6 +463,17 @@ const struct setting spec_settings[] = {
 	  .parse = field_egress, .print = field_print_egress, FIELD(addressing.egress),
 	  .group = GROUP_POLICY,
 	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
+
+	{ .key = "X-Network.NamespacePath", .section = "Network", .value = "PATH",
+	  .help = "join the network namespace that this file stands for",
+	  .parse = field_path, .print = field_print_text, FIELD(network_namespace_path),
+	  .group = GROUP_NETWORK,
+	  .flags = SETTING_TRUSTED },
+
+	{ .key = "X-Network.Names", .section = "Network", .value = "NAMES",
+	  .help = "further names by which other containers and the host find the container",
+	  .parse = field_names, .print = field_print_texts, FIELD(names), .group = GROUP_NAMES,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES },
 
 	/* ---- */
 
@@ -683,6 +722,67 @@ const struct setting spec_settings[] = {
 	  .parse = field_credential, .print = field_print_secrets, .constant = 1,
 	  .group = GROUP_CREDENTIALS,
 	  .flags = SETTING_REPEATS },
+
+	{ .key = "X-Credential.Set", .section = "Console and credentials", .value = "ID:VALUE",
+	  .help = "pass a secret to the payload",
+	  .parse = field_credential, .print = field_print_secrets, .constant = 0,
+	  .group = GROUP_CREDENTIALS,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
+
+	{ .key = "X-Credential.Load", .section = "Console and credentials", .value = "ID:PATH",
+	  .help = "pass a secret that a file, a socket or a credential of our own holds",
+	  .parse = field_credential, .print = field_print_secrets, .constant = 1,
+	  .group = GROUP_CREDENTIALS,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED },
+
+	{ .key = "X-Credential.LoadEncrypted", .section = "Console and credentials",
+	  .value = "ID:PATH",
+	  .help = "pass a secret that systemd has encrypted",
+	  .unbuilt = ENCRYPTED,
+	  .parse = field_text, .print = field_print_text, FIELD(encrypted_credential),
+	  .group = GROUP_CREDENTIALS,
+	  .flags = SETTING_TRUSTED },
+
+	/* ---- */
+
+	{ .key = "X-Image.Persist", .section = "Image", .value = "PATHS",
+	  .help = "directories of the container that outlive its image",
+	  .parse = field_persist, .print = field_print_texts, FIELD(persist),
+	  .group = GROUP_PERSIST,
+	  .flags = SETTING_REPEATS | SETTING_TRUSTED | SETTING_SPACES },
+
+	SERVICE_ROW("MemoryMin", "SIZE"),
+	SERVICE_ROW("MemoryLow", "SIZE"),
+	SERVICE_ROW("MemoryHigh", "SIZE"),
+	SERVICE_ROW("MemoryMax", "SIZE"),
+	SERVICE_ROW("MemorySwapMax", "SIZE"),
+	SERVICE_ROW("MemoryZSwapMax", "SIZE"),
+	SERVICE_ROW("CPUQuota", "PERCENT"),
+	SERVICE_ROW("CPUQuotaPeriodSec", "TIME"),
+	SERVICE_ROW("CPUWeight", "WEIGHT"),
+	SERVICE_ROW("AllowedCPUs", "LIST"),
+	SERVICE_ROW("AllowedMemoryNodes", "LIST"),
+	SERVICE_ROW("IOWeight", "WEIGHT"),
+	SERVICE_ROW("IODeviceWeight", "PATH WEIGHT"),
+	SERVICE_ROW("IOReadBandwidthMax", "PATH SIZE"),
+	SERVICE_ROW("IOWriteBandwidthMax", "PATH SIZE"),
+	SERVICE_ROW("IOReadIOPSMax", "PATH NUMBER"),
+	SERVICE_ROW("IOWriteIOPSMax", "PATH NUMBER"),
+	SERVICE_ROW("TasksMax", "NUMBER"),
+	SERVICE_ROW("DevicePolicy", "auto|closed|strict"),
+	SERVICE_ROW("DeviceAllow", "DEVICE RIGHTS"),
+
+	{ .key = "X-Service.OOMScoreAdjust", .section = "Service", .value = "NUMBER",
+	  .help = "how willingly the kernel kills the payload when memory runs out",
+	  .parse = field_oom_score, .print = field_print_oom_score, .group = GROUP_OOM_SCORE,
+	  .flags = SETTING_TRUSTED },
+
+	HEALTH_ROW("Command", "WORDS"),
+	HEALTH_ROW("Interval", "TIME"),
+	HEALTH_ROW("Timeout", "TIME"),
+	HEALTH_ROW("StartPeriod", "TIME"),
+	HEALTH_ROW("Retries", "NUMBER"),
+	HEALTH_ROW("OnFailure", "none|restart|stop|rollback"),
 };
 
 /* clang-format on */

@@ -54,10 +54,11 @@ struct setting {
 	const char *unbuilt;	  /* refusal for what a later issue builds; NULL: works */
 	setting_parse_fn *parse;
 	setting_print_fn *print;
-	size_t offset; /* of the field in struct spec */
-	int constant;  /* for parse_constant */
-	enum setting_group group;
-	unsigned flags;
+	/* The table's pointers are what each supervisor has of it for itself: the rest is short. */
+	uint16_t offset;  /* of the field in struct spec */
+	int16_t constant; /* for parse_constant */
+	uint8_t group;	  /* enum setting_group */
+	uint8_t flags;
 	char letter; /* short option or 0 */
 };
 

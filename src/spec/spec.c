@@ -39,6 +39,7 @@ void spec_init(struct spec *spec)
 		.link_journal = JOURNAL_AUTO,
 		.container_service = "systemd-nspawn",
 	};
+	health_init(&spec->health);
 }
 
 static void forget_network(struct spec *spec)
@@ -82,6 +83,13 @@ static void forget_ids(struct spec *spec)
 	spec->uid_base = spec->uid_range = spec->userns_delegate = 0;
 }
 
+const char *spec_file_of(const struct spec *spec, uint32_t line)
+{
+	size_t part = line >> 24;
+
+	return part < spec->settings_files.count ? spec->settings_files.items[part] : ".nspawn";
+}
+
 /* Groups that hold one value need no case here: the file's value takes its place. */
 void spec_forget_group(struct spec *spec, enum setting_group group)
 {
@@ -114,6 +122,7 @@ void spec_forget_group(struct spec *spec, enum setting_group group)
 		spec->addressing.mac_set = false;
 		break;
 	case GROUP_POLICY: forget_policy(&spec->addressing); break;
+	case GROUP_CREDENTIALS: memset(&spec->credentials, 0, sizeof(spec->credentials)); break;
 	default: break;
 	}
 }

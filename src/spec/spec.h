@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "base/list.h"
+#include "format/health.h"
 #include "format/ip.h"
 #include "format/port.h"
 
@@ -58,6 +59,10 @@ enum setting_group {
 	GROUP_CONSOLE,
 	GROUP_CREDENTIALS,
 	GROUP_SLICE,
+	GROUP_NAMES, /* these four: no option has them */
+	GROUP_PERSIST,
+	GROUP_SERVICE,
+	GROUP_HEALTH,
 	GROUP_RLIMIT_FIRST, /* one group for each limit: GROUP_RLIMIT_FIRST + RLIMIT_x */
 	GROUP_COUNT = GROUP_RLIMIT_FIRST + RLIM_NLIMITS
 };
@@ -118,6 +123,7 @@ enum timezone_mode {
 };
 enum settings_mode { SETTINGS_YES, SETTINGS_NO, SETTINGS_OVERRIDE, SETTINGS_TRUSTED };
 enum on_death { ON_DEATH_KILL, ON_DEATH_KEEP };
+enum on_reboot { ON_REBOOT_RESTART, ON_REBOOT_EXIT };
 enum register_mode { REGISTER_AUTO, REGISTER_NO, REGISTER_YES };
 
 enum mount_kind { MOUNT_BIND, MOUNT_TMPFS, MOUNT_OVERLAY, MOUNT_INACCESSIBLE };
@@ -190,14 +196,23 @@ struct addressing {
 	struct text_list egress; /* for format/egress */
 };
 
+/* [X-Network:LINK]: addresses of one more link, of --network-veth-extra=. */
+struct extra_link {
+	const char *name; /* in the container */
+	struct addressing addressing;
+	const char *bridge; /* that the host's end is put into; NULL: none */
+	const char *reason; /* "web.nspawn line 12" */
+};
+
 struct limit {
 	bool set;
 	struct rlimit value;
 };
 
 #define SPEC_CPU_MAX 8192
+#define SPEC_NAMES_MAX 32 /* Names= */
 #define SPEC_LINE_OPTION UINT32_MAX
-#define SPEC_SETTINGS_MAX 160 /* room for the rows of spec_settings[] */
+#define SPEC_SETTINGS_MAX 192 /* room for the rows of spec_settings[] */
 
 struct spec {
 	enum origin group_origin[GROUP_COUNT];
@@ -217,6 +232,7 @@ struct spec {
 	/* execution, identity */
 	enum start_mode start; /* by spec_resolve(), from the next two */
 	int boot, as_pid2;     /* enum tristate */
+	const char *init;      /* inside; NULL: looked for */
 	struct text_list parameters;
 	const char *working_directory;
 	struct text_list environment; /* NAME=VALUE, later wins; a bare NAME was looked up */
@@ -231,6 +247,7 @@ struct spec {
 	struct text_list properties;
 	enum register_mode registration;
 	enum on_death on_supervisor_death;
+	enum on_reboot on_reboot;
 	bool keep_unit, scope_user, scope_system;
 
 	/* user namespace */
@@ -252,6 +269,10 @@ struct spec {
 		size_t count;
 	} ports;
 	struct addressing addressing;
+	struct extra_link_list {
+		struct extra_link *items;
+		size_t count;
+	} extra_links;
 
 	/* security, resources. Bit n is capability n. */
 	uint64_t capability_plus, capability_minus, capability_ambient;
@@ -288,6 +309,12 @@ struct spec {
 		struct credential *items;
 		size_t count;
 	} credentials;
+	const char *encrypted_credential;
+	/* Redd's own sections of a .nspawn file */
+	struct text_list names;	  /* further ones of the machine, in lower case */
+	struct text_list persist; /* places in the container that outlive its image */
+	struct text_list service; /* "MemoryMax=1G", for where no unit has them */
+	struct health health;
 	bool nesting; /* --nesting: what a container manager inside needs (Redd's own option) */
 
 	/* SYSTEMD_NSPAWN_* environment (spec/environment fills these from a text list) */
@@ -298,14 +325,22 @@ struct spec {
 
 	/* Who set each row of spec_settings[], for messages and the plan's reasons: a line of the
 	 * file, SPEC_LINE_OPTION, or 0 for nobody. */
-	const char *settings_file;
+	struct text_list settings_files; /* the file, then its drop-ins */
+	const char *generation; /* of which they are, in what was applied; NULL: they are others */
 	uint32_t setting_line[SPEC_SETTINGS_MAX];
 };
+
+/* A line of one of settings_files, as setting_line[] has it. */
+#define SPEC_LINE(part, line) ((uint32_t)(part) << 24 | (uint32_t)(line))
+#define SPEC_LINE_NUMBER(line) ((line)&0xffffff)
 
 struct arena;
 
 /* Defaults before anyone has spoken. */
 void spec_init(struct spec *spec);
+
+/* The path of the file that LINE is in. */
+const char *spec_file_of(const struct spec *spec, uint32_t line);
 
 /* Forget what was said about a group, so that a file can take its place (--settings=override).
  * Capabilities stay: a file adds to them and takes from them (reference, 3.1). */
