@@ -159,6 +159,30 @@ START_TEST(everything_below_is_killed)
 }
 END_TEST
 
+START_TEST(all_processes_are_moved_but_those_below)
+{
+	autoclose int root = -EBADF, top = -EBADF, child = -EBADF, below = -EBADF;
+
+	top = enter(&root);
+	if (top < 0)
+		return;
+	child = cgroup_make(top, "supervisor", true);
+	below = cgroup_make(top, "payload", true);
+	sleeper(top);
+	sleeper(top);
+	ck_assert(!is_populated(child));
+	ck_assert_int_eq(cgroup_move_all(top, child), 0);
+	ck_assert_int_eq(cgroup_kill(child), 0);
+	while (wait(NULL) > 0)
+		;
+	sleeper(below);
+	ck_assert_int_eq(cgroup_move_all(top, child), 0);
+	ck_assert(is_populated(below) && !is_populated(child));
+	ck_assert_int_eq(cgroup_kill(top), 0);
+	ck_assert_int_eq(cgroup_remove(root, name, 5000), 0);
+}
+END_TEST
+
 START_TEST(the_end_of_the_last_process_is_waited_for)
 {
 	autoclose int root = -EBADF, top = -EBADF;
@@ -226,6 +250,7 @@ int main(void)
 	tcase_add_test(cases, a_frozen_cgroup_stands_still_until_it_is_thawed);
 	tcase_add_test(cases, a_cgroup_is_opened_by_its_path);
 	tcase_add_loop_test(cases, everything_below_is_killed, 0, 2);
+	tcase_add_test(cases, all_processes_are_moved_but_those_below);
 	tcase_add_test(cases, the_end_of_the_last_process_is_waited_for);
 	tcase_add_test(cases, the_own_path_is_absolute);
 	tcase_add_test(cases, processes_are_born_inside);

@@ -217,10 +217,11 @@ static bool kill_member(int fd, pid_t pid)
 	return sys_pidfd_send_signal(pidfd, SIGKILL, NULL, 0) == 0;
 }
 
-static int kill_members(int fd)
+/* How many members ACT took; TARGET_FD is for it. */
+static int each_member(int fd, bool (*act)(int target_fd, pid_t pid), int target_fd)
 {
 	char text[PROCS_ROOM], *at, *end;
-	int r, killed = 0;
+	int r, count = 0;
 
 	r = file_read_line(text, sizeof(text), fd, "cgroup.procs");
 	if (r < 0)
@@ -228,9 +229,23 @@ static int kill_members(int fd)
 	for (at = text; *at; at = *end ? end + 1 : end) {
 		end = strchrnul(at, '\n');
 		if (atoi(at) > 0)
-			killed += kill_member(fd, atoi(at));
+			count += act(target_fd, atoi(at));
 	}
-	return killed;
+	return count;
+}
+
+static bool take_member(int fd, pid_t pid)
+{
+	return cgroup_attach(fd, pid) >= 0;
+}
+
+int cgroup_move_all(int fd, int to_fd)
+{
+	int r = 1;
+
+	for (int i = 0; i < KILL_ROUNDS && r > 0; i++)
+		r = each_member(fd, take_member, to_fd);
+	return MIN(r, 0);
 }
 
 struct kill_walk {
@@ -259,7 +274,7 @@ static int kill_below(int fd, struct kill_walk *walk)
 
 	if (walk->depth == KILL_DEPTH)
 		return -ELOOP;
-	r = kill_members(fd);
+	r = each_member(fd, kill_member, fd);
 	if (r < 0)
 		return r == -ENODEV ? 0 : r; /* removed meanwhile */
 	walk->killed += r;

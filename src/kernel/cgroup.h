@@ -42,6 +42,9 @@ int cgroup_delegate(int fd, uid_t uid, gid_t gid);
 /* Move a process; pid 0 = self. */
 int cgroup_attach(int fd, pid_t pid);
 
+/* Move all processes of FD, but not those below it, as far as the kernel lets us. */
+int cgroup_move_all(int fd, int to_fd);
+
 /* Kill everything below (cgroup.kill; without it, as cgroup_kill_each()). */
 int cgroup_kill(int fd);
 

@@ -6,6 +6,7 @@
  * (or CAP_SYS_ADMIN). Quiet.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,10 @@ struct bpf_insn;
  * A filter that is attached there already stays: both must allow.
  * -EINVAL: not of this form. -E2BIG: too many rules. */
 int device_filter_attach(int cgroup_fd, const char *rules);
+
+/* Somebody's filter, or a lack of rights, keeps this process from the device nodes that it makes,
+ * and so all that it starts. Asked with numbers that no driver has. */
+bool device_filter_is_there(void);
 
 /* Pure: the program. */
 int device_filter_build(struct arena *arena, struct bpf_insn **ret, size_t *ret_count,

@@ -27,6 +27,14 @@ static inline void fixture_write(const char *path, const char *text)
 	close(fd);
 }
 
+/* A new network namespace has what the host says of new interfaces, whose machines may just need
+ * it. */
+static inline void fixture_forward_nothing(void)
+{
+	fixture_write("/proc/sys/net/ipv4/conf/all/forwarding", "0");
+	fixture_write("/proc/sys/net/ipv4/conf/default/forwarding", "0");
+}
+
 /* New user and mount (and FLAGS) namespaces, as their root; an empty tmpfs at /mnt. */
 static inline void fixture_enter(int flags)
 {
@@ -43,6 +51,8 @@ static inline void fixture_enter(int flags)
 	fixture_write("/proc/self/gid_map", map);
 	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	ck_assert_int_eq(mount("tmpfs", "/mnt", "tmpfs", 0, "mode=0755"), 0);
+	if (flags & CLONE_NEWNET)
+		fixture_forward_nothing();
 }
 
 /* As root without a user namespace. False: the test is not run as root. */

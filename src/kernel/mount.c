@@ -170,6 +170,13 @@ int mount_attach(int tree_fd, int target_fd)
 			      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+int mount_attach_beneath(int tree_fd, int target_fd)
+{
+	return sys_move_mount(tree_fd, "", target_fd, "",
+			      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH |
+				      MOVE_MOUNT_BENEATH);
+}
+
 int mount_id(int fd, int *ret)
 {
 	char path[sizeof("/proc/self/fdinfo/-2147483648")], text[256], *at;

@@ -33,6 +33,10 @@ int mount_map_ids(int tree_fd, int userns_fd, bool recursive);
 /* Attach the tree over target_fd in the caller's mount namespace. */
 int mount_attach(int tree_fd, int target_fd);
 
+/* The same under the mount that target_fd is the root of: once that is taken away, it is seen.
+ * Linux 6.5; -EINVAL: not there, or not here. */
+int mount_attach_beneath(int tree_fd, int target_fd);
+
 /* 1: fd is the root of a mount; 0: it is not. */
 int mount_is_point(int fd);
 

@@ -258,7 +258,13 @@ START_TEST(answers_are_given_to_the_callback_until_it_has_enough)
 	ck_assert_int_eq(netlink_dump(&netlink, &request, stop, &seen), 0);
 	ck_assert_int_eq(seen, 1);
 
-	/* The rest of the list is in the way of nothing. */
+	/* The rest of the list is in the way of nothing, of another list neither. */
+	seen = 0;
+	ck_assert_int_eq(netlink_dump(&netlink, &request, stop, &seen), 0);
+	ck_assert_int_eq(netlink_dump(&netlink, &request, refuse, NULL), -EXDEV);
+	ck_assert_int_eq(seen, 1);
+	ck_assert_int_eq(netlink_dump(&netlink, &request, count, &seen), 0);
+	ck_assert_int_ge(seen, 102);
 	seen = 0;
 	request = netlink_request(room, sizeof(room));
 	netlink_begin(&request, RTM_GETLINK, NLM_F_ACK, &body, sizeof(body));

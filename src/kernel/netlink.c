@@ -388,6 +388,7 @@ struct wait {
 	uint32_t first;	       /* the request's first message */
 	uint32_t acknowledged; /* its last one with NLM_F_ACK; of a dump: the only one */
 	bool dump, interrupted;
+	int stopped; /* what the callback said when it had enough of a dump */
 	netlink_answer_fn *fn;
 	void *context;
 };
@@ -437,7 +438,22 @@ static int take_end(struct wait *wait, const struct netlink_message *message)
 {
 	int r = message->body.size >= sizeof(int32_t) ? take_code(wait, message) : 1;
 
+	if (r > 0 && wait->stopped != 0)
+		return wait->stopped;
 	return r > 0 && wait->interrupted ? -EAGAIN : r;
+}
+
+/* A dump goes on in the kernel until its last answer was read, and there is no other one on the
+ * same socket meanwhile (-EBUSY). */
+static int give(struct wait *wait, const struct netlink_answer *answer)
+{
+	int r = wait->fn == NULL || wait->stopped != 0 ? 0 : wait->fn(answer, wait->context);
+
+	if (!wait->dump)
+		return r;
+	if (r != 0)
+		wait->stopped = r;
+	return 0;
 }
 
 static int take_message(struct wait *wait, const struct netlink_message *message)
@@ -455,7 +471,7 @@ static int take_message(struct wait *wait, const struct netlink_message *message
 	case NLMSG_NOOP: return 0;
 	case NLMSG_OVERRUN: return -ENOBUFS;
 	}
-	return wait->fn ? wait->fn(&answer, wait->context) : 0;
+	return give(wait, &answer);
 }
 
 /* 1: the last answer was in it. 0: it was a stranger's, or there are more to come. */

@@ -111,7 +111,7 @@ int netlink_call(struct netlink *netlink, struct netlink_request *request, netli
 
 /* The same for a request of one GET message that is answered by a list; NLM_F_DUMP is added.
  * -EAGAIN: the list changed meanwhile; all was given to FN, but maybe some twice or not at all.
- * When FN ended it, the socket is good for other calls, but not for a further dump. */
+ * When FN ended it, the rest is read all the same, and given to nobody. */
 int netlink_dump(struct netlink *netlink, struct netlink_request *request, netlink_answer_fn *fn,
 		 void *context);
 

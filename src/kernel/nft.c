@@ -177,6 +177,11 @@ void nft_th_dport(struct nftables *nftables)
 	payload(nftables, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
 }
 
+void nft_tcp_flags(struct nftables *nftables)
+{
+	payload(nftables, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1);
+}
+
 void nft_icmp_type(struct nftables *nftables)
 {
 	payload(nftables, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);

@@ -46,6 +46,7 @@ void nft_daddr(struct nftables *nftables, bool six);
 /* Behind a question about nft_l4proto(), or with it in one. */
 void nft_th_sport(struct nftables *nftables);
 void nft_th_dport(struct nftables *nftables);
+void nft_tcp_flags(struct nftables *nftables);
 void nft_icmp_type(struct nftables *nftables); /* of icmpv6 as well */
 void nft_nd_target(struct nftables *nftables); /* of neighbour solicitations and advertisements */
 

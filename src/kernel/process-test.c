@@ -200,12 +200,50 @@ START_TEST(what_is_caught_or_blocked_is_heard)
 	signal(SIGUSR1, SIG_IGN);
 	ck_assert(!process_hears(getpid(), SIGUSR1));
 	signal(SIGUSR1, nothing);
-	ck_assert(process_hears(getpid(), SIGUSR1));
+	ck_assert_int_eq(process_hears(getpid(), SIGUSR1), 1);
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN + 3);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	ck_assert(process_hears(getpid(), SIGRTMIN + 3));
+	ck_assert_int_eq(process_hears(getpid(), SIGRTMIN + 3), 2);
 	ck_assert(!process_hears(getpid(), SIGRTMIN + 4));
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ck_assert_int_eq(process_hears(getpid(), SIGUSR1), 1);
+}
+END_TEST
+
+static int tell_more(void *context, void *answer)
+{
+	const int *number = context;
+	char *text = answer;
+
+	memset(text, 'x', 100000);
+	text[0] = (char)('0' + *number);
+	return *number - 1;
+}
+
+static int say_nothing(void *context, void *answer)
+{
+	(void)answer;
+	if (context != NULL)
+		for (;;)
+			pause();
+	_exit(0);
+}
+
+START_TEST(a_child_is_asked_for_what_only_it_can_tell)
+{
+	static char answer[100000];
+	int number = 3;
+
+	ck_assert_int_eq(process_ask(tell_more, &number, answer, sizeof(answer), -1), 2);
+	ck_assert_int_eq(answer[0], '3');
+	ck_assert_int_eq(answer[99999], 'x');
+	number = -4; /* then there is no answer */
+	ck_assert_int_eq(process_ask(tell_more, &number, answer, sizeof(answer), 10000), -5);
+	ck_assert_int_eq(answer[0], '3');
+	ck_assert_int_eq(process_ask(say_nothing, NULL, answer, 1, 10000), -EIO);
+	ck_assert_int_eq(process_ask(say_nothing, &number, answer, 1, 10), -ETIMEDOUT);
 }
 END_TEST
 
@@ -222,5 +260,6 @@ int main(void)
 	tcase_add_test(cases, a_tracer_that_keeps_what_has_ended_is_not_waited_for);
 	tcase_add_test(cases, signals_are_as_a_program_expects_them);
 	tcase_add_test(cases, what_is_caught_or_blocked_is_heard);
+	tcase_add_test(cases, a_child_is_asked_for_what_only_it_can_tell);
 	return fixture_run(cases, "kernel/process");
 }

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "io/fd.h"
 #include "io/file.h"
@@ -55,6 +56,55 @@ pid_t process_spawn(int (*run)(void *context), void *context, int flags)
 			  context);
 
 	return pid < 0 ? -errno : pid;
+}
+
+static _Noreturn void tell(int (*run)(void *context, void *answer), void *context, void *answer,
+			   size_t size, int fd)
+{
+	int result = run(context, answer);
+
+	if (fd_write_all(fd, &result, sizeof(result)) >= 0 && result >= 0)
+		(void)fd_write_all(fd, answer, size);
+	_exit(0);
+}
+
+static int hear(void *answer, size_t size, int fd, int timeout_ms)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	int result, r = poll(&polled, 1, timeout_ms);
+
+	if (r <= 0)
+		return r < 0 ? -errno : -ETIMEDOUT;
+	if (fd_read_all(fd, &result, sizeof(result)) < 0)
+		return -EIO;
+	if (result >= 0 && fd_read_all(fd, answer, size) < 0)
+		return -EIO;
+	return result;
+}
+
+int process_ask(int (*run)(void *context, void *answer), void *context, void *answer, size_t size,
+		int timeout_ms)
+{
+	autoclose int from = -EBADF, to = -EBADF, pidfd = -EBADF;
+	siginfo_t info;
+	int ends[2], r;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	from = ends[0];
+	to = ends[1];
+	pid = process_clone(0, -EBADF, &pidfd);
+	if (pid < 0)
+		return pid;
+	if (pid == 0)
+		tell(run, context, answer, size, to);
+	fd_close(&to);
+	r = hear(answer, size, from, timeout_ms);
+	if (r == -ETIMEDOUT)
+		(void)process_signal(pidfd, SIGKILL);
+	(void)process_wait(pidfd, &info, r == -ETIMEDOUT ? WNOHANG : 0);
+	return r;
 }
 
 int process_signal(int pidfd, int signal)
@@ -197,7 +247,7 @@ static uint64_t status_mask(const char *text, const char *field)
 	return at == NULL ? UINT64_MAX : strtoull(at + strlen(field), NULL, 16);
 }
 
-bool process_hears(pid_t pid, int signal)
+int process_hears(pid_t pid, int signal)
 {
 	autoclose int fd = -EBADF;
 	char path[STAT_PATH_ROOM + 2], text[4096];
@@ -207,9 +257,9 @@ bool process_hears(pid_t pid, int signal)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (size <= 0)
-		return true;
+		return 1;
 	text[size] = '\0';
-	return ((status_mask(text, "\nSigBlk:\t") | status_mask(text, "\nSigCgt:\t")) >>
-		(signal - 1)) &
-	       1;
+	if (status_mask(text, "\nSigCgt:\t") >> (signal - 1) & 1)
+		return 1;
+	return status_mask(text, "\nSigBlk:\t") >> (signal - 1) & 1 ? 2 : 0;
 }

@@ -15,12 +15,19 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
  * The child's number. */
 pid_t process_spawn(int (*run)(void *context), void *context, int flags);
 
+/* What only a process somewhere else can tell, of a child that goes there: RUN fills ANSWER, of
+ * SIZE bytes, which is handed over if it returns 0 or more. Its result; -EIO: it ended without one.
+ * -ETIMEDOUT: it has been killed after TIMEOUT_MS (negative: never), and ends by itself when the
+ * kernel lets it. */
+int process_ask(int (*run)(void *context, void *answer), void *context, void *answer, size_t size,
+		int timeout_ms);
+
 int process_signal(int pidfd, int signal);
 
-/* SIGNAL reaches it: it is caught or blocked. An init that has not come that far ignores it instead
- * (pid_namespaces(7)), and one that waits in sigwait(3) seems to. Also true when that cannot be
- * told. */
-bool process_hears(pid_t pid, int signal);
+/* SIGNAL reaches it: 1: it is caught; 2: it is blocked, as by one that waits in sigwait(3), but
+ * also for a moment while libc makes a process. 0: an init that has not come that far ignores it
+ * (pid_namespaces(7)). Also 1 when that cannot be told. */
+int process_hears(pid_t pid, int signal);
 
 /* The caller's own dispositions and mask, as a fresh program expects them. */
 void process_reset_signals(void);

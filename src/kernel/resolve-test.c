@@ -88,6 +88,23 @@ START_TEST(links_and_dots_stay_below_the_root)
 }
 END_TEST
 
+START_TEST(what_lies_on_another_mount_is_told_apart)
+{
+	int root;
+
+	fixture_enter(0);
+	ck_assert_int_eq(mkdir("/mnt/tree", 0755), 0);
+	ck_assert_int_eq(mkdir("/mnt/tree/other", 0755), 0);
+	fixture_write("/mnt/tree/file", "text");
+	ck_assert_int_eq(symlink("/../other/../file", "/mnt/tree/link"), 0);
+	root = fixture_open("/mnt/tree");
+	check_text(resolve_open_one_mount(root, "link", O_RDONLY), "text");
+	ck_assert_int_eq(mount("tmpfs", "/mnt/tree/other", "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(resolve_open_one_mount(root, "link", O_RDONLY), -EXDEV);
+	ck_assert_int_eq(resolve_open_one_mount(root, "other", O_PATH), -EXDEV);
+}
+END_TEST
+
 START_TEST(a_last_link_is_kept_when_asked)
 {
 	int root = enter(_i);
@@ -317,6 +334,7 @@ int main(void)
 	tcase_set_timeout(cases, 60);
 	tcase_add_loop_test(cases, plain_paths_are_opened, 0, 2);
 	tcase_add_loop_test(cases, links_and_dots_stay_below_the_root, 0, 2);
+	tcase_add_test(cases, what_lies_on_another_mount_is_told_apart);
 	tcase_add_loop_test(cases, a_last_link_is_kept_when_asked, 0, 2);
 	tcase_add_loop_test(cases, only_regular_files_are_opened_as_files, 0, 2);
 	tcase_add_loop_test(cases, loops_of_links_end, 0, 2);

@@ -14,11 +14,11 @@
  * path; a guest can keep that up, so that patience ends with our own walk. */
 #define TRIES 16
 
-static int open_how(int root_fd, const char *path, int flags)
+static int open_how(int root_fd, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	int fd = -EAGAIN;
 
@@ -35,9 +35,14 @@ static bool needs_walk(int fd)
 int resolve_open(int root_fd, const char *path, int flags)
 {
 	const struct resolve_request request = { .flags = flags };
-	int fd = open_how(root_fd, path, flags);
+	int fd = open_how(root_fd, path, flags, 0);
 
 	return needs_walk(fd) ? resolve_walk(root_fd, path, &request) : fd;
+}
+
+int resolve_open_one_mount(int root_fd, const char *path, int flags)
+{
+	return open_how(root_fd, path, flags, RESOLVE_NO_XDEV);
 }
 
 int resolve_open_file(int root_fd, const char *path)

@@ -13,6 +13,10 @@
 /* Open below root_fd. FLAGS as open(2) without O_CREAT; O_CLOEXEC is added. */
 int resolve_open(int root_fd, const char *path, int flags);
 
+/* The same where all of it lies on root_fd's own mount (-EXDEV). For who can do without: -EAGAIN
+ * when others rename all the time, -ENOSYS where the kernel cannot tell. */
+int resolve_open_one_mount(int root_fd, const char *path, int flags);
+
 /* A regular file, to read. Anything else is not even opened, which does things where it is a
  * device: -EBADFD. Needs /proc. */
 int resolve_open_file(int root_fd, const char *path);

@@ -13,6 +13,9 @@
 #ifndef MOUNT_ATTR__ATIME /* linux/mount.h, 5.2 */
 #define MOUNT_ATTR__ATIME 0x00000070
 #endif
+#ifndef MOVE_MOUNT_BENEATH /* linux/mount.h, 6.5 */
+#define MOVE_MOUNT_BENEATH 0x00000200
+#endif
 #ifndef CLONE_INTO_CGROUP /* linux/sched.h, 5.7 */
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
