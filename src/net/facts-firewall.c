@@ -144,3 +144,39 @@ int facts_machines(struct arena *arena, struct firewall_machine **ret, size_t *r
 	*ret_count = count;
 	return 0;
 }
+
+/* Restricted or not, and hidden: an element that is not there is no failure. */
+static int add_traces(struct arena *arena, struct firewall_machine *machines, size_t *count,
+		      const struct facts *part)
+{
+	struct facts free = *part, bound = *part;
+	int r;
+
+	free.nat = bound.nat = true;
+	free.egress = NULL;
+	bound.egress = "";
+	r = add_rules(arena, machines, count, &free);
+	if (r >= 0 && part->fixed && (part->bridge == 0 || part->gateway_count > 0))
+		r = add_rules(arena, machines, count, &bound);
+	return r;
+}
+
+int facts_traces(struct arena *arena, struct firewall_machine **ret, size_t *ret_count,
+		 const struct facts *facts)
+{
+	struct firewall_machine *machines = arena_take_array(arena, 2 * (facts->part_count + 1),
+							     sizeof(*machines));
+	size_t count = 0;
+	int r;
+
+	if (!facts->turning)
+		return facts_machines(arena, ret, ret_count, facts);
+	r = add_traces(arena, machines, &count, facts);
+	for (size_t i = 0; i < facts->part_count && r >= 0; i++)
+		r = add_traces(arena, machines, &count, &facts->parts[i]);
+	if (r < 0)
+		return r;
+	*ret = machines;
+	*ret_count = count;
+	return 0;
+}

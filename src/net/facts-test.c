@@ -24,6 +24,8 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "chosen=1\n"
 			    "router=10.213.128.9\n"
 			    "router=fd00:7::9\n"
+			    "names=1\n"
+			    "turning=1\n"
 			    "dns=5300\n"
 			    "log=21000\n"
 			    "address=10.213.128.7/24\n"
@@ -38,13 +40,18 @@ static const char whole[] = "tag=0123456789abcdef\n"
 			    "lease=/run/redd/network/link.3\n"
 			    "made=veth 2 12 redd-0123456789abcdef-0 vz-web\n"
 			    "attached=interface 3 0 eth7 veth/7/0\n"
+			    "pooled=0 10.213.128.7/24 10.213.128.1/24\n"
+			    "pooled=1 fd00:7::2/64 fd00:7::1/64\n"
 			    "middle=18446744073709551615 4095\n"
+			    "further=www\n"
+			    "further=mail.example\n"
 			    "helper=4712 81500\n"
 			    "part=1\n"
 			    "link=9\n"
 			    "mac=02:00:5e:10:00:02\n"
 			    "gateway-mac=02:00:5e:10:00:03\n"
 			    "no-router=1\n"
+			    "names=0\n"
 			    "address=10.213.0.14/30\n"
 			    "lease=/run/redd/network/link.4\n";
 
@@ -141,6 +148,9 @@ START_TEST(what_cannot_be_understood_is_refused)
 		"gateway=\n",
 		"router=10.0.0.1/24\n",
 		"pool=fd00::/129\n",
+		"pooled=0 10.0.0.2/30\n",
+		"pooled=x 10.0.0.2/30 10.0.0.1/30\n",
+		"pooled=0 10.0.0.2/30 10.0.0.1/33\n",
 		"port=80:\n",
 		"port=tcp\n",
 		"interface=lo\n",
@@ -182,6 +192,7 @@ START_TEST(lists_and_the_whole_have_an_end)
 		{ "interface=7\n", FACTS_LIST_MAX },
 		{ "made=veth 1 2 x\n", FACTS_LIST_MAX },
 		{ "lease=/x\n", FACTS_LIST_MAX },
+		{ "pooled=0 10.0.0.2/30 10.0.0.1/30\n", FACTS_LIST_MAX },
 		{ "part=1\n", FACTS_PARTS_MAX },
 		{ "port=80:80\n", FACTS_PORTS_MAX },
 	};
@@ -370,6 +381,26 @@ START_TEST(a_bridge_that_two_ports_have_is_told_once_less)
 }
 END_TEST
 
+START_TEST(what_is_turning_may_have_left_rules_of_either_kind)
+{
+	const char *text = "link=5\nfixed=1\nnames=1\naddress=10.0.0.2/24\n"
+			   "gateway=10.0.0.1/24\negress=10.0.0.0/8\n";
+	struct firewall_machine *machines;
+	struct facts facts = parsed(text);
+	size_t count;
+
+	ck_assert_int_eq(facts_traces(&arena, &machines, &count, &facts), 0);
+	ck_assert_uint_eq(count, 1);
+	ck_assert(machines[0].restricted && !machines[0].nat);
+	facts.turning = true;
+	ck_assert_int_eq(facts_traces(&arena, &machines, &count, &facts), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert(!machines[0].restricted && machines[0].nat);
+	ck_assert(machines[1].restricted && machines[1].nat);
+	ck_assert_uint_eq(machines[1].target_count, 0);
+}
+END_TEST
+
 START_TEST(rules_are_for_each_part_that_is_known)
 {
 	struct facts facts = parsed(whole);
@@ -406,5 +437,6 @@ int main(void)
 			a_part_has_what_follows_it, what_was_made_is_found_by_its_index_inside,
 			what_is_removed_leaves_the_others,
 			a_bridge_that_two_ports_have_is_told_once_less,
+			what_is_turning_may_have_left_rules_of_either_kind,
 			rules_are_for_each_part_that_is_known);
 }

@@ -61,6 +61,17 @@ int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index
 	return 0;
 }
 
+int facts_add_pooled(struct arena *arena, struct facts *facts, const struct facts_pooled *pooled)
+{
+	struct facts_pooled *added;
+
+	if (facts->pooled_count == FACTS_LIST_MAX)
+		return -E2BIG;
+	added = list_grow(arena, (void **)&facts->pooled, &facts->pooled_count, sizeof(*added));
+	*added = *pooled;
+	return 0;
+}
+
 struct facts_made *facts_add_made(struct arena *arena, struct facts *facts)
 {
 	if (facts->made_count == FACTS_LIST_MAX)
@@ -184,6 +195,15 @@ static void put_made(struct arena *arena, char **text, const struct facts_made *
 			     more ? more : "");
 }
 
+static void put_pooled(struct arena *arena, char **text, const struct facts_pooled *pooled)
+{
+	char guest[IP_TEXT_ROOM], host[IP_TEXT_ROOM];
+
+	*text = arena_format(arena, "%spooled=%u %s %s\n", *text, pooled->link,
+			     ip_text_prefix(guest, &pooled->guest),
+			     ip_text_prefix(host, &pooled->host));
+}
+
 static char *print_part(struct arena *arena, const struct facts *facts)
 {
 	char *text = arena_text(arena, ""), port[PORT_TEXT_ROOM], address[IP_TEXT_ROOM];
@@ -205,6 +225,9 @@ static char *print_part(struct arena *arena, const struct facts *facts)
 	for (size_t i = 0; i < ARRAY_SIZE(facts->router); i++)
 		if (facts->router[i].family != 0)
 			put_text(arena, &text, "router", ip_text(address, &facts->router[i]));
+	if (facts->names != FACTS_NAMES_STARTED)
+		put_text(arena, &text, "names", facts->names == FACTS_NAMES_YES ? "1" : "0");
+	put_number(arena, &text, "turning", facts->turning);
 	put_number(arena, &text, "dns", facts->dns_port);
 	put_number(arena, &text, "log", facts->log_group);
 	put_prefixes(arena, &text, "address", facts->addresses, facts->address_count);
@@ -225,9 +248,13 @@ char *facts_print(struct arena *arena, const struct facts *facts)
 
 	for (size_t i = 0; i < facts->made_count; i++)
 		put_made(arena, &text, &facts->made[i]);
+	for (size_t i = 0; i < facts->pooled_count; i++)
+		put_pooled(arena, &text, &facts->pooled[i]);
 	if (facts->middle != 0)
 		text = arena_format(arena, "%smiddle=%" PRIu64 " %" PRIu32 "\n", text,
 				    facts->middle, facts->slot);
+	for (size_t i = 0; i < facts->further.count; i++)
+		put_text(arena, &text, "further", facts->further.items[i]);
 	if (facts->helper != 0)
 		text = arena_format(arena, "%shelper=%u %" PRIu64 "\n", text, facts->helper,
 				    facts->helper_start);
@@ -325,6 +352,19 @@ static int take_lease(struct arena *arena, struct facts *facts, const char *valu
 	return 0;
 }
 
+static int take_pooled(struct arena *arena, struct facts *facts, const char *value)
+{
+	struct text_list words = { 0 };
+	struct facts_pooled pooled;
+
+	text_split(arena, &words, value, " ");
+	if (words.count != 3 || parse_u32(&pooled.link, words.items[0]) < 0 ||
+	    ip_parse_prefix(&pooled.guest, words.items[1]) < 0 ||
+	    ip_parse_prefix(&pooled.host, words.items[2]) < 0)
+		return -EBADMSG;
+	return facts_add_pooled(arena, facts, &pooled) < 0 ? -EBADMSG : 0;
+}
+
 static int take_helper(struct arena *arena, struct facts *facts, const char *value)
 {
 	struct text_list words = { 0 };
@@ -367,6 +407,10 @@ static int take(struct arena *arena, struct facts *facts, const char *key, const
 		facts->chosen = text_equal(value, "1");
 	else if (text_equal(key, "no-router"))
 		facts->no_router = text_equal(value, "1");
+	else if (text_equal(key, "names"))
+		facts->names = text_equal(value, "1") ? FACTS_NAMES_YES : FACTS_NAMES_NO;
+	else if (text_equal(key, "turning"))
+		facts->turning = text_equal(value, "1");
 	else if (text_equal(key, "router"))
 		return take_router(facts, value);
 	else if (text_equal(key, "dns"))
@@ -400,13 +444,27 @@ static int take_middle(struct arena *arena, struct facts *facts, const char *val
 	return 0;
 }
 
+static int take_further(struct arena *arena, struct facts *facts, const char *value)
+{
+	char name[NAME_MAX_LENGTH + 1];
+
+	if (!name_further(name, value) || facts->further.count == FACTS_LIST_MAX)
+		return -EBADMSG;
+	text_list_add(arena, &facts->further, arena_text(arena, name));
+	return 0;
+}
+
 static int take_line(struct arena *arena, struct facts *facts, struct facts *part, const char *key,
 		     const char *value)
 {
 	if (text_equal(key, "made") || text_equal(key, "attached"))
 		return take_made(arena, facts, value, *key == 'a');
+	if (text_equal(key, "pooled"))
+		return take_pooled(arena, facts, value);
 	if (text_equal(key, "middle"))
 		return take_middle(arena, facts, value);
+	if (text_equal(key, "further"))
+		return take_further(arena, facts, value);
 	if (text_equal(key, "helper"))
 		return take_helper(arena, facts, value);
 	return take(arena, part, key, value);

@@ -35,6 +35,15 @@ struct facts_made {
 	bool attached;	      /* not at the start, but later */
 };
 
+/* An address of the host's pool. */
+struct facts_pooled {
+	uint32_t link; /* 0: the first one, as it was started; further ones in their order */
+	struct ip_prefix guest, host;
+};
+
+/* Whether its supervisor answers DNS on the gateways. */
+enum facts_names { FACTS_NAMES_STARTED, FACTS_NAMES_YES, FACTS_NAMES_NO };
+
 /* What rules are made for is a part: the first veth, and each that was attached later. */
 struct facts {
 	const char *tag;	/* of the machine's record */
@@ -50,6 +59,8 @@ struct facts {
 	bool fixed, nat;	/* as net/firewall has them */
 	bool chosen;		/* addresses are what the machine gave itself, as it does */
 	bool no_router;		/* it has no default routes */
+	enum facts_names names; /* other than as it was started: what was said since */
+	bool turning;		/* nat, egress and names are said, and maybe not done yet */
 	struct ip router[2];	/* where those of IPv4 and IPv6 lead; family 0: to the host's end */
 	uint16_t dns_port, log_group;
 	struct ip_prefix *addresses, *gateways, *pools;
@@ -62,13 +73,16 @@ struct facts {
 	size_t interface_count;
 	struct facts_made *made;
 	size_t made_count;
-	uint64_t middle;       /* id of the namespace in the middle that is its host
-				* (machine/middle); 0: the host is */
-	uint32_t slot;	       /* of its way out of that (format/uplink) */
-	uint32_t helper;       /* process that its network comes through (net/userspace), or that
-				* leads out of the middle; 0: none */
-	uint64_t helper_start; /* its start time */
-	struct facts *parts;   /* with what the first part has too, but no ports, and no parts */
+	struct facts_pooled *pooled; /* of links that it was started with */
+	size_t pooled_count;
+	uint64_t middle;	  /* id of the namespace in the middle that is its host
+				   * (machine/middle); 0: the host is */
+	uint32_t slot;		  /* of its way out of that (format/uplink) */
+	uint32_t helper;	  /* process that its network comes through (net/userspace), or that
+				   * leads out of the middle; 0: none */
+	uint64_t helper_start;	  /* its start time */
+	struct text_list further; /* names; noted before they are claimed */
+	struct facts *parts;	  /* with what the first part has too, but no ports, and no parts */
 	size_t part_count;
 };
 
@@ -84,6 +98,7 @@ int facts_add_prefix(struct arena *arena, struct ip_prefix **list, size_t *count
 		     const struct ip_prefix *prefix);
 int facts_add_port(struct arena *arena, struct facts *facts, const struct port *port);
 int facts_add_interface(struct arena *arena, struct facts *facts, uint32_t index);
+int facts_add_pooled(struct arena *arena, struct facts *facts, const struct facts_pooled *pooled);
 
 struct facts_made *facts_add_made(struct arena *arena, struct facts *facts); /* NULL: too many */
 struct facts *facts_add_part(struct arena *arena, struct facts *facts);	     /* NULL: likewise */
@@ -114,3 +129,7 @@ int facts_machine(struct arena *arena, struct firewall_machine *ret, const struc
 /* Of all parts that have rules. */
 int facts_machines(struct arena *arena, struct firewall_machine **ret, size_t *ret_count,
 		   const struct facts *facts);
+
+/* For who takes them away: while it is turning, of each also what there may be of another kind. */
+int facts_traces(struct arena *arena, struct firewall_machine **ret, size_t *ret_count,
+		 const struct facts *facts);

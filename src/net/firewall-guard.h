@@ -6,6 +6,9 @@
  * it where it is for the host itself. The guard stands in tables of the supervisor's own,
  * "redd-INDEX": who flushes rulesets cannot flush those; they end with the socket of `struct
  * firewall`.
+ *
+ * It also drops what would begin a connection of TCP to the machine in the middle: it goes on after
+ * its flow was ended (net/firewall-flows).
  */
 #pragma once
 
@@ -14,3 +17,6 @@ struct firewall_machine;
 
 /* After firewall_add(). Done twice is done once. */
 int firewall_guard(struct firewall *firewall, const struct firewall_machine *machine);
+
+/* It is restricted no more; only by who guards it. */
+int firewall_unguard(struct firewall *firewall, const struct firewall_machine *machine);

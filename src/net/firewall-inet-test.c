@@ -5,7 +5,9 @@
 #include <netinet/ip_icmp.h>
 
 #include "base/fail.h"
+#include "kernel/nftables.h"
 #include "net/firewall-log.h"
+#include "net/firewall-sets.h"
 #include "net/topology.h"
 
 static struct topology at;
@@ -339,6 +341,41 @@ START_TEST(a_restricted_machine_does_not_come_in_by_link_local_addresses)
 }
 END_TEST
 
+static void turn(struct guest *guest, const struct firewall_machine *after)
+{
+	const struct firewall_machine before = guest->machine;
+
+	guest->machine = *after;
+	place_go(&at.host);
+	ck_assert_msg(firewall_restrict(&firewall, &before, after) == 0, "%s",
+		      fail_recorded()->text);
+}
+
+/* They are cut off with it, but not for longer. */
+START_TEST(siblings_come_in_by_link_local_addresses_when_nobody_is_restricted_any_more)
+{
+	struct firewall_machine free_c, free_d;
+
+	build();
+	place_address(&at.host, at.bridge, "fe80::1/64");
+	usleep(50 * 1000);
+	free_c = at.c.machine;
+	free_d = at.d.machine;
+	add(&at.c);
+	restrict_guest(&at.d, NULL, 0);
+	REFUSE(at.c.place, "fe80::1%host0", 22, at.host, 22);
+	turn(&at.d, &free_d);
+	EXPECT(at.c.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:63");
+	restrict_guest(&at.c, NULL, 0);
+	restrict_guest(&at.d, NULL, 0);
+	turn(&at.c, &free_c);
+	REFUSE(at.c.place, "fe80::1%host0", 22, at.host, 22);
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.d.machine, false), 0);
+	EXPECT(at.c.place, "fe80::1%host0", 22, at.host, 22, "fe80::ff:fe00:63");
+}
+END_TEST
+
 START_TEST(ports_of_a_restricted_machine_are_published)
 {
 	const struct firewall_port port = {
@@ -399,6 +436,97 @@ START_TEST(learnt_addresses_are_open_for_their_time)
 	close(caller);
 	close(callee);
 	REFUSE(at.a.place, INTERNET, 80, at.outside, 80);
+}
+END_TEST
+
+START_TEST(another_list_takes_the_place_of_the_first)
+{
+	const struct firewall_target first = { .network = topology_address(INTERNET) };
+	const struct firewall_target second = { .network = topology_address(OUTSIDE6) };
+	struct firewall_machine free, other;
+
+	build();
+	free = at.a.machine;
+	restrict_guest(&at.a, &first, 1);
+	ck_assert_int_eq(allow(&at.a, INTERNET6, 0, 0, 60), 0);
+	EXPECT(at.a.place, INTERNET, 80, at.outside, 80, HOST);
+	EXPECT(at.a.place, INTERNET6, 80, at.outside, 80, HOST6);
+	REFUSE(at.a.place, OUTSIDE6, 80, at.outside, 80);
+	other = at.a.machine;
+	other.targets = &second;
+	turn(&at.a, &other);
+	EXPECT(at.a.place, OUTSIDE6, 80, at.outside, 80, HOST6);
+	REFUSE(at.a.place, INTERNET, 80, at.outside, 80);
+	REFUSE(at.a.place, INTERNET6, 80, at.outside, 80);
+	EXPECT(at.a.place, GATEWAY_A, 53, at.host, 5301, GUEST_A);
+	/* What was learnt comes back with no further list. */
+	ck_assert_int_eq(allow(&at.a, INTERNET6, 0, 0, 60), 0);
+	turn(&at.a, &free);
+	EXPECT(at.a.place, INTERNET, 80, at.outside, 80, HOST);
+	turn(&at.a, &other);
+	REFUSE(at.a.place, INTERNET, 80, at.outside, 80);
+	REFUSE(at.a.place, INTERNET6, 80, at.outside, 80);
+	/* Nor with the next start. */
+	ck_assert_int_eq(allow(&at.a, INTERNET6, 0, 0, 60), 0);
+	EXPECT(at.a.place, INTERNET6, 80, at.outside, 80, HOST6);
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.a.machine, false), 0);
+	add(&at.a);
+	REFUSE(at.a.place, INTERNET6, 80, at.outside, 80);
+	EXPECT(at.a.place, OUTSIDE6, 80, at.outside, 80, HOST6);
+	/* Somebody has flushed all rules meanwhile. */
+	place_go(&at.host);
+	ck_assert_int_eq(firewall_remove(&firewall, &at.a.machine, true), 0);
+	ck_assert_int_eq(firewall_drop_if_empty(&firewall), 1);
+	other.targets = &first;
+	turn(&at.a, &other);
+	EXPECT(at.a.place, INTERNET, 80, at.outside, 80, HOST);
+	REFUSE(at.a.place, OUTSIDE6, 80, at.outside, 80);
+}
+END_TEST
+
+static int count_key(const struct nftables_value *key, void *context)
+{
+	(void)key;
+	++*(size_t *)context;
+	return 0;
+}
+
+static size_t learnt(void)
+{
+	size_t count = 0;
+
+	place_go(&at.host);
+	ck_assert_int_eq(nftables_list_keys(&firewall.filter, NFTABLES_INET, FIREWALL_TABLE,
+					    firewall_set_name(FIREWALL_LEARNT, false), count_key,
+					    &count),
+			 0);
+	return count;
+}
+
+#define NAMES 2200 /* of each two, which is more than are looked for at one go */
+
+/* A guest that asks for many names does not keep its list by that, nor what the next one gets. */
+START_TEST(however_much_was_learnt_it_is_taken_back)
+{
+	struct firewall_machine closed;
+
+	build();
+	restrict_guest(&at.b, NULL, 0);
+	ck_assert_int_eq(allow(&at.b, INTERNET, 80, 0, 600), 0);
+	for (int again = 0; again < 2; again++) {
+		restrict_guest(&at.a, NULL, 0);
+		for (uint16_t i = 0; i < NAMES; i++)
+			ck_assert_int_eq(allow(&at.a, INTERNET, 8000 + i, 0, 600), 0);
+		ck_assert_uint_eq(learnt(), 2 * NAMES + 2);
+		closed = at.a.machine;
+		if (again == 0)
+			turn(&at.a, &closed);
+		else
+			ck_assert_int_eq(firewall_remove(&firewall, &closed, false), 0);
+		ck_assert_uint_eq(learnt(), 2);
+	}
+	EXPECT(at.b.place, INTERNET, 80, at.outside, 80, HOST);
 }
 END_TEST
 
@@ -520,17 +648,18 @@ END_TEST
 
 int main(void)
 {
-	return TOPOLOGY_RUN("net/firewall-inet", dns_goes_to_each_machines_own_responder,
-			    a_new_responder_takes_over, a_foreign_source_address_goes_nowhere,
-			    of_ipv6_a_whole_net_may_be_its_own,
-			    who_is_routed_is_reached_from_outside,
-			    metadata_is_closed_unless_it_is_a_target,
-			    a_restricted_machine_reaches_its_targets_and_its_gateway,
-			    a_restricted_machine_in_a_zone_reaches_siblings,
-			    a_restricted_machine_does_not_come_in_by_link_local_addresses,
-			    ports_of_a_restricted_machine_are_published,
-			    learnt_addresses_are_open_for_their_time,
-			    an_address_that_is_learnt_again_stays_open,
-			    no_name_opens_what_is_private,
-			    refusals_are_told_to_the_machines_own_log);
+	return TOPOLOGY_RUN(
+		"net/firewall-inet", dns_goes_to_each_machines_own_responder,
+		a_new_responder_takes_over, a_foreign_source_address_goes_nowhere,
+		of_ipv6_a_whole_net_may_be_its_own, who_is_routed_is_reached_from_outside,
+		metadata_is_closed_unless_it_is_a_target,
+		a_restricted_machine_reaches_its_targets_and_its_gateway,
+		a_restricted_machine_in_a_zone_reaches_siblings,
+		a_restricted_machine_does_not_come_in_by_link_local_addresses,
+		ports_of_a_restricted_machine_are_published,
+		siblings_come_in_by_link_local_addresses_when_nobody_is_restricted_any_more,
+		learnt_addresses_are_open_for_their_time, another_list_takes_the_place_of_the_first,
+		however_much_was_learnt_it_is_taken_back,
+		an_address_that_is_learnt_again_stays_open, no_name_opens_what_is_private,
+		refusals_are_told_to_the_machines_own_log);
 }

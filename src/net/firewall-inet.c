@@ -624,6 +624,13 @@ void firewall_inet_put_egress(struct nftables *nftables, const struct firewall_m
 	nftables_flush_chain(nftables, chain);
 	for (size_t i = 0; i < machine->target_count; i++)
 		put_target(nftables, chain, &machine->targets[i]);
+	/* Not told so: who is patient tries again. */
+	if (machine->closed) {
+		nft_rule(nftables, chain);
+		nft_drop(nftables);
+		nft_end(nftables);
+		return;
+	}
 	if (machine->restricted) {
 		put_refusal(nftables, chain, machine->log_group);
 		return;

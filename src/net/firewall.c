@@ -9,14 +9,21 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/macros.h"
+#include "kernel/link.h"
 #include "kernel/netlink.h"
+#include "kernel/nftables.h"
 #include "net/firewall-build.h"
 #include "net/firewall-check.h"
 #include "net/firewall-flows.h"
 #include "net/firewall-routing.h"
 
 #define TRIES 4
-#define ALLOW_ROOM 4096 /* all of firewall_allow() */
+#define ALLOW_ROOM 4096	  /* all of firewall_allow() */
+#define FORGET_MAX 4096	  /* that are looked for at one go: all of all machines are looked at */
+#define FORGET_AT_ONCE 64 /* of those in one request */
+#define FORGET_ROOM 1024  /* one of them */
+#define FORGET_TURNS 256
+#define FORGET_MS 1000
 
 int firewall_open(struct firewall *ret)
 {
@@ -210,6 +217,93 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 	return r < 0 ? r : firewall_routing_add(&firewall->route, machine);
 }
 
+/* ---- what DNS told is over ---- */
+
+struct forgetting {
+	const struct firewall_machine *machine;
+	bool six;
+	struct nftables_value *keys; /* FORGET_MAX */
+	size_t count;
+};
+
+/* The first field is who it was learnt for. */
+static int note_learnt(const struct nftables_value *key, void *context)
+{
+	struct forgetting *forgetting = context;
+	const struct firewall_machine *machine = forgetting->machine;
+	size_t size = forgetting->six ? 16 : 4;
+
+	for (size_t i = 0; i < machine->address_count && forgetting->count < FORGET_MAX; i++) {
+		const struct firewall_address *address = &machine->addresses[i];
+
+		if ((address->family == AF_INET6) == forgetting->six && key->size >= size &&
+		    memcmp(key->bytes, address->bytes, size) == 0)
+			forgetting->keys[forgetting->count++] = *key;
+	}
+	return 0;
+}
+
+static int delete_learnt(struct firewall *firewall, enum firewall_set set, bool six,
+			 const struct nftables_value *keys, size_t count)
+{
+	struct firewall_build build = {};
+	autoarena struct arena arena = {};
+	size_t size = firewall_build_room(NULL, 0) + FORGET_AT_ONCE * FORGET_ROOM;
+
+	firewall_build_begin(&build, FIREWALL_TAKE_OUT, arena_take(&arena, size), size, 0);
+	for (size_t i = 0; i < count; i++) {
+		struct firewall_element element = { .set = set, .six = six };
+
+		element.element.key = keys[i];
+		/* It may be over by itself. */
+		element.element.timeout_ms = FORGET_MS;
+		firewall_build_element(&element, &build);
+	}
+	return nftables_commit(&build.nftables, &firewall->filter);
+}
+
+/* 1: there may be more. */
+static int forget_some(struct firewall *firewall, struct forgetting *forgetting,
+		       enum firewall_set set)
+{
+	int dumped, r = 0;
+
+	forgetting->count = 0;
+	dumped = nftables_list_keys(&firewall->filter, NFTABLES_INET, FIREWALL_TABLE,
+				    firewall_set_name(set, forgetting->six), note_learnt,
+				    forgetting);
+	if (dumped < 0 && dumped != -EAGAIN)
+		return dumped;
+	for (size_t i = 0; i < forgetting->count && r >= 0; i += FORGET_AT_ONCE)
+		r = delete_learnt(firewall, set, forgetting->six, &forgetting->keys[i],
+				  MIN(forgetting->count - i, (size_t)FORGET_AT_ONCE));
+	return r < 0 ? r : dumped == -EAGAIN || forgetting->count == FORGET_MAX;
+}
+
+static int forget_learnt(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	static const enum firewall_set learnt[] = { FIREWALL_LEARNT, FIREWALL_MET };
+	autoarena struct arena arena = {};
+	struct forgetting forgetting = {
+		.machine = machine,
+		.keys = arena_take_array(&arena, FORGET_MAX, sizeof(*forgetting.keys)),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(learnt) * 2; i++) {
+		int r = 1;
+
+		forgetting.six = i % 2 != 0;
+		for (unsigned int turn = 0; turn < FORGET_TURNS && r > 0; turn++)
+			r = forget_some(firewall, &forgetting, learnt[i / 2]);
+		if (r == -ENOENT) /* the tables are gone */
+			continue;
+		if (r != 0)
+			return fail(r > 0 ? -EBUSY : r,
+				    "cannot take back what names of the machine led to");
+	}
+	return 0;
+}
+
 /* ---- removing ---- */
 
 /* One by one, where all at once is not possible because one leads elsewhere. */
@@ -255,6 +349,58 @@ static int take_out(struct attempt *attempt, bool with_zone)
 	return 0;
 }
 
+/* ---- link-local addresses on a bridge ---- */
+
+struct sharing {
+	struct netlink *route;
+	const struct firewall_machine *machine;
+	bool shared;
+};
+
+/* Who is restricted has a chain. */
+static int look_for_sibling(const struct nftables_chain *chain, void *context)
+{
+	struct sharing *sharing = context;
+	uint32_t port = firewall_sets_chain_port(chain->name);
+	struct link_facts facts;
+
+	if (strcmp(chain->table, FIREWALL_TABLE) != 0 || port == 0 ||
+	    port == sharing->machine->link)
+		return 0;
+	sharing->shared = link_read(sharing->route, &facts, (int)port) >= 0 &&
+			  facts.master == (int)sharing->machine->bridge;
+	return sharing->shared;
+}
+
+static void take_out_unnamed(const struct firewall_element *element, void *context)
+{
+	if (element->set == FIREWALL_UNNAMED)
+		firewall_build_element(element, context);
+}
+
+/* It is of all that are restricted on the bridge, who may come and go meanwhile; what cannot be
+ * told leaves it closed. */
+static void open_bridge(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	struct firewall_build build = { .shared = true };
+	unsigned char room[ALLOW_ROOM];
+	uint32_t generation;
+	int r = -ERESTART;
+
+	for (int i = 0; i < TRIES && (r == -ERESTART || r == -EAGAIN); i++) {
+		struct sharing sharing = { .route = &firewall->route, .machine = machine };
+
+		r = nftables_generation(&firewall->filter, &generation);
+		if (r >= 0)
+			r = nftables_list_chains(&firewall->filter, look_for_sibling, &sharing);
+		if (r < 0 || sharing.shared)
+			continue;
+		firewall_build_begin(&build, FIREWALL_TAKE_OUT, room, sizeof(room), generation);
+		firewall_elements(machine, take_out_unnamed, &build);
+		r = nftables_commit(&build.nftables, &firewall->filter);
+	}
+}
+
 int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
 		    bool with_zone)
 {
@@ -265,8 +411,14 @@ int firewall_remove(struct firewall *firewall, const struct firewall_machine *ma
 	r = firewall_check(machine);
 	if (r < 0)
 		return r;
+	/* Who has its addresses next has asked for other names. */
+	if (firewall_elements_egress(machine) && forget_learnt(firewall, machine) < 0)
+		fail_forget();
 	attempt = begin(firewall, machine, &arena);
-	return take_out(&attempt, with_zone);
+	r = take_out(&attempt, with_zone);
+	if (r >= 0 && machine->restricted && machine->bridge > 0)
+		open_bridge(firewall, machine);
+	return r;
 }
 
 /* ---- one port ---- */
@@ -361,6 +513,15 @@ static bool has_address(const struct firewall_machine *machine,
 	return false;
 }
 
+static bool same_addresses(const struct firewall_machine *a, const struct firewall_machine *b)
+{
+	bool same = a->address_count == b->address_count;
+
+	for (size_t i = 0; i < a->address_count && same; i++)
+		same = has_address(b, &a->addresses[i]);
+	return same;
+}
+
 /* What leads to addresses that it has no more. */
 static void end_flows(struct firewall *firewall, const struct firewall_machine *before,
 		      const struct firewall_machine *after)
@@ -377,28 +538,82 @@ static void end_flows(struct firewall *firewall, const struct firewall_machine *
 		firewall_flows_end(&firewall->filter, &old, old.ports, old.port_count);
 }
 
-int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
-		    const struct firewall_machine *after)
+static int check_both(const struct firewall_machine *before, const struct firewall_machine *after)
 {
-	bool egress = firewall_elements_egress(before) || firewall_elements_egress(after);
 	int r = firewall_check(before);
 
-	if (r >= 0)
-		r = firewall_check(after);
-	if (r >= 0 && egress)
-		r = fail_input("what is restricted keeps its addresses");
-	if (r < 0)
-		return r;
-	r = exchange(firewall, before, after);
+	return r < 0 ? r : firewall_check(after);
+}
+
+static int change(struct firewall *firewall, const struct firewall_machine *before,
+		  const struct firewall_machine *after)
+{
+	int r = exchange(firewall, before, after);
 	if (r == -ENOENT || leads_elsewhere(r))
 		r = exchange_slowly(firewall, before, after);
 	else if (r < 0)
 		return fail(r, "cannot change the packet filter");
 	else
 		r = firewall_routing_add(&firewall->route, after);
+	if (r >= 0 && before->restricted && before->bridge > 0 && !after->restricted)
+		open_bridge(firewall, before);
 	end_flows(firewall, before, after);
 	firewall_flows_turn(&firewall->filter, after, after->ports, after->port_count);
+	if (before->nat != after->nat)
+		(void)firewall_flows_again(&firewall->filter, after, false);
 	return r;
+}
+
+int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
+		    const struct firewall_machine *after)
+{
+	bool egress = firewall_elements_egress(before) || firewall_elements_egress(after);
+	int r = check_both(before, after);
+
+	if (r >= 0 && egress && !same_addresses(before, after))
+		r = fail_input("what is restricted keeps its addresses");
+	return r < 0 ? r : change(firewall, before, after);
+}
+
+/* ---- another egress ---- */
+
+static int end_flows_of(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	int r = firewall_flows_again(&firewall->filter, machine, true);
+
+	return r < 0 ? fail(r, "cannot end what the machine has begun") : 0;
+}
+
+/* What goes on by what held so far must be over before anything begins by the new list, and nothing
+ * begins meanwhile: else who begins much would never be done. What fails leaves it closed. */
+static int restrict_to(struct firewall *firewall, const struct firewall_machine *before,
+		       const struct firewall_machine *after)
+{
+	struct firewall_machine closed = *after;
+	int r, ports;
+
+	closed.closed = true;
+	closed.target_count = 0;
+	ports = r = change(firewall, before, &closed);
+	if (r >= 0 || r == -EADDRINUSE)
+		r = forget_learnt(firewall, before);
+	if (r >= 0)
+		r = end_flows_of(firewall, after);
+	if (r >= 0)
+		r = change(firewall, &closed, after);
+	return r < 0 ? r : MIN(ports, 0);
+}
+
+int firewall_restrict(struct firewall *firewall, const struct firewall_machine *before,
+		      const struct firewall_machine *after)
+{
+	int r = check_both(before, after);
+
+	if (r >= 0 && firewall_elements_egress(after))
+		return restrict_to(firewall, before, after);
+	if (r >= 0)
+		r = forget_learnt(firewall, before);
+	return r < 0 ? r : change(firewall, before, after);
 }
 
 void firewall_settle(struct firewall *firewall, const struct firewall_machine *machine)

@@ -87,7 +87,8 @@ struct firewall_machine {
 	 * program gives out addresses: then it may not use those of others. */
 	bool fixed;
 	bool nat;
-	bool restricted;    /* needs FIXED, and is not possible on a bridge without gateways */
+	bool restricted; /* needs FIXED, and is not possible on a bridge without gateways */
+	bool closed;	 /* for a moment its chain drops all that it begins, unlogged and untold */
 	uint16_t dns_port;  /* on the gateways; 0: none */
 	uint16_t log_group; /* of its firewall_log; 0: refusals are not logged */
 	/* Its own. Of IPv6 64 bits may count: then it may use all of that net, and ports lead to
@@ -130,10 +131,19 @@ int firewall_add(struct firewall *firewall, const struct firewall_machine *machi
 int firewall_remove(struct firewall *firewall, const struct firewall_machine *machine,
 		    bool with_zone);
 
-/* A machine that is not restricted has got other addresses, or none, or other ports: what stays is
- * there all the time. -EADDRINUSE: ports belong to other machines; all else is done. -ESTALE. */
+/* A machine has got other addresses (not a restricted one), or none, other ports, or NAT or none:
+ * what stays is there all the time. -EADDRINUSE: ports belong to other machines; all else is done.
+ * -ESTALE. */
 int firewall_change(struct firewall *firewall, const struct firewall_machine *before,
 		    const struct firewall_machine *after);
+
+/* It is restricted or not, or otherwise than before, by targets or by names, and the rest as above,
+ * but for the addresses. At each moment one of the two lists holds, or it begins nothing, and never
+ * some of both: what was learnt from DNS is gone before, and what it has begun and may no more ends
+ * before the new list holds. On failure it is as before, or begins nothing; BEFORE and AFTER may
+ * both have left some. For who calls firewall_allow() for it, and does not meanwhile. */
+int firewall_restrict(struct firewall *firewall, const struct firewall_machine *before,
+		      const struct firewall_machine *after);
 
 /* One more or less of a machine that is there. -EADDRINUSE, -ESTALE as above. */
 int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,

@@ -302,7 +302,7 @@ static bool guest_has(struct world *world, const char *what)
 
 static void check_slaac(struct world *world)
 {
-	uint64_t end = clock_monotonic_us() + 15 * SECOND;
+	uint64_t end = clock_monotonic_us() + 35 * SECOND;
 
 	/* Until it is sure that nobody else has it. */
 	while (!guest_has(world, "inet6 fd00:ed::11:22ff:fe33:4455/64 scope global dynamic")) {

@@ -34,6 +34,22 @@ static int lookup(void *context, struct resolver_address *ret, size_t room, cons
 	return result < 0 ? result : count;
 }
 
+/* "web" claims what it must not have. */
+static int further(void *context, struct resolver_address *ret, size_t room, const char *name,
+		   int family)
+{
+	static const char *const names[] = { "www", "shop.example", "a.b.machine", "big", "web" };
+
+	ck_assert_ptr_eq(context, &lookups);
+	ck_assert_uint_gt(room, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0) {
+			ret->family = family;
+			return inet_pton(family, "10.213.0.99", ret->bytes) == 1;
+		}
+	return -ENOENT;
+}
+
 static int reverse(void *context, char *ret, size_t room, int family, const uint8_t *bytes)
 {
 	(void)context;
@@ -54,6 +70,7 @@ static struct resolver_config config = {
 	.domain = "blue",
 	.context = &lookups,
 	.lookup = lookup,
+	.further = further,
 	.reverse = reverse,
 };
 
@@ -102,7 +119,26 @@ START_TEST(a_name_with_upper_case_is_found_as_it_is_spelled)
 {
 	ck_assert_str_eq(decide("Big", DNS_A), "NOERROR 10.213.0.4");
 	ck_assert_str_eq(decide("Big.machine", DNS_A), "NOERROR 10.213.0.4");
-	ck_assert_str_eq(decide("big", DNS_A), "NXDOMAIN");
+	ck_assert_str_eq(decide("small", DNS_A), "NXDOMAIN");
+}
+END_TEST
+
+START_TEST(a_further_name_is_an_answer_where_no_machine_is_called_so)
+{
+	static const char *const forms[] = { "www",	 "WWW",		 "www.machine",
+					     "www.blue", "shop.example", "Shop.Example.machine" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		ck_assert_str_eq(decide(forms[i], DNS_A), "NOERROR 10.213.0.99");
+	ck_assert_str_eq(decide("www", DNS_AAAA), "NOERROR");
+	ck_assert_str_eq(decide("web", DNS_A), "NOERROR 10.213.0.2 10.213.0.6");
+	ck_assert_str_eq(decide("a.b.machine", DNS_A), "NOERROR 10.213.0.3");
+	ck_assert_str_eq(decide("Big", DNS_A), "NOERROR 10.213.0.4");
+	ck_assert_str_eq(decide("big", DNS_A), "NOERROR 10.213.0.99");
+	ck_assert_str_eq(decide("none", DNS_A), "NOERROR");
+	ck_assert_str_eq(decide("gone", DNS_A), "NXDOMAIN");
+	ck_assert_str_eq(decide("_host", DNS_AAAA), "NOERROR");
+	ck_assert_str_eq(decide("localhost", DNS_A), "NOERROR 127.0.0.1");
 }
 END_TEST
 
@@ -255,6 +291,7 @@ int main(void)
 
 	tcase_add_test(cases, machines_have_addresses);
 	tcase_add_test(cases, a_name_with_upper_case_is_found_as_it_is_spelled);
+	tcase_add_test(cases, a_further_name_is_an_answer_where_no_machine_is_called_so);
 	tcase_add_test(cases, a_name_without_such_a_record_exists);
 	tcase_add_test(cases, local_answers_are_short_lived);
 	tcase_add_test(cases, unknown_names_of_ours_do_not_exist);

@@ -53,17 +53,17 @@ static void add(struct answer *answer, int family, const void *bytes, size_t siz
 	memcpy(address->bytes, bytes, size);
 }
 
-static int look_up_as(struct answer *answer, const char *text, size_t length)
+static int look_up_as(struct answer *answer, resolver_lookup_fn *lookup, const char *text,
+		      size_t length)
 {
-	const struct resolver_config *config = answer->config;
 	int family = answer->family == AF_UNSPEC ? AF_INET : answer->family;
 	char name[DNS_NAME_ROOM];
 	int n;
 
 	memcpy(name, text, length);
 	name[length] = '\0';
-	n = config->lookup(config->context, answer->addresses, RESOLVER_ADDRESSES_MAX, name,
-			   family);
+	n = lookup(answer->config->context, answer->addresses, RESOLVER_ADDRESSES_MAX, name,
+		   family);
 	if (n < 0)
 		return n == -ENXIO ? DNS_NXDOMAIN : NOT_HERE;
 	if (answer->family != AF_UNSPEC)
@@ -72,15 +72,31 @@ static int look_up_as(struct answer *answer, const char *text, size_t length)
 }
 
 /* The first LENGTH characters of the name. */
-static int look_up(struct answer *answer, size_t length)
+static int look_up(struct answer *answer, resolver_lookup_fn *lookup, size_t length)
 {
 	int code;
 
-	if (answer->config->lookup == NULL || strcmp(answer->name, ".") == 0)
+	if (lookup == NULL || strcmp(answer->name, ".") == 0)
 		return NOT_HERE;
-	code = look_up_as(answer, answer->name, length);
-	if (code == NOT_HERE && strcmp(answer->name, answer->spelled) != 0)
-		code = look_up_as(answer, answer->spelled, length);
+	code = look_up_as(answer, lookup, answer->name, length);
+	if (code == NOT_HERE && lookup == answer->config->lookup &&
+	    strcmp(answer->name, answer->spelled) != 0)
+		code = look_up_as(answer, lookup, answer->spelled, length);
+	return code;
+}
+
+/* As it is, without "machine", without the zone, which may have the name of a domain that the world
+ * knows too. */
+static int look_up_all(struct answer *answer, resolver_lookup_fn *lookup)
+{
+	const char *name = answer->name, *domain = answer->config->domain;
+	int code = look_up(answer, lookup, strlen(name));
+	size_t length;
+
+	if (code == NOT_HERE && is_below(&length, name, MACHINES))
+		code = look_up(answer, lookup, length);
+	else if (code == NOT_HERE && domain != NULL && is_below(&length, name, domain))
+		code = look_up(answer, lookup, length);
 	return code;
 }
 
@@ -111,19 +127,14 @@ static int find_name(struct answer *answer)
 	size_t length;
 	int code;
 
-	code = look_up(answer, strlen(name));
+	/* What is anybody's own name in one of these forms is nobody's further one. */
+	code = look_up_all(answer, answer->config->lookup);
+	if (code == NOT_HERE)
+		code = look_up_all(answer, answer->config->further);
 	if (code != NOT_HERE)
 		return code;
-	if (is_below(&length, name, MACHINES)) {
-		code = look_up(answer, length);
-		return code == NOT_HERE ? DNS_NXDOMAIN : code;
-	}
-	if (domain != NULL && is_below(&length, name, domain)) {
-		/* The zone may have the name of a domain that the world knows too. */
-		code = look_up(answer, length);
-		if (code != NOT_HERE)
-			return code;
-	}
+	if (is_below(&length, name, MACHINES))
+		return DNS_NXDOMAIN;
 	/* Who walks down to a name asks for what is above it: that it does not exist would mean
 	 * that nothing below does. */
 	if (strcmp(name, MACHINES) == 0)

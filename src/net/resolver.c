@@ -112,6 +112,13 @@ void resolver_done(struct resolver **resolver)
 	*resolver = NULL;
 }
 
+void resolver_restrict(struct resolver *resolver, resolver_allowed_fn *allowed,
+		       resolver_learned_fn *learned)
+{
+	resolver->config.allowed = allowed;
+	resolver->config.learned = learned;
+}
+
 uint16_t resolver_port(const struct resolver *resolver)
 {
 	return resolver->port;

@@ -6,10 +6,10 @@
  *
  * A query is answered, in this order: what is malformed, about another class than IN, a transfer
  * or ANY is refused; "localhost" and other names with a meaning of their own as RFC 6761 says;
- * names and addresses that the callbacks know; unknown names below "machine" and of one label do
- * not exist (address queries only: there are no search domains here); what `allowed` does not allow
- * is refused; the rest is asked of the host's resolvers (resolv.conf, read anew when it changes),
- * in whose network namespace the caller is.
+ * names and addresses that the callbacks know, further names last; unknown names below "machine"
+ * and of one label do not exist (address queries only: there are no search domains here); what
+ * `allowed` does not allow is refused; the rest is asked of the host's resolvers (resolv.conf, read
+ * anew when it changes), in whose network namespace the caller is.
  *
  * Runs in: supervisor. resolver_open() leaves a sentence, the rest is quiet.
  */
@@ -83,6 +83,8 @@ struct resolver_config {
 
 	void *context; /* of the callbacks, each of which may be NULL */
 	resolver_lookup_fn *lookup;
+	/* Of a name that `lookup` does not know in any form, in lower case only. */
+	resolver_lookup_fn *further;
 	resolver_reverse_fn *reverse;
 	resolver_allowed_fn *allowed;
 	resolver_learned_fn *learned;
@@ -95,6 +97,10 @@ struct resolver_counts {
 /* CONFIG and what it points to is copied, but for the context. */
 int resolver_open(struct resolver **ret, const struct resolver_config *config);
 void resolver_done(struct resolver **resolver); /* accepts NULL */
+
+/* Other callbacks of the same context, from the next question and the next reply on. */
+void resolver_restrict(struct resolver *resolver, resolver_allowed_fn *allowed,
+		       resolver_learned_fn *learned);
 
 /* UDP and TCP of all addresses have the same one. */
 uint16_t resolver_port(const struct resolver *resolver);

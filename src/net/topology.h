@@ -103,6 +103,7 @@ static inline void place_hurry(void)
 static inline struct place place_new(void)
 {
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	fixture_forward_nothing();
 	place_hurry();
 	return place_here();
 }

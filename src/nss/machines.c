@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/macros.h"
 #include "base/parse.h"
 #include "io/fd.h"
 #include "nss/directory.h"
@@ -145,24 +146,61 @@ static bool without_suffix(char ret[NAME_MAX_LENGTH + 1], const char *name)
 	return true;
 }
 
+/* 1: *ret is of the machine that is found as NAME too. */
+static int read_further(struct hosts *ret, int dir_fd, const char *name)
+{
+	char link[HOSTS_LINK_ROOM], text[HOSTS_CLAIM_ROOM];
+	struct hosts_claim claim;
+	struct hosts hosts;
+	ssize_t length;
+	int r;
+
+	if (!hosts_link(link, name))
+		return 0;
+	length = readlinkat(dir_fd, link, text, sizeof(text));
+	if (length < 0 || hosts_parse_claim(&claim, text, (size_t)length) < 0)
+		return 0;
+	r = read_file(&hosts, dir_fd, claim.machine);
+	if (r <= 0 || strcmp(hosts.tag, claim.tag) != 0)
+		return MIN(r, 0);
+	*ret = hosts;
+	return 1;
+}
+
+typedef int read_fn(struct hosts *ret, int dir_fd, const char *name);
+
+/* 1: found, and it lives. A further name is nobody's who has one of both forms for his own. */
+static int find_in(struct hosts *ret, int dir_fd, const char *name)
+{
+	static read_fn *const ways[] = { read_file, read_further };
+	char rest[NAME_MAX_LENGTH + 1];
+	const bool has_rest = without_suffix(rest, name);
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways) && r == 0; i++) {
+		r = ways[i](ret, dir_fd, name);
+		if (r > 0 && !lives(ret))
+			r = 0;
+		if (r == 0 && has_rest)
+			r = ways[i](ret, dir_fd, rest);
+		if (r > 0 && !lives(ret))
+			r = 0;
+	}
+	return r;
+}
+
 int machines_find(struct hosts *ret, const char *name)
 {
 	autoclose int dir = open_directory();
-	char rest[NAME_MAX_LENGTH + 1];
 	struct hosts hosts;
 	int r;
 
 	if (dir < 0)
 		return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP ? 0 : dir;
-	r = read_file(&hosts, dir, name);
-	if (r == 0 && without_suffix(rest, name))
-		r = read_file(&hosts, dir, rest);
-	if (r <= 0)
-		return r;
-	if (!lives(&hosts))
-		return 0;
-	*ret = hosts;
-	return 1;
+	r = find_in(&hosts, dir, name);
+	if (r > 0)
+		*ret = hosts;
+	return r;
 }
 
 static bool has_address(const struct hosts *hosts, const struct hosts_address *address)

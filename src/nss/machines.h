@@ -12,7 +12,8 @@
 #define MACHINES_MAX 1024 /* files that are looked at for an address */
 
 /* 1: *ret is what is known of the machine NAME, or, if there is none of that name, of the one that
- * has "NAME.machine" for its name here. 0: no such machine. */
+ * has "NAME.machine" for its name here, or else of the one that has either for a further one. 0: no
+ * such machine. */
 int machines_find(struct hosts *ret, const char *name);
 
 /* 1: *ret is the name of a machine with ADDRESS. */

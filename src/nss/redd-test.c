@@ -179,6 +179,63 @@ START_TEST(all_come_at_once)
 }
 END_TEST
 
+static void claim(const char *name, const char *target)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/mnt/hosts/=%s", name);
+	ck_assert_int_eq(symlink(target, path), 0);
+}
+
+START_TEST(further_names_lead_to_their_machine)
+{
+	static const char *const forms[] = { "www", "WWW", "www.machine", "mail.example" };
+	char name[NI_MAXHOST];
+	struct hostent host;
+
+	begin();
+	claim("www", "0123456789abcdef/web");
+	claim("mail.example", "0123456789abcdef/web");
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		ck_assert_msg(look(forms[i], AF_INET, &host) == NSS_STATUS_SUCCESS, "%s", forms[i]);
+		ck_assert_str_eq(host.h_name, forms[i]);
+		ck_assert_str_eq(first(&host), "10.213.0.2");
+	}
+	/* An address has one name. */
+	ck_assert_int_eq(library.by_address("\x0a\xd5\0\2", 4, AF_INET, &host, buffer,
+					    sizeof(buffer), &error, &h_error),
+			 NSS_STATUS_SUCCESS);
+	snprintf(name, sizeof(name), "%s", host.h_name);
+	ck_assert_str_eq(name, "web");
+	/* Whoever is called so goes first, in both forms. */
+	put("www", getpid(), start_time(getpid()), "address 10.213.0.9\n");
+	ck_assert_int_eq(look("www.machine", AF_INET, &host), NSS_STATUS_SUCCESS);
+	ck_assert_str_eq(first(&host), "10.213.0.9");
+	ck_assert_int_eq(look("www", AF_INET, &host), NSS_STATUS_SUCCESS);
+	ck_assert_str_eq(first(&host), "10.213.0.9");
+}
+END_TEST
+
+START_TEST(further_names_of_nobody_are_unknown)
+{
+	begin();
+	put("old", getpid(), start_time(getpid()) + 1, "address 10.213.0.7\n");
+	claim("dead", "0123456789abcdef/old");
+	claim("earlier", "fedcba9876543210/web");
+	claim("none", "0123456789abcdef/none");
+	claim("path", "0123456789abcdef/../hosts/web");
+	claim("link", "web");
+	claim("localhost", "0123456789abcdef/web");
+	check_unknown("dead");
+	check_unknown("earlier");
+	check_unknown("none");
+	check_unknown("path");
+	check_unknown("link");
+	check_unknown("localhost");
+	check_unknown("=dead");
+}
+END_TEST
+
 START_TEST(names_have_a_long_form)
 {
 	struct hostent host;
@@ -446,6 +503,8 @@ int main(void)
 		a_machine_has_its_addresses,
 		all_come_at_once,
 		names_have_a_long_form,
+		further_names_lead_to_their_machine,
+		further_names_of_nobody_are_unknown,
 		an_address_has_its_machine,
 		little_memory_is_no_harm,
 		a_family_without_an_address_has_no_data,
