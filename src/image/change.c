@@ -49,6 +49,11 @@ static int refuse_fixed(const struct image *image, const char *verb)
 				  "cannot %s the image '%s': it is a vendor's, in '%s' (clone it, "
 				  "and use the clone)",
 				  verb, image->name, image->path);
+	if (image->found.declared)
+		return fail_plain(-EROFS,
+				  "cannot %s the image '%s': it is the root of a declared machine "
+				  "(change its definition, then 'redd apply')",
+				  verb, image->name);
 	return 0;
 }
 
@@ -142,9 +147,8 @@ int change_take_name(struct arena *arena, struct lock *ret, const struct find_sc
 	struct found found;
 	int r;
 
-	if (!find_is_name(name) || text_equal(name, FIND_HOST))
-		return fail_input("cannot use '%s' as the name of an image (try a file name that "
-				  "does not begin with '.#')",
+	if (!find_is_new_name(name))
+		return fail_input("cannot use '%s' as the name of an image (" FIND_TRY_NAME ")",
 				  text_printable(arena, name));
 	r = lock_name(arena, &lock, directory, name, scope->uid == 0);
 	if (r < 0)

@@ -21,7 +21,9 @@
 #include "image/companion.h"
 #include "image/image.h"
 #include "image/mstack.h"
+#include "image/places.h"
 #include "image/quota.h"
+#include "image/raw-serve.h"
 #include "image/snapshot.h"
 #include "image/store.h"
 #include "image/together.h"
@@ -31,6 +33,8 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/btrfs.h"
+
+#define TOLD_FROM ((uint64_t)64 * 1024 * 1024) /* less is copied in no time */
 
 struct clone {
 	struct arena *arena;
@@ -56,6 +60,17 @@ static int failed(const struct clone *clone, int r)
 
 /* ---- files ---- */
 
+/* A file system without reflinks, or another one. */
+static void tell_of_copy(const struct clone *clone)
+{
+	struct stat st;
+
+	if (fstat(clone->fd, &st) == 0 && (uint64_t)st.st_blocks * 512 > TOLD_FROM)
+		log_notice("'%s' has to be copied, which takes a while: this file system cannot "
+			   "share blocks (btrfs and xfs can)",
+			   clone->image.name);
+}
+
 static int clone_file(struct clone *clone)
 {
 	mode_t mode = clone->request->read_only ? 0444 : 0644;
@@ -66,10 +81,13 @@ static int clone_file(struct clone *clone)
 	to = openat(clone->pool.fd, clone->growing, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0)
 		return failed(clone, -errno);
+	/* Whoever clones what a machine runs from gets it as after a crash. */
+	(void)raw_serve_await(clone->fd);
 	/* With shared blocks, else with the holes. */
 	r = ioctl(to, FICLONE, clone->fd) < 0 ? -errno : 0;
 	if (r < 0) {
 		clone->copied = true;
+		tell_of_copy(clone);
 		r = tree_copy_file_interruptible(to, clone->fd);
 	}
 	if (r >= 0 && fchmod(to, mode) < 0)
@@ -291,6 +309,19 @@ static int copy_inner(struct clone *clone, const char *own_path, const struct te
 	return 0;
 }
 
+/* So that they are held also when nobody can look into the directory of images. */
+static int note_layers(struct clone *clone, const struct text_list *real)
+{
+	struct store store = STORE_EMPTY;
+	int r = store_open(clone->arena, &store, clone->scope, false);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = place_add(clone->arena, &store, clone->pool.path, real);
+	store_done(&store);
+	return r;
+}
+
 static int stack_layers(struct clone *clone, const struct mstack *stack)
 {
 	const char *own_path = change_real_path(clone->arena, clone->fd, clone->image.path);
@@ -315,7 +346,8 @@ static int stack_layers(struct clone *clone, const struct mstack *stack)
 			read_only);
 	if (r < 0)
 		return failed(clone, r);
-	return copy_inner(clone, own_path, &real);
+	r = note_layers(clone, &real);
+	return r < 0 ? r : copy_inner(clone, own_path, &real);
 }
 
 /* The same layers; what was written is copied. */

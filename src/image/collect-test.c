@@ -1,12 +1,14 @@
 #include "image/collect.h"
 
 #include <sched.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "image/find.h"
 #include "image/holders.h"
 #include "image/layers.h"
+#include "image/places.h"
 #include "image/references.h"
 #include "image/view.h"
 #include "image/mstack.h"
@@ -78,6 +81,16 @@ static void make_machine(const char *name, const char *letters)
 	for (; *letters != '\0'; letters++)
 		text_list_add(&arena, &list, digest(*letters));
 	ck_assert_int_eq(layers_machine(&arena, &store, &machine), 0);
+}
+
+/* As who makes one of an OCI image does (transfer/oci-machine). */
+static void note_machine(const char *letters)
+{
+	struct text_list paths = { 0 };
+
+	for (; *letters != '\0'; letters++)
+		text_list_add(&arena, &paths, layer_path(&arena, &store, digest(*letters)));
+	ck_assert_int_eq(place_add(&arena, &store, pool, &paths), 0);
 }
 
 static bool is_there(const char *room, char letter)
@@ -392,6 +405,65 @@ START_TEST(sizes_tell_who_holds_what)
 }
 END_TEST
 
+START_TEST(machines_in_any_directory_hold_their_layers)
+{
+	start();
+	pool = arena_format(&arena, "%s/elsewhere", scratch_path);
+	add_layer('a');
+	add_layer('b');
+	make_machine("web", "a");
+	note_machine("a");
+	collect_now();
+	ck_assert(is_there(STORE_LAYERS, 'a') && !is_there(STORE_LAYERS, 'b'));
+	ck_assert_int_eq(dir_remove_all(scratch_fd, "elsewhere/web.mstack"), 0);
+	collect_now();
+	ck_assert(!is_there(STORE_LAYERS, 'a'));
+	ck_assert_int_eq(dir_remove_all(scratch_fd, "elsewhere"), 0);
+	clear();
+}
+END_TEST
+
+START_TEST(what_cannot_be_looked_at_holds_its_layers)
+{
+	struct holders_layer *a;
+	struct holders holders;
+	struct statfs fs;
+
+	start();
+	add_layer('a');
+	add_layer('b');
+	make_machine("web", "a");
+	make_machine("gone", "b");
+	collect_now(); /* notes who uses what */
+	ck_assert_int_eq(statfs(pool, &fs), 0);
+	/* As if something were mounted there no more: a directory, but another one. */
+	ck_assert_int_eq(rename(pool, arena_format(&arena, "%s.away", pool)), 0);
+	ck_assert_int_eq(mkdir(pool, 0700), 0);
+	if (fs.f_type != TMPFS_MAGIC) {
+		collect_now();
+		ck_assert_int_eq(holders_read(&arena, &holders, &store, &scope, NULL), 0);
+		a = holders_layer(&holders, digest('a'));
+		ck_assert_uint_eq(a->machines.count, 1);
+		ck_assert_str_eq(a->machines.items[0], pool);
+		ck_assert_int_eq(rmdir(pool), 0);
+		collect_now();
+		ck_assert(is_there(STORE_LAYERS, 'a') && is_there(STORE_LAYERS, 'b'));
+		ck_assert_int_eq(rename(arena_format(&arena, "%s.away", pool), pool), 0);
+		ck_assert_int_eq(
+			dir_remove_all(AT_FDCWD, arena_format(&arena, "%s/gone.mstack", pool)), 0);
+		collect_now();
+		ck_assert(is_there(STORE_LAYERS, 'a') && !is_there(STORE_LAYERS, 'b'));
+	} else {
+		/* What was in memory will not come back. */
+		ck_assert_int_eq(dir_remove_all(AT_FDCWD, arena_format(&arena, "%s.away", pool)),
+				 0);
+		collect_now();
+		ck_assert(!is_there(STORE_LAYERS, 'a') && !is_there(STORE_LAYERS, 'b'));
+	}
+	clear();
+}
+END_TEST
+
 int main(void)
 {
 	return SCRATCH_RUN("collect", what_no_machine_uses_goes, what_is_leased_stays,
@@ -402,5 +474,7 @@ int main(void)
 			   nothing_is_taken_while_a_machine_starts,
 			   each_directory_with_layers_is_held_once,
 			   no_name_changes_while_holders_are_looked_for,
-			   an_unfinished_layer_loses_its_name_at_once, sizes_tell_who_holds_what);
+			   an_unfinished_layer_loses_its_name_at_once, sizes_tell_who_holds_what,
+			   machines_in_any_directory_hold_their_layers,
+			   what_cannot_be_looked_at_holds_its_layers);
 }

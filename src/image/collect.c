@@ -11,8 +11,10 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "image/holders.h"
+#include "image/places.h"
 #include "image/references.h"
 #include "image/store.h"
 #include "io/dir.h"
@@ -148,20 +150,54 @@ static int collect_blobs(struct collection *collection, const struct text_list *
 	for (size_t i = 0; i < collection->holders.blob_count; i++) {
 		const struct holders_blob *blob = &collection->holders.blobs[i];
 		autoclose int alone = -EBADF;
+		int r;
 
 		if (is_held(blob, gone))
 			continue;
 		alone = take_alone(collection->blobs_fd, blob->name);
 		if (alone < 0)
 			continue;
-		if (unlinkat(collection->blobs_fd, blob->name, 0) < 0 && errno != ENOENT)
-			return -errno;
+		r = dir_remove_all(collection->blobs_fd, blob->name);
+		if (r < 0)
+			return r;
 		if (blob->unfinished)
 			collection->result.unfinished++;
 		else
 			collection->result.blobs++;
 	}
 	return 0;
+}
+
+/* ---- who uses layers ---- */
+
+static void add_layers(struct collection *collection, struct text_list *ret,
+		       const struct holders_machine *machine)
+{
+	for (size_t i = 0; i < machine->count; i++) {
+		const struct holders_layer *layer = &collection->holders.layers[machine->layers[i]];
+
+		if (!layer->unfinished && !text_list_has(ret, layer->name))
+			text_list_add(collection->arena, ret, (char *)layer->name);
+	}
+}
+
+/* For the next one, which might not be able to look there. */
+static void note_places(struct collection *collection)
+{
+	const struct holders *holders = &collection->holders;
+
+	for (size_t i = 0; i < holders->directories.count; i++) {
+		const char *directory = holders->directories.items[i];
+		struct text_list layers = { 0 };
+
+		for (size_t j = 0; j < holders->machine_count; j++)
+			if (path_is_below(holders->machines[j].path, directory))
+				add_layers(collection, &layers, &holders->machines[j]);
+		if (place_set(collection->arena, collection->store, directory, &layers) >= 0)
+			continue;
+		log_warning("%s, going on without", fail_recorded()->text);
+		fail_forget();
+	}
 }
 
 /* ---- */
@@ -177,6 +213,7 @@ static int mark_and_bury(struct collection *collection, const struct find_scope 
 				 &stacks);
 	if (r < 0)
 		return r;
+	note_places(collection);
 	collection->doomed = arena_take_array(collection->arena,
 					      collection->holders.layer_count + 1, sizeof(bool));
 	r = collect_layers(collection);

@@ -20,13 +20,6 @@
 #include "io/fd.h"
 #include "io/file.h"
 
-static const char *const suffixes[] = {
-	".nspawn",	".oci-config", ".roothash",	".roothash.p7s",      ".usrhash",
-	".usrhash.p7s", ".verity",     ".raw.tpmstate", ".raw.efinvramstate",
-};
-
-#define SETTINGS 1 /* how many of them lie beside the administrator's settings */
-
 /* What is done with one of them. NEW: its name in the directory TARGET. */
 typedef int act_fn(struct companions *companions, const char *directory, const char *old,
 		   const char *target, const char *new);
@@ -56,35 +49,34 @@ void companion_end(struct companions *companions)
 		tidy_end(&companions->rooms[--companions->count]);
 }
 
-static void act_in(struct companions *companions, act_fn *act, size_t count, const char *directory,
-		   const char *old, const char *target, const char *new)
+static void act_on(struct companions *companions, act_fn *act, const char *suffix,
+		   const char *directory, const char *old, const char *target, const char *new)
 {
-	for (size_t i = 0; i < count; i++) {
-		char *file = arena_format(companions->arena, "%s%s", old, suffixes[i]);
-		struct stat st;
-		int r;
+	char *file = arena_format(companions->arena, "%s%s", old, suffix);
+	struct stat st;
+	int r;
 
-		if (lstat(path_join(companions->arena, directory, file), &st) < 0)
-			continue;
-		r = act(companions, directory, file, target,
-			arena_format(companions->arena, "%s%s", new, suffixes[i]));
-		if (r == -EEXIST)
-			log_notice("'%s/%s%s' is there already and stays as it is", target, new,
-				   suffixes[i]);
-		else if (r < 0)
-			log_warning("cannot take '%s/%s' along: %s, going on without", directory,
-				    file, strerror(-r));
-	}
+	/* A directory is an image of its own. */
+	if (lstat(path_join(companions->arena, directory, file), &st) < 0 || S_ISDIR(st.st_mode))
+		return;
+	r = act(companions, directory, file, target,
+		arena_format(companions->arena, "%s%s", new, suffix));
+	if (r == -EEXIST)
+		log_notice("'%s/%s%s' is there already and stays as it is", target, new, suffix);
+	else if (r < 0)
+		log_warning("cannot take '%s/%s' along: %s, going on without", directory, file,
+			    strerror(-r));
 }
 
 static void act_everywhere(struct companions *companions, act_fn *act, const char *directory,
 			   const char *old, const char *target, const char *new)
 {
-	act_in(companions, act, ARRAY_SIZE(suffixes), directory, old, target, new);
+	for (size_t i = 0; find_companions[i] != NULL; i++)
+		act_on(companions, act, find_companions[i], directory, old, target, new);
 	for (size_t i = 0; i < companions->count; i++) {
 		const char *path = companions->rooms[i].path;
 
-		act_in(companions, act, SETTINGS, path, old, path, new);
+		act_on(companions, act, find_companions[0], path, old, path, new);
 	}
 }
 

@@ -109,6 +109,21 @@ START_TEST(settings_are_the_systems_or_a_users)
 }
 END_TEST
 
+START_TEST(a_new_image_is_not_named_like_a_form_or_a_companion)
+{
+	static const char *const bad[] = {
+		".host",    "a.raw", "a.mstack", "a.v",		  "a.raw.v",	"a.nspawn",
+		"a.verity", ".v",    ".#a",	 "a.usrhash.p7s", "a.roothash", "a.oci-config"
+	};
+	static const char *const good[] = { "a", "a.v1", "raw", "a.nspawn.d", "a.tar", ".hidden" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(!find_is_new_name(bad[i]), "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		ck_assert_msg(find_is_new_name(good[i]), "%s", good[i]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("find");
@@ -118,6 +133,7 @@ int main(void)
 	tcase_add_test(cases, the_systems_directories_come_in_order);
 	tcase_add_test(cases, a_tree_that_cannot_be_written_says_so);
 	tcase_add_test(cases, names_that_lead_elsewhere_are_refused);
+	tcase_add_test(cases, a_new_image_is_not_named_like_a_form_or_a_companion);
 	tcase_add_test(cases, settings_are_the_systems_or_a_users);
 	return fixture_run(cases, "image/find");
 }

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/list.h"
@@ -14,12 +15,19 @@
 #include "base/text.h"
 #include "image/mstack.h"
 #include "image/pick.h"
+#include "image/store.h"
 #include "io/fd.h"
+#include "io/settings.h"
 #include "kernel/btrfs.h"
 
 #define SYSTEM_POOL "/var/lib/machines"
 
 /* An empty variable is as good as none. */
+const char *const find_companions[] = {
+	".nspawn",	".oci-config", ".roothash",	".roothash.p7s",      ".usrhash",
+	".usrhash.p7s", ".verity",     ".raw.tpmstate", ".raw.efinvramstate", NULL,
+};
+
 static const char *variable(const char *const *environment, const char *name)
 {
 	const char *value = text_variable(environment, name);
@@ -38,11 +46,14 @@ struct find_scope find_scope_of(unsigned int uid, const char *const *environment
 
 void find_directories(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
 {
+	const char *state = settings_state(arena, scope->uid, scope->home);
 	static const char *const system[] = {
 		"/etc/machines",      "/run/machines",		 SYSTEM_POOL,
 		"/var/lib/container", "/usr/local/lib/machines", "/usr/lib/machines",
 	};
 
+	if (state != NULL)
+		text_list_add(arena, ret, path_join(arena, state, FIND_DECLARED));
 	if (scope->uid == 0) {
 		for (size_t i = 0; i < ARRAY_SIZE(system); i++)
 			text_list_add(arena, ret, arena_text(arena, system[i]));
@@ -72,6 +83,21 @@ bool find_is_name(const char *name)
 	return true;
 }
 
+static bool ends(const char *name, const char *const *suffixes)
+{
+	while (*suffixes != NULL && !text_ends(name, *suffixes))
+		suffixes++;
+	return *suffixes != NULL;
+}
+
+bool find_is_new_name(const char *name)
+{
+	static const char *const forms[] = { ".raw", MSTACK_SUFFIX, ".v", NULL };
+
+	return find_is_name(name) && !text_equal(name, FIND_HOST) && !ends(name, forms) &&
+	       !ends(name, find_companions);
+}
+
 /* Marked as not to be written, in one of the ways that directories can be. */
 static bool is_marked_read_only(const char *path)
 {
@@ -91,6 +117,22 @@ static bool is_marked_read_only(const char *path)
 static bool is_vendors(const char *path)
 {
 	return path_is_below(path, "/usr") && !path_is_below(path, "/usr/local");
+}
+
+/* By where it was found: that is no link anybody else makes. */
+static bool is_declared(const char *path)
+{
+	return strstr(path, "/redd/" FIND_DECLARED "/") != NULL;
+}
+
+/* Not a root of its own, but what roots are made of. */
+static bool is_shared(const char *path)
+{
+	char target[64];
+	ssize_t size = readlink(path, target, sizeof(target) - 1);
+
+	target[MAX(size, 0)] = '\0';
+	return text_after(target, "../../../" STORE_TREES "/") != NULL;
 }
 
 static bool is_block_read_only(const char *path)
@@ -128,7 +170,10 @@ static bool is_read_only(const struct found *found, const struct stat *st)
 /* FORM: what a name like this one must be; directories and devices have the same form. */
 static int look(struct found *ret, char *path, enum find_kind form)
 {
-	struct found found = { .path = path, .kind = form, .vendor = is_vendors(path) };
+	struct found found = { .path = path,
+			       .kind = form,
+			       .vendor = is_vendors(path),
+			       .declared = is_declared(path) };
 	struct stat st;
 
 	if (stat(path, &st) < 0)
@@ -137,6 +182,7 @@ static int look(struct found *ret, char *path, enum find_kind form)
 		found.kind = FIND_BLOCK;
 	else if (form == FIND_RAW ? !S_ISREG(st.st_mode) : !S_ISDIR(st.st_mode))
 		return -ENOENT;
+	found.shared = found.declared && is_shared(path);
 	found.read_only = is_read_only(&found, &st);
 	*ret = found;
 	return 0;
@@ -209,13 +255,5 @@ char *find_pool_path(struct arena *arena, const char *name, const struct find_sc
 
 void find_settings(struct arena *arena, struct text_list *ret, const struct find_scope *scope)
 {
-	if (scope->uid == 0) {
-		text_list_add(arena, ret, arena_text(arena, "/etc/systemd/nspawn"));
-		text_list_add(arena, ret, arena_text(arena, "/run/systemd/nspawn"));
-		return;
-	}
-	if (scope->home)
-		text_list_add(arena, ret, path_join(arena, scope->home, ".config/systemd/nspawn"));
-	if (scope->runtime)
-		text_list_add(arena, ret, path_join(arena, scope->runtime, "systemd/nspawn"));
+	settings_places(arena, ret, scope->uid, scope->home, scope->runtime);
 }

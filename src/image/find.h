@@ -15,6 +15,10 @@ enum find_kind { FIND_DIRECTORY, FIND_RAW, FIND_BLOCK, FIND_MSTACK };
 /* The root file system that is running, as an image. */
 #define FIND_HOST ".host"
 
+/* Below the store: images of declared machines, which change with what is applied
+ * (declare/generation). They are found first. */
+#define FIND_DECLARED "current/images"
+
 struct find_scope {
 	unsigned int uid;
 	const char *runtime; /* $XDG_RUNTIME_DIR, NULL: none; normal users only */
@@ -27,12 +31,27 @@ struct found {
 	char *path;
 	enum find_kind kind;
 	bool vendor;	/* below /usr */
+	bool declared;	/* in FIND_DECLARED: its definition says what it is */
+	bool shared;	/* that, and what others have too: a machine only reads it, and writes
+			   elsewhere */
 	bool read_only; /* that; hidden; on such a medium; or marked so, as its kind can be */
 	bool version;	/* one of several, in "NAME.v/" or "NAME.raw.v/" */
 };
 
 /* A file name in UTF-8 without control characters that no temporary file has (".#…"). */
 bool find_is_name(const char *name);
+
+/* What ends the names of files that belong to the image NAME, and are not its form: "NAME.nspawn".
+ * Up to NULL; the first is for settings, which also lie elsewhere (find_settings()). */
+extern const char *const find_companions[];
+
+/* One that an image may get: that, but none that says what form something has ("web.raw",
+ * "web.mstack", "web.v"), or that it belongs to another one. Who made an archive also chose its
+ * file name; links in the tree would be taken for layers or versions, which are any directories of
+ * the host (class S6). */
+#define FIND_TRY_NAME \
+	"try one that neither begins with '.#' nor ends like '.raw', '.v' or '.nspawn'"
+bool find_is_new_name(const char *name);
 
 /* The directories with images, the first wins. */
 void find_directories(struct arena *arena, struct text_list *ret, const struct find_scope *scope);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "image/find.h"
 #include "image/mstack.h"
+#include "image/places.h"
 #include "image/store.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -22,6 +23,7 @@ struct reading {
 	struct arena *arena;
 	struct holders *holders;
 	const char *directory; /* that is read */
+	const char *machine;   /* whose all of it is; NULL: each has its own name */
 	int depth;
 };
 
@@ -57,7 +59,9 @@ static int add_blob(int dir_fd, const char *name, unsigned char type, void *cont
 	struct holders_blob *blob;
 	struct stat st;
 
-	if (type != DT_REG || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	/* An archive that is being made is a directory meanwhile. */
+	if ((type != DT_REG && !(type == DT_DIR && is_hidden(name))) ||
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	blob = list_grow(reading->arena, (void **)&holders->blobs, &holders->blob_count,
 			 sizeof(*blob));
@@ -166,7 +170,8 @@ static int look_at(int dir_fd, const char *name, unsigned char type, void *conte
 	    (type != DT_LNK || fstatat(dir_fd, name, &st, 0) < 0 || !S_ISDIR(st.st_mode)))
 		return 0;
 	if (text_ends(name, MSTACK_SUFFIX) || hidden) {
-		int r = add_machine(reading, path, name, hidden);
+		const char *whose = reading->machine != NULL ? reading->machine : name;
+		int r = add_machine(reading, path, whose, hidden);
 
 		if (r < 0 && r != -ENOTDIR)
 			return r;
@@ -176,17 +181,87 @@ static int look_at(int dir_fd, const char *name, unsigned char type, void *conte
 	return 0;
 }
 
-static int read_machines(struct reading *reading, const struct find_scope *scope,
-			 const struct text_list *running)
+/* All roots of declared machines: also those that only an older generation has. */
+static int look_at_roots(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct reading below = *(struct reading *)context;
+
+	below.directory = path_join(below.arena, below.directory, name);
+	below.machine = arena_text(below.arena, name);
+	return type == DT_DIR ? walk(dir_fd, name, look_at, &below) : 0;
+}
+
+static int read_roots(struct reading *reading, const struct store *store)
+{
+	struct reading below = *reading;
+	int r;
+
+	below.directory = path_join(reading->arena, store->path, STORE_TREES);
+	r = walk(AT_FDCWD, below.directory, look_at, &below);
+	below.directory = path_join(reading->arena, store->path, STORE_ROOTS);
+	return r < 0 ? r : walk(AT_FDCWD, below.directory, look_at_roots, &below);
+}
+
+static int read_directory(struct reading *reading, const char *path)
+{
+	text_list_add(reading->arena, &reading->holders->directories, (char *)path);
+	reading->directory = path;
+	return walk(AT_FDCWD, path, look_at, reading);
+}
+
+/* Under another path, maybe. */
+static bool was_read(const struct holders *holders, const char *path)
+{
+	struct stat here, there;
+
+	for (size_t i = 0; i < holders->directories.count; i++)
+		if (text_equal(holders->directories.items[i], path) ||
+		    (stat(path, &here) == 0 && stat(holders->directories.items[i], &there) == 0 &&
+		     here.st_dev == there.st_dev && here.st_ino == there.st_ino))
+			return true;
+	return false;
+}
+
+static void hold_layers(struct reading *reading, const struct place *place)
+{
+	for (size_t i = 0; i < reading->holders->layer_count; i++) {
+		struct holders_layer *layer = &reading->holders->layers[i];
+
+		if (text_list_has(&place->layers, layer->name))
+			text_list_add(reading->arena, &layer->machines, (char *)place->path);
+	}
+}
+
+/* Also what lies elsewhere than new images do, or is not mounted now. */
+static int read_places(struct reading *reading, const struct store *store)
+{
+	struct place *places;
+	size_t count;
+	int r = places_list(reading->arena, &places, &count, store);
+
+	for (size_t i = 0; r >= 0 && i < count; i++) {
+		if (!places[i].there)
+			hold_layers(reading, &places[i]);
+		else if (!was_read(reading->holders, places[i].path))
+			r = read_directory(reading, places[i].path);
+	}
+	return r;
+}
+
+static int read_machines(struct reading *reading, const struct store *store,
+			 const struct find_scope *scope, const struct text_list *running)
 {
 	struct text_list directories = { 0 };
-	int r = 0;
+	int r = read_roots(reading, store);
 
 	find_directories(reading->arena, &directories, scope);
 	for (size_t i = 0; i < directories.count && r >= 0; i++) {
-		reading->directory = directories.items[i];
-		r = walk(AT_FDCWD, directories.items[i], look_at, reading);
+		if (text_ends(directories.items[i], "/" FIND_DECLARED))
+			continue; /* links to what was read already */
+		r = read_directory(reading, directories.items[i]);
 	}
+	if (r >= 0)
+		r = read_places(reading, store);
 	for (size_t i = 0; running != NULL && i < running->count && r >= 0; i++)
 		r = add_machine(reading, running->items[i], path_name(running->items[i]), false);
 	return r;
@@ -233,7 +308,7 @@ int holders_read(struct arena *arena, struct holders *ret, const struct store *s
 		r = walk(store->fd, STORE_BLOBS, add_blob, &reading);
 	if (r < 0)
 		return fail(r, "cannot read the store '%s'", store->path);
-	r = read_machines(&reading, scope, running);
+	r = read_machines(&reading, store, scope, running);
 	if (r < 0)
 		return fail(r, "cannot look for the machines that use the store '%s'", store->path);
 	r = references_list(arena, &holders.references, &holders.reference_count, store);
@@ -247,39 +322,52 @@ int holders_read(struct arena *arena, struct holders *ret, const struct store *s
 
 /* ---- sizes ---- */
 
+struct linked {
+	ino_t inode;
+	uint64_t bytes;
+};
+
 struct sum {
 	struct arena *arena;
 	uint64_t bytes;
 	dev_t device;
 	int depth;
-	ino_t *linked; /* hard links that were counted */
+	struct linked *linked; /* one for each name of what may have several */
 	size_t linked_count;
 };
 
-static bool is_counted(struct sum *sum, const struct stat *st)
+static int by_number(const void *a, const void *b)
 {
-	ino_t *slot;
+	const struct linked *left = a, *right = b;
 
-	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
-		return false;
+	return left->inode < right->inode ? -1 : left->inode > right->inode;
+}
+
+static void add_linked(struct sum *sum)
+{
+	if (sum->linked_count > 0)
+		qsort(sum->linked, sum->linked_count, sizeof(*sum->linked), by_number);
 	for (size_t i = 0; i < sum->linked_count; i++)
-		if (sum->linked[i] == st->st_ino)
-			return true;
-	slot = list_grow(sum->arena, (void **)&sum->linked, &sum->linked_count, sizeof(*slot));
-	*slot = st->st_ino;
-	return false;
+		if (i == 0 || sum->linked[i].inode != sum->linked[i - 1].inode)
+			sum->bytes += sum->linked[i].bytes;
 }
 
 static int add_size(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	autoclose int fd = -EBADF;
 	struct sum *sum = context;
+	struct linked *linked;
 	struct stat st;
 
 	(void)type;
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != sum->device ||
-	    is_counted(sum, &st))
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != sum->device)
 		return 0;
+	if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
+		linked = list_grow(sum->arena, (void **)&sum->linked, &sum->linked_count,
+				   sizeof(*linked));
+		*linked = (struct linked){ st.st_ino, (uint64_t)st.st_blocks * 512 };
+		return 0;
+	}
 	sum->bytes += (uint64_t)st.st_blocks * 512;
 	if (!S_ISDIR(st.st_mode) || sum->depth >= DEPTH_MAX)
 		return 0;
@@ -304,6 +392,7 @@ uint64_t holders_size(const char *path)
 	sum.device = st.st_dev;
 	sum.bytes = (uint64_t)st.st_blocks * 512;
 	(void)dir_walk(fd, add_size, &sum);
+	add_linked(&sum);
 	return sum.bytes;
 }
 

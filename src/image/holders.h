@@ -1,6 +1,7 @@
 /* image/holders - who holds what of the store.
  *
- * A layer is held by layered images in the directories of images, finished or not, by those that
+ * A layer is held by layered images in the directories of images, finished or not, and in others
+ * where any were made (image/places; if that cannot be looked at, by what was there), by those that
  * machines run from wherever they are, and by references that are kept. Blobs are held by
  * references. Leases (image/store) are not told here: who wants to take something asks for it.
  * Speaking. Any process.
@@ -45,6 +46,7 @@ struct holders {
 	struct holders_machine *machines;
 	struct holders_blob *blobs;
 	struct reference *references;
+	struct text_list directories; /* that were looked at */
 	size_t layer_count, machine_count, blob_count, reference_count;
 };
 

@@ -194,7 +194,8 @@ int lock_name(struct arena *arena, struct lock *ret, const char *directory, cons
 		lock.global_path = arena_format(arena, GLOBAL_DIRECTORY "/name-%s", name);
 		r = lock_global(&lock);
 	} else {
-		lock.local_path = arena_format(arena, "%s/.#%s.lck", directory, name);
+		/* Not that of a tree of this name: who replaces one has both. */
+		lock.local_path = arena_format(arena, "%s/.#.#%s.lck", directory, name);
 		r = lock.local_fd = lock_file(AT_FDCWD, lock.local_path, true);
 	}
 	if (r < 0) {

@@ -31,8 +31,8 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
  * after it was opened, and a lock of it is none of what is there now. */
 int lock_check(const char *path, int tree_fd);
 
-/* Nobody else makes or renames an image to NAME meanwhile: ".#NAME.lck" in DIRECTORY, or (GLOBAL)
- * systemd's "name-NAME". */
+/* Nobody else makes or renames an image to NAME meanwhile, in whatever form: ".#.#NAME.lck" in
+ * DIRECTORY, or (GLOBAL) systemd's "name-NAME". */
 int lock_name(struct arena *arena, struct lock *ret, const char *directory, const char *name,
 	      bool global);
 

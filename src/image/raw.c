@@ -1,13 +1,10 @@
 #include "image/raw.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/fs.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,17 +14,17 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "image/raw-mount.h"
+#include "image/raw-serve.h"
 #include "io/child.h"
-#include "io/dir.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/loop.h"
-#include "kernel/mount.h"
-#include "kernel/resolve.h"
-#include "kernel/uapi.h"
 
 #define DISSECT "redd-dissect"
 #define DISSECT_US (30 * UINT64_C(1000000))
+#define LIMIT_US (20 * UINT64_C(1000000)) /* for what asks little of a file system */
+#define PEEK_US (5 * UINT64_C(1000000))
 
 /* ---- the file ---- */
 
@@ -67,6 +64,7 @@ int raw_copy(struct arena *arena, int file_fd, const char *path, bool only_share
 	autoclose int copy = open(path_parent(arena, path), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	int r;
 
+	(void)raw_serve_await(file_fd);
 	if (copy >= 0 && ioctl(copy, FICLONE, file_fd) == 0)
 		return take_fd(&copy);
 	if (only_shared)
@@ -107,8 +105,7 @@ static const char *const problems[DISK_PROBLEMS] = {
 				"sha256, sha384 and sha512 are)",
 };
 
-/* Beside us, as in a build directory; or where it was installed. */
-static const char *find_dissect(struct arena *arena)
+const char *raw_find_dissect(struct arena *arena)
 {
 	char self[4096];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -127,7 +124,7 @@ static const char *find_dissect(struct arena *arena)
 static int ask_dissect(struct arena *arena, char text[DISK_TEXT_MAX], int file_fd, const char *path,
 		       const char *what, const char *hash)
 {
-	const char *program = find_dissect(arena);
+	const char *program = raw_find_dissect(arena);
 	char *arguments[] = { (char *)DISSECT, (char *)what, (char *)hash, NULL };
 	autoclose int ours = -EBADF, theirs = -EBADF;
 	struct child_request request = {
@@ -199,14 +196,20 @@ static int look_beside(struct arena *arena, struct raw *raw, int file_fd, const 
 			    NULL);
 }
 
-int raw_look(struct arena *arena, struct raw *raw, int file_fd, const char *path)
+static bool is_any_written(const struct raw *raw)
+{
+	for (int role = 0; role < DISK_ROLES; role++)
+		if (raw_mount_writes(raw, role))
+			return true;
+	return false;
+}
+
+static int look_verified(struct arena *arena, struct raw *raw, int file_fd, const char *path)
 {
 	struct raw_verity *verity = &raw->verity;
 	struct disk_part *part = &raw->disk.parts[verity->role];
 	int r;
 
-	if (verity->hash == NULL)
-		return look(arena, &raw->disk, NULL, file_fd, path, NULL, NULL);
 	if (verity->hashes_fd >= 0)
 		r = look_beside(arena, raw, file_fd, path);
 	else
@@ -220,6 +223,15 @@ int raw_look(struct arena *arena, struct raw *raw, int file_fd, const char *path
 				  problems[DISK_NO_HASHES]);
 	part->read_only = true;
 	return 0;
+}
+
+int raw_look(struct arena *arena, struct raw *raw, int file_fd, const char *path)
+{
+	int r = raw->verity.hash == NULL ? look(arena, &raw->disk, NULL, file_fd, path, NULL, NULL)
+					 : look_verified(arena, raw, file_fd, path);
+
+	raw->read_only = raw->read_only || (r >= 0 && !is_any_written(raw));
+	return r;
 }
 
 bool raw_is_single(const struct disk *disk)
@@ -262,13 +274,39 @@ static int attach_verified(struct arena *arena, struct raw *raw, int file_fd, co
 
 	return r < 0 ? r
 		     : raw_verity_attach(verity, &raw->loops[verity->role], hashes,
-					 find_dissect(arena),
+					 raw_find_dissect(arena),
 					 arena_format(arena, "%s-%s", tag, role), path);
+}
+
+/* What is for firmware is left out where nothing shows it. */
+static int prepare_served(struct arena *arena, struct raw *raw, int file_fd, const char *path)
+{
+	if (raw->verity.hash != NULL)
+		return fail_plain(-EPERM,
+				  "cannot verify the disk image '%s' without root: that takes the "
+				  "device-mapper (run as root)",
+				  path);
+	for (int role = 0; role < DISK_ROLES; role++) {
+		struct disk_part *part = &raw->disk.parts[role];
+
+		if (role >= DISK_XBOOTLDR && !raw_serve_can(arena, part->type))
+			part->type = SUPERBLOCK_NONE;
+		if (part->type == SUPERBLOCK_NONE)
+			continue;
+		raw->loops[role] = fd_duplicate(file_fd);
+		if (raw->loops[role] < 0)
+			return fail(raw->loops[role], "cannot keep the disk image '%s' open", path);
+	}
+	raw->used = true;
+	return 0;
 }
 
 int raw_attach(struct arena *arena, struct raw *raw, int file_fd, const char *path, const char *tag)
 {
 	int r = 0;
+
+	if (raw->served)
+		return prepare_served(arena, raw, file_fd, path);
 
 	for (int role = 0; role < DISK_ROLES && r >= 0; role++) {
 		const struct disk_part *part = &raw->disk.parts[role];
@@ -291,220 +329,57 @@ int raw_attach(struct arena *arena, struct raw *raw, int file_fd, const char *pa
 
 /* ---- the tree ---- */
 
-/* When nothing may be written, a journal is left as it is. Two copies of an xfs have one UUID. What
- * files no longer need, the image gives back. What ext4 does about damage would be the image's to
- * say otherwise, and it may say that the host is to panic. */
-static const struct {
-	const char *writable, *read_only;
-} options[SUPERBLOCK_TYPES] = {
-	[SUPERBLOCK_EXT4] = { "discard,errors=remount-ro", "ro,norecovery,errors=remount-ro" },
-	[SUPERBLOCK_BTRFS] = { "discard", "ro,rescue=nologreplay" },
-	[SUPERBLOCK_XFS] = { "discard,nouuid", "ro,norecovery,nouuid" },
-	[SUPERBLOCK_SQUASHFS] = { "ro", "ro" },
-	[SUPERBLOCK_EROFS] = { "ro", "ro" },
-	[SUPERBLOCK_F2FS] = { "discard", "ro,norecovery" },
-	[SUPERBLOCK_VFAT] = { "fmask=0177,dmask=0077", "ro,fmask=0177,dmask=0077" },
-};
-
-static uint64_t attributes_of(enum disk_role role)
+void raw_limit(const struct raw *raw)
 {
-	switch (role) {
-	case DISK_ROOT:
-	case DISK_USR: return 0; /* the plan's, as of a directory */
-	case DISK_TMP: return MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-	case DISK_XBOOTLDR:
-	case DISK_ESP:
-		return MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC |
-		       MOUNT_ATTR_NOSYMFOLLOW;
-	default: return MOUNT_ATTR_NODEV;
-	}
+	raw_servers_limit(&raw->servers, LIMIT_US);
 }
 
-static int device_path(char *ret, size_t room, int fd)
+void raw_unlimit(const struct raw *raw)
 {
-	char link[32];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, ret, room - 1);
-	if (n < 0)
-		return -errno;
-	ret[n] = '\0';
-	return 0;
+	raw_servers_limit(&raw->servers, 0);
 }
 
-static int make_instance(const struct raw *raw, enum disk_role role, const char *path)
+void raw_limit_end(struct raw *raw)
 {
-	const struct disk_part *part = &raw->disk.parts[role];
-	bool read_only = raw->read_only || part->read_only;
-	const char *type = superblock_name(part->type);
-	char device[64], why[128] = "";
-	int tree = device_path(device, sizeof(device), raw->loops[role]);
-
-	if (tree == 0)
-		tree = mount_create_explained(type, device,
-					      read_only ? options[part->type].read_only
-							: options[part->type].writable,
-					      attributes_of(role), why, sizeof(why));
-	if (tree >= 0)
-		return tree;
-	if (tree == -ENODEV)
-		return fail_plain(tree,
-				  "cannot mount the %s file system of the disk image '%s': this "
-				  "kernel has no %s",
-				  disk_role_name(role), path, type);
-	if (tree == -EINVAL && raw->verity.hash != NULL && raw->verity.role == role)
-		return fail_plain(tree,
-				  "cannot mount the %s file system of the disk image '%s' (its "
-				  "blocks have to be at least as large as those that are verified, "
-				  "%" PRIu32 " bytes: try 'veritysetup format --data-block-size=')",
-				  disk_role_name(role), path, raw->verity.tree.data_block);
-	return fail_plain(tree, "cannot mount the %s file system of the disk image '%s': %s%s%s",
-			  disk_role_name(role), path, strerror(-tree), why[0] ? ": " : "", why);
-}
-
-static int any_entry(int dir_fd, const char *name, unsigned char type, void *context)
-{
-	(void)dir_fd;
-	(void)name;
-	(void)type;
-	(void)context;
-	return 1;
-}
-
-/* A directory of the tree that has nothing in it: the descriptor; -ENOENT: it is not there. */
-static int open_empty(int root_fd, const char *where)
-{
-	autoclose int fd = resolve_open(root_fd, where, O_RDONLY | O_DIRECTORY);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = dir_walk(fd, any_entry, NULL);
-	if (r == 0 && mount_is_point(fd) > 0)
-		r = 1;
-	return r == 0 ? take_fd(&fd) : r < 0 ? r : -EEXIST;
-}
-
-static int make_place(int root_fd, const char *where)
-{
-	struct resolve_owner owner;
-	struct stat st;
-
-	if (fstat(root_fd, &st) < 0)
-		return -errno;
-	owner = (struct resolve_owner){ st.st_uid, st.st_gid };
-	return resolve_make_dir(root_fd, where, 0755, &owner);
-}
-
-/* As the specification says: of the two, xbootldr comes first to /boot. */
-static int open_boot_place(int root_fd, enum disk_role role)
-{
-	int fd = open_empty(root_fd, "/boot");
-
-	if (fd == -ENOENT && role == DISK_XBOOTLDR)
-		return make_place(root_fd, "/boot");
-	if (fd >= 0 || role == DISK_XBOOTLDR)
-		return fd;
-	fd = open_empty(root_fd, "/efi");
-	return fd == -ENOENT ? make_place(root_fd, "/efi") : fd;
-}
-
-/* What only firmware reads is shown where there is room, and is never a reason not to start. */
-static int mount_boot(const struct raw *raw, int root_fd, enum disk_role role, const char *path)
-{
-	autoclose int target = open_boot_place(root_fd, role);
-	autoclose int tree = target < 0 ? target : make_instance(raw, role, path);
-
-	if (target < 0)
-		return 0;
-	if (tree < 0 || mount_attach(tree, target) < 0) {
-		log_debug("the %s partition of '%s' is left out", disk_role_name(role), path);
-		fail_forget();
-	}
-	return 0;
-}
-
-static int mount_part(const struct raw *raw, int root_fd, enum disk_role role, const char *path)
-{
-	const char *where = disk_role_path(role);
-	autoclose int target = -EBADF, tree = -EBADF;
-	int r;
-
-	if (where == NULL)
-		return mount_boot(raw, root_fd, role, path);
-	tree = make_instance(raw, role, path);
-	if (tree < 0)
-		return tree;
-	target = make_place(root_fd, where);
-	if (target == -EROFS && raw->plan)
-		return 0;
-	if (target < 0)
-		return fail_plain(target,
-				  "cannot mount the %s file system of the disk image '%s': there "
-				  "is no directory '%s' in its root, and none can be made: %s",
-				  disk_role_name(role), path, where, strerror(-target));
-	r = mount_attach(tree, target);
-	return r < 0 ? fail(r, "cannot mount the %s file system of the disk image '%s'",
-			    disk_role_name(role), path)
-		     : 0;
-}
-
-static int mount_all(struct raw *raw, const char *place, const char *path)
-{
-	autoclose int root = -EBADF, at = -EBADF;
-	int r = 0;
-
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return fail(-errno, "cannot make the mounts private");
-	at = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	root = make_instance(raw, DISK_ROOT, path);
-	if (root < 0)
-		return root;
-	r = at < 0 ? -ENOENT : mount_attach(root, at);
-	if (r < 0)
-		return fail(r, "cannot attach the tree of the disk image '%s'", path);
-	for (int role = DISK_ROOT + 1; role < DISK_ROLES && r >= 0; role++)
-		if (raw->loops[role] >= 0)
-			r = mount_part(raw, root, (enum disk_role)role, path);
-	raw->mounts_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (r >= 0 && raw->mounts_fd < 0)
-		r = fail(-errno, "cannot open the mount namespace of the disk image");
-	return r < 0 ? r : take_fd(&root);
-}
-
-int raw_mount(struct raw *raw, const char *place, const char *path)
-{
-	autoclose int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	autoclose int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int root;
-
-	if (own < 0 || here < 0)
-		return fail(-errno, "cannot open our own mount namespace");
-	if (unshare(CLONE_NEWNS) < 0)
-		return fail(-errno, "cannot make a mount namespace for the disk image '%s'", path);
-	root = mount_all(raw, place, path);
-	if (setns(own, CLONE_NEWNS) < 0 || fchdir(here) < 0) {
-		fd_close(&root);
-		return fail(-errno, "cannot return to the host's mount namespace");
-	}
-	if (root < 0)
-		raw_rest(raw);
-	return root;
+	raw_limit(raw);
+	fd_close(&raw->servers.timer_fd);
 }
 
 void raw_rest(struct raw *raw)
 {
 	fd_close(&raw->mounts_fd);
+	raw_servers_rest(&raw->servers);
+}
+
+/* Whoever reads the image then finds all of it. */
+static void end_servers(struct raw *raw)
+{
+	bool served = raw->servers.line_fd >= 0;
+
+	raw_servers_end(&raw->servers);
+	if (!served || raw->plan || raw->read_only)
+		return;
+	if (raw_serve_await(raw->loops[DISK_ROOT]) < 0)
+		log_warning("what was written to the disk image is not all there yet, going on "
+			    "without waiting");
 }
 
 void raw_done(struct raw *raw)
 {
 	raw_rest(raw);
+	end_servers(raw);
 	fd_close(&raw->verity.hashes_fd);
 	for (int role = 0; role < DISK_ROLES; role++)
 		fd_close(&raw->loops[role]);
 	raw->used = false;
+}
+
+/* What a system is does not lie in the others. */
+static void leave_out_data(struct disk *disk)
+{
+	for (int role = 0; role < DISK_ROLES; role++)
+		if (role != DISK_ROOT && role != DISK_USR)
+			disk->parts[role].type = SUPERBLOCK_NONE;
 }
 
 int raw_peek(struct arena *arena, struct raw *ret, const char *path)
@@ -513,7 +388,7 @@ int raw_peek(struct arena *arena, struct raw *ret, const char *path)
 	autoclose int file = -EBADF;
 	int r;
 
-	raw.read_only = true;
+	raw.read_only = raw.served = true;
 	file = raw_open(path, &raw.read_only);
 	if (file < 0)
 		return file;
@@ -521,6 +396,7 @@ int raw_peek(struct arena *arena, struct raw *ret, const char *path)
 	r = raw_verity_find(arena, &raw.verity, file, path, NULL, NULL);
 	if (r >= 0)
 		r = raw_look(arena, &raw, file, path);
+	leave_out_data(&raw.disk);
 	if (r >= 0)
 		r = raw_attach(arena, &raw, file, path, "peek");
 	if (r >= 0)
@@ -529,6 +405,7 @@ int raw_peek(struct arena *arena, struct raw *ret, const char *path)
 		raw_done(&raw);
 		return r;
 	}
+	raw_servers_limit(&raw.servers, PEEK_US);
 	*ret = raw;
 	return r;
 }

@@ -68,6 +68,9 @@ START_TEST(only_whole_digests_are_names)
 	ck_assert_ptr_null(store_digest_name(
 		"sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
 	ck_assert_ptr_null(store_digest_name(NAME_A));
+	ck_assert(store_is_name(NAME_A));
+	ck_assert(!store_is_name("sha256:" NAME_A));
+	ck_assert(!store_is_name(&NAME_A[1]));
 }
 END_TEST
 

@@ -13,15 +13,14 @@
 #include "base/text.h"
 #include "image/find.h"
 #include "io/dir.h"
+#include "io/settings.h"
 
 #define TRIES_MAX 64
 #define DIGITS 64 /* of SHA-256 */
 
 char *store_path(struct arena *arena, const struct find_scope *scope)
 {
-	if (scope->uid == 0)
-		return arena_text(arena, "/var/lib/redd");
-	return scope->home ? arena_format(arena, "%s/.local/state/redd", scope->home) : NULL;
+	return settings_state(arena, scope->uid, scope->home);
 }
 
 static int make_rooms(struct arena *arena, const char *path)
@@ -82,13 +81,16 @@ void store_done(struct store *store)
 	fd_close(&store->fd);
 }
 
+bool store_is_name(const char *name)
+{
+	return strlen(name) == DIGITS && strspn(name, "0123456789abcdef") == DIGITS;
+}
+
 const char *store_digest_name(const char *digest)
 {
 	const char *name = text_after(digest, "sha256:");
 
-	if (name == NULL || strlen(name) != DIGITS || strspn(name, "0123456789abcdef") != DIGITS)
-		return NULL;
-	return name;
+	return name != NULL && store_is_name(name) ? name : NULL;
 }
 
 /* ---- leases ---- */

@@ -6,6 +6,9 @@
  *	blobs/sha256/HEX	bytes as they were fetched
  *	layers/sha256/HEX	a layer, unpacked once: the directory is its top
  *	images/HEX		what is known of an image by reference (image/references)
+ *	places/HEX		which directories have images made of layers (image/places)
+ *	trees/HEX…		what declared machines are made of, as any image: "HEX.mstack"
+ *	roots/NAME/HEX…		the root of one of them, when it was made of that
  *
  * All directories are 0700: setuid files and the like in layers are out of reach (class S39). A
  * name appears by a rename, after what it names was written to disk, and only where its maker has
@@ -31,6 +34,10 @@ struct find_scope;
 #define STORE_BLOBS "blobs/sha256"
 #define STORE_LAYERS "layers/sha256"
 #define STORE_IMAGES "images"
+#define STORE_TREES "trees"
+#define STORE_ROOTS "roots"
+#define STORE_SYSTEM_SUFFIX \
+	".system" /* in trees: how a system of NixOS is shown, see io/settings */
 
 struct store {
 	const char *path;
@@ -49,7 +56,10 @@ char *store_path(struct arena *arena, const struct find_scope *scope);
 int store_open(struct arena *arena, struct store *ret, const struct find_scope *scope, bool make);
 void store_done(struct store *store);
 
-/* The 64 lower-case digits of "sha256:…" as a name; NULL: it is no such digest. */
+/* 64 lower-case digits. */
+bool store_is_name(const char *name);
+
+/* Those of "sha256:…"; NULL: it is no such digest. */
 const char *store_digest_name(const char *digest);
 
 /* The thing NAME in ROOM, with a lease on it: a descriptor to read (a directory where ROOM is that

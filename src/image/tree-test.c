@@ -1,6 +1,8 @@
 #include "image/tree.h"
 
+#include <signal.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "io/fd.h"
@@ -73,6 +75,54 @@ START_TEST(hard_links_stay_one_file)
 }
 END_TEST
 
+/* Each in the one before. */
+static int descend(int fd, int depth, const char *name, bool make)
+{
+	while (fd >= 0 && depth-- > 0) {
+		int next;
+
+		if (make)
+			ck_assert_int_eq(mkdirat(fd, name, 0755), 0);
+		next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+/* Deeper than there are descriptors, and than a path can say. */
+START_TEST(it_may_be_as_deep_as_it_likes)
+{
+	static const char name[] = "a-name-of-some-length";
+	autoclose int deep = -EBADF, again = -EBADF;
+	const struct timespec times[2] = { { 1000, 0 }, { 2000, 0 } };
+	struct stat st;
+	int file;
+
+	enter();
+	deep = descend(open_dir("/mnt/from"), 3000, name, true);
+	for (const char *text = "ab"; *text != '\0'; text++) {
+		file = openat(deep, (const char[]){ *text, '\0' }, O_WRONLY | O_CREAT, 0600);
+		ck_assert_int_ge(file, 0);
+		close(file);
+	}
+	ck_assert_int_eq(linkat(deep, "a", deep, "c", 0), 0);
+	ck_assert_int_eq(mkdirat(deep, "beside", 0700), 0);
+	ck_assert_int_eq(linkat(deep, "a", deep, "beside/a", 0), 0);
+	ck_assert_int_eq(futimens(deep, times), 0);
+	ck_assert_int_eq(copy(), 0);
+	again = descend(open_dir("/mnt/to"), 3000, name, false);
+	ck_assert_int_ge(again, 0);
+	ck_assert_int_eq(fstatat(again, "beside/a", &st, 0), 0);
+	ck_assert_uint_eq(st.st_nlink, 3);
+	ck_assert_int_eq(fstatat(again, "b", &st, 0), 0);
+	ck_assert_uint_eq(st.st_nlink, 1);
+	ck_assert_int_eq(fstat(again, &st), 0);
+	ck_assert_int_eq(st.st_mtim.tv_sec, 2000);
+	ck_assert_uint_eq(look("/mnt/to").st_nlink, 3); /* nothing of ours is left */
+}
+END_TEST
+
 START_TEST(nodes_and_pipes_are_copied_not_read)
 {
 	struct stat st;
@@ -136,6 +186,38 @@ START_TEST(holes_stay_holes)
 }
 END_TEST
 
+/* As editors and package managers write files: never is there none. */
+static pid_t replace_all_the_time(void)
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	for (;;) {
+		fixture_write("/mnt/from/new", "text");
+		(void)rename("/mnt/from/new", "/mnt/from/x");
+	}
+}
+
+START_TEST(what_is_replaced_meanwhile_is_there_and_what_goes_is_not_missed)
+{
+	pid_t pid;
+
+	enter();
+	fixture_write("/mnt/from/x", "text");
+	pid = replace_all_the_time();
+	for (int i = 0; i < 3000; i++) {
+		ck_assert_int_eq(copy(), 0);
+		ck_assert_int_eq(look("/mnt/to/x").st_size, 4);
+		(void)unlink("/mnt/to/new");
+		ck_assert_int_eq(unlink("/mnt/to/x"), 0);
+	}
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 START_TEST(somebody_can_stop_it)
 {
 	autoclose int from = -EBADF, to = -EBADF;
@@ -157,10 +239,12 @@ int main(void)
 		return 77;
 	tcase_add_test(cases, owners_modes_and_times_are_kept);
 	tcase_add_test(cases, hard_links_stay_one_file);
+	tcase_add_test(cases, it_may_be_as_deep_as_it_likes);
 	tcase_add_test(cases, nodes_and_pipes_are_copied_not_read);
 	tcase_add_test(cases, attributes_and_file_capabilities_are_kept);
 	tcase_add_test(cases, what_is_mounted_in_the_tree_stays_behind);
 	tcase_add_test(cases, holes_stay_holes);
+	tcase_add_test(cases, what_is_replaced_meanwhile_is_there_and_what_goes_is_not_missed);
 	tcase_add_test(cases, somebody_can_stop_it);
 	return fixture_run(cases, "image/tree");
 }

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/text.h"
 #include "image/mstack.h"
 #include "io/fd.h"
 #include "kernel/mount.h"
@@ -104,6 +105,19 @@ int view_open(struct arena *arena, const struct mstack *stack, bool changed)
 	if (view < 0 && fail_recorded()->code == 0)
 		return fail(view, "cannot stack the layers of the image");
 	return view;
+}
+
+int view_tree(struct arena *arena, const char *path, bool changed)
+{
+	struct mstack stack;
+	int r;
+
+	if (!text_ends(path, MSTACK_SUFFIX)) {
+		r = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return r < 0 ? fail(-errno, "cannot open the image '%s'", path) : r;
+	}
+	r = mstack_read(arena, &stack, path);
+	return r < 0 ? r : view_open(arena, &stack, changed);
 }
 
 /* ---- holding ---- */

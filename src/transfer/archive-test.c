@@ -65,7 +65,7 @@ static void add(int fd, char kind, const char *name, const char *link, const cha
 
 static int import(int archive, int tree, struct archive_result *ret)
 {
-	const struct archive_wish wish = { .digests = true };
+	const struct archive_wish wish = { .digest_in = true };
 
 	ck_assert_int_eq(lseek(archive, 0, SEEK_SET), 0);
 	return archive_import_tar(archive, tree, &wish, ret, NULL);

@@ -10,12 +10,15 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "transfer/between.h"
 #include "transfer/pack.h"
 #include "transfer/qcow2.h"
 #include "transfer/raw.h"
 #include "transfer/sink.h"
 #include "transfer/unpack.h"
 #include "transfer/worker.h"
+
+#define CONVERT_THREADS 2 /* of a qcow2 image: one decompresses while the other writes */
 
 enum told { TOLD_NOTICE, TOLD_RESULT };
 
@@ -40,8 +43,6 @@ static struct stream_wish stream_wish(const struct archive_wish *wish)
 		.name = wish->name,
 		.bytes_max = wish->bytes_max,
 		.ratio = wish->ratio,
-		.digest_in = wish->digests || wish->digest_in,
-		.digest_out = wish->digests,
 	};
 }
 
@@ -109,7 +110,7 @@ static int convert(struct worker_side *side, const struct inside *inside, int im
 	const struct qcow2_job job = {
 		.size_max = inside->wish->bytes_max > 0 ? inside->wish->bytes_max
 							: STREAM_BYTES_MAX,
-		.threads = 2,
+		.threads = CONVERT_THREADS,
 		.step = step,
 		.context = &steps,
 	};
@@ -166,12 +167,11 @@ static int import_raw(struct worker_side *side, void *context)
 	result.qcow2 = r > 0;
 	plain = stream_total(stream) > 0 && stream_compression(stream) == COMPRESSION_NONE;
 	r = 0;
-	if (plain && !result.qcow2 && !from.digest_in &&
-	    stream_total(stream) <= stream_limit(stream))
+	if (plain && !result.qcow2 && stream_total(stream) <= stream_limit(stream))
 		result.shared = share(inside);
 	if (result.shared)
 		result.bytes = stream_total(stream);
-	else
+	if (!result.shared)
 		r = write_image(side, inside, stream, plain, &result);
 	if (r >= 0 && !result.shared)
 		r = stream_finish(stream, &result.stream);
@@ -215,6 +215,7 @@ static int export_any(struct worker_side *side, void *context)
 
 struct outside {
 	const struct archive_listener *listener;
+	uint64_t total; /* of what comes through a pipe; 0: not known */
 	struct archive_result result;
 	bool has_result;
 	unsigned int notices; /* a worker could go on for ever */
@@ -222,10 +223,11 @@ struct outside {
 
 static void hear_progress(void *context, uint64_t done, uint64_t total)
 {
-	const struct archive_listener *listener = ((struct outside *)context)->listener;
+	const struct outside *outside = context;
+	const struct archive_listener *listener = outside->listener;
 
 	if (listener && listener->progress)
-		listener->progress(listener->context, done, total);
+		listener->progress(listener->context, done, total > 0 ? total : outside->total);
 }
 
 static int hear_told(void *context, unsigned int what, const void *data, size_t size)
@@ -251,10 +253,10 @@ static int hear_told(void *context, unsigned int what, const void *data, size_t 
 	return fail_plain(-EBADMSG, "a worker said something that it cannot mean");
 }
 
-static int run(const struct worker_request *request, struct archive_result *ret,
-	       const struct archive_listener *listener)
+static int run_of(const struct worker_request *request, uint64_t total, struct archive_result *ret,
+		  const struct archive_listener *listener)
 {
-	struct outside outside = { .listener = listener };
+	struct outside outside = { .listener = listener, .total = total };
 	const struct worker_listener hear = { hear_progress, hear_told, &outside };
 	int r = worker_run(request, &hear);
 
@@ -266,34 +268,94 @@ static int run(const struct worker_request *request, struct archive_result *ret,
 	return 0;
 }
 
+static int run(const struct worker_request *request, struct archive_result *ret,
+	       const struct archive_listener *listener)
+{
+	return run_of(request, 0, ret, listener);
+}
+
+/* ---- in, outside ---- */
+
+/* The worker that parses reads what another one has summed. */
+static int run_summed(struct worker_request *request, struct inside *inside, int *fds,
+		      struct archive_result *ret, const struct archive_listener *listener)
+{
+	const struct between_wish wish = {
+		.name = inside->wish->name,
+		.input = inside->input,
+		.quiet = true,
+	};
+	struct between between = BETWEEN_EMPTY;
+	struct archive_result result;
+	struct stream_result came;
+	struct stat st;
+	int r = fstat(inside->input, &st) < 0 ? fail(-errno, "cannot look at the archive")
+					      : between_start(&between, &wish);
+
+	if (r < 0)
+		return r;
+	fds[0] = inside->input = between.output;
+	r = run_of(request, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0, &result, listener);
+	if (r < 0) {
+		int cause = between_cause(&between);
+
+		r = cause < 0 ? cause : r;
+	} else {
+		r = between_finish(&between, &came);
+	}
+	between_done(&between);
+	if (r < 0)
+		return r;
+	memcpy(result.stream.digest_in, came.digest_in, STREAM_DIGEST);
+	*ret = result;
+	return 0;
+}
+
 int archive_import_tar(int input_fd, int tree_fd, const struct archive_wish *wish,
 		       struct archive_result *ret, const struct archive_listener *listener)
 {
 	struct inside inside = { .input = input_fd, .output = -EBADF, .wish = wish };
-	const struct worker_request request = {
+	int fds[] = { input_fd };
+	struct worker_request request = {
 		.name = "unpack",
 		.run = import_tar,
 		.context = &inside,
 		.view = WORKER_SEES_TREE,
 		.tree_fd = tree_fd,
-		.fds = &input_fd,
+		.fds = fds,
 		.fd_count = 1,
 	};
 
-	return run(&request, ret, listener);
+	return wish->digest_in ? run_summed(&request, &inside, fds, ret, listener)
+			       : run(&request, ret, listener);
+}
+
+/* What is written is what was read, byte for byte. */
+static bool is_plain(int fd)
+{
+	char magic[DECODE_MAGIC_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	n = pread(fd, magic, sizeof(magic), 0);
+	return n >= 0 && compression_detect(magic, (size_t)n) == COMPRESSION_NONE &&
+	       (n < (ssize_t)strlen(RAW_QCOW2_MAGIC) ||
+		memcmp(magic, RAW_QCOW2_MAGIC, strlen(RAW_QCOW2_MAGIC)) != 0);
 }
 
 int archive_import_raw(int input_fd, int output_fd, int scratch_fd, const struct archive_wish *wish,
 		       struct archive_result *ret, const struct archive_listener *listener)
 {
-	const int fds[] = { input_fd, output_fd, scratch_fd };
+	int fds[] = { input_fd, output_fd, scratch_fd }, r;
 	struct inside inside = {
 		.input = input_fd,
 		.output = output_fd,
 		.scratch = scratch_fd,
 		.wish = wish,
 	};
-	const struct worker_request request = {
+	struct worker_request request = {
 		.name = "write-image",
 		.run = import_raw,
 		.context = &inside,
@@ -301,8 +363,20 @@ int archive_import_raw(int input_fd, int output_fd, int scratch_fd, const struct
 		.fds = fds,
 		.fd_count = scratch_fd >= 0 ? 3 : 2,
 	};
+	struct archive_result result;
 
-	return run(&request, ret, listener);
+	if (!wish->digest_in)
+		return run(&request, ret, listener);
+	if (!is_plain(input_fd))
+		return run_summed(&request, &inside, fds, ret, listener);
+	/* Its blocks may be shared, and it is read once: what counts is what was written. */
+	r = run(&request, &result, listener);
+	if (r >= 0)
+		r = between_sum(result.stream.digest_in, output_fd);
+	if (r < 0)
+		return r;
+	*ret = result;
+	return 0;
 }
 
 static int export_tree(int tree_fd, int output_fd, enum compression compression, bool digests,

@@ -30,8 +30,8 @@ struct archive_wish {
 	bool lift;	    /* likewise */
 	bool no_devices;    /* likewise: of what holds documents, not a system */
 	bool lazy;	    /* likewise */
-	bool digests;	    /* SHA-256 before and after decompression */
-	bool digest_in;	    /* before it alone */
+	bool digest_in;	    /* SHA-256 of the input, by a process that does not look into it
+			     * (transfer/between) */
 };
 
 struct archive_result {

@@ -320,8 +320,9 @@ static int broken(struct transfer *transfer, CURLcode code)
 			       shown(transfer), (unsigned long long)transfer->received,
 			       text_printable(arena, why));
 	else
-		r = fail_plain(number_of(code), "cannot download '%s': %s", shown(transfer),
-			       text_printable(arena, why));
+		r = fail_plain(number_of(code), "cannot %s '%s': %s",
+			       transfer->download->method == NULL ? "download" : "reach",
+			       shown(transfer), text_printable(arena, why));
 	return over(transfer, r);
 }
 

@@ -138,10 +138,9 @@ static void prepare(int log_fd)
 	}
 }
 
-/* Workers clone mounts, which only the owner of the mount namespace may. */
-static int become_root(struct arena *arena, const struct job_request *request)
+int job_become_root(struct arena *arena, const char *const *environment)
 {
-	int r = own_ids_become_root(arena, request->environment);
+	int r = own_ids_become_root(arena, environment);
 
 	if (r >= 0 && !namespace_is_initial_user() && unshare(CLONE_NEWNS) < 0)
 		return fail(-errno, "cannot make a mount namespace for the transfer");
@@ -155,7 +154,7 @@ static int run_noted(struct arena *arena, struct job *job)
 	int r;
 
 	tell(job, &begun);
-	r = become_root(arena, request);
+	r = job_become_root(arena, request->environment);
 	if (r >= 0)
 		r = request->run(job, request->context);
 	jobs_forget(request->runtime, job->entry.id);

@@ -61,6 +61,10 @@ enum job_end {
 	JOB_KILLED,
 };
 
+/* What every job does first, and whoever else has workers, for good: they clone mounts, which only
+ * the owner of the mount namespace may. */
+int job_become_root(struct arena *arena, const char *const *environment);
+
 /* A negative errno: it failed. SIGINT, SIGTERM and SIGHUP are taken meanwhile. */
 int job_run(struct arena *arena, enum job_end *ret, const struct job_request *request,
 	    const struct job_watcher *watcher);

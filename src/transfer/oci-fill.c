@@ -19,6 +19,7 @@
 #include "image/layers.h"
 #include "io/fd.h"
 #include "transfer/archive.h"
+#include "transfer/between.h"
 #include "transfer/download.h"
 #include "transfer/job.h"
 #include "transfer/oci-image.h"
@@ -39,10 +40,10 @@ struct filling {
 	size_t number;
 	const struct oci_blob *blob; /* digest "": it is not known */
 	const struct digest *id;
-	struct digest sum; /* of the blob's bytes; "": not known yet */
+	struct digest sum;     /* of the blob's bytes; "": not known yet */
+	struct digest content; /* of what came to who unpacked it */
 	struct worker worker;
-	struct stream_result result;
-	bool has_result;
+	struct between between;
 	char part[JOB_PART_ROOM]; /* what it is called while it comes */
 	unsigned int notices;
 };
@@ -61,12 +62,12 @@ struct filler {
 
 /* ---- unpacking, inside ---- */
 
-enum told { TOLD_NOTICE, TOLD_RESULT };
+enum told { TOLD_NOTICE };
 
 struct unpacking {
 	int input;
 	const char *name;
-	bool lazy, digest_in;
+	bool lazy;
 };
 
 static int tell_notice(void *context, const char *sentence)
@@ -77,11 +78,7 @@ static int tell_notice(void *context, const char *sentence)
 static int unpack(struct worker_side *side, void *context)
 {
 	const struct unpacking *unpacking = context;
-	const struct stream_wish from = {
-		.name = unpacking->name,
-		.digest_in = unpacking->digest_in,
-		.digest_out = true,
-	};
+	const struct stream_wish from = { .name = unpacking->name, .plain = true };
 	const struct unpack_context where = {
 		.tree_fd = worker_tree(side),
 		.side = side,
@@ -96,9 +93,7 @@ static int unpack(struct worker_side *side, void *context)
 
 	if (r >= 0)
 		r = unpack_tar(&where, stream, &wish, &unpacked);
-	if (r >= 0)
-		r = stream_finish(stream, &result);
-	return r < 0 ? r : worker_tell(side, TOLD_RESULT, &result, sizeof(result));
+	return r < 0 ? r : stream_finish(stream, &result);
 }
 
 /* ---- unpacking, outside ---- */
@@ -141,30 +136,53 @@ static int check_size(const struct filling *filling, int fd)
 			  (unsigned long long)filling->blob->size);
 }
 
+/* By its first bytes. */
+static bool is_compressed(int fd)
+{
+	char magic[DECODE_MAGIC_MAX];
+	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+
+	return n > 0 && compression_detect(magic, (size_t)n) != COMPRESSION_NONE;
+}
+
+/* Who decompresses, who sums and who unpacks are three: the layer's name is the word of the one who
+ * looks at nothing. */
+static int start_between(struct filler *filler, struct filling *filling, const char *name)
+{
+	autoclose int input = open_input(filler, filling);
+	const struct between_wish wish = {
+		.name = name,
+		.input = input,
+		.decompress = is_compressed(input),
+		.digest_in = !is_summed_here(filler, filling),
+	};
+	int r = input < 0 ? input : check_size(filling, input);
+
+	return r < 0 ? r : between_start(&filling->between, &wish);
+}
+
 static int start_unpacking(struct filler *filler, struct filling *filling)
 {
 	struct store_part *layer = &filler->image->layers[filling->number];
-	autoclose int input = open_input(filler, filling);
 	struct unpacking unpacking = {
-		.input = input,
 		.name = arena_format(filler->arena, "layer %s", filling->part),
 		.lazy = filler->fill->lazy,
-		.digest_in = !is_summed_here(filler, filling),
 	};
 	struct worker_request request = {
 		.name = "unpack",
 		.run = unpack,
 		.context = &unpacking,
 		.view = WORKER_SEES_TREE,
-		.fds = &input,
+		.fds = &unpacking.input,
 		.fd_count = 1,
 	};
-	int r = input < 0 ? input : check_size(filling, input);
+	int r = start_between(filler, filling, unpacking.name);
 
 	if (r >= 0)
 		r = layer_begin(filler->fill->store, layer);
 	if (r < 0)
 		return r;
+	unpacking.input = filling->between.output;
 	request.tree_fd = layer->fd;
 	r = worker_start(&filling->worker, &request);
 	if (r < 0)
@@ -196,24 +214,17 @@ static int hear_told(void *context, unsigned int what, const void *data, size_t 
 				   text_printable(&arena, arena_text_n(&arena, data, size)));
 		return 0;
 	}
-	if (what != TOLD_RESULT || size != sizeof(filler->heard->result))
-		return fail_plain(-EBADMSG, "a worker said something that it cannot mean");
-	memcpy(&filler->heard->result, data, size);
-	filler->heard->has_result = true;
-	return 0;
+	return fail_plain(-EBADMSG, "a worker said something that it cannot mean");
 }
 
 static int check_digests(struct filling *filling)
 {
-	struct digest id;
-
-	digest_make(&id, DIGEST_SHA256, filling->result.digest_out, STREAM_DIGEST);
 	if (filling->blob->digest.text[0] != '\0' &&
 	    !digest_equal(&filling->sum, &filling->blob->digest))
 		return fail_plain(-EBADMSG,
 				  "cannot use layer '%s': its bytes are not those of its digest",
 				  filling->part);
-	if (!digest_equal(&id, filling->id))
+	if (!digest_equal(&filling->content, filling->id))
 		return fail_plain(-EBADMSG,
 				  "cannot use layer '%s': what is in it is not what the image's "
 				  "configuration says",
@@ -233,25 +244,48 @@ static int settle(struct filling *filling)
 	return r;
 }
 
+static int ended(struct filler *filler, struct filling *filling, int r)
+{
+	worker_done(&filling->worker);
+	between_done(&filling->between);
+	filler->unpacking--;
+	filling->phase = r < 0 ? FAILED : UNPACKED;
+	return r;
+}
+
 static int hear_unpacker(struct filler *filler, struct filling *filling)
 {
-	struct worker_listener listener = { hear_progress, hear_told, filler };
+	struct worker_listener listener = { .told = hear_told, .context = filler };
+	struct stream_result came;
 	int r;
 
 	filler->heard = filling;
 	r = worker_hear(&filling->worker, &listener);
 	if (r > 0)
 		return 0;
-	worker_done(&filling->worker);
-	filler->unpacking--;
-	if (r >= 0 && !filling->has_result)
-		r = fail_plain(-EBADMSG, "a worker ended without a result");
-	filling->phase = r < 0 ? FAILED : UNPACKED;
+	if (r < 0) {
+		int cause = between_cause(&filling->between);
+
+		return ended(filler, filling, cause < 0 ? cause : r);
+	}
+	r = ended(filler, filling, between_finish(&filling->between, &came));
 	if (r < 0)
 		return r;
+	(void)digest_make(&filling->content, DIGEST_SHA256, came.digest_out, STREAM_DIGEST);
 	if (!is_summed_here(filler, filling))
-		digest_make(&filling->sum, DIGEST_SHA256, filling->result.digest_in, STREAM_DIGEST);
+		(void)digest_make(&filling->sum, DIGEST_SHA256, came.digest_in, STREAM_DIGEST);
 	return settle(filling);
+}
+
+/* Who reads the blob. */
+static int hear_reader(struct filler *filler, struct filling *filling)
+{
+	struct worker_listener listener = { .progress = hear_progress, .context = filler };
+	int r;
+
+	filler->heard = filling;
+	r = between_hear(&filling->between, &listener);
+	return r < 0 ? ended(filler, filling, r) : 0;
 }
 
 /* ---- fetching ---- */
@@ -418,37 +452,57 @@ static int start_unpackers(struct filler *filler)
 	return 0;
 }
 
+struct waiting {
+	struct filling *who[UNPACKERS_MAX * 2];
+	struct pollfd fds[UNPACKERS_MAX * 2 + 1];
+	nfds_t readers, count; /* readers come first: they are the cause of what others say */
+};
+
+static void wait_for(struct waiting *waiting, struct filling *filling, int fd)
+{
+	waiting->who[waiting->count] = filling;
+	waiting->fds[waiting->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+static void list_waiting(struct filler *filler, struct waiting *waiting)
+{
+	for (size_t i = 0; i < filler->count; i++)
+		if (filler->all[i].phase == UNPACKING && between_fd(&filler->all[i].between) >= 0)
+			wait_for(waiting, &filler->all[i], between_fd(&filler->all[i].between));
+	waiting->readers = waiting->count;
+	for (size_t i = 0; i < filler->count; i++)
+		if (filler->all[i].phase == UNPACKING)
+			wait_for(waiting, &filler->all[i], worker_fd(&filler->all[i].worker));
+}
+
 static int wait_and_hear(struct filler *filler)
 {
 	struct registry *registry = filler->fill->source->registry;
-	struct filling *who[UNPACKERS_MAX];
-	struct pollfd wait[UNPACKERS_MAX + 1];
-	nfds_t count = 0;
-	int r = 0;
+	struct waiting waiting = { .count = 0 };
+	nfds_t count;
+	int r;
 
-	for (size_t i = 0; i < filler->count; i++)
-		if (filler->all[i].phase == UNPACKING || filler->all[i].worker.pid > 0) {
-			who[count] = &filler->all[i];
-			wait[count++] = (struct pollfd){
-				.fd = worker_fd(&filler->all[i].worker),
-				.events = POLLIN,
-			};
-		}
+	list_waiting(filler, &waiting);
+	count = waiting.count;
 	if (filler->fetching > 0)
-		wait[count++] = (struct pollfd){
+		waiting.fds[count++] = (struct pollfd){
 			.fd = worker_fd(&registry->worker),
 			.events = POLLIN,
 		};
-	r = poll(wait, count, next_to_sum(filler) != NULL ? 0 : -1);
+	r = poll(waiting.fds, count, next_to_sum(filler) != NULL ? 0 : -1);
 	if (r < 0)
 		return errno == EINTR ? 0 : fail(-errno, "cannot wait for layers");
 	if (r == 0)
 		return sum_some(filler);
 	for (nfds_t i = 0; i < count && r >= 0; i++) {
-		if (wait[i].revents == 0)
+		if (waiting.fds[i].revents == 0)
 			continue;
-		r = filler->fetching > 0 && i == count - 1 ? hear_registry(filler)
-							   : hear_unpacker(filler, who[i]);
+		if (i == waiting.count)
+			r = hear_registry(filler);
+		else if (i < waiting.readers)
+			r = hear_reader(filler, waiting.who[i]);
+		else
+			r = hear_unpacker(filler, waiting.who[i]);
 	}
 	return r;
 }
@@ -468,6 +522,7 @@ static int run(struct filler *filler)
 	}
 	for (size_t i = 0; i < filler->count; i++) {
 		worker_done(&filler->all[i].worker);
+		between_done(&filler->all[i].between);
 		if (r < 0 && filler->all[i].phase < UNPACKED)
 			filler->all[i].phase = FAILED;
 	}
@@ -551,6 +606,7 @@ static int look(struct filler *filler, size_t number)
 		.blob = &image->document.layers[number],
 		.id = &image->config.layers[number],
 		.worker = WORKER_EMPTY,
+		.between = BETWEEN_EMPTY,
 	};
 	*layer = image->blobs[number] = (struct store_part)STORE_PART_EMPTY;
 	snprintf(filling->part, sizeof(filling->part), "%.12s",

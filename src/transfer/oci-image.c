@@ -51,20 +51,6 @@ int oci_source_open_blob(const struct oci_source *source, const struct digest *d
 
 /* ---- documents ---- */
 
-/* What the worker has filled it may not change any more; it has the file as well. */
-static int seal(int fd)
-{
-	struct stat st;
-
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE) < 0)
-		return fail(-errno, "cannot seal what was fetched");
-	if (fstat(fd, &st) < 0)
-		return fail(-errno, "cannot look at what was fetched");
-	if (st.st_size > OCI_DOCUMENT_MAX)
-		return fail_input("cannot use the image: a document of it is too large");
-	return lseek(fd, 0, SEEK_SET) < 0 ? fail(-errno, "cannot read what was fetched") : 0;
-}
-
 static int fetch(struct oci_source *source, const struct digest *digest, uint64_t size_max,
 		 bool manifest, int fd, char type[REGISTRY_TYPE_ROOM])
 {
@@ -87,7 +73,7 @@ static int fetch(struct oci_source *source, const struct digest *digest, uint64_
 	if (r < 0)
 		return r;
 	memcpy(type, answer.type, REGISTRY_TYPE_ROOM);
-	r = seal(scratch);
+	r = oci_seal(scratch);
 	if (r < 0)
 		return r;
 	r = file_copy_fd(fd, scratch);
@@ -159,7 +145,7 @@ static int find_manifest(struct arena *arena, struct oci_image *image, const str
 {
 	struct digest digest = { 0 };
 	uint64_t size = 0;
-	bool size_known = false;
+	bool size_known = false, found = source->digest.text[0] == '\0';
 
 	if (source->ref != NULL)
 		digest = source->ref->digest;
@@ -175,6 +161,12 @@ static int find_manifest(struct arena *arena, struct oci_image *image, const str
 				      &source->wanted);
 		if (r < 0)
 			return r;
+		found = found || text_equal(digest.text, source->digest.text);
+		if (!document.is_index && !found)
+			return fail_plain(-EBADMSG,
+					  "cannot use '%s': the image in it is '%s', and "
+					  "not '%s'",
+					  source->shown, digest.text, source->digest.text);
 		if (!document.is_index) {
 			image->document = document;
 			image->manifest = digest;

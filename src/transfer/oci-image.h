@@ -22,6 +22,7 @@ struct oci_source {
 	bool docker; /* a directory with a manifest.json, not an index.json */
 	const char *shown;
 	struct oci_wanted wanted;
+	struct digest digest; /* of its manifest, or of an index of it; "": any */
 };
 
 struct oci_image {

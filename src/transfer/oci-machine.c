@@ -10,8 +10,10 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/path.h"
 #include "image/layers.h"
 #include "image/mstack.h"
+#include "image/places.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/resolve.h"
@@ -128,6 +130,8 @@ int oci_machine(struct arena *arena, const struct store *store, const struct oci
 	if (r < 0)
 		return r;
 	r = make_stack(&publish, &paths, layers[paths.count - 1], &request);
+	if (r >= 0)
+		r = place_add(arena, store, path_simplify(arena, request.pool), &paths);
 	if (r >= 0)
 		r = write_sides(arena, &publish, image, layers);
 	if (r >= 0)

@@ -1,10 +1,12 @@
 #include "transfer/oci-read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -288,6 +290,28 @@ static int read_by_worker(struct reading *reading)
 	if (lseek(reading->fd, 0, SEEK_SET) < 0)
 		return fail(-errno, "cannot read what the image says of itself");
 	return worker_run(&request, &listener);
+}
+
+int oci_seal(int fd)
+{
+	struct stat st;
+
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE) < 0)
+		return fail(-errno, "cannot seal what was fetched");
+	if (fstat(fd, &st) < 0)
+		return fail(-errno, "cannot look at what was fetched");
+	if (st.st_size > OCI_DOCUMENT_MAX)
+		return fail_input("cannot use the image: a document of it is too large");
+	return lseek(fd, 0, SEEK_SET) < 0 ? fail(-errno, "cannot read what was fetched") : 0;
+}
+
+void oci_wanted_here(struct oci_wanted *ret)
+{
+	struct utsname host;
+
+	if (uname(&host) < 0)
+		host.machine[0] = '\0';
+	oci_wanted_for(ret, host.machine);
 }
 
 int oci_read_document(struct arena *arena, struct oci_document *ret, int fd, const char *served,

@@ -6,6 +6,12 @@
 #pragma once
 #include "transfer/oci-document.h"
 
+/* The image of several that is for this host. */
+void oci_wanted_here(struct oci_wanted *ret);
+
+/* FD: a memfd, which a worker has as well. What it has filled it may not change any more. */
+int oci_seal(int fd);
+
 /* FD: a file, read from its start, of at most OCI_DOCUMENT_MAX bytes. */
 int oci_read_document(struct arena *arena, struct oci_document *ret, int fd, const char *served,
 		      const struct oci_wanted *wanted);

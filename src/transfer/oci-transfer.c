@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -16,19 +15,10 @@
 #include "io/fd.h"
 #include "transfer/archive.h"
 #include "transfer/job.h"
+#include "transfer/oci-read.h"
 
 /* An archive of an archive: layers in it are compressed already, or will not be large. */
 #define ARCHIVE_FILES_MAX 4096
-
-static void want_this_host(struct oci_source *source, const char *name)
-{
-	struct utsname host;
-
-	if (uname(&host) < 0)
-		host.machine[0] = '\0';
-	oci_wanted_for(&source->wanted, host.machine);
-	source->wanted.name = name;
-}
 
 /* The next pull, and whoever sends the machine on, find it by this. */
 static int note_reference(const struct oci_transfer *transfer, const struct store *store,
@@ -92,7 +82,7 @@ int oci_pull(struct job *job, void *context)
 
 	if (r < 0)
 		return r;
-	want_this_host(&source, NULL);
+	oci_wanted_here(&source.wanted);
 	r = store_open(transfer->arena, &store, transfer->scope, true);
 	if (r >= 0)
 		r = registry_open(transfer->arena, &registry, &transfer->ref, &transfer->login,
@@ -116,7 +106,11 @@ static bool is_there(int directory, const char *name)
 static int bring_directory(const struct oci_transfer *transfer, const struct store *store,
 			   int directory, struct job *job)
 {
-	struct oci_source source = { .directory = directory, .shown = transfer->shown };
+	struct oci_source source = {
+		.directory = directory,
+		.shown = transfer->shown,
+		.digest = transfer->digest,
+	};
 
 	if (!is_there(directory, "index.json")) {
 		source.docker = true;
@@ -126,7 +120,12 @@ static int bring_directory(const struct oci_transfer *transfer, const struct sto
 					  "manifest.json)",
 					  transfer->shown);
 	}
-	want_this_host(&source, transfer->name);
+	if (source.docker && source.digest.text[0] != '\0')
+		return fail_input("cannot tell whether the image in '%s' is '%s': a docker-archive "
+				  "has no digest",
+				  transfer->shown, source.digest.text);
+	oci_wanted_here(&source.wanted);
+	source.wanted.name = transfer->name;
 	return bring(transfer, store, &source, job);
 }
 

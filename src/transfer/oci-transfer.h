@@ -24,7 +24,8 @@ struct oci_transfer {
 	struct download_trust trust;
 
 	/* to and from files */
-	int input, output; /* a directory, or a file: an archive */
+	int input, output;    /* a directory, or a file: an archive */
+	struct digest digest; /* that it has to be; "": any */
 	const char *shown;
 
 	/* of what goes out */

@@ -18,6 +18,7 @@ static struct publish_request request_for(const char *name)
 	return (struct publish_request){
 		.pool = arena_format(&arena, "%s/pool", scratch_path),
 		.name = name,
+		.user = true,
 	};
 }
 
@@ -94,7 +95,8 @@ START_TEST(nothing_is_left_of_what_is_given_up)
 	int before;
 
 	publish_abort(&publish);
-	make(&(struct publish_request){ .pool = request.pool, .name = "first" }, "etc");
+	make(&(struct publish_request){ .pool = request.pool, .name = "first", .user = true },
+	     "etc");
 	before = entries();
 	ck_assert_int_eq(publish_begin(&arena, &publish, &request), 0);
 	ck_assert_int_eq(publish_side(&publish, ".nspawn", "[Exec]\n", 7), 0);
@@ -121,6 +123,43 @@ START_TEST(a_name_that_is_taken_is_refused_at_both_ends)
 	ck_assert_int_eq(publish_commit(&early), -EEXIST);
 	publish_abort(&early);
 	ck_assert(exists("pool/taken/etc"));
+}
+END_TEST
+
+START_TEST(a_name_that_was_taken_meanwhile_in_another_form_is_refused)
+{
+	struct publish_request tree = request_for("twice"), raw = tree;
+	struct publish publish;
+
+	raw.kind = PUBLISH_FILE;
+	raw.suffix = ".raw";
+	ck_assert_int_eq(publish_begin(&arena, &publish, &tree), 0);
+	make(&raw, "disk");
+	ck_assert_int_eq(publish_commit(&publish), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "twice.raw"));
+	publish_abort(&publish);
+	ck_assert(exists("pool/twice.raw") && !exists("pool/twice"));
+
+	tree.force = true; /* that was not there when it began */
+	ck_assert_int_eq(publish_begin(&arena, &publish, &tree), 0);
+	ck_assert_int_eq(publish_commit(&publish), 0);
+	ck_assert(exists("pool/twice") && !exists("pool/twice.raw"));
+}
+END_TEST
+
+START_TEST(a_name_that_somebody_else_is_about_to_use_is_refused)
+{
+	struct publish_request request = request_for("held");
+	struct publish publish;
+	struct lock lock;
+
+	ck_assert_int_eq(publish_begin(&arena, &publish, &request), 0);
+	ck_assert_int_eq(lock_name(&arena, &lock, request.pool, "held", false), 0);
+	ck_assert_int_eq(publish_commit(&publish), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(fail_recorded()->text, "somebody else"));
+	lock_release(&lock);
+	ck_assert_int_eq(publish_commit(&publish), 0);
+	ck_assert(exists("pool/held"));
 }
 END_TEST
 
@@ -199,7 +238,8 @@ START_TEST(files_beside_it_come_back_when_it_cannot_appear)
 
 	ck_assert_int_eq(publish_begin(&arena, &publish, &request), 0);
 	ck_assert_int_eq(publish_side(&publish, ".nspawn", "image", 5), 0);
-	ck_assert_int_eq(mkdirat(scratch_fd, "pool/late", 0755), 0); /* somebody else was faster */
+	/* Somebody else was faster, with what is no image, so that only the rename is stopped. */
+	ck_assert_int_eq(symlinkat("/nowhere", scratch_fd, "pool/late"), 0);
 	ck_assert_int_eq(publish_commit(&publish), -EEXIST);
 	publish_abort(&publish);
 	ck_assert(!exists("pool/late.nspawn"));
@@ -286,6 +326,8 @@ int main(void)
 	return SCRATCH_RUN("transfer/publish", trees_and_files_get_their_names_at_the_end,
 			   a_read_only_file_has_no_write_bits, nothing_is_left_of_what_is_given_up,
 			   a_name_that_is_taken_is_refused_at_both_ends,
+			   a_name_that_was_taken_meanwhile_in_another_form_is_refused,
+			   a_name_that_somebody_else_is_about_to_use_is_refused,
 			   force_replaces_what_has_the_name_whatever_it_is,
 			   an_image_in_use_is_not_replaced,
 			   nothing_is_replaced_when_one_of_several_forms_is_in_use,

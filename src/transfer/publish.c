@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -12,6 +13,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "image/change.h"
 #include "image/find.h"
 #include "image/image.h"
@@ -20,6 +22,10 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
+
+/* Others have a name for as long as renames take; only a full copy (image/clone) takes longer. */
+#define TRIES 100
+#define PAUSE_NS (20 * 1000 * 1000)
 
 /* What an image of one name may be as a file; all of them are in each other's way. */
 static const char *const suffixes[] = { "", ".raw", ".mstack" };
@@ -44,8 +50,9 @@ int publish_check(struct arena *arena, const struct publish_request *request)
 	int r;
 
 	/* What is kept hidden has names that no image can have. */
-	if (!find_is_name(request->name))
-		return fail_input("cannot use '%s' as the name of an image", request->name);
+	if (!find_is_new_name(request->name))
+		return fail_input("cannot use '%s' as the name of an image (" FIND_TRY_NAME ")",
+				  text_printable(arena, request->name));
 	if (request->force)
 		return 0;
 	r = request->search != NULL ? find_image(arena, &found, request->name, request->search)
@@ -192,14 +199,12 @@ static int refuse_layer(struct publish *publish, int fd, const char *path)
 static int take_old(struct publish *publish, struct lock *ret, const char *name)
 {
 	const char *path = path_join(publish->arena, publish->request.pool, name);
-	const struct find_scope *search = publish->request.search;
 	autoclose int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : fail(-errno, "cannot look at '%s'", path);
-	r = lock_take(publish->arena, ret, path, fd, true,
-		      geteuid() == 0 && (search == NULL || search->uid == 0));
+	r = lock_take(publish->arena, ret, path, fd, true, !publish->request.user);
 	if (r < 0)
 		return r;
 	r = refuse_layer(publish, fd, path);
@@ -341,7 +346,33 @@ static int run_all(struct publish *publish, struct together *together,
 	return fail(r, "cannot make '%s/%s'", step->directory, step->to);
 }
 
-static int publish_all(struct publish *publish, const char *name)
+/* While it grew somebody else may have made one of this name, in a form that no rename is stopped
+ * by. */
+static int take_name(struct publish *publish, struct lock *ret)
+{
+	const struct publish_request *request = &publish->request;
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	struct lock lock = LOCK_EMPTY;
+	int r = -EBUSY;
+
+	for (int i = 0; i < TRIES && r == -EBUSY; i++) {
+		if (i > 0) {
+			fail_forget();
+			nanosleep(&pause, NULL);
+		}
+		r = lock_name(publish->arena, &lock, request->pool, request->name, !request->user);
+	}
+	if (r >= 0)
+		r = publish_check(publish->arena, request);
+	if (r < 0) {
+		lock_release(&lock);
+		return r;
+	}
+	*ret = lock;
+	return 0;
+}
+
+static int publish_held(struct publish *publish, const char *name)
 {
 	struct old olds[ARRAY_SIZE(suffixes)];
 	struct together together;
@@ -358,6 +389,17 @@ static int publish_all(struct publish *publish, const char *name)
 		log_warning("cannot remove what was replaced in '%s': %s, going on without",
 			    publish->request.pool, strerror(-removed));
 	let_go(olds);
+	return r;
+}
+
+static int publish_all(struct publish *publish, const char *name)
+{
+	struct lock held = LOCK_EMPTY;
+	int r = take_name(publish, &held);
+
+	if (r >= 0)
+		r = publish_held(publish, name);
+	lock_release(&held);
 	return r;
 }
 

@@ -3,7 +3,8 @@
  *	publish_begin()   what grows is hidden in the directory of images (image/growing)
  *	publish_fd()      a worker fills it
  *	publish_side()    NAME.nspawn and the like, hidden as well
- *	publish_commit()  to disk, then each gets its name by one rename, the image last
+ *	publish_commit()  to disk, then each gets its name by one rename, the image last; while
+ *			  nobody else gives the name to anything (image/lock)
  *	publish_abort()   nothing is left; accepts the empty one, and what was published
  *
  * A killed one leaves hidden remains, which publish_sweep() removes, as the next publish_begin()
@@ -35,6 +36,7 @@ struct publish_request {
 	bool closed; /* POOL is closed to other users, whoever made it */
 	bool plain;  /* never a subvolume */
 	bool lazy;   /* do not wait until it is on disk */
+	bool user;   /* of one who is not root: the host's locks are not his */
 };
 
 struct publish {

@@ -20,7 +20,7 @@ struct pull {
 	struct publish publish;
 	bool begun, main, sums, signature;
 	struct download_answer main_answer;
-	char sum[65]; /* of what was unpacked, by who unpacked it; "": not yet */
+	char sum[65]; /* of what was unpacked (transfer/between); "": not yet */
 	struct pull_side {
 		const char *suffix;
 		bool came;

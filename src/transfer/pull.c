@@ -108,7 +108,8 @@ static int unpack(struct pull *pull)
 		scratch = openat(pull->publish.pool_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		r = archive_import_raw(pull->pipe[0], output, scratch, &wish, &result, &listener);
 	}
-	/* Who downloads may say what it likes: this is what the image was made of. */
+	/* Who downloads, and who unpacks, may say what it likes: this is what the image was made
+	 * of, by who looks at none of it. */
 	if (r >= 0)
 		pull_write_sum(pull->sum, result.stream.digest_in);
 	return r;

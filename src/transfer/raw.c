@@ -81,7 +81,7 @@ int raw_is_qcow2(struct stream *stream)
 
 	if (n < 0)
 		return (int)n;
-	return n == sizeof(uint32_t) && memcmp(data, "QFI\xfb", sizeof(uint32_t)) == 0;
+	return n == sizeof(uint32_t) && memcmp(data, RAW_QCOW2_MAGIC, sizeof(uint32_t)) == 0;
 }
 
 int raw_write(struct worker_side *side, int fd, struct stream *stream, struct raw_result *ret)

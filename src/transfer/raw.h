@@ -14,6 +14,8 @@ struct raw_result {
 	uint64_t bytes; /* with its holes */
 };
 
+#define RAW_QCOW2_MAGIC "QFI\xfb"
+
 /* 1: what comes is an image in qcow2, which is to be converted (transfer/qcow2). */
 int raw_is_qcow2(struct stream *stream);
 

@@ -21,7 +21,7 @@ struct stream {
 	struct stream_wish wish;
 	int fd;
 	struct stream_result result;
-	EVP_MD_CTX *sum_in, *sum_out;
+	EVP_MD_CTX *sum_in;
 	struct decoder *decoder;
 
 	/* Of the thread that fills. */
@@ -196,7 +196,8 @@ static int look(struct stream *stream)
 	stream->done_in = have;
 	stream->piece.in = stream->in;
 	stream->piece.in_size = have;
-	stream->result.compression = compression_detect(stream->in, have);
+	stream->result.compression = stream->wish.plain ? COMPRESSION_NONE
+							: compression_detect(stream->in, have);
 	return 0;
 }
 
@@ -211,8 +212,6 @@ static int prepare(struct stream *stream)
 	r = ring_init(&stream->ring);
 	if (r >= 0)
 		r = start_sum(&stream->sum_in, stream->wish.digest_in);
-	if (r >= 0)
-		r = start_sum(&stream->sum_out, stream->wish.digest_out);
 	if (r < 0)
 		return r;
 	if (fstat(stream->fd, &st) == 0 && S_ISREG(st.st_mode))
@@ -243,7 +242,7 @@ int stream_open(struct stream **ret, int fd, const struct stream_wish *wish)
 		return fail(r, "cannot read '%s'", wish->name ? wish->name : "the archive");
 	}
 	/* Bytes that need no work are as quickly read by who wants them. */
-	if (stream->decoder || stream->sum_in || stream->sum_out)
+	if (stream->decoder || stream->sum_in)
 		stream->threaded = pthread_create(&stream->thread, NULL, fill_all, stream) == 0;
 	*ret = stream;
 	return 0;
@@ -260,7 +259,6 @@ void stream_close(struct stream *stream)
 	ring_done(&stream->ring);
 	decoder_free(stream->decoder);
 	EVP_MD_CTX_free(stream->sum_in);
-	EVP_MD_CTX_free(stream->sum_out);
 	free(stream->in);
 	free(stream);
 }
@@ -329,9 +327,6 @@ static int more(struct stream *stream)
 		stream->code = n;
 		return explain(stream, n);
 	}
-	/* Here, as the other thread has the larger part of the work already. */
-	if (stream->sum_out)
-		EVP_DigestUpdate(stream->sum_out, stream->at, (size_t)n);
 	stream->left = (size_t)n;
 	stream->ended = n == 0;
 	return n > 0;
@@ -424,8 +419,6 @@ int stream_finish(struct stream *stream, struct stream_result *ret)
 	stream->result.in = stream_in(stream);
 	if (stream->sum_in)
 		EVP_DigestFinal_ex(stream->sum_in, stream->result.digest_in, NULL);
-	if (stream->sum_out)
-		EVP_DigestFinal_ex(stream->sum_out, stream->result.digest_out, NULL);
 	*ret = stream->result;
 	return 0;
 }

@@ -21,13 +21,15 @@ struct stream_wish {
 	const char *name;   /* for sentences; NULL: "the archive" */
 	uint64_t bytes_max; /* 0: STREAM_BYTES_MAX */
 	unsigned int ratio; /* 0: STREAM_RATIO_MAX; UINT_MAX: any */
+	bool plain;	    /* whatever it looks like: it was decompressed before */
 	bool digest_in;	    /* SHA-256 of the bytes as they come: a blob's digest */
-	bool digest_out;    /* and after decompression: a layer's "diff id" */
 };
 
 struct stream_result {
 	enum compression compression;
 	uint64_t in, out;
+	/* OUT: after decompression, a layer's "diff id". A stream's reader does not sum what he
+	 * gives to who parses it in the same process: see transfer/between. */
 	unsigned char digest_in[STREAM_DIGEST], digest_out[STREAM_DIGEST];
 };
 

@@ -399,6 +399,20 @@ START_TEST(what_is_no_archive_is_refused)
 }
 END_TEST
 
+START_TEST(only_zeros_are_an_archive_without_entries)
+{
+	char zeros[20 * TAR_BLOCK] = { 0 };
+
+	if (_i)
+		memcpy(zeros + 2 * TAR_BLOCK + 56, "\x53\xef", 2); /* the magic of an ext4 */
+	put(zeros, sizeof(zeros));
+	if (_i)
+		is_refused("import-raw");
+	else
+		ck_assert_int_eq(next(), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("tar");
@@ -419,5 +433,6 @@ int main(void)
 	tcase_add_test(cases, an_extended_header_alone_is_refused);
 	tcase_add_test(cases, a_wrong_sum_is_refused);
 	tcase_add_loop_test(cases, what_is_no_archive_is_refused, 0, 2);
+	tcase_add_loop_test(cases, only_zeros_are_an_archive_without_entries, 0, 2);
 	return fixture_run(cases, "transfer/tar");
 }

@@ -10,6 +10,7 @@
 #include "transfer/tar-inside.h"
 
 #define PIECE_MAX ((size_t)1024 * 1024)
+#define ZEROS_MAX ((size_t)128 * 1024) /* looked at of an archive that begins with them */
 
 /* ---- reading blocks ---- */
 
@@ -332,6 +333,24 @@ static int take_entry(struct tar *tar, const struct tar_header *header, uint64_t
 	return 1;
 }
 
+/* An archive without entries is nothing but zeros; a file system has its own description behind
+ * some (btrfs at 64 KiB). */
+static int empty_archive(struct tar *tar)
+{
+	unsigned char block[TAR_BLOCK];
+	int r = 1;
+
+	for (size_t i = 0; i < ZEROS_MAX / TAR_BLOCK && r > 0; i++) {
+		r = read_block(tar, block);
+		if (r > 0 && !is_zero(block))
+			return fail_plain(-EBADMSG,
+					  "cannot read '%s': it is no tar archive (if it is a disk "
+					  "image, try import-raw)",
+					  stream_name(tar->stream));
+	}
+	return MIN(r, 0);
+}
+
 /* 1: a header; 0: the end. */
 static int next_header(struct tar *tar, struct tar_header *header)
 {
@@ -349,7 +368,7 @@ static int next_header(struct tar *tar, struct tar_header *header)
 	}
 	tar->begun = true;
 	if (is_zero(header))
-		return 0;
+		return tar->count == 0 ? empty_archive(tar) : 0;
 	return sum_is_right(header) ? 1 : damaged(tar);
 }
 

@@ -4,119 +4,19 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "base/macros.h"
+#include "kernel/seccomp-allow.h"
 #include "transfer/worker-side.h"
 
-/* Names that an architecture does not have are skipped. Whatever is not listed fails with EPERM: no
- * sockets, programs, namespaces, keys, signals to others, tracing, modules or clocks. */
+/* Whatever is not listed, here or among what everybody needs, fails with EPERM: no sockets,
+ * programs, namespaces, keys, signals to others, tracing, modules or clocks. */
 static const char *const everybody[] = {
-	"read",
-	"write",
-	"readv",
-	"writev",
-	"pread64",
-	"pwrite64",
-	"preadv",
-	"pwritev",
-	"lseek",
-	"_llseek",
-	"close",
-	"close_range",
-	"dup",
-	"dup2",
-	"dup3",
-	"pipe",
-	"pipe2",
-	"poll",
-	"ppoll",
-	"select",
-	"pselect6",
-	"epoll_create1",
-	"epoll_ctl",
-	"epoll_wait",
-	"epoll_pwait",
-	"eventfd2",
-	"fcntl",
-	"fcntl64",
-	"fstat",
-	"fstat64",
-	"stat",
-	"lstat",
-	"newfstatat",
-	"fstatat64",
-	"statx",
-	"fstatfs",
-	"fstatfs64",
-	"statfs",
-	"access",
-	"faccessat",
-	"faccessat2",
-	"open",
-	"openat",
-	"openat2",
-	"getdents64",
-	"readlink",
-	"readlinkat",
-	"getcwd",
-	"chdir",
-	"fchdir",
-	"umask",
-	"sendmsg",
-	"recvmsg",
-	"sendto",
-	"recvfrom",
-	"send",
-	"recv",
-	"mmap",
-	"mmap2",
-	"munmap",
-	"mprotect",
-	"mremap",
-	"madvise",
-	"brk",
-	"rt_sigaction",
-	"rt_sigprocmask",
-	"rt_sigreturn",
-	"sigreturn",
-	"sigaltstack",
-	"futex",
-	"futex_time64",
-	"clock_gettime",
-	"clock_gettime64",
-	"clock_getres",
-	"clock_nanosleep",
-	"nanosleep",
-	"gettimeofday",
-	"time",
-	"getpid",
-	"gettid",
-	"getppid",
-	"getuid",
-	"geteuid",
-	"getgid",
-	"getegid",
-	"getrandom",
-	"exit",
-	"exit_group",
-	"set_robust_list",
-	"rseq",
-	"sched_yield",
-	"sched_getaffinity",
-	"getrlimit",
-	"ugetrlimit",
-	"getrusage",
-	"set_tid_address",
-	"restart_syscall",
-	"uname",
-	"sysinfo",
-	"getcpu",
-	"membarrier",
-	"fadvise64",
-	"fadvise64_64",
-	"getpriority",
+	"select",  "pselect6",	"epoll_create1", "epoll_ctl",	"epoll_wait", "epoll_pwait",
+	"fstatfs", "fstatfs64", "statfs",	 "open",	"openat",     "openat2",
+	"chdir",   "fchdir",	"sendmsg",	 "recvmsg",	"sendto",     "recvfrom",
+	"send",	   "recv",	"getrusage",	 "getpriority",
 };
 
 static const char *const of_trees[] = {
@@ -146,20 +46,6 @@ static const char *const of_networks[] = {
 	"shutdown", "sendmmsg",	  "recvmmsg",	"bind",	       "accept4",
 };
 
-static int allow_all(scmp_filter_ctx filter, const char *const *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		int number = seccomp_syscall_resolve_name(names[i]), r;
-
-		if (number == __NR_SCMP_ERROR)
-			continue;
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-		if (r < 0 && r != -EDOM)
-			return r;
-	}
-	return 0;
-}
-
 /* Shared blocks, and that new blocks are not copied on write. */
 static int allow_ioctls(scmp_filter_ctx filter)
 {
@@ -170,24 +56,6 @@ static int allow_ioctls(scmp_filter_ctx filter)
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && r >= 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, commands[i]));
-	return r;
-}
-
-/* Threads, but no processes. clone3(2) hides its flags, and libc does without. */
-static int allow_threads(scmp_filter_ctx filter)
-{
-	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_NEWUSER,
-					 CLONE_THREAD));
-
-	if (r >= 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (r >= 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				     SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-	if (r >= 0) /* asked for by libc, never set */
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-				     SCMP_A2(SCMP_CMP_EQ, 0));
 	return r;
 }
 
@@ -232,21 +100,21 @@ int worker_filter(enum worker_view view)
 
 	if (filter == NULL)
 		return -ENOMEM;
-	r = allow_all(filter, everybody, ARRAY_SIZE(everybody));
+	r = seccomp_allow_basics(filter);
 	if (r >= 0)
-		r = allow_all(filter, of_files, ARRAY_SIZE(of_files));
+		r = seccomp_allow(filter, everybody, ARRAY_SIZE(everybody));
+	if (r >= 0)
+		r = seccomp_allow(filter, of_files, ARRAY_SIZE(of_files));
 	if (r >= 0)
 		r = allow_ioctls(filter);
-	if (r >= 0)
-		r = allow_threads(filter);
 	if (r >= 0 && view == WORKER_SEES_TREE)
-		r = allow_all(filter, of_trees, ARRAY_SIZE(of_trees));
+		r = seccomp_allow(filter, of_trees, ARRAY_SIZE(of_trees));
 	if (r >= 0 && view == WORKER_SEES_PROGRAMS)
-		r = allow_all(filter, of_programs, ARRAY_SIZE(of_programs));
+		r = seccomp_allow(filter, of_programs, ARRAY_SIZE(of_programs));
 	if (r >= 0 && view == WORKER_SEES_PROGRAMS)
 		r = allow_processes(filter);
 	if (r >= 0 && view == WORKER_SEES_NETWORK)
-		r = allow_all(filter, of_networks, ARRAY_SIZE(of_networks));
+		r = seccomp_allow(filter, of_networks, ARRAY_SIZE(of_networks));
 	if (r >= 0 && view == WORKER_SEES_NETWORK)
 		r = allow_sockets(filter);
 	if (r >= 0 && (view == WORKER_SEES_NETWORK || view == WORKER_SEES_PROGRAMS))

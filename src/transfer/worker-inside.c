@@ -1,10 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,15 +19,13 @@
 #include "io/file.h"
 #include "kernel/capability.h"
 #include "kernel/landlock.h"
-#include "kernel/mount.h"
 #include "kernel/namespace.h"
 #include "kernel/process.h"
-#include "kernel/syscall.h"
+#include "kernel/small-root.h"
 #include "transfer/worker-side.h"
 
 #define MEMORY_DEFAULT (UINT64_C(512) << 20)
 #define DESCRIPTORS_MAX 1024
-#define SCRATCH "size=16m,mode=0755,nr_inodes=1k"
 #define PROGRESS_US (100 * 1000)
 
 /* What belongs to the files in a tree; over anything else they mean nothing in its user namespace.
@@ -37,18 +35,6 @@
 	 CAPABILITY_BIT(CAP_DAC_READ_SEARCH) | CAPABILITY_BIT(CAP_FOWNER) | \
 	 CAPABILITY_BIT(CAP_FSETID) | CAPABILITY_BIT(CAP_SETFCAP))
 
-static const char *const program_paths[] = {
-	"/usr",
-	"/bin",
-	"/sbin",
-	"/lib",
-	"/lib32",
-	"/lib64",
-	"/etc/ld.so.cache",
-	"/etc/alternatives",
-	"/dev/null",
-	NULL,
-};
 /* Of names and certificates, what distributions have. */
 static const char *const network_paths[] = {
 	"/etc/resolv.conf",
@@ -78,91 +64,49 @@ static int take_identity(int userns)
 	return 0;
 }
 
-/* At the same path below the new root. What a host does not have is left out. */
-static int show_path(int root, const char *path)
-{
-	autoclose int tree = -EBADF, target = -EBADF;
-	char at[128] = "";
-	struct stat st;
-	int r;
-
-	if (stat(path, &st) < 0)
-		return 0;
-	for (const char *end = strchr(path + 1, '/'); end; end = strchr(end + 1, '/')) {
-		snprintf(at, sizeof(at), "%.*s", (int)(end - path - 1), path + 1);
-		if (mkdirat(root, at, 0755) < 0 && errno != EEXIST)
-			return -errno;
-	}
-	tree = mount_clone(AT_FDCWD, path, true);
-	if (tree < 0)
-		return tree;
-	r = mount_restrict(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, true);
-	if (r < 0 && strcmp(path, "/dev/null") != 0)
-		return r;
-	if (S_ISDIR(st.st_mode) ? mkdirat(root, path + 1, 0755) < 0 && errno != EEXIST
-				: mknodat(root, path + 1, S_IFREG | 0644, 0) < 0)
-		return -errno;
-	target = openat(root, path + 1, O_PATH | O_CLOEXEC);
-	return target < 0 ? -errno : mount_attach(tree, target);
-}
-
 static int show_all(int root, const char *const *paths)
 {
-	for (; *paths; paths++) {
-		int r = show_path(root, *paths);
+	const char *which;
+	int r = small_root_show(&which, root, paths);
 
-		if (r < 0)
-			return fail(r, "cannot show '%s' to the worker", *paths);
-	}
-	return 0;
+	return r < 0 ? fail(r, "cannot show '%s' to the worker", which) : 0;
 }
 
-static int make_view(struct worker_side *side)
+static int fill_view(const struct worker_side *side, int root)
 {
 	enum worker_view view = side->request->view;
-	uint64_t closed = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-	int root, r = 0;
+	int r = 0;
 
 	if (view == WORKER_SEES_TREE)
-		return take_fd(&side->mount);
-	root = mount_create("tmpfs", "worker", SCRATCH, closed);
-	if (root < 0)
-		return fail(root, "cannot make the worker's root");
+		return 0;
 	if (view != WORKER_SEES_NOTHING)
-		r = show_all(root, program_paths);
+		r = show_all(root, small_root_programs);
 	if (r >= 0 && view == WORKER_SEES_NETWORK)
 		r = show_all(root, network_paths);
-	if (r >= 0 && view != WORKER_SEES_PROGRAMS)
-		r = mount_restrict(root, closed | MOUNT_ATTR_RDONLY, 0, false);
-	if (r < 0) {
-		fd_close(&root);
+	if (r < 0 || view == WORKER_SEES_PROGRAMS)
 		return r;
-	}
-	return root;
+	r = small_root_close(root);
+	return r < 0 ? fail(r, "cannot make the worker's root read-only") : 0;
 }
 
-/* The new root lies on the old one, takes its place, and what was below is left. */
 static int enter_view(struct worker_side *side)
 {
-	autoclose int root = -EBADF, host = -EBADF;
+	bool has_tree = side->request->view == WORKER_SEES_TREE;
+	autoclose int root = has_tree ? take_fd(&side->mount) : small_root_make();
 	int r;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return fail(-errno, "cannot make the worker's mounts its own");
-	root = make_view(side);
 	if (root < 0)
-		return root;
-	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = host < 0 ? -errno : mount_attach(root, host);
+		return fail(root, "cannot make the worker's root");
+	r = small_root_attach(root);
 	if (r < 0)
 		return fail(r, "cannot attach the worker's root");
-	/* A clone of a mount that is shared is shared with it, and no root may be. */
-	if (fchdir(root) < 0 || mount(NULL, ".", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return fail(-errno, "cannot change to the worker's root");
-	r = sys_pivot_root(".", ".");
-	if (r < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-		return fail(r < 0 ? r : -errno, "cannot enter the worker's root");
-	if (side->request->view == WORKER_SEES_TREE) {
+	r = fill_view(side, root);
+	if (r < 0)
+		return r;
+	r = small_root_enter(root);
+	if (r < 0)
+		return fail(r, "cannot enter the worker's root");
+	if (has_tree) {
 		side->tree = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (side->tree < 0)
 			return fail(-errno, "cannot open the worker's root");

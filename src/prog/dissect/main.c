@@ -9,10 +9,11 @@
  *     redd-dissect whole                 the same, of an image whose hashes lie elsewhere
  *     redd-dissect hashes                of a file of hashes
  *     redd-dissect verity NAME SECTORS TABLE
+ *     redd-dissect serve …               shows a file system of it: prog/dissect/serve
  *
- * The last one reads no image. It keeps its rights, makes a device that is verified, and sends it
- * to the socket that is its standard input; its exit status is an error number. It is a process of
- * its own so that it comes to its end, and the device to its own, if the runner is killed
+ * That with a table reads no image. It keeps its rights, makes a device that is verified, and sends
+ * it to the socket that is its standard input; its exit status is an error number. It is a process
+ * of its own so that it comes to its end, and the device to its own, if the runner is killed
  * meanwhile.
  */
 #include <errno.h>
@@ -39,6 +40,7 @@
 #include "kernel/capability.h"
 #include "kernel/landlock.h"
 #include "kernel/mapper.h"
+#include "prog/dissect/serve.h"
 
 #define MEMORY_MAX (UINT64_C(64) << 20)
 #define SECONDS_MAX 10
@@ -205,6 +207,8 @@ int main(int argc, char **argv)
 
 	if (argc == 5 && text_equal(argv[1], "verity"))
 		return make_verified(argv[2], argv[3], argv[4]);
+	if (argc > 1 && text_equal(argv[1], "serve"))
+		return serve(argc, argv);
 	if (!parse_arguments(&source, &hashes, argc, argv)) {
 		fprintf(stderr, "%s: part of systemd-nspawn, which starts it\n", argv[0]);
 		return EXIT_FAILURE;
