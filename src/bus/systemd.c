@@ -85,7 +85,10 @@ static int await_job(struct bus *bus, uint64_t deadline_us)
 	return bus_say(bus, -EPROTO, "its job ended with '%s'", bus->result);
 }
 
-static int run_job(struct bus *bus, const char *method, const char *unit, int timeout_ms)
+#define ALONE "ignore-requirements"
+
+static int run_job(struct bus *bus, const char *method, const char *unit, const char *mode,
+		   int timeout_ms)
 {
 	uint64_t deadline = clock_monotonic_us() + (uint64_t)timeout_ms * US_PER_MS;
 	struct sd_bus_message *message = NULL, *reply = NULL;
@@ -95,7 +98,7 @@ static int run_job(struct bus *bus, const char *method, const char *unit, int ti
 	if (r >= 0)
 		r = new_call(bus, &message, method);
 	if (r >= 0)
-		r = bus->sd.append(message, "ss", unit, "replace");
+		r = bus->sd.append(message, "ss", unit, mode);
 	if (r >= 0)
 		r = bus_call(bus, &message, timeout_ms, &reply);
 	if (r >= 0)
@@ -107,12 +110,17 @@ static int run_job(struct bus *bus, const char *method, const char *unit, int ti
 
 int systemd_start_unit(struct bus *bus, const char *unit, int timeout_ms)
 {
-	return run_job(bus, "StartUnit", unit, timeout_ms);
+	return run_job(bus, "StartUnit", unit, "replace", timeout_ms);
 }
 
-int systemd_stop_unit(struct bus *bus, const char *unit, int timeout_ms)
+int systemd_stop_unit(struct bus *bus, const char *unit, bool alone, int timeout_ms)
 {
-	return run_job(bus, "StopUnit", unit, timeout_ms);
+	return run_job(bus, "StopUnit", unit, alone ? ALONE : "replace", timeout_ms);
+}
+
+int systemd_restart_unit_alone(struct bus *bus, const char *unit, int timeout_ms)
+{
+	return run_job(bus, "RestartUnit", unit, ALONE, timeout_ms);
 }
 
 /* ---- unit files ---- */

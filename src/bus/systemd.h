@@ -18,7 +18,10 @@ struct bus;
 bool systemd_is_running(void);
 
 int systemd_start_unit(struct bus *bus, const char *unit, int timeout_ms);
-int systemd_stop_unit(struct bus *bus, const char *unit, int timeout_ms);
+/* ALONE: units that require it go on, since it is about to start again. Those that are bound to it
+ * do so only if it restarts. */
+int systemd_stop_unit(struct bus *bus, const char *unit, bool alone, int timeout_ms);
+int systemd_restart_unit_alone(struct bus *bus, const char *unit, int timeout_ms);
 
 /* What enabling changed on disk: LINK was made to point to TARGET, or was removed (TARGET ""). */
 struct systemd_change {

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "io/fd.h"
@@ -106,34 +104,14 @@ void addresses_end(struct addresses *addresses)
 	fd_close(&addresses->home_fd);
 }
 
-static _Noreturn void child(struct found *found, int leader, int out)
+static int look_there(void *leader, void *found)
 {
-	if (namespace_join(leader, CLONE_NEWUSER) >= 0 &&
-	    namespace_join(leader, CLONE_NEWNET) >= 0 && look(found) >= 0)
-		(void)fd_write_all(out, found, sizeof(*found));
-	_exit(0);
-}
+	const int *pidfd = leader;
+	int r = namespace_join(*pidfd, CLONE_NEWUSER);
 
-static int send_child(struct found *found, int leader)
-{
-	autoclose int pidfd = -EBADF, in = -EBADF, out = -EBADF;
-	siginfo_t info;
-	int pipes[2], r;
-	pid_t pid;
-
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return -errno;
-	in = pipes[0];
-	out = pipes[1];
-	pid = process_clone(0, -EBADF, &pidfd);
-	if (pid < 0)
-		return pid;
-	if (pid == 0)
-		child(found, leader, out);
-	fd_close(&out);
-	r = fd_read_all(in, found, sizeof(*found));
-	(void)process_wait(pidfd, &info, 0);
-	return r < 0 ? -EPERM : 0;
+	if (r >= 0)
+		r = namespace_join(*pidfd, CLONE_NEWNET);
+	return r < 0 ? r : look(found);
 }
 
 static int hand_over(struct arena *arena, struct address **ret, size_t *ret_count,
@@ -161,7 +139,8 @@ int addresses_read(struct arena *arena, struct addresses *addresses, struct addr
 		addresses->away = true;
 		r = look(&found);
 	} else if (r == -EPERM) {
-		r = send_child(&found, pidfd);
+		r = process_ask(look_there, &pidfd, &found, sizeof(found), -1);
+		r = r < 0 ? -EPERM : r;
 	}
 	return r < 0 ? r : hand_over(arena, ret, ret_count, &found);
 }

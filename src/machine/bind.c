@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -29,12 +30,15 @@
 
 /* What the child says when it has ended. */
 struct answer {
-	uint64_t mount; /* identity of what was attached */
+	uint64_t mount;	   /* identity of what was attached, or taken away */
+	uint64_t replaced; /* of what was there of ours; 0: nothing */
 	struct failure failure;
 };
 
 struct bind {
 	const struct bind_request *request;
+	bind_make_fn *make; /* instead of the source; NULL: none */
+	const void *context;
 	const char *name; /* of the machine */
 	struct arena *arena;
 	struct join join;
@@ -126,6 +130,32 @@ static int clone_source(const struct bind *bind, struct stat *ret)
 	return take_fd(&tree);
 }
 
+/* Instead of a source. It is for who has what is there. */
+static int make_tree(const struct bind *bind, struct stat *ret)
+{
+	autoclose int place = resolve_open(bind->join.root_fd, bind->request->target, O_PATH);
+	autoclose int tree = -EBADF;
+	struct stat like;
+	int r = place < 0 ? place : mount_is_point(place);
+
+	if (r == 0 || (r > 0 && fstat(place, &like) >= 0 && !S_ISDIR(like.st_mode)))
+		r = -ENOENT;
+	if (r < 0)
+		return fail(r, "cannot replace '%s' in machine '%s'", bind->request->target,
+			    bind->name);
+	r = become_able(bind);
+	if (r >= 0)
+		r = own_mounts(bind);
+	if (r < 0)
+		return r;
+	if (fstat(place, &like) < 0)
+		return fail(-errno, "cannot look at '%s'", bind->request->target);
+	tree = bind->make(bind->context, &like);
+	if (tree >= 0 && fstat(tree, ret) < 0)
+		return fail_here(bind, -errno, "look at a mount");
+	return take_fd(&tree);
+}
+
 static int map_owners(const struct bind *bind, int tree)
 {
 	int r = bind->map ? mount_map_ids(tree, bind->join.user_fd, true) : 0;
@@ -151,8 +181,10 @@ static int restrict_tree(const struct bind *bind, int tree)
 
 	if (bind->request->read_only)
 		attributes.attr_set |= MOUNT_ATTR_RDONLY;
-	if (bind->join.user)
+	if (bind->join.user || bind->make != NULL)
 		attributes.attr_set |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	if (bind->make != NULL)
+		attributes.attr_set |= MOUNT_ATTR_NOEXEC;
 	r = sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes);
 	return r < 0 ? fail(r, "cannot restrict the bind of '%s'", bind->request->source) : 0;
 }
@@ -197,7 +229,61 @@ static int lock_tree(const struct bind *bind, int *tree, bool is_dir)
 	return 0;
 }
 
-static int attach(const struct bind *bind, int tree, bool is_dir)
+/* The same file is mounted there, with the same rights. */
+static bool is_there(int tree, int target)
+{
+	struct statvfs a, b;
+	struct stat ours, theirs;
+
+	if (mount_is_point(target) <= 0 || fstat(tree, &ours) < 0 || fstat(target, &theirs) < 0 ||
+	    fstatvfs(tree, &a) < 0 || fstatvfs(target, &b) < 0)
+		return false;
+	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino &&
+	       (a.f_flag & ST_RDONLY) == (b.f_flag & ST_RDONLY);
+}
+
+static int note_identity(const struct bind *bind, int fd, uint64_t *ret_mount)
+{
+	int r = bind_notes_identity(fd, ret_mount);
+
+	return r < 0 ? fail_here(bind, r, "look at the mount") : 0;
+}
+
+/* What was put there before goes, and is seen until the new one is. What the machine was started
+ * with stays: with a user namespace of its own the kernel has locked that mount, for us too. */
+static int exchange(const struct bind *bind, int tree, int target)
+{
+	const char *place = bind->request->target;
+	bool beneath = mount_attach_beneath(tree, target) >= 0;
+	autoclose int left = -EBADF;
+
+	if (fchdir(target) < 0 || umount2(".", MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+		return -errno;
+	if (beneath)
+		return 0;
+	left = resolve_open(bind->join.root_fd, place, O_PATH);
+	return left < 0 ? left : mount_attach(tree, left);
+}
+
+static int replace(const struct bind *bind, int tree, struct answer *ret)
+{
+	const char *place = bind->request->target;
+	autoclose int target = -EBADF;
+	int r = namespace_join(bind->join.leader, CLONE_NEWNS);
+
+	if (r < 0)
+		return fail_here(bind, r, "enter the mount namespace");
+	target = resolve_open(bind->join.root_fd, place, O_PATH);
+	r = target < 0 ? target : bind_notes_identity(target, &ret->replaced);
+	if (r >= 0 && !bind_notes_have(&bind->notes, ret->replaced))
+		ret->replaced = 0;
+	if (r >= 0)
+		r = ret->replaced != 0 ? exchange(bind, tree, target) : mount_attach(tree, target);
+	return r < 0 ? fail(r, "cannot replace '%s' in machine '%s'", place, bind->name)
+		     : note_identity(bind, tree, &ret->mount);
+}
+
+static int attach(const struct bind *bind, int tree, bool is_dir, uint64_t *ret_mount)
 {
 	const struct bind_request *request = bind->request;
 	autoclose int target = -EBADF;
@@ -215,6 +301,8 @@ static int attach(const struct bind *bind, int tree, bool is_dir)
 			"cannot bind to '%s' in machine '%s': there is no such place (try "
 			"--mkdir)",
 			request->target, bind->name);
+	if (target >= 0 && request->once && is_there(tree, target))
+		return note_identity(bind, target, ret_mount);
 	r = target;
 	if (r >= 0 && fstat(target, &st) < 0)
 		r = -errno;
@@ -227,32 +315,27 @@ static int attach(const struct bind *bind, int tree, bool is_dir)
 				  request->source, request->target, bind->name);
 	return r < 0 ? fail(r, "cannot bind '%s' to '%s' in machine '%s'", request->source,
 			    request->target, bind->name)
-		     : 0;
+		     : note_identity(bind, tree, ret_mount);
 }
 
-static int add(const struct bind *bind, uint64_t *ret_mount)
+static int add(const struct bind *bind, struct answer *ret)
 {
 	autoclose int tree = -EBADF;
 	struct stat st;
 	int r;
 
 	umask(0022);
-	tree = clone_source(bind, &st);
+	tree = bind->make != NULL ? make_tree(bind, &st) : clone_source(bind, &st);
 	if (tree < 0)
 		return tree;
-	r = map_owners(bind, tree);
+	r = bind->make != NULL ? 0 : map_owners(bind, tree);
 	if (r >= 0)
 		r = restrict_tree(bind, tree);
 	if (r >= 0 && bind->join.user)
 		r = lock_tree(bind, &tree, S_ISDIR(st.st_mode));
-	if (r >= 0)
-		r = attach(bind, tree, S_ISDIR(st.st_mode));
-	if (r >= 0) {
-		r = bind_notes_identity(tree, ret_mount);
-		if (r < 0)
-			return fail_here(bind, r, "look at the mount");
-	}
-	return r;
+	if (r >= 0 && bind->make != NULL)
+		return replace(bind, tree, ret);
+	return r < 0 ? r : attach(bind, tree, S_ISDIR(st.st_mode), &ret->mount);
 }
 
 static int fail_not_ours(const struct bind *bind)
@@ -302,7 +385,7 @@ static _Noreturn void run_child(const struct bind *bind, bool remove)
 	int r;
 
 	fd_close_all(3, keep, ARRAY_SIZE(keep));
-	r = remove ? take_away(bind, &answer.mount) : add(bind, &answer.mount);
+	r = remove ? take_away(bind, &answer.mount) : add(bind, &answer);
 	if (r < 0)
 		answer.failure = *fail_recorded();
 	(void)send(bind->channel, &answer, sizeof(answer), MSG_NOSIGNAL);
@@ -311,7 +394,7 @@ static _Noreturn void run_child(const struct bind *bind, bool remove)
 
 /* ---- in the caller ---- */
 
-static int hear(const struct bind *bind, int channel, int pidfd, uint64_t *ret_mount)
+static int hear(const struct bind *bind, int channel, int pidfd, struct answer *ret)
 {
 	struct answer answer;
 	siginfo_t info;
@@ -329,11 +412,11 @@ static int hear(const struct bind *bind, int channel, int pidfd, uint64_t *ret_m
 		fail_adopt(&answer.failure);
 		return answer.failure.code;
 	}
-	*ret_mount = answer.mount;
+	*ret = answer;
 	return 0;
 }
 
-static int run(struct bind *bind, bool remove, uint64_t *ret_mount)
+static int run(struct bind *bind, bool remove, struct answer *ret)
 {
 	autoclose int ours = -EBADF, theirs = -EBADF, pidfd = -EBADF;
 	int pair[2];
@@ -350,29 +433,40 @@ static int run(struct bind *bind, bool remove, uint64_t *ret_mount)
 	if (pid < 0)
 		return fail(pid, "cannot make a process");
 	fd_close(&theirs);
-	return hear(bind, ours, pidfd, ret_mount);
+	return hear(bind, ours, pidfd, ret);
+}
+
+static int note_change(struct bind *bind, bool remove, const struct answer *answer)
+{
+	if (!remove && bind_notes_have(&bind->notes, answer->mount))
+		return 0;
+	return bind_notes_write(bind->arena, &bind->notes, remove ? 0 : answer->mount,
+				remove ? answer->mount : answer->replaced);
 }
 
 /* The notes stay locked until the mount is noted, or struck out. */
-static int change(struct arena *arena, const struct bind_request *request, bool remove)
+static int change(struct arena *arena, const struct bind_request *request, bool remove,
+		  bind_make_fn *make, const void *context)
 {
 	struct bind bind = {
 		.request = request,
+		.make = make,
+		.context = context,
 		.arena = arena,
 		.name = request->machine->name,
 		.join = JOIN_EMPTY,
 		.notes = BIND_NOTES_EMPTY,
 	};
-	uint64_t mount = 0;
+	struct answer answer = { 0 };
 	int r = join_open(&bind.join, request->machine);
 
-	bind.map = bind.join.user && geteuid() == 0;
+	bind.map = bind.join.user && geteuid() == 0 && !request->keep_owners;
 	if (r >= 0)
 		r = bind_notes_open(arena, &bind.notes, request->machine);
 	if (r >= 0)
-		r = run(&bind, remove, &mount);
+		r = run(&bind, remove, &answer);
 	if (r >= 0)
-		r = bind_notes_write(arena, &bind.notes, remove ? 0 : mount, remove ? mount : 0);
+		r = note_change(&bind, remove, &answer);
 	bind_notes_done(&bind.notes);
 	join_done(&bind.join);
 	return r;
@@ -383,12 +477,22 @@ int bind_add(struct arena *arena, const struct bind_request *request)
 	if (request->target[strspn(request->target, "/")] == '\0')
 		return fail_input("cannot bind to '/' in machine '%s': that is its root",
 				  request->machine->name);
-	return change(arena, request, false);
+	return change(arena, request, false, NULL, NULL);
+}
+
+int bind_replace(struct arena *arena, const struct machine *machine, const char *target,
+		 bind_make_fn *make, const void *context)
+{
+	const struct bind_request request = {
+		.machine = machine, .source = target, .target = target, .read_only = true
+	};
+
+	return change(arena, &request, false, make, context);
 }
 
 int bind_remove(struct arena *arena, const struct machine *machine, const char *target)
 {
 	const struct bind_request request = { .machine = machine, .target = target };
 
-	return change(arena, &request, true);
+	return change(arena, &request, true, NULL, NULL);
 }

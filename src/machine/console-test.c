@@ -239,9 +239,28 @@ START_TEST(the_container_runs_on_when_the_reader_is_gone)
 {
 	enter(true, true);
 	fd_close(&screen);
+	ck_assert(!console.unread);
 	ck_assert_uint_ge(shout(1024 * 1024), 1024 * 1024);
+	ck_assert(console.unread);
 	ck_assert_int_eq(type(ESC ESC ESC), CONSOLE_KEY_KILL);
 	console_done(&console);
+}
+END_TEST
+
+/* With all that the console can hold waiting for it. */
+START_TEST(the_container_runs_on_when_a_reader_that_stopped_is_gone)
+{
+	struct pollfd polls[CONSOLE_POLLS];
+
+	enter(true, true);
+	ck_assert_int_eq(fcntl(screen, F_SETPIPE_SZ, 4096), 4096);
+	ck_assert_uint_lt(shout(1024 * 1024), 1024 * 1024);
+	fd_close(&screen);
+	turn();
+	ck_assert(console.unread);
+	ck_assert_uint_gt(console_poll(&console, polls), 0);
+	ck_assert(polls[0].events & POLLIN);
+	ck_assert_uint_ge(shout(1024 * 1024), 1024 * 1024);
 }
 END_TEST
 
@@ -378,6 +397,7 @@ int main(void)
 	tcase_add_test(cases, a_passive_console_shows_nothing_and_stops_nobody);
 	tcase_add_test(cases, a_console_to_look_at_takes_no_input);
 	tcase_add_test(cases, the_container_runs_on_when_the_reader_is_gone);
+	tcase_add_test(cases, the_container_runs_on_when_a_reader_that_stopped_is_gone);
 	tcase_add_test(cases, the_end_of_our_input_is_no_end);
 	tcase_add_test(cases, a_guest_that_does_not_read_does_not_stop_us);
 	tcase_add_test(cases, a_socket_is_an_output_too);

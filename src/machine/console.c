@@ -167,19 +167,18 @@ static enum console_key read_input(struct console *console)
 
 static void show_output(struct console *console)
 {
-	if (console->out < 0) {
-		/* passive: the guest must not block, so its output is thrown away. */
-		console->from_guest.start = console->from_guest.end = 0;
-		return;
-	}
-	if (waiting(&console->from_guest) > 0) {
+	if (console->out >= 0 && waiting(&console->from_guest) > 0) {
 		ssize_t n = drain(&console->from_guest, console->out, console->out_is_socket);
 
 		if (n < 0 && n != -EAGAIN) {
-			/* Our reader is gone: the container runs on, unseen. */
 			console->out = -EBADF;
+			console->unread = n == -EPIPE;
 		}
 	}
+	/* Passive, or our reader is gone: what the guest writes is thrown away, for it must not
+	 * block. */
+	if (console->out < 0)
+		console->from_guest.start = console->from_guest.end = 0;
 }
 
 enum console_key console_forward(struct console *console, const struct pollfd *polls, size_t count)

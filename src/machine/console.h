@@ -25,6 +25,7 @@ struct console {
 	int master;  /* owned */
 	int in, out; /* of ours; -EBADF: not forwarded */
 	bool out_is_socket;
+	bool unread; /* who read from OUT is gone, so nothing is forwarded there any more */
 	struct terminal_state raw;
 	struct console_flow to_guest, from_guest;
 	uint64_t escape_since_us;

@@ -139,6 +139,7 @@ static void describe(const struct reader *reader, struct copy_item *item, uint32
 		.uid = travelling_id(reader, st->st_uid, geteuid()),
 		.gid = travelling_id(reader, st->st_gid, getegid()),
 		.device = st->st_rdev,
+		.size = st->st_size,
 		.times = { st->st_atim, st->st_mtim },
 	};
 	snprintf(item->name, sizeof(item->name), "%s", name);

@@ -23,6 +23,7 @@ enum copy_kind {
 struct copy_item {
 	uint32_t kind, mode, uid, gid;
 	uint64_t device;
+	int64_t size;		  /* of a file */
 	struct timespec times[2]; /* as for utimensat(2) */
 	uint32_t link;		  /* the same for all names of one file; 0: it has one name */
 	uint32_t data_size;

@@ -200,10 +200,22 @@ static int step(void *context, uint64_t bytes)
 	return copy_stopped(writer->side);
 }
 
+/* Of a user's disk image (image/raw-serve) the kernel tells this only to who is in the machine,
+ * which the other side is. */
+static int64_t size_of(const struct copy_item *item, int from)
+{
+	struct stat st;
+
+	if (fstat(from, &st) < 0)
+		return errno == EACCES ? item->size : -errno;
+	return S_ISREG(st.st_mode) ? st.st_size : -EBADFD;
+}
+
 static int fill(struct writer *writer, int fd, int from, const char *name,
 		const struct copy_item *item)
 {
-	int r = file_copy_fd_by(fd, from, step, writer);
+	int64_t size = size_of(item, from);
+	int r = size < 0 ? (int)size : file_copy_sized(fd, from, size, step, writer);
 
 	if (r >= 0)
 		r = finish(writer, fd, item);

@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/fail.h"
+#include "base/parse.h"
 #include "io/clock.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -22,12 +24,14 @@
 #include "kernel/process.h"
 #include "machine/detach.h"
 #include "machine/find.h"
+#include "machine/service.h"
 
 #define PAUSE_FIRST_US 100000ull
 #define PAUSE_MAX_US 30000000ull
 #define STABLE_US 60000000ull /* having run for so long, the next failure is a first one */
 #define FORCE_US 5000000ull   /* for the runner, after its payload was killed */
 #define EXIT_START_AGAIN 133
+#define EXTEND "EXTEND_TIMEOUT_USEC="
 
 uint64_t detach_pause_us(unsigned int failures)
 {
@@ -36,6 +40,30 @@ uint64_t detach_pause_us(unsigned int failures)
 	for (unsigned int i = 1; i < failures && pause < PAUSE_MAX_US; i++)
 		pause *= 2;
 	return MIN(pause, PAUSE_MAX_US);
+}
+
+int detach_note(int lock_fd, bool ready)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%d\n%s", (int)getpid(),
+			      ready ? DETACH_READY "\n" : "");
+
+	return pwrite(lock_fd, text, (size_t)length, 0) == length && ftruncate(lock_fd, length) == 0
+		       ? 0
+		       : -EIO;
+}
+
+uint64_t detach_extension(const char *text)
+{
+	const char *found = strstr(text, EXTEND);
+	uint64_t us;
+	char number[24];
+
+	if (found == NULL || (found > text && found[-1] != '\n'))
+		return 0;
+	snprintf(number, sizeof(number), "%s", found + strlen(EXTEND));
+	number[strcspn(number, "\n")] = '\0';
+	return parse_u64(&us, number) < 0 ? 0 : us;
 }
 
 static void note(const struct detach_loop *loop, const char *format, ...) PRINTF(2, 3);
@@ -84,19 +112,31 @@ static void start(struct detach_loop *loop)
 
 /* ---- what the runner says ---- */
 
+static void tell_starter(const struct detach_loop *loop, uint64_t number)
+{
+	if (loop->answer_fd >= 0)
+		(void)fd_write_all(loop->answer_fd, &number, sizeof(number));
+}
+
 static void take_notification(struct detach_loop *loop)
 {
 	char text[512];
+	uint64_t more;
 	pid_t from;
 	ssize_t size = fd_hear(loop->notify_fd, text, sizeof(text) - 1, MSG_DONTWAIT, &from);
 
 	if (size < 0)
 		return;
 	text[size] = '\0';
-	if (from != loop->pid || strstr(text, "READY=1") == NULL)
+	if (from != loop->pid)
 		return;
-	if (loop->answer_fd >= 0)
-		(void)fd_write_all(loop->answer_fd, "r", 1);
+	more = detach_extension(text);
+	if (more > 0)
+		tell_starter(loop, more);
+	if (strstr(text, "READY=1") == NULL)
+		return;
+	(void)detach_note(loop->lock_fd, true);
+	tell_starter(loop, 0);
 	fd_close(&loop->answer_fd);
 	memory_shrink();
 }
@@ -123,6 +163,25 @@ static void rotate(struct detach_loop *loop)
 
 /* ---- how it ends ---- */
 
+/* What is declared may be another thing than it was at the start, or nothing, as it is of a machine
+ * that is removed: then that of the start holds. */
+static struct service declared_now(const struct detach_loop *loop)
+{
+	const struct detach *detach = loop->detach;
+	autoarena struct arena arena = { 0 };
+	struct service service;
+
+	if (service_read(&arena, &service, detach->environment, detach->name) <= 0) {
+		fail_forget();
+		return *detach->service;
+	}
+	return (struct service){
+		.restart = service.restart,
+		.pause_us = service.pause_us,
+		.stop_us = service.stop_us,
+	};
+}
+
 /* Started so that it may outlive its runner, it did: not ours any more, until it is adopted. */
 static bool is_abandoned(const struct detach_loop *loop)
 {
@@ -133,7 +192,7 @@ static bool is_abandoned(const struct detach_loop *loop)
 	return r >= 0 && machine.state == MACHINE_ABANDONED;
 }
 
-static void plan_next(struct detach_loop *loop, int status)
+static void plan_next(struct detach_loop *loop, const struct service *service, int status)
 {
 	uint64_t now = clock_monotonic_us();
 	uint64_t pause;
@@ -142,37 +201,43 @@ static void plan_next(struct detach_loop *loop, int status)
 		loop->again_us = now;
 		return;
 	}
-	if (now - loop->started_us >= STABLE_US)
+	if (now - loop->started_us >= STABLE_US || status == 0)
 		loop->failures = 0;
 	if (++loop->failures >= DETACH_TRIES) {
 		note(loop, "the machine failed %u times in a row, giving up", loop->failures);
 		loop->leaving = true;
 		return;
 	}
-	pause = detach_pause_us(loop->failures);
-	note(loop, "the machine failed (%s %d), starting it again in %llu ms",
-	     status < 0 ? "signal" : "status", status < 0 ? -status : status,
+	pause = service->pause_us;
+	if (pause == 0)
+		pause = detach_pause_us(loop->failures);
+	note(loop, "the machine %s (%s %d), starting it again in %llu ms",
+	     status == 0 ? "ended" : "failed", status < 0 ? "signal" : "status", abs(status),
 	     (unsigned long long)(pause / 1000));
 	loop->again_us = now + pause;
 }
 
 static void take_end(struct detach_loop *loop)
 {
+	struct service service;
 	siginfo_t info;
 	int status;
 
 	if (process_wait(loop->pidfd, &info, WNOHANG) < 0)
 		return;
 	fd_close(&loop->pidfd);
+	(void)detach_note(loop->lock_fd, false);
 	status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+	service = declared_now(loop);
 	/* Who starts it is told of a first failure; trying again would only hide that. */
-	if (loop->leaving || status == 0 || loop->answer_fd >= 0) {
+	if (loop->leaving || loop->answer_fd >= 0 ||
+	    (status != EXIT_START_AGAIN && !service_restarts(service.restart, status))) {
 		loop->leaving = true;
 	} else if (status < 0 && is_abandoned(loop)) {
 		note(loop, "the runner was killed, the machine lives on (try machinectl adopt)");
 		loop->leaving = true;
 	} else {
-		plan_next(loop, status);
+		plan_next(loop, &service, status);
 	}
 }
 
@@ -199,6 +264,7 @@ static void use_force(struct detach_loop *loop)
 static void take_signals(struct detach_loop *loop)
 {
 	struct signalfd_siginfo info;
+	uint64_t stop_us;
 
 	while (read(loop->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		loop->leaving = true;
@@ -206,7 +272,8 @@ static void take_signals(struct detach_loop *loop)
 		if (info.ssi_signo != SIGUSR1 || loop->kill_us != 0 || loop->pidfd < 0)
 			continue;
 		process_signal(loop->pidfd, SIGTERM);
-		loop->kill_us = clock_monotonic_us() + DETACH_STOP_US;
+		stop_us = declared_now(loop).stop_us;
+		loop->kill_us = clock_monotonic_us() + (stop_us != 0 ? stop_us : DETACH_STOP_US);
 	}
 }
 
@@ -217,7 +284,7 @@ static int timeout_ms(const struct detach_loop *loop)
 
 	if (at == 0)
 		return -1;
-	return at <= now ? 0 : (int)((at - now) / 1000 + 1);
+	return at <= now ? 0 : (int)MIN((at - now) / 1000 + 1, 1u << 30);
 }
 
 static void prepare(struct detach_loop *loop)

@@ -29,6 +29,7 @@
 #include "machine/detach-loop.h"
 #include "machine/find.h"
 #include "machine/record.h"
+#include "machine/service.h"
 
 #define LAST_LINE_ROOM 4096
 #define LOCK_TRIES 10
@@ -103,7 +104,7 @@ static int take_lock(int *ret, const char *path, const char *name)
 
 /* A pidfd that certainly is the supervisor's: it still holds the lock after we have got hold of
  * the process. */
-static int open_supervisor(const char *runtime, const char *name)
+static int open_supervisor(const char *runtime, const char *name, bool *ret_ready)
 {
 	autoclose int dir = record_open_runtime(runtime, DIRECTORY), fd = -EBADF, pidfd = -EBADF;
 	char text[32] = "";
@@ -114,6 +115,7 @@ static int open_supervisor(const char *runtime, const char *name)
 	fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || !is_locked(fd) || pread(fd, text, sizeof(text) - 1, 0) <= 0)
 		return -ENXIO;
+	*ret_ready = strstr(text, "\n" DETACH_READY "\n") != NULL;
 	text[strcspn(text, "\n")] = '\0';
 	if (parse_u32(&pid, text) < 0 || pid <= 1)
 		return -ENXIO;
@@ -186,8 +188,6 @@ static void supervise(struct start *start)
 	int keep[] = { start->lock_fd, start->loop.log_fd, start->loop.notify_fd,
 		       start->loop.answer_fd };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	char text[32];
-	int length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
@@ -198,8 +198,8 @@ static void supervise(struct start *start)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (ftruncate(start->lock_fd, 0) == 0 &&
-	    pwrite(start->lock_fd, text, (size_t)length, 0) == length)
+	start->loop.lock_fd = start->lock_fd;
+	if (detach_note(start->lock_fd, false) >= 0)
 		detach_loop(&start->loop);
 	unlink(start->socket);
 	unlink(start->lock);
@@ -248,25 +248,44 @@ static char *last_line(struct arena *arena, const char *path, off_t from)
 	return lines.count == 0 ? NULL : lines.items[lines.count - 1];
 }
 
-static int await_ready(struct arena *arena, const struct start *start, int answer_fd, off_t from)
+/* 0: it is ready. -ETIMEDOUT: not in time. -EIO: it failed. */
+static int await_answer(int answer_fd, uint64_t limit_us)
 {
 	struct pollfd answer = { .fd = answer_fd, .events = POLLIN };
-	const uint64_t deadline = clock_monotonic_us() + DETACH_START_US;
+	uint64_t now = clock_monotonic_us(), deadline = now + MIN(limit_us, UINT64_MAX - now);
+
+	for (;;) {
+		uint64_t more;
+		int n;
+
+		now = clock_monotonic_us();
+		n = poll(&answer, 1,
+			 now >= deadline ? 0 : (int)MIN((deadline - now) / 1000 + 1, 1u << 30));
+		if (n == 0 && clock_monotonic_us() >= deadline)
+			return -ETIMEDOUT;
+		if (n <= 0)
+			continue;
+		if (fd_read_all(answer_fd, &more, sizeof(more)) < 0)
+			return -EIO;
+		if (more == 0)
+			return 0;
+		now = clock_monotonic_us();
+		deadline = MAX(deadline, now + MIN(more, UINT64_MAX - now));
+	}
+}
+
+static int await_ready(struct arena *arena, const struct start *start, int answer_fd, off_t from)
+{
+	const uint64_t limit = start->detach->service->start_us;
 	const char *name = start->detach->name, *line;
-	char byte;
-	int n;
+	int r = await_answer(answer_fd, limit != 0 ? limit : DETACH_START_US);
 
-	do {
-		uint64_t now = clock_monotonic_us();
-
-		n = poll(&answer, 1, now >= deadline ? 0 : (int)((deadline - now) / 1000 + 1));
-	} while (n < 0 && errno == EINTR);
-	if (n == 0) {
+	if (r == -ETIMEDOUT) {
 		detach_stop(start->detach->runtime, name);
 		return fail_plain(-ETIMEDOUT, "cannot start machine '%s': it is not ready in time",
 				  name);
 	}
-	if (fd_read_all(answer_fd, &byte, 1) == 0)
+	if (r == 0)
 		return 0;
 	line = last_line(arena, start->loop.log_path, from);
 	if (line == NULL)
@@ -341,15 +360,25 @@ int detach_start(struct arena *arena, const struct detach *detach)
 
 void detach_let_go(const char *runtime, const char *name)
 {
-	autoclose int pidfd = open_supervisor(runtime, name);
+	bool ready;
+	autoclose int pidfd = open_supervisor(runtime, name, &ready);
 
 	if (pidfd >= 0)
 		process_signal(pidfd, SIGUSR2);
 }
 
+int detach_is_ready(const char *runtime, const char *name)
+{
+	bool ready;
+	autoclose int pidfd = open_supervisor(runtime, name, &ready);
+
+	return pidfd < 0 ? pidfd : ready;
+}
+
 int detach_stop(const char *runtime, const char *name)
 {
-	autoclose int pidfd = open_supervisor(runtime, name);
+	bool ready;
+	autoclose int pidfd = open_supervisor(runtime, name, &ready);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 	int r;
 

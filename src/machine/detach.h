@@ -2,12 +2,14 @@
  *
  * detach_start() leaves a supervisor behind (machine/detach-loop): a process in a session of its
  * own, whose child is the runner. While it lives it holds the lock on RUNTIME/detached/NAME, which
- * tells its process number; nothing else is kept. Speaking. Any process, as the machines' owner.
+ * tells its process number, and whether the machine is ready; nothing else is kept. Speaking. Any
+ * process, as the machines' owner.
  */
 #pragma once
 #include <stdint.h>
 
 struct arena;
+struct service;
 struct text_list;
 
 #define DETACH_STOP_US (120 * 1000000ull)  /* as TimeoutSec= of the unit */
@@ -18,6 +20,7 @@ struct detach {
 	const char *runtime;		/* of the records */
 	char *const *arguments;		/* of the runner; the first is its absolute path */
 	const char *const *environment; /* of the caller */
+	const struct service *service;	/* what its definition says */
 };
 
 /* "/var/log/redd/NAME.log", or below $XDG_STATE_HOME or ~/.local/state. The older half is beside
@@ -31,6 +34,10 @@ int detach_start(struct arena *arena, const struct detach *detach);
 /* Ask the supervisor to stop the machine, and wait until both are gone. -ENXIO (nothing recorded):
  * it has none. */
 int detach_stop(const char *runtime, const char *name);
+
+/* 1: the machine has said that it is ready, 0: not yet, or not again. -ENXIO: it has no supervisor.
+ * Quiet. */
+int detach_is_ready(const char *runtime, const char *name);
 
 /* The machine is not started again when it ends. Quiet; no supervisor: nothing to do. */
 void detach_let_go(const char *runtime, const char *name);

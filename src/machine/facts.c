@@ -14,18 +14,13 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/resolve.h"
-#include "kernel/syscall.h"
 
 #define IDS_OF_A_USER 65534 /* what the original calls a shift must have at least */
 
 static int find_file(int root_fd, const char *path, bool one_mount)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
-	};
-
-	return one_mount ? sys_openat2(root_fd, path, &how) : resolve_open(root_fd, path, O_PATH);
+	return one_mount ? resolve_open_one_mount(root_fd, path, O_PATH)
+			 : resolve_open(root_fd, path, O_PATH);
 }
 
 /* Looked at before it is opened: a device node does things when it is, and the guest's filter does

@@ -1,6 +1,8 @@
 #include "machine/find.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/arena.h"
@@ -195,11 +197,67 @@ START_TEST(a_leader_that_has_the_number_of_the_one_before_is_still_starting)
 	ck_assert_int_eq(lseek(record.fd, 0, SEEK_END), size);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
 	ck_assert_int_eq(machine.state, MACHINE_OPENING);
+	ck_assert(machine.begins);
 	ck_assert_int_eq(record_runs(&record, pid), 0);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
 	ck_assert_int_eq(machine.state, MACHINE_RUNNING);
+	ck_assert(!machine.begins);
 	record_remove(&record);
 	end(pid);
+}
+END_TEST
+
+/* Whoever watches its record waits for us. */
+static void await_watcher(pid_t pid)
+{
+	char path[64], line[256];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
+	while (!found) {
+		FILE *file = fopen(path, "re");
+
+		ck_assert_ptr_nonnull(file);
+		found = fgets(line, sizeof(line), file) != NULL && strstr(line, "poll") != NULL;
+		fclose(file);
+	}
+}
+
+/* ENDS: it does not come to run. */
+static void ask_while_it_begins(bool ends)
+{
+	struct machine machine;
+	struct record record;
+	uint64_t start;
+	int status;
+	pid_t pid = sleeper(&start), asks;
+
+	make(&record, "web", 0, 0);
+	ck_assert_int_eq(record_runs(&record, 0), 0);
+	ck_assert_int_eq(record_leader(&record, pid, start), 0);
+	asks = fork();
+	if (asks == 0) {
+		int r = machine_open_begun(&arena, &machine, RUNTIME, "web");
+
+		_exit(ends ? r != -ENXIO : r < 0 || machine.state != MACHINE_RUNNING);
+	}
+	await_watcher(asks);
+	if (!ends)
+		ck_assert_int_eq(record_runs(&record, pid), 0);
+	else
+		record_remove(&record);
+	ck_assert_int_eq(waitpid(asks, &status, 0), asks);
+	ck_assert_int_eq(status, 0);
+	if (!ends)
+		record_remove(&record);
+	end(pid);
+}
+
+START_TEST(whoever_needs_the_program_waits_until_it_is_noted_or_the_machine_ends)
+{
+	fixture_enter(0);
+	ask_while_it_begins(false);
+	ask_while_it_begins(true);
 }
 END_TEST
 
@@ -270,6 +328,7 @@ int main(void)
 			      a_number_that_was_used_again_is_no_leader,
 			      the_kernels_number_of_the_leader_is_believed_before_its_start,
 			      a_leader_that_has_the_number_of_the_one_before_is_still_starting,
+			      whoever_needs_the_program_waits_until_it_is_noted_or_the_machine_ends,
 			      another_machine_of_the_same_name_is_not_the_one,
 			      machines_are_listed_by_name_and_nothing_else_is,
 			      what_is_no_name_is_no_path, the_host_is_process_1);

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -15,6 +17,7 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "io/clock.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
@@ -23,7 +26,8 @@
 #include "kernel/syscall.h"
 #include "machine/reap.h"
 
-#define REAP_MAX 8 /* of a list: the next one takes more */
+#define REAP_MAX 8			 /* of a list: the next one takes more */
+#define BEGIN_US (5 * UINT64_C(1000000)) /* a busy host's supervisor may not run for a while */
 
 char *machine_runtime_directory(struct arena *arena, unsigned int uid,
 				const char *const *environment)
@@ -86,7 +90,8 @@ static bool leader_lives(const struct machine *machine)
 static void judge(struct machine *machine, const char *runs, bool held)
 {
 	/* Until its program runs, a leader may still have the host in sight. */
-	if (held && runs != NULL && atoi(runs) != (int)machine->leader)
+	machine->begins = held && runs != NULL && atoi(runs) != (int)machine->leader;
+	if (machine->begins)
 		machine->leader = 0;
 	if (held)
 		machine->state = machine->leader > 0 ? MACHINE_RUNNING : MACHINE_OPENING;
@@ -194,6 +199,49 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 		return fail(r, "cannot read the record of machine '%s'", name);
 	*ret = machine;
 	return 0;
+}
+
+int machine_watch_record(struct arena *arena, const char *runtime, const char *name)
+{
+	autoclose int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	const char *path = arena_format(arena, "%s/machines/%s", runtime, name);
+
+	if (fd < 0)
+		return -errno;
+	if (inotify_add_watch(fd, path, IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF) <
+	    0)
+		return errno == ENOENT ? -ENXIO : -errno;
+	return take_fd(&fd);
+}
+
+/* False: it takes too long. */
+static bool await_change(int watch, uint64_t deadline)
+{
+	struct pollfd changed = { .fd = watch, .events = POLLIN };
+	uint64_t now = clock_monotonic_us();
+	char events[4096];
+
+	if (watch < 0 || now >= deadline ||
+	    poll(&changed, 1, (int)((deadline - now) / 1000 + 1)) <= 0)
+		return false;
+	return read(watch, events, sizeof(events)) > 0;
+}
+
+int machine_open_begun(struct arena *arena, struct machine *ret, const char *runtime,
+		       const char *name)
+{
+	const uint64_t deadline = clock_monotonic_us() + BEGIN_US;
+	autoclose int watch = -EBADF;
+	int r = machine_open(arena, ret, runtime, name);
+
+	if (r < 0 || !ret->begins)
+		return r;
+	watch = machine_watch_record(arena, runtime, name);
+	/* Looked at again after that: it may have been noted in between. */
+	do {
+		r = machine_open(arena, ret, runtime, name);
+	} while (r >= 0 && ret->begins && await_change(watch, deadline));
+	return r;
 }
 
 void machine_host(struct machine *ret)
@@ -437,4 +485,13 @@ int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool
 	if (r != -ENAMETOOLONG && (r < 0 || !path_is_below(own, path)))
 		return -ENOENT;
 	return cgroup_open(path);
+}
+
+bool machine_is_paused(struct arena *arena, const struct machine *machine)
+{
+	autoclose int cgroup = machine_open_cgroup(arena, machine, true);
+	uint64_t frozen;
+
+	return cgroup >= 0 && cgroup_read_key(&frozen, cgroup, "cgroup.events", "frozen") >= 0 &&
+	       frozen == 1;
 }

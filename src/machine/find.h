@@ -21,7 +21,7 @@ struct arena;
 struct text_list;
 
 enum machine_state {
-	MACHINE_OPENING,   /* its supervisor lives, the program does not run yet */
+	MACHINE_OPENING,   /* its supervisor lives, and has not noted yet that the program runs */
 	MACHINE_RUNNING,   /* and has a supervisor */
 	MACHINE_ABANDONED, /* it runs, its supervisor is gone */
 	MACHINE_DEAD,	   /* nothing is left but what must be cleaned up */
@@ -35,6 +35,7 @@ struct machine {
 	enum machine_state state;
 	pid_t supervisor; /* 0: none */
 	pid_t leader;	  /* 0: none yet */
+	bool begins;	  /* OPENING, and there is a leader already */
 	uint64_t leader_start;
 	uint64_t leader_id;		    /* process_id(); 0: unknown */
 	uint64_t realtime_us, monotonic_us; /* of the start; 0: unknown */
@@ -54,6 +55,15 @@ char *machine_runtime_directory(struct arena *arena, unsigned int uid,
 /* The machine NAME, opening, running or abandoned. -EINVAL: no machine name. -ENXIO: there is no
  * such machine (a dead one counts as none). */
 int machine_open(struct arena *arena, struct machine *ret, const char *runtime, const char *name);
+
+/* For whoever needs the program: it may have been heard before its supervisor came to note that it
+ * runs. So if it BEGINS, that is waited for, some seconds at most. */
+int machine_open_begun(struct arena *arena, struct machine *ret, const char *runtime,
+		       const char *name);
+
+/* An inotify descriptor that does not block, readable when the record was written, let go of or
+ * removed. -ENXIO: there is none. Quiet. */
+int machine_watch_record(struct arena *arena, const char *runtime, const char *name);
 
 /* The host itself, whose name is MACHINE_HOST: its leader is PID 1, and it has no record. Quiet. */
 void machine_host(struct machine *ret);
@@ -95,3 +105,6 @@ const char *machine_cgroup(struct arena *arena, const struct machine *machine, b
 
 /* Its directory; certainly its own: its leader is in it. -ENOENT: it has none. Quiet. */
 int machine_open_cgroup(struct arena *arena, const struct machine *machine, bool payload);
+
+/* Who enters it then waits as well. Quiet. */
+bool machine_is_paused(struct arena *arena, const struct machine *machine);

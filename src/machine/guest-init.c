@@ -114,6 +114,26 @@ static int signal_number(int number, bool real_time)
 	return real_time && number != SIGINT ? SIGRTMIN + number : number;
 }
 
+static struct guest_init describe(enum guest_init_kind kind, const char *program)
+{
+	bool real_time = signals[kind].real_time;
+	struct guest_init init = {
+		.kind = kind,
+		.program = program,
+		.poweroff_signal = signal_number(signals[kind].poweroff, real_time),
+		.reboot_signal = signal_number(signals[kind].reboot, real_time),
+	};
+
+	/* The original's default, for what may be anything that knows it. */
+	init.stop_signal = real_time ? SIGRTMIN + 3 : init.poweroff_signal;
+	return init;
+}
+
+struct guest_init guest_init_given(const char *program)
+{
+	return describe(GUEST_INIT_SYSTEMD, program);
+}
+
 int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd)
 {
 	static const char *const places[] = {
@@ -124,22 +144,11 @@ int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd)
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		autoclose int fd = resolve_open(root_fd, places[i], O_PATH);
-		enum guest_init_kind kind;
-		bool real_time;
 		struct stat st;
 
 		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 			continue;
-		kind = kind_of(root_fd, fd);
-		real_time = signals[kind].real_time;
-		*ret = (struct guest_init){
-			.kind = kind,
-			.program = arena_text(arena, places[i]),
-			.poweroff_signal = signal_number(signals[kind].poweroff, real_time),
-			.reboot_signal = signal_number(signals[kind].reboot, real_time),
-		};
-		/* The original's default, for what may be anything that knows it. */
-		ret->stop_signal = real_time ? SIGRTMIN + 3 : ret->poweroff_signal;
+		*ret = describe(kind_of(root_fd, fd), arena_text(arena, places[i]));
 		return 0;
 	}
 	return -ENOENT;

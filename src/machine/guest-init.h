@@ -30,6 +30,9 @@ struct guest_init {
 /* 0, or -ENOENT: there is none of the places where an init is looked for. */
 int guest_init_find(struct arena *arena, struct guest_init *ret, int root_fd);
 
+/* One that was named: it knows systemd's signals. */
+struct guest_init guest_init_given(const char *program);
+
 /* Some inits want more than a signal: runit a mark in a file, sysvinit a request in its fifo
  * instead. Writes it below ROOT_FD, the running container's root. 1: done, no signal is needed;
  * 0: now send the signal; < 0: it could not be written, the signal is the best there is. Never

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -16,9 +18,11 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "kernel/process.h"
+#include "machine/network-file.h"
 #include "net/facts.h"
 
 #define DIRECTORY "hosts"
+#define LOCK "hosts.lock"
 
 char *hosts_file_path(struct arena *arena, const char *runtime, const char *name)
 {
@@ -141,4 +145,112 @@ int hosts_file_publish(const char *runtime, const char *name, const struct facts
 		return r;
 	snprintf(hosts.tag, sizeof(hosts.tag), "%s", facts->tag);
 	return hosts_file_write(runtime, name, &hosts);
+}
+
+/* ---- further names ---- */
+
+static int read_claim(struct hosts_claim *ret, int dir_fd, const char *link)
+{
+	char text[HOSTS_CLAIM_ROOM];
+	ssize_t length = readlinkat(dir_fd, link, text, sizeof(text));
+
+	if (length < 0)
+		return errno == EINVAL ? -EBADMSG : -errno;
+	return hosts_parse_claim(ret, text, (size_t)length);
+}
+
+/* Somebody whose end was not seen leaves it behind. Of whom nothing can be said, it is his. */
+static bool is_held(int records_fd, const struct hosts_claim *claim)
+{
+	autoarena struct arena scratch = { 0 };
+	struct facts facts;
+	int r = network_file_read_of(&scratch, &facts, records_fd, claim->machine, claim->tag);
+
+	if (r < 0)
+		return r != -ENOENT;
+	return facts.leader == 0 || kill((pid_t)facts.leader, 0) == 0 || errno != ESRCH;
+}
+
+static int open_below(const char *runtime, const char *name, int flags)
+{
+	autoarena struct arena scratch = { 0 };
+	int fd = open(path_join(&scratch, runtime, name), flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Who looks at a claim and then replaces or removes it; not the directory, which everybody may
+ * open, and lock. */
+static int lock_claims(const char *runtime)
+{
+	autoclose int fd = open_below(runtime, LOCK, O_RDWR | O_CREAT);
+	int r = fd < 0 ? fd : network_file_lock(fd);
+
+	return r < 0 ? r : take_fd(&fd);
+}
+
+static bool is_host(const char *name)
+{
+	struct utsname host;
+
+	return uname(&host) == 0 && name_is_node(name, host.nodename);
+}
+
+int hosts_file_claim(const char *runtime, int records_fd, const char *machine, const char *tag,
+		     const char *name)
+{
+	char link[HOSTS_LINK_ROOM], text[HOSTS_CLAIM_ROOM];
+	autoclose int dir = -EBADF, lock = -EBADF;
+	struct hosts_claim other;
+
+	if (records_fd < 0)
+		return records_fd;
+	if (!hosts_link(link, name) || is_host(link + 1) ||
+	    hosts_print_claim(text, machine, tag) < 0)
+		return -EINVAL;
+	dir = open_directory(runtime);
+	if (dir < 0)
+		return dir;
+	lock = lock_claims(runtime);
+	if (lock < 0)
+		return lock;
+	if (symlinkat(text, dir, link) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (read_claim(&other, dir, link) >= 0) {
+		if (text_equal(other.tag, tag))
+			return 0;
+		if (is_held(records_fd, &other))
+			return -EEXIST;
+	}
+	(void)unlinkat(dir, link, 0);
+	return symlinkat(text, dir, link) < 0 ? -errno : 0;
+}
+
+static int open_existing(const char *runtime)
+{
+	return open_below(runtime, DIRECTORY, O_RDONLY | O_DIRECTORY);
+}
+
+void hosts_file_disclaim(const char *runtime, const char *tag, const char *name)
+{
+	autoclose int dir = open_existing(runtime), lock = dir < 0 ? dir : lock_claims(runtime);
+	char link[HOSTS_LINK_ROOM];
+	struct hosts_claim claim;
+
+	/* Without: the next one who wants it finds that nobody has it. */
+	if (lock >= 0 && hosts_link(link, name) && read_claim(&claim, dir, link) >= 0 &&
+	    text_equal(claim.tag, tag))
+		(void)unlinkat(dir, link, 0);
+}
+
+int hosts_file_claimed(struct hosts_claim *ret, const char *runtime, const char *name)
+{
+	autoclose int dir = open_existing(runtime);
+	char link[HOSTS_LINK_ROOM];
+
+	if (dir < 0)
+		return dir;
+	return hosts_link(link, name) ? read_claim(ret, dir, link) : -ENOENT;
 }

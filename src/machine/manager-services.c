@@ -277,18 +277,34 @@ int manager_runit_stop(struct arena *arena, const struct manager *manager, const
 	return r;
 }
 
+/* runsvdir starts what is new there. This is for the next boot: the service looks for the mark,
+ * which is gone by then. */
+static int mark_as_new(struct arena *arena, const struct manager *manager)
+{
+	const char *path = path_join(arena, manager->runtime, BOOT_SERVICE ".new");
+	autoclose int fd = -EBADF;
+	int r = dir_make_all(manager->runtime, 0755);
+
+	if (r < 0)
+		return fail(r, "cannot make '%s'", manager->runtime);
+	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd < 0 ? fail(-errno, "cannot make '%s'", path) : 0;
+}
+
 int manager_runit_boot(struct arena *arena, const struct manager *manager,
 		       struct text_list *ret_lines)
 {
 	const char *place = path_join(arena, manager->scan, BOOT_SERVICE);
 	int r = add_script(arena, "/etc/sv/" BOOT_SERVICE, "run", "runit/" BOOT_SERVICE "/run");
 
+	if (r >= 0 && access(place, F_OK) < 0)
+		r = mark_as_new(arena, manager);
 	return r < 0 ? r : link_once(arena, "/etc/sv/" BOOT_SERVICE, place, ret_lines);
 }
 
 /* ---- sysvinit, busybox and others: whatever runs scripts at boot ---- */
 
-int manager_init_boot(struct arena *arena, const struct manager *manager,
+int manager_init_boot(struct arena *arena, const struct manager *manager, bool first,
 		      struct text_list *ret_lines)
 {
 	const char *template = template_of(arena, "init.d/" BOOT_SERVICE);
@@ -298,8 +314,9 @@ int manager_init_boot(struct arena *arena, const struct manager *manager,
 	if (geteuid() != 0 || access(template, F_OK) < 0 ||
 	    access(script_of(arena, "rc"), X_OK) < 0 ||
 	    manager_find_program(arena, manager->environment, "update-rc.d") == NULL) {
-		log_notice("Nothing here runs services at boot: have 'machinectl start --all' run "
-			   "then (see redd-units(7)).");
+		if (first)
+			log_notice("Nothing here runs services at boot: have 'machinectl start "
+				   "--all' run then (see redd-units(7)).");
 		return 0;
 	}
 	r = link_once(arena, template, script_of(arena, BOOT_SERVICE), ret_lines);

@@ -10,7 +10,8 @@
 #include "machine/manager-kinds.h"
 #include "machine/manager.h"
 
-#define JOB_MS 150000 /* longer than the unit's own TimeoutSec=, so that its failure is told */
+/* systemd ends each job when the unit's own time is over, and tells why: that may be any. */
+#define JOB_MS (24 * 3600 * 1000)
 
 static char *unit_of(struct arena *arena, const char *name)
 {
@@ -28,27 +29,97 @@ static int refuse(struct arena *arena, const struct manager *manager, int code, 
 			"cannot %s machine '%s': the host's systemd does not know the unit "
 			"'" MANAGER_UNIT "' (try installing Redd)",
 			verb, name);
+	/* That is a condition's. */
+	code = code == -ECANCELED ? -EIO : code;
 	return fail_plain(code, "cannot %s machine '%s': %s (see systemctl %sstatus %s)", verb,
 			  name, bus_error(manager->bus), geteuid() == 0 ? "" : "--user ", unit);
 }
 
+/* A NixOS container's unit is made from its conf by our generator, which systemd runs when it is
+ * told to look again: if the conf is newer than that, it has to be. */
+static int await_unit(struct arena *arena, const struct manager *manager, const char *name)
+{
+	const char *conf = manager_nixos_conf(arena, name);
+	const char *unit = unit_of(arena, name);
+	char *source, *changed;
+	int r;
+
+	if (conf == NULL)
+		return 0;
+	r = systemd_unit_property(arena, &source, manager->bus, unit, "SourcePath");
+	if (r >= 0 && text_equal(source, conf))
+		r = systemd_unit_property(arena, &changed, manager->bus, unit, "NeedDaemonReload");
+	else
+		changed = NULL;
+	if (r >= 0 && text_equal(changed, "no"))
+		return 0;
+	return systemd_reload(manager->bus);
+}
+
+/* For systemd such a job is done. */
+static int check_condition(struct arena *arena, const struct manager *manager, const char *name)
+{
+	const char *unit = unit_of(arena, name);
+	char *met;
+
+	if (systemd_unit_property(arena, &met, manager->bus, unit, "ConditionResult") < 0 ||
+	    !text_equal(met, "no"))
+		return 0;
+	return fail_plain(-ECANCELED,
+			  "cannot start machine '%s': a condition of '%s' is not met (see "
+			  "systemctl status)",
+			  name, unit);
+}
+
 int manager_systemd_start(struct arena *arena, const struct manager *manager, const char *name)
 {
-	int r = systemd_start_unit(manager->bus, unit_of(arena, name), JOB_MS);
+	int r = await_unit(arena, manager, name);
 
-	return r < 0 ? refuse(arena, manager, r, "start", name) : 0;
+	if (r >= 0)
+		r = systemd_start_unit(manager->bus, unit_of(arena, name), JOB_MS);
+	return r < 0 ? refuse(arena, manager, r, "start", name)
+		     : check_condition(arena, manager, name);
+}
+
+static bool is_active(struct arena *arena, const struct manager *manager, const char *unit)
+{
+	char *state;
+
+	return systemd_unit_property(arena, &state, manager->bus, unit, "ActiveState") >= 0 &&
+	       !text_equal(state, "inactive") && !text_equal(state, "failed");
+}
+
+static int stop(struct arena *arena, const struct manager *manager, const char *name, bool alone)
+{
+	const char *unit = unit_of(arena, name);
+	int r;
+
+	if (!is_active(arena, manager, unit))
+		return -ENXIO;
+	r = systemd_stop_unit(manager->bus, unit, alone, JOB_MS);
+	return r < 0 ? refuse(arena, manager, r, "stop", name) : 0;
+}
+
+int manager_systemd_restart(struct arena *arena, const struct manager *manager, const char *name)
+{
+	const char *unit = unit_of(arena, name);
+	int r;
+
+	if (!is_active(arena, manager, unit))
+		return -ENXIO;
+	r = systemd_restart_unit_alone(manager->bus, unit, JOB_MS);
+	return r < 0 ? refuse(arena, manager, r, "restart", name)
+		     : check_condition(arena, manager, name);
 }
 
 int manager_systemd_stop(struct arena *arena, const struct manager *manager, const char *name)
 {
-	const char *unit = unit_of(arena, name);
-	char *state;
-	int r = systemd_unit_property(arena, &state, manager->bus, unit, "ActiveState");
+	return stop(arena, manager, name, false);
+}
 
-	if (r < 0 || text_equal(state, "inactive") || text_equal(state, "failed"))
-		return -ENXIO;
-	r = systemd_stop_unit(manager->bus, unit, JOB_MS);
-	return r < 0 ? refuse(arena, manager, r, "stop", name) : 0;
+int manager_systemd_stop_alone(struct arena *arena, const struct manager *manager, const char *name)
+{
+	return stop(arena, manager, name, true);
 }
 
 static void describe(struct arena *arena, struct text_list *lines,

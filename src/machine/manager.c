@@ -8,6 +8,8 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/list.h"
+#include "base/log.h"
+#include "base/macros.h"
 #include "base/names.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -18,16 +20,22 @@
 #include "io/file.h"
 #include "machine/detach.h"
 #include "machine/find.h"
+#include "machine/health.h"
 #include "machine/manager-kinds.h"
+#include "machine/service.h"
 
 #define BUS_OPEN_MS 5000
+#define VERDICT_US (24 * 3600 * 1000000ull) /* it comes in the time of its checks */
 
 /* ---- the stand-alone supervisor ---- */
 
 static int detached_start(struct arena *arena, const struct manager *manager, const char *name)
 {
-	/* As in the units. Reboots are the runner's own affair: no unit is kept. The host's journal
-	 * and links are root's. */
+	struct service service;
+	int r = service_read(arena, &service, manager->environment, name);
+	/* As in the units. Reboots are the runner's own affair: no unit is kept. But what was
+	 * applied may be another one by then, and is read again. The host's journal and links are
+	 * root's. */
 	bool root = geteuid() == 0;
 	const char *const arguments[] = { manager->runner,
 					  "--quiet",
@@ -36,12 +44,21 @@ static int detached_start(struct arena *arena, const struct manager *manager, co
 					  "--settings=override",
 					  "--on-supervisor-death=keep",
 					  arena_format(arena, "--machine=%s", name),
+					  service.applied ? "--on-reboot=exit"
+							  : "--on-reboot=restart",
 					  root ? "--network-veth" : NULL,
 					  NULL };
-	const struct detach detach = { name, manager->runtime, (char *const *)arguments,
-				       manager->environment };
+	/* Its conf is read again when it reboots, as the unit does. */
+	const char *const nixos[] = {
+		manager_nixos_program(arena), "start", name, "--on-supervisor-death=keep",
+		"--on-reboot=exit",	      NULL
+	};
+	bool is_nixos = manager_nixos_conf(arena, name) != NULL;
+	const struct detach detach = { name, manager->runtime,
+				       (char *const *)(is_nixos ? nixos : arguments),
+				       manager->environment, &service };
 
-	return detach_start(arena, &detach);
+	return r < 0 ? r : detach_start(arena, &detach);
 }
 
 static int detached_stop(struct arena *arena, const struct manager *manager, const char *name)
@@ -64,6 +81,31 @@ static char *list_directory(struct arena *arena, const struct manager *manager)
 	return arena_format(arena, "%s/.config/redd/enabled", text_empty(home) ? "" : home);
 }
 
+struct listing {
+	struct arena *arena;
+	struct text_list *names;
+};
+
+static int visit(int dir_fd, const char *name, unsigned char type, void *context)
+{
+	struct listing *listing = context;
+
+	(void)dir_fd;
+	if (type == DT_REG && name_is_machine(name))
+		text_list_add(listing->arena, listing->names, arena_text(listing->arena, name));
+	return 0;
+}
+
+/* Nothing else is on the list. */
+static bool is_alone(struct arena *arena, const char *directory)
+{
+	autoclose int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct text_list names = { 0 };
+	struct listing listing = { arena, &names };
+
+	return fd < 0 || dir_walk(fd, visit, &listing) < 0 || names.count <= 1;
+}
+
 static int list_enable(struct arena *arena, const struct manager *manager, const char *name,
 		       struct text_list *ret_lines)
 {
@@ -82,7 +124,7 @@ static int list_enable(struct arena *arena, const struct manager *manager, const
 	switch (manager->kind) {
 	case MANAGER_OPENRC: return manager_openrc_boot(arena, manager, ret_lines);
 	case MANAGER_RUNIT: return manager_runit_boot(arena, manager, ret_lines);
-	default: return manager_init_boot(arena, manager, ret_lines);
+	default: return manager_init_boot(arena, manager, is_alone(arena, directory), ret_lines);
 	}
 }
 
@@ -97,39 +139,26 @@ static int list_disable(struct arena *arena, const struct manager *manager, cons
 	return 0;
 }
 
-struct listing {
-	struct arena *arena;
-	struct text_list *names;
-};
-
-static int visit(int dir_fd, const char *name, unsigned char type, void *context)
-{
-	struct listing *listing = context;
-
-	(void)dir_fd;
-	if (type == DT_REG && name_is_machine(name))
-		text_list_add(listing->arena, listing->names, arena_text(listing->arena, name));
-	return 0;
-}
-
 int manager_list_enabled(struct arena *arena, const struct manager *manager, struct text_list *ret)
 {
 	struct listing listing = { arena, ret };
 	const char *path = list_directory(arena, manager);
 	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
+	int r = 0;
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : fail(-errno, "cannot open '%s'", path);
-	r = dir_walk(fd, visit, &listing);
+	if (fd < 0 && errno != ENOENT)
+		return fail(-errno, "cannot open '%s'", path);
+	if (fd >= 0)
+		r = dir_walk(fd, visit, &listing);
 	if (r < 0)
 		return fail(r, "cannot read '%s'", path);
+	manager_nixos_enabled(arena, ret);
 	text_list_sort(ret);
 	return 0;
 }
 
-int manager_list_after(struct arena *arena, const struct manager *manager, const char *name,
-		       struct text_list *ret)
+static int list_after(struct arena *arena, const struct manager *manager, const char *name,
+		      struct text_list *ret)
 {
 	const char *path = path_join(arena, list_directory(arena, manager), name);
 	struct text_list lines = { 0 };
@@ -153,6 +182,19 @@ int manager_list_after(struct arena *arena, const struct manager *manager, const
 			text_list_add(arena, ret, words.items[j]);
 	}
 	return 0;
+}
+
+int manager_list_after(struct arena *arena, const struct manager *manager, const char *name,
+		       struct text_list *ret)
+{
+	struct service service;
+	int r = list_after(arena, manager, name, ret);
+
+	if (r >= 0)
+		r = service_read(arena, &service, manager->environment, name);
+	for (size_t i = 0; r >= 0 && i < service.after.count; i++)
+		text_list_add(arena, ret, service.after.items[i]);
+	return MIN(r, 0);
 }
 
 /* ---- one table for all ---- */
@@ -181,14 +223,123 @@ const char *manager_name(const struct manager *manager)
 	return kinds[manager->kind].name;
 }
 
+/* ---- what a machine needs first, where systemd does not see to it ---- */
+
+#define NEEDS_DEPTH 16 /* one needs another, which needs another, ... or in a circle */
+
+static int start_one(struct arena *arena, const struct manager *manager, const char *name,
+		     unsigned int depth);
+
+static bool runs(struct arena *arena, const struct manager *manager, const char *name)
+{
+	struct machine machine;
+	int r = machine_open(arena, &machine, manager->runtime, name);
+
+	fail_forget();
+	return r >= 0;
+}
+
+static int start_needs(struct arena *arena, const struct manager *manager,
+		       const struct service *service, const char *name, unsigned int depth)
+{
+	const struct text_list *lists[] = { &service->requires, &service->wants };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t j = 0; j < lists[i]->count; j++) {
+			const char *need = lists[i]->items[j];
+
+			if (runs(arena, manager, need) || text_equal(need, name))
+				continue;
+			if (start_one(arena, manager, need, depth) >= 0)
+				continue;
+			if (lists[i] == &service->requires)
+				return fail_in(fail_recorded()->code,
+					       "cannot start machine '%s', which needs '%s'", name,
+					       need);
+			log_warning("%s, going on without", fail_recorded()->text);
+			fail_forget();
+		}
+	return 0;
+}
+
+/* Until it is known whether the machine works, if it has a check. */
+static int await_verdict(struct arena *arena, const struct manager *manager, const char *name)
+{
+	struct health_report report;
+
+	return health_await(arena, &report, manager->runtime, name, VERDICT_US);
+}
+
+static int start_one(struct arena *arena, const struct manager *manager, const char *name,
+		     unsigned int depth)
+{
+	struct service service;
+	int r;
+
+	if (depth == 0)
+		return fail_input("cannot start machine '%s': machines need each other deeper than "
+				  "%d, or in a circle",
+				  name, NEEDS_DEPTH);
+	r = service_read(arena, &service, manager->environment, name);
+	if (r >= 0)
+		r = service_check(&service, name);
+	if (r >= 0)
+		r = start_needs(arena, manager, &service, name, depth - 1);
+	if (r >= 0)
+		r = kinds[manager->kind].start(arena, manager, name);
+	/* The others hear of it from the runner. */
+	return r < 0 || manager->kind != MANAGER_RUNIT ? r : await_verdict(arena, manager, name);
+}
+
 int manager_start(struct arena *arena, const struct manager *manager, const char *name)
 {
-	return kinds[manager->kind].start(arena, manager, name);
+	if (manager->kind == MANAGER_SYSTEMD)
+		return kinds[manager->kind].start(arena, manager, name);
+	return start_one(arena, manager, name, NEEDS_DEPTH);
+}
+
+void manager_forget_owed(const char *runtime, const char *name)
+{
+	autoclose int dir = record_open_runtime(runtime, MANAGER_OWED);
+
+	if (dir >= 0)
+		(void)unlinkat(dir, name, 0);
 }
 
 int manager_stop(struct arena *arena, const struct manager *manager, const char *name)
 {
+	manager_forget_owed(manager->runtime, name);
 	return kinds[manager->kind].stop(arena, manager, name);
+}
+
+int manager_stop_alone(struct arena *arena, const struct manager *manager, const char *name)
+{
+	return manager->kind == MANAGER_SYSTEMD ? manager_systemd_stop_alone(arena, manager, name)
+						: kinds[manager->kind].stop(arena, manager, name);
+}
+
+int manager_restart(struct arena *arena, const struct manager *manager, const char *name)
+{
+	int r;
+
+	if (manager->kind == MANAGER_SYSTEMD)
+		return manager_systemd_restart(arena, manager, name);
+	r = manager_stop_alone(arena, manager, name);
+	return r < 0 ? r : manager_start(arena, manager, name);
+}
+
+bool manager_generates(const struct manager *manager)
+{
+	return manager->kind == MANAGER_SYSTEMD;
+}
+
+int manager_reload(const struct manager *manager)
+{
+	int r = systemd_reload(manager->bus);
+
+	return r < 0 ? fail_plain(r, "cannot have systemd read its units again: %s",
+				  bus_error(manager->bus))
+		     : 0;
 }
 
 int manager_enable(struct arena *arena, const struct manager *manager, const char *name,

@@ -323,7 +323,8 @@ static void warn_of_supervisor(const struct network_change *change, const char *
 		    name, what, name);
 }
 
-static void tell_supervisor(struct network_change *change)
+/* -ENXIO: there is none. */
+static int tell_supervisor(struct network_change *change)
 {
 	autoclose int supervisor = machine_open_supervisor(change->arena, change->machine);
 	struct pollfd end = { .fd = supervisor, .events = POLLIN };
@@ -331,26 +332,58 @@ static void tell_supervisor(struct network_change *change)
 	int error = 0;
 
 	if (supervisor < 0 || process_signal(supervisor, SUPERVISOR_NETWORK) < 0)
-		return;
+		return -ENXIO;
 	/* It waits for the lock. */
 	fd_close(&change->lock_fd);
 	for (int waited = 0; waited < PATIENCE_MS && !heard; waited += WAIT_MS) {
 		heard = has_heard(change, &error);
 		if (!heard && poll(&end, 1, WAIT_MS) > 0)
-			return;
+			return -ENXIO;
 	}
-	if (!heard)
+	/* It may be busy with it; then it has the lock, and we get it when it is done. */
+	if (!heard) {
+		change->lock_fd = network_file_hold(change->dir_fd, change->machine->name);
+		heard = change->lock_fd >= 0 && has_heard(change, &error);
+		fd_close(&change->lock_fd);
+	}
+	return heard ? error : -ETIMEDOUT;
+}
+
+static void tell_and_warn(struct network_change *change)
+{
+	int r = tell_supervisor(change);
+
+	if (r == -ETIMEDOUT)
 		warn_of_supervisor(change, "does not answer");
-	else if (error < 0)
-		warn_of_supervisor(change, arena_format(change->arena, "cannot follow (%s)",
-							strerror(-error)));
+	else if (r < 0 && r != -ENXIO)
+		warn_of_supervisor(change,
+				   arena_format(change->arena, "cannot follow (%s)", strerror(-r)));
+}
+
+int network_change_follow(struct network_change *change)
+{
+	int r;
+
+	tell(change);
+	r = tell_supervisor(change);
+	change->changed = false;
+	return r;
+}
+
+int network_change_again(struct network_change *change)
+{
+	int r;
+
+	fd_close(&change->lock_fd);
+	r = hold(change);
+	return r < 0 ? r : read_facts(change);
 }
 
 void network_change_done(struct network_change *change)
 {
 	if (change->changed) {
 		tell(change);
-		tell_supervisor(change);
+		tell_and_warn(change);
 	}
 	netlink_close(&change->host);
 	netlink_close(&change->guest);

@@ -37,6 +37,13 @@ int network_change_look(struct arena *arena, struct network_change *ret,
 /* Note the facts as they are now. */
 int network_change_save(struct network_change *change);
 
+/* Has the supervisor follow what was saved, which gives the lock back, and says whether it could.
+ * -ENXIO: it has none. -ETIMEDOUT: it does not answer. Then network_change_done(). */
+int network_change_follow(struct network_change *change);
+
+/* Behind that, to change something more: the lock once more, and the facts as they are by now. */
+int network_change_again(struct network_change *change);
+
 /* Also tells the supervisor, if something was saved, and who asks for the machine's name; and waits
  * until it is as was saved what the supervisor does itself: names, ports at loopback addresses. One
  * that does not answer is a warning. Accepts what was not opened. */

@@ -78,6 +78,8 @@ void network_file_remove(int dir_fd, const char *machine)
 
 	network_file_name(name, machine);
 	(void)unlinkat(dir_fd, name, 0);
+	snprintf(name, sizeof(name), NETWORK_FILE_RESOLV, machine);
+	(void)unlinkat(dir_fd, name, 0);
 }
 
 int network_file_try_lock(int record_fd)

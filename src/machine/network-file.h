@@ -33,6 +33,8 @@ int network_file_read(struct arena *arena, struct facts *ret, int dir_fd, const 
 int network_file_read_of(struct arena *arena, struct facts *ret, int dir_fd, const char *machine,
 			 const char *tag);
 
+/* With what a command that was interrupted has left: machine/network-policy's ".NAME.resolv". */
+#define NETWORK_FILE_RESOLV ".%.64s.resolv"
 void network_file_remove(int dir_fd, const char *machine);
 
 /* Take the lock of a record that is open. -EBUSY: somebody has it for too long. */

@@ -128,14 +128,22 @@ int network_ports_add(struct arena *arena, const struct machine *machine, const 
 	return r;
 }
 
-/* Its place in the list; -ENOENT. */
-static int find(const struct network_change *change, const struct port *port)
+/* Its place in the list; -ENOENT, and nothing recorded. */
+static int place_of(const struct network_change *change, const struct port *port)
 {
-	char text[PORT_TEXT_ROOM];
-
 	for (size_t i = 0; i < change->facts.port_count; i++)
 		if (is_same(&change->facts.ports[i], port))
 			return (int)i;
+	return -ENOENT;
+}
+
+static int find(const struct network_change *change, const struct port *port)
+{
+	char text[PORT_TEXT_ROOM];
+	int at = place_of(change, port);
+
+	if (at >= 0)
+		return at;
 	return fail_plain(-ENOENT,
 			  "cannot take away the port '%s' of machine '%s': it does not lead there "
 			  "(try 'machinectl port list %s')",
@@ -173,4 +181,56 @@ int network_ports_remove(struct arena *arena, const struct machine *machine,
 		r = remove_one(&change, &firewall, &ports[i]);
 	network_change_done(&change);
 	return MIN(r, 0);
+}
+
+/* ---- done again after an interruption ---- */
+
+/* Noted, but maybe nothing more: what is there already is put there again, which does no harm. */
+static int add_again(struct network_change *change, const struct port *ports, size_t count)
+{
+	autofirewall struct firewall firewall = FIREWALL_EMPTY;
+	struct port *rest = arena_take_array(change->arena, count, sizeof(*rest));
+	size_t left = 0;
+	int r = firewall_open(&firewall);
+
+	for (size_t i = 0; i < count && r >= 0; i++)
+		if (place_of(change, &ports[i]) < 0)
+			rest[left++] = ports[i];
+		else
+			r = put(change, &firewall, &ports[i], true);
+	if (r >= 0 && left > 0)
+		return add(change, rest, left);
+	return r < 0 ? r : network_change_save(change); /* so that the supervisor hears of it */
+}
+
+int network_ports_ensure(struct arena *arena, const struct machine *machine,
+			 const struct port *ports, size_t count)
+{
+	struct network_change change = NETWORK_CHANGE_EMPTY;
+	int r = network_change_open(arena, &change, machine);
+
+	if (r >= 0)
+		r = check(&change);
+	if (r >= 0)
+		r = add_again(&change, ports, count);
+	network_change_done(&change);
+	return r;
+}
+
+int network_ports_forget(struct arena *arena, const struct machine *machine,
+			 const struct port *ports, size_t count)
+{
+	autofirewall struct firewall firewall = FIREWALL_EMPTY;
+	struct network_change change = NETWORK_CHANGE_EMPTY;
+	int r = network_change_open(arena, &change, machine);
+
+	if (r >= 0)
+		r = firewall_open(&firewall);
+	for (size_t i = 0; i < count && r >= 0; i++)
+		if (place_of(&change, &ports[i]) >= 0)
+			r = remove_one(&change, &firewall, &ports[i]);
+	if (r >= 0)
+		r = network_change_save(&change);
+	network_change_done(&change);
+	return r;
 }

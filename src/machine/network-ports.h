@@ -16,3 +16,10 @@ int network_ports_add(struct arena *arena, const struct machine *machine, const 
 /* Each as it was given at the start, or added. -ENOENT: one leads nowhere; then none is removed. */
 int network_ports_remove(struct arena *arena, const struct machine *machine,
 			 const struct port *ports, size_t count);
+
+/* As above, for who may have been interrupted and begins again: those that lead there already stay,
+ * those that are gone are no failure, and what was only noted is done. */
+int network_ports_ensure(struct arena *arena, const struct machine *machine,
+			 const struct port *ports, size_t count);
+int network_ports_forget(struct arena *arena, const struct machine *machine,
+			 const struct port *ports, size_t count);

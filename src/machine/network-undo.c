@@ -71,6 +71,8 @@ void network_undo_links(const struct network_undo *undo, const struct facts *fac
 	release(undo, facts);
 	for (size_t i = 0; i < facts->part_count; i++)
 		release(undo, &facts->parts[i]);
+	for (size_t i = 0; i < facts->further.count; i++)
+		hosts_file_disclaim(undo->runtime, undo->tag, facts->further.items[i]);
 	warn("forget the names of", undo,
 	     hosts_file_remove(hosts_file_path(&scratch, undo->runtime, undo->machine), undo->tag));
 }
@@ -128,7 +130,7 @@ static int undo_there(void *context)
 	autonetlink struct netlink netlink = NETLINK_EMPTY;
 	struct firewall_machine *machines;
 	size_t count;
-	int r = facts_machines(there->arena, &machines, &count, there->facts);
+	int r = facts_traces(there->arena, &machines, &count, there->facts);
 
 	if (r >= 0)
 		r = remove_rules(machines, count);
@@ -154,6 +156,7 @@ static int undo_middle(struct arena *arena, const struct network_undo *undo, str
 		.helper = facts->helper,
 		.helper_start = facts->helper_start,
 		.leases = facts->leases,
+		.further = facts->further,
 	};
 	return 0;
 }
@@ -182,7 +185,7 @@ static int undo_here(struct arena *arena, const struct network_undo *undo, struc
 		facts->made_count = 0;
 		return 0;
 	}
-	r = facts_machines(arena, &machines, &count, facts);
+	r = facts_traces(arena, &machines, &count, facts);
 	return r < 0 ? r : remove_rules(machines, count);
 }
 

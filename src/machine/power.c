@@ -1,6 +1,7 @@
 #include "machine/power.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/log.h"
+#include "base/macros.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "io/clock.h"
@@ -19,8 +22,10 @@
 #include "machine/guest-init.h"
 #include "machine/processes.h"
 #include "machine/reap.h"
+#include "machine/service.h"
 
 #define CLEANUP_TIMEOUT_MS 90000 /* as long as service managers usually wait for one to stop */
+#define INSIST_AFTER_MS 2000
 #define FOREVER (-1)
 #define RECHECK_MS 10
 #define YOUNG_US 5000000
@@ -265,6 +270,17 @@ static void kill_all(struct arena *arena, const struct machine *machine)
 	fail_forget();
 }
 
+/* Some cannot even be killed, as they wait for what shows the tree: that is ended by a supervisor
+ * that is told twice, and else when nobody holds the machine any more (image/raw-serve). */
+static void insist_all(struct arena *arena, const struct machine *machine)
+{
+	const char *holder = machine_note(machine, RECORD_HOLDER);
+
+	if (machine->state == MACHINE_ABANDONED && holder != NULL)
+		(void)reap_process(holder);
+	kill_all(arena, machine);
+}
+
 int power_terminate(struct arena *arena, const struct machine *machine)
 {
 	int r;
@@ -276,7 +292,11 @@ int power_terminate(struct arena *arena, const struct machine *machine)
 				  machine->name);
 	detach_let_go(machine->runtime, machine->name);
 	kill_all(arena, machine);
-	r = wait_until_gone(arena, machine, CLEANUP_TIMEOUT_MS);
+	r = wait_until_gone(arena, machine, INSIST_AFTER_MS);
+	if (r == -ETIMEDOUT) {
+		insist_all(arena, machine);
+		r = wait_until_gone(arena, machine, CLEANUP_TIMEOUT_MS);
+	}
 	if (r == -ETIMEDOUT)
 		return fail_plain(r,
 				  "cannot end machine '%s': it was killed, but its supervisor %d "
@@ -285,4 +305,25 @@ int power_terminate(struct arena *arena, const struct machine *machine)
 	if (r >= 0)
 		r = clean_up(machine);
 	return r < 0 ? fail(r, "cannot end machine '%s'", machine->name) : 0;
+}
+
+int power_stop(struct arena *arena, const struct machine *machine, const char *const *environment)
+{
+	struct service service;
+	uint64_t limit;
+	int r;
+
+	/* A file that cannot be used keeps nothing from its end. */
+	if (service_read(arena, &service, environment, machine->name) < 0)
+		fail_forget();
+	limit = (service.stop_us != 0 ? service.stop_us : DETACH_STOP_US) / 1000;
+	r = power_ask(arena, machine, false);
+	if (r >= 0)
+		r = wait_until_gone(arena, machine, (int)MIN(limit, (uint64_t)INT_MAX));
+	if (r >= 0)
+		return power_wait(arena, machine);
+	if (r == -ETIMEDOUT)
+		log_warning("the machine '%s' does not stop in time, killing it", machine->name);
+	fail_forget();
+	return power_terminate(arena, machine);
 }

@@ -23,3 +23,7 @@ int power_terminate(struct arena *arena, const struct machine *machine);
 
 /* Wait until it has ended and is cleaned up. A reboot is no end. */
 int power_wait(struct arena *arena, const struct machine *machine);
+
+/* One that no service manager stops: ask it to power off and wait. A lone command, and what has not
+ * ended after TimeoutStopSec= of its settings (two minutes), is killed. */
+int power_stop(struct arena *arena, const struct machine *machine, const char *const *environment);

@@ -66,7 +66,7 @@ static int open_process(const char *value)
 	return take_fd(&pidfd);
 }
 
-static int kill_process(const char *value)
+int reap_process(const char *value)
 {
 	autoclose int pidfd = open_process(value);
 	struct pollfd gone;
@@ -102,6 +102,18 @@ static bool lives_on(const struct record_content *content)
 	return false;
 }
 
+/* But what shows the tree may have something to write, and leaves by itself (image/raw-serve). */
+static int kill_group(int group)
+{
+	autoclose int served = openat(group, RECORD_SERVED, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int payload = -EBADF;
+
+	if (served < 0)
+		return cgroup_kill(group);
+	payload = openat(group, "payload", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return payload < 0 ? 0 : cgroup_kill(payload);
+}
+
 /* INODE is "" when only the intent was noted: then the group is ours only if nobody is in it, which
  * is what rmdir asks. */
 static int remove_cgroup(const char *path, const char *inode)
@@ -127,7 +139,7 @@ static int remove_cgroup(const char *path, const char *inode)
 		return errno == ENOENT ? 0 : -errno;
 	if (parse_u64(&noted, inode) < 0 || cgroup_inode(group) != noted)
 		return 0; /* of this name, but not the one that was made */
-	r = cgroup_kill(group);
+	r = kill_group(group);
 	if (r < 0)
 		return r;
 	fd_close(&group);
@@ -299,7 +311,7 @@ static int undo(const struct record_content *content, size_t index)
 
 	switch (note->kind) {
 	case RECORD_HOLDER:
-	case RECORD_LEADER: return kill_process(note->value);
+	case RECORD_LEADER: return reap_process(note->value);
 	case RECORD_CGROUP: return remove_cgroup(note->value, identity_of(content, index));
 	case RECORD_KEEP:
 	case RECORD_TEMPORARY: return remove_temporary(note->value, content->tag);

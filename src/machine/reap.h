@@ -29,6 +29,9 @@ int reap_all(const char *runtime);
 /* One: 1 reaped, 0 nothing there, REAP_LIVES: it is abandoned, -EBUSY: it is running. Quiet. */
 int reap_one(const char *runtime, const char *name);
 
+/* Kill the process of a note, "PID START", if it is still that one, and wait for its end. Quiet. */
+int reap_process(const char *value);
+
 /* For who holds the lock on FD already: clean up what NAME's record says, that is below RUNTIME, in
  * the directory DIR_FD. 0: all is gone; else the first failure, and the record must stay.
  * REAP_LIVES: nothing was touched. */

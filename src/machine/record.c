@@ -34,22 +34,39 @@
 
 /* Not pointers: those would be relocated, which costs each supervisor memory of its own. */
 static const char kind_names[RECORD_KINDS][12] = {
-	[RECORD_DIRECTORY] = "directory", [RECORD_LEADER] = "leader",
-	[RECORD_CGROUP] = "cgroup",	  [RECORD_CGROUP_ID] = "cgroup-id",
-	[RECORD_TEMPORARY] = "temporary", [RECORD_LOCK] = "lock",
-	[RECORD_MOUNT] = "mount",	  [RECORD_ID_BASE] = "id-base",
-	[RECORD_NETNS] = "netns",	  [RECORD_ID] = "id",
-	[RECORD_SERVICE] = "service",	  [RECORD_STARTED] = "started",
-	[RECORD_PAYLOAD] = "payload",	  [RECORD_UNIT] = "unit",
-	[RECORD_CONFINE] = "confine",	  [RECORD_INIT] = "init",
-	[RECORD_PROGRAM] = "program",	  [RECORD_READY] = "ready",
-	[RECORD_KEEP] = "keep",		  [RECORD_HOLDER] = "holder",
-	[RECORD_RUNS] = "runs",		  [RECORD_REEXEC] = "reexec",
-	[RECORD_STATE] = "state",	  [RECORD_ORIGIN] = "origin",
-	[RECORD_LEASE] = "lease",	  [RECORD_LINK] = "link",
-	[RECORD_ZONE] = "zone",		  [RECORD_INTERFACE] = "interface",
-	[RECORD_STOPPING] = "stopping",	  [RECORD_NETWORK] = "network",
+	[RECORD_DIRECTORY] = "directory",
+	[RECORD_LEADER] = "leader",
+	[RECORD_CGROUP] = "cgroup",
+	[RECORD_CGROUP_ID] = "cgroup-id",
+	[RECORD_TEMPORARY] = "temporary",
+	[RECORD_LOCK] = "lock",
+	[RECORD_MOUNT] = "mount",
+	[RECORD_ID_BASE] = "id-base",
+	[RECORD_NETNS] = "netns",
+	[RECORD_ID] = "id",
+	[RECORD_SERVICE] = "service",
+	[RECORD_STARTED] = "started",
+	[RECORD_PAYLOAD] = "payload",
+	[RECORD_UNIT] = "unit",
+	[RECORD_CONFINE] = "confine",
+	[RECORD_INIT] = "init",
+	[RECORD_PROGRAM] = "program",
+	[RECORD_READY] = "ready",
+	[RECORD_KEEP] = "keep",
+	[RECORD_HOLDER] = "holder",
+	[RECORD_RUNS] = "runs",
+	[RECORD_REEXEC] = "reexec",
+	[RECORD_STATE] = "state",
+	[RECORD_ORIGIN] = "origin",
+	[RECORD_LEASE] = "lease",
+	[RECORD_LINK] = "link",
+	[RECORD_ZONE] = "zone",
+	[RECORD_INTERFACE] = "interface",
+	[RECORD_STOPPING] = "stopping",
+	[RECORD_NETWORK] = "network",
 	[RECORD_LEADER_ID] = "leader-id",
+	[RECORD_HEALTH] = "health",
+	[RECORD_GENERATION] = "generation",
 };
 
 int record_try_lock(int fd)
@@ -336,6 +353,11 @@ int record_network(struct record *record, int result)
 			    result);
 }
 
+int record_health(struct record *record, const char *report)
+{
+	return renew(record, &record->health_at, RECORD_HEALTH, report);
+}
+
 /* ---- taking over ---- */
 
 /* Where the lines are that may be written over. */
@@ -353,6 +375,8 @@ static void find_lines(struct record *record, const char *text)
 			record->runs_at = at - text;
 		if (text_after(at, "holder=") != NULL)
 			record->holder_at = at - text;
+		if (text_after(at, "health=") != NULL)
+			record->health_at = at - text;
 		if (reexecs != NULL) {
 			record->reexec_at = at - text;
 			record->reexecs = (unsigned int)strtoul(reexecs, NULL, 10);

@@ -31,6 +31,9 @@ struct arena;
 #define RECORD_SIZE_MAX (64 * 1024)
 #define RECORD_NOTES_MAX 512
 
+/* Beside "payload" in the machine's cgroup: what shows its disk image. */
+#define RECORD_SERVED "served"
+
 enum record_kind {
 	RECORD_DIRECTORY, /* tree: information only */
 	RECORD_LEADER,	  /* "PID START" */
@@ -62,10 +65,12 @@ enum record_kind {
 	RECORD_LEASE,  /* file of an address of the pool: removed if the tag has it */
 	RECORD_LINK,   /* alternative name, with the tag, of an interface on the host */
 	RECORD_ZONE,   /* the bridge of the zone: removed if it is empty */
-	RECORD_INTERFACE, /* the host's name of one that was moved into the machine */
-	RECORD_STOPPING,  /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
-	RECORD_NETWORK,	  /* "TIMES ERROR": how often its supervisor has followed
-			   * machine/network-file, or could not; earlier programs: "TIMES" */
+	RECORD_INTERFACE,  /* the host's name of one that was moved into the machine */
+	RECORD_STOPPING,   /* the supervisor was asked to end it: "REALTIME MONOTONIC" */
+	RECORD_NETWORK,	   /* "TIMES ERROR": how often its supervisor has followed
+			    * machine/network-file, or could not; earlier programs: "TIMES" */
+	RECORD_HEALTH,	   /* machine/health; missing: nothing is checked */
+	RECORD_GENERATION, /* what was applied when it was started (declare/generation) */
 	RECORD_KINDS
 };
 
@@ -74,8 +79,8 @@ struct record {
 	int dir_fd; /* of the records' directory */
 	const char *name, *runtime;
 	char tag[RECORD_TAG_ROOM]; /* 16 random hex digits */
-	off_t leader_at, leader_id_at, runs_at, holder_at, reexec_at,
-		network_at; /* where their lines are; 0: not noted yet */
+	off_t leader_at, leader_id_at, runs_at, holder_at, reexec_at, network_at,
+		health_at; /* where their lines are; 0: not noted yet */
 	unsigned int reexecs, networks;
 	size_t pending;
 	char buffer[1024]; /* of record_note_later() */
@@ -113,6 +118,9 @@ int record_reexec(struct record *record, int result);
 
 /* The network is served as machine/network-file says: 0; or a negative errno. */
 int record_network(struct record *record, int result);
+
+/* What is known of its health: health_print(). Quiet where it was noted before. */
+int record_health(struct record *record, const char *report);
 
 /* The record of the abandoned machine NAME, now ours. -EBUSY: it has a supervisor. -ENXIO: there is
  * none. */
