@@ -14,8 +14,10 @@
 #include "base/names.h"
 #include "base/text.h"
 #include "format/egress.h"
+#include "format/hosts.h"
 #include "format/uplink.h"
 #include "io/fd.h"
+#include "machine/hosts-file.h"
 #include "machine/network-file.h"
 #include "machine/record.h"
 #include "machine/refusals.h"
@@ -71,9 +73,10 @@ static bool is_in_zone(const struct facts *facts, const char *zone)
 	return found;
 }
 
-/* Another one of a zone that we are in: what it is called there. */
+/* Another one of a zone that we are in: what it is called there. TAG: it has to be of that run of
+ * it; NULL: whatever runs. */
 static int tell_sibling(const struct answers *answers, struct resolver_address *ret, size_t room,
-			const char *name, int family)
+			const char *name, const char *tag, int family)
 {
 	autoarena struct arena scratch = { 0 };
 	autoclose int directory = -EBADF;
@@ -91,7 +94,7 @@ static int tell_sibling(const struct answers *answers, struct resolver_address *
 		if (is_in_zone(answers->facts, facts.parts[i].zone))
 			part = &facts.parts[i];
 	/* Killed, and nobody has cleaned up after it yet. */
-	if (part == NULL ||
+	if (part == NULL || (tag != NULL && !text_equal(facts.tag, tag)) ||
 	    (facts.leader > 0 && kill((pid_t)facts.leader, 0) < 0 && errno == ESRCH))
 		return -ENOENT;
 	return tell(ret, room, part->addresses, part->address_count, family);
@@ -107,7 +110,22 @@ static int look_up(void *context, struct resolver_address *ret, size_t room, con
 		return tell(ret, room, facts->gateways, facts->gateway_count, family);
 	if (text_equal(name, answers->machine))
 		return tell(ret, room, facts->addresses, facts->address_count, family);
-	return tell_sibling(answers, ret, room, name, family);
+	return tell_sibling(answers, ret, room, name, NULL, family);
+}
+
+/* Names= of definitions. */
+static int look_up_further(void *context, struct resolver_address *ret, size_t room,
+			   const char *name, int family)
+{
+	const struct answers *answers = context;
+	const struct facts *facts = answers->facts;
+	struct hosts_claim claim;
+
+	if (hosts_file_claimed(&claim, answers->runtime, name) < 0)
+		return -ENOENT;
+	if (text_equal(claim.tag, facts->tag))
+		return tell(ret, room, facts->addresses, facts->address_count, family);
+	return tell_sibling(answers, ret, room, claim.machine, claim.tag, family);
 }
 
 static bool has(const struct ip_prefix *list, size_t count, int family, const uint8_t *bytes)
@@ -259,6 +277,7 @@ static int open_resolver(struct answers *answers, struct facts *facts)
 		.domain = facts->zone == NULL ? NULL : text_after(facts->zone, "vz-"),
 		.context = answers,
 		.lookup = look_up,
+		.further = look_up_further,
 		.reverse = reverse,
 		.allowed = answers->restricted ? is_allowed : NULL,
 		.learned = answers->restricted ? learn : NULL,
@@ -372,12 +391,24 @@ static int set_forward(struct answers *answers)
 	return 0;
 }
 
+/* The list is kept where the facts are. */
+static int set_restricted(struct answers *answers, struct arena *arena)
+{
+	const struct facts *facts = answers->facts;
+	const char *bad;
+
+	answers->restricted = facts->egress != NULL;
+	answers->egress = (struct egress){ 0 };
+	if (answers->restricted && egress_parse(arena, &answers->egress, facts->egress, &bad) < 0)
+		return fail_input("cannot use '%s' as what the container may reach", facts->egress);
+	return 0;
+}
+
 int answers_open(struct arena *arena, struct answers **ret, const struct answers_request *request)
 {
 	struct answers *answers = arena_new(arena, struct answers);
 	struct facts *facts = request->facts;
-	const char *bad;
-	int r = 0;
+	int r;
 
 	answers->arena = arena;
 	answers->firewall = (struct firewall)FIREWALL_EMPTY;
@@ -391,11 +422,9 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 	answers->runtime = request->runtime;
 	answers->machine = request->machine;
 	answers->facts = facts;
-	answers->restricted = facts->egress != NULL;
-	if (answers->restricted)
-		r = egress_parse(arena, &answers->egress, facts->egress, &bad);
+	r = set_restricted(answers, arena);
 	if (r < 0)
-		return fail_input("cannot use '%s' as what the container may reach", facts->egress);
+		return r;
 	if (answers->restricted)
 		r = firewall_open(&answers->firewall);
 	if (r >= 0 && answers->restricted)
@@ -420,10 +449,67 @@ void answers_renew(struct answers *answers, struct arena *arena)
 {
 	struct firewall_machine now = { 0 };
 
+	(void)set_restricted(answers, arena);
 	(void)facts_machine(arena, &now, answers->facts);
 	answers->part = now;
 	(void)set_forward(answers);
 	fail_forget();
+}
+
+/* ---- other rules ---- */
+
+int answers_prepare(struct answers *answers, struct facts *facts, bool dns)
+{
+	int r = 0;
+
+	if (facts->egress == NULL)
+		facts->log_group = 0;
+	else if (answers->log.fd < 0)
+		open_log(answers, facts);
+	if (facts->egress != NULL && answers->firewall.filter.fd < 0)
+		r = firewall_open(&answers->firewall);
+	if (!dns)
+		facts->dns_port = 0;
+	else if (r >= 0 && answers->resolver == NULL)
+		r = open_resolver(answers, facts);
+	if (r < 0)
+		answers_stay(answers);
+	return r;
+}
+
+void answers_stay(struct answers *answers)
+{
+	if (answers->facts->dns_port == 0)
+		resolver_done(&answers->resolver);
+	if (!answers->restricted) {
+		firewall_close(&answers->firewall);
+		firewall_log_close(&answers->log);
+	}
+}
+
+/* What it tells of name servers is what there is. */
+static int renew_lease(struct answers *answers)
+{
+	const struct lease_config *told = &answers->lease.config;
+	bool names = answers->facts->dns_port != 0;
+
+	if ((told->dns_count > 0 || told->dns6_count > 0) == names)
+		return 0;
+	lease_done(&answers->lease, NULL);
+	return answers->facts->gateway_count > 0 ? open_lease(answers) : 0;
+}
+
+int answers_turn(struct answers *answers, struct arena *arena)
+{
+	int r;
+
+	answers_renew(answers, arena);
+	answers_stay(answers);
+	if (answers->resolver != NULL)
+		resolver_restrict(answers->resolver, answers->restricted ? is_allowed : NULL,
+				  answers->restricted ? learn : NULL);
+	r = renew_lease(answers);
+	return r < 0 ? fail_in(r, "cannot go on answering") : 0;
 }
 
 enum { ANSWERS_DNS, ANSWERS_LEASE, ANSWERS_FORWARD, ANSWERS_LOG };

@@ -28,6 +28,15 @@ int answers_open(struct arena *arena, struct answers **ret, const struct answers
 /* The facts are other ones by now, in the memory of ARENA: other ports, or addresses. */
 void answers_renew(struct answers *answers, struct arena *arena);
 
+/* Other rules for it are about to be made, with FACTS, which are not ours yet: whether it is
+ * restricted, and whether names are answered (DNS). Sets what answers_open() does; nothing else is
+ * different before answers_turn(), or answers_stay() if that fails. */
+int answers_prepare(struct answers *answers, struct facts *facts, bool dns);
+void answers_stay(struct answers *answers);
+
+/* The rules are made, and our facts are those by now, in the memory of ARENA. */
+int answers_turn(struct answers *answers, struct arena *arena);
+
 /* To be polled for POLLIN, for answers_serve() with its number; -EBADF: nothing. */
 int answers_fd(const struct answers *answers, size_t which);
 void answers_serve(struct answers *answers, size_t which);

@@ -77,7 +77,7 @@ int apply_idmap_bind(struct apply *apply, const struct step *step, int tree_fd,
 		return fail_plain(
 			r,
 			"the file system of '%s' cannot map owners, or one mounted below it cannot "
-			"(try ':norbind', or leave out the idmap option)",
+			"(try ':norbind', no idmap option, or --private-users=no)",
 			step->source);
 	return r;
 }

@@ -102,8 +102,8 @@ static int open_change(struct apply *apply, struct pile *pile, enum layers_chang
 	if (r < 0)
 		return fail(r, "cannot attach the directory for changes");
 	pile->options = arena_format(
-		apply->arena, "%s,upperdir=/proc/self/fd/%d/%s,workdir=/proc/self/fd/%d/work",
-		pile->options, tree, own ? "data" : "upper", tree);
+		apply->arena, "%s,upperdir=/proc/self/fd/%d/%s,workdir=/proc/self/fd/%d/work%s",
+		pile->options, tree, own ? "data" : "upper", tree, own ? "" : apply_unsynced(tree));
 	return take_fd(&tree);
 }
 

@@ -215,6 +215,9 @@ int apply_bind(struct apply *apply, const struct step *step)
 	if (step->mount == NULL && (step->flags & (STEP_SOURCE_IN_CONTAINER | STEP_SOURCE_STAGED)))
 		return cover(apply, step);
 	tree = clone_source(apply, step, &info);
+	if (tree == -ENOENT && step->mount != NULL && fail_recorded()->code == 0)
+		return fail(tree, "cannot find '%s' %s", step->source,
+			    step->mount->source_in_tree ? "in the tree" : "on the host");
 	if (tree < 0)
 		return tree;
 	if (step->idmap != IDMAP_NONE) {

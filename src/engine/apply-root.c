@@ -136,6 +136,13 @@ int apply_volatile_root(struct apply *apply, const struct step *step)
 	return mount_attach(tree, target);
 }
 
+const char *apply_unsynced(int changes)
+{
+	unlinkat(changes, "work/work/incompat/volatile/dirty", 0);
+	unlinkat(changes, "work/work/incompat/volatile", AT_REMOVEDIR);
+	return ",volatile";
+}
+
 int apply_root_overlay(struct apply *apply, const struct step *step)
 {
 	autoclose int upper = -EBADF;
@@ -170,8 +177,8 @@ int apply_root_overlay(struct apply *apply, const struct step *step)
 
 	snprintf(options, sizeof(options),
 		 "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/"
-		 "%d/work",
-		 lower, upper, upper);
+		 "%d/work%s",
+		 lower, upper, upper, apply_unsynced(upper));
 	overlay = mount_create("overlay", "overlay", options, step->attributes);
 	if (overlay < 0)
 		return fail_plain(

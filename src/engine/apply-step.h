@@ -20,6 +20,10 @@ int apply_take_root(struct apply *apply, int fd);
 /* Put a detached tree on top of the stack of roots; takes *TREE. */
 int apply_stack(struct apply *apply, int *tree);
 step_fn apply_root, apply_volatile_root, apply_root_overlay, apply_pivot_tree, apply_chown_tree;
+/* An option for overlays whose changes, in CHANGES, are thrown away at the end: they are not
+ * written out before, which takes as long as anybody's writes to that file system. The kernel
+ * leaves a mark then, so that nobody uses them after a crash of the host; a reboot inside does. */
+const char *apply_unsynced(int changes);
 
 /* apply-mounts.c */
 step_fn apply_mount, apply_bind, apply_restrict, apply_pins;

@@ -144,6 +144,8 @@ static const char *likely_cause(const struct step *step, int r)
 	case STEP_NODE: return probe_cause(PROBE_DEVICE_NODE, r);
 	case STEP_SECCOMP: return probe_cause(PROBE_SYSTEM_CALLS, r);
 	case STEP_EXEC: return probe_cause(PROBE_EXEC, r);
+	case STEP_AFFINITY:
+		return r == -EINVAL ? "this host has none of these processors to give" : NULL;
 	default: return NULL;
 	}
 }
@@ -154,7 +156,7 @@ int apply_explain(struct apply *apply, const struct step *step, int r)
 
 	if (fail_recorded()->code == 0)
 		fail(r, "cannot %s", plan_describe(apply->arena, step));
-	else
+	else if (step->kind != STEP_EXEC) /* which says itself what cannot be run */
 		fail_in(r, "%s", plan_describe(apply->arena, step));
 	if (cause != NULL)
 		fail_hint("%s", cause);

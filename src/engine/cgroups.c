@@ -15,6 +15,7 @@
 #include "engine/limits.h"
 #include "engine/resources.h"
 #include "engine/scope.h"
+#include "image/raw-serve.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
 #include "kernel/probe.h"
@@ -131,7 +132,23 @@ static void pass_controllers_on(int fd, const struct spec *spec)
 		cgroup_enable_all(fd);
 }
 
-/* The unit's own cgroup must be without processes to pass controllers on, so we move down too. */
+/* What shows the tree is held by the machine's limits too, and is nothing of the guest's. */
+static void hold_servers(struct resources *resources, int parent)
+{
+	autoclose int group = -EBADF;
+	int r;
+
+	if (resources->servers->process_count == 0)
+		return;
+	group = cgroup_make(parent, RECORD_SERVED, false);
+	r = group < 0 ? group : raw_servers_move(resources->servers, group);
+	resources->holds_servers = group >= 0;
+	if (r < 0)
+		log_debug("what shows the disk image stays in its cgroup: %s", strerror(-r));
+}
+
+/* The unit's own cgroup must be without processes to pass controllers on, so we move down too, and
+ * with us what serves a disk image already. Else the others there, of a session, are not ours. */
 static int make_in_unit(struct resources *resources, const struct spec *spec, int *parent,
 			const struct place *place)
 {
@@ -147,6 +164,8 @@ static int make_in_unit(struct resources *resources, const struct spec *spec, in
 		if (supervisor < 0)
 			return supervisor;
 		r = cgroup_attach(supervisor, 0);
+		if (r >= 0 && spec->image != NULL)
+			r = cgroup_move_all(resources->unit_fd, supervisor);
 		if (r < 0)
 			return r;
 		resources->moved_down = true;
@@ -187,7 +206,10 @@ static int make(struct resources *resources, const struct spec *spec, int root,
 	if (r < 0)
 		return r;
 	resources->cgroup_fd = cgroup_make(own, "payload", true);
-	return resources->cgroup_fd < 0 ? resources->cgroup_fd : 0;
+	if (resources->cgroup_fd < 0)
+		return resources->cgroup_fd;
+	hold_servers(resources, own);
+	return 0;
 }
 
 /* Not a host without cgroups: to go on without one would only hide whose processes those are. */
@@ -305,6 +327,7 @@ static int make_in_scope(struct resources *resources, const struct spec *spec, c
 	r = cgroup_attach(resources->cgroup_fd, pid);
 	if (r < 0)
 		return r;
+	hold_servers(resources, resources->unit_fd);
 	pass_controllers_on(resources->unit_fd, spec);
 	return 0;
 }
@@ -371,7 +394,7 @@ static bool remove_empty(struct resources *resources)
 {
 	char payload[128];
 
-	if (resources->cgroup_parent_fd < 0 || resources->cgroup_fd < 0)
+	if (resources->cgroup_parent_fd < 0 || resources->cgroup_fd < 0 || resources->holds_servers)
 		return false;
 	snprintf(payload, sizeof(payload), "%s/payload", resources->cgroup_name);
 	return unlinkat(resources->cgroup_parent_fd, payload, AT_REMOVEDIR) == 0 &&
@@ -450,6 +473,8 @@ int cgroups_renew(struct resources *resources)
 	resources->cgroup_fd = cgroup_make(parent, "payload", false);
 	if (resources->cgroup_fd < 0)
 		return fail(resources->cgroup_fd, "cannot make the payload's cgroup again");
+	if (!unit)
+		hold_servers(resources, own);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/apply.h"
 #include "engine/channel.h"
 #include "engine/guest-users-bind.h"
+#include "engine/health.h"
 #include "engine/resources.h"
 #include "engine/root.h"
 #include "engine/spawn.h"
@@ -50,6 +51,7 @@ struct container {
 	struct apply apply;
 	struct console console;
 	struct network *network; /* NULL: no links */
+	struct health_watch health;
 };
 
 /* The plan of the next start, unless there is one. */

@@ -9,7 +9,5 @@
 struct arena;
 struct spec;
 
-#define CREDENTIAL_LIMIT (1024 * 1024)
-
 /* DIRECTORY: $CREDENTIALS_DIRECTORY, or NULL. What was loaded replaces the path in SPEC. */
 int credentials_load(struct arena *arena, struct spec *spec, const char *directory);

@@ -4,6 +4,8 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/list.h"
+#include "base/macros.h"
 #include "base/text.h"
 #include "kernel/device-filter.h"
 #include "kernel/namespace.h"
@@ -29,11 +31,13 @@ static const char *planned_rules(const struct plan *plan)
 /* Where a service manager has them as well: what it allows, our own filter must allow, too. */
 static int read_wishes(struct arena *arena, struct limits *ret, const struct spec *spec)
 {
+	const struct text_list *said[] = { &spec->service, &spec->properties };
 	struct text_list wishes = { 0 };
 
-	for (size_t i = 0; i < spec->properties.count && !spec->keep_unit; i++)
-		if (text_after(spec->properties.items[i], "Device") != NULL)
-			text_list_add(arena, &wishes, spec->properties.items[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(said) && !spec->keep_unit; i++)
+		for (size_t j = 0; j < said[i]->count; j++)
+			if (text_after(said[i]->items[j], "Device") != NULL)
+				text_list_add(arena, &wishes, said[i]->items[j]);
 	return limits_read(arena, ret, &wishes);
 }
 
@@ -59,8 +63,10 @@ int devices_restrict(const struct plan *plan, const struct spec *spec, int cgrou
 	if (r >= 0)
 		return 0;
 	/* In a user namespace no file system of ours or of the tree has usable device nodes anyway.
-	 */
-	if (r == -EPERM && !wishes.devices && !namespace_is_initial_user())
+	 * In a container without one, which may not use BPF, that container's own filter is asked
+	 * about all that is in it. */
+	if (r == -EPERM && !wishes.devices &&
+	    (!namespace_is_initial_user() || device_filter_is_there()))
 		return 0;
 	fail(r, "cannot restrict which devices the container may open");
 	cause = probe_cause(PROBE_DEVICE_FILTER, r);

@@ -11,6 +11,7 @@
 #include "engine/host.h"
 #include "engine/limits.h"
 #include "engine/load.h"
+#include "engine/persist.h"
 #include "engine/run.h"
 #include "engine/scope.h"
 #include "io/fd.h"
@@ -44,6 +45,16 @@ static void collect_asked(struct arena *arena, struct state *state,
 	state->log_level = (uint64_t)log_level();
 }
 
+static void collect_health(struct state *state, const struct health *health)
+{
+	state->health_command = health->command;
+	state->health_interval = health->interval_us;
+	state->health_timeout = health->timeout_us;
+	state->health_start = health->start_us;
+	state->health_retries = health->retries;
+	state->health_failure = health->on_failure;
+}
+
 static void collect_machine(struct state *state, const struct container *container)
 {
 	const struct spec *spec = container->spec;
@@ -57,6 +68,7 @@ static void collect_machine(struct state *state, const struct container *contain
 	state->console = spec->console;
 	state->keep_unit = spec->keep_unit;
 	state->keep = spec->on_supervisor_death;
+	collect_health(state, &spec->health);
 	state->init_kind = init->kind;
 	state->init_program = init->program;
 	state->init_stop = (uint64_t)init->stop_signal;
@@ -78,6 +90,7 @@ static void collect_tree(struct state *state, const struct root *root)
 	state->upper = root->facts.ephemeral_upper;
 	state->image = root->disk.used;
 	state->image_read_only = root->disk.read_only;
+	state->image_served = root->disk.served;
 	state->disk = (struct state_blob){ &root->disk.disk, sizeof(root->disk.disk) };
 	state->device = root->device;
 	state->inode = root->inode;
@@ -151,6 +164,8 @@ void handover_collect(struct arena *arena, struct state *ret, int fds[STATE_FDS]
 		[STATE_RECORD] = resources->record.fd,
 		[STATE_HOLDER] = container->holder_fd,
 		[STATE_SCOPE] = scope_connection(resources),
+		[STATE_SERVERS_LINE] = root->disk.servers.line_fd,
+		[STATE_SERVERS_TIMER] = root->disk.servers.timer_fd,
 	};
 
 	*ret = (struct state){ 0 };
@@ -174,6 +189,20 @@ static const char **words_of(struct arena *arena, const struct text_list *list)
 	return words;
 }
 
+static void restore_health(struct arena *arena, struct health *ret, const struct state *state)
+{
+	*ret = (struct health){
+		.interval_us = state->health_interval,
+		.timeout_us = state->health_timeout,
+		.start_us = state->health_start,
+		.retries = (uint32_t)state->health_retries,
+		.on_failure = (enum health_failure)state->health_failure,
+	};
+	for (size_t i = 0; i < state->health_command.count; i++)
+		text_list_add(arena, &ret->command,
+			      arena_text(arena, state->health_command.items[i]));
+}
+
 /* What supervising asks of a spec; the rest is read again before a further start. */
 static struct spec *spec_of(struct arena *arena, const struct state *state)
 {
@@ -187,6 +216,7 @@ static struct spec *spec_of(struct arena *arena, const struct state *state)
 	spec->console = (enum console_mode)state->console;
 	spec->keep_unit = state->keep_unit != 0;
 	spec->on_supervisor_death = (enum on_death)state->keep;
+	restore_health(arena, &spec->health, state);
 	return spec;
 }
 
@@ -226,8 +256,12 @@ static void restore_root(struct arena *arena, struct root *root, const struct st
 	root->locked = true;
 	root->disk.used = state->image != 0;
 	root->disk.read_only = state->image_read_only != 0;
+	root->disk.served = state->image_served != 0;
+	root->facts.disk_served = root->disk.served;
 	for (int role = 0; role < DISK_ROLES; role++)
 		root->disk.loops[role] = take_fd(&fds[STATE_LOOP + role]);
+	root->disk.servers.line_fd = take_fd(&fds[STATE_SERVERS_LINE]);
+	root->disk.servers.timer_fd = take_fd(&fds[STATE_SERVERS_TIMER]);
 	if (root->disk.used && state->disk.size == sizeof(root->disk.disk)) {
 		memcpy(&root->disk.disk, state->disk.data, state->disk.size);
 		root->facts.disk = &root->disk.disk;
@@ -391,6 +425,9 @@ int handover_regather(struct container *container)
 	if (r >= 0)
 		r = root_regather(container->arena, &container->root, container->spec,
 				  &container->host);
+	if (r >= 0)
+		r = persist_begin(container->arena, container->spec, &container->host,
+				  &container->root);
 	if (r >= 0)
 		r = container_gather(container);
 	if (r < 0)

@@ -1,7 +1,8 @@
 /* engine/limits - --property= where no service manager makes a scope with it.
  *
  * Set on the machine's own cgroup, above the payload's, before anything runs in it. A property that
- * cannot be honoured keeps the container from starting. Supervisor. Speaking.
+ * cannot be honoured keeps the container from starting; a line of [X-Service] is a warning then.
+ * Supervisor. Speaking.
  */
 #pragma once
 #include <stdbool.h>

@@ -1,9 +1,11 @@
 #include "engine/network-resume.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/container.h"
@@ -25,6 +27,41 @@ static void resume_notes(struct container *container, const struct machine *mach
 						 machine->content.notes[i].value));
 }
 
+static void add_pooled(struct container *container, struct pooled *pooled,
+		       const struct facts_pooled *from)
+{
+	struct ip_prefix *guest = pooled->guest, *host = pooled->host;
+	size_t *count = &pooled->count;
+
+	if (from->link > pooled->further_count)
+		(void)list_grow(container->arena, (void **)&pooled->further, &pooled->further_count,
+				sizeof(*pooled->further));
+	if (from->link > 0) {
+		struct pooled_link *link = &pooled->further[pooled->further_count - 1];
+
+		guest = link->guest;
+		host = link->host;
+		count = &link->count;
+	}
+	if (*count == ARRAY_SIZE(pooled->guest))
+		return;
+	guest[*count] = from->guest;
+	host[(*count)++] = from->host;
+}
+
+/* An older program did not note them; those of the first link stand first. */
+static void add_first(struct container *container, struct pooled *pooled, const struct facts *facts)
+{
+	const size_t count = MIN(MIN(facts->address_count, facts->gateway_count), (size_t)2);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct facts_pooled from = { 0, facts->addresses[i], facts->gateways[i] };
+
+		if (i == 0 || from.guest.ip.family == AF_INET6)
+			add_pooled(container, pooled, &from);
+	}
+}
+
 /* What a further start needs to have the same addresses again, and what the end gives back. */
 static void resume_pool(struct container *container, const struct machine *machine,
 			const struct facts *facts)
@@ -38,11 +75,10 @@ static void resume_pool(struct container *container, const struct machine *machi
 	pooled->taken = true;
 	pooled->pools = facts->pools;
 	pooled->pool_count = facts->pool_count;
-	pooled->count = MIN(MIN(facts->address_count, facts->gateway_count), (size_t)2);
-	for (size_t i = 0; i < pooled->count; i++) {
-		pooled->guest[i] = facts->addresses[i];
-		pooled->host[i] = facts->gateways[i];
-	}
+	for (size_t i = 0; i < facts->pooled_count; i++)
+		add_pooled(container, pooled, &facts->pooled[i]);
+	if (facts->pooled_count == 0)
+		add_first(container, pooled, facts);
 }
 
 static struct network *add_network(struct container *container)
@@ -70,6 +106,8 @@ static bool wants_dns(const struct container *container, const struct facts *fac
 {
 	bool attached = false;
 
+	if (facts->names != FACTS_NAMES_STARTED)
+		return facts->names == FACTS_NAMES_YES && facts->gateway_count > 0;
 	for (size_t i = 0; i < facts->made_count; i++)
 		attached = attached || (facts->made[i].attached && facts->link != 0 &&
 					facts->made[i].outside == facts->link);
@@ -113,31 +151,69 @@ static int serve_anew(struct network *network)
 	return network_rules_resume(network, wants_dns(network->container, &network->facts));
 }
 
-static int renew(struct container *container)
+/* What may be done is done even if not all of the rules could be made, or noted: names are asked
+ * for by the new list then, but not by none if there was one, as the rules may still have it. */
+static int turn(struct network *network, struct arena *arena, struct facts *facts, bool same)
+{
+	int r = network_rules_turn(network, facts), noted, more;
+	struct failure failure = *fail_recorded();
+
+	if (r < 0 && facts->egress == NULL)
+		facts->egress = arena_text(arena, network->facts.egress);
+	network->facts = *facts;
+	noted = network_rules_note(network);
+	if (r >= 0 && noted < 0)
+		failure = *fail_recorded();
+	/* In any case: what it has of the facts before goes away with them. */
+	more = same ? answers_turn(network->answers, arena) : serve_anew(network);
+	r = MIN(r, noted);
+	if (r < 0)
+		fail_adopt(&failure);
+	return r < 0 ? r : more;
+}
+
+static int take_over(struct container *container, struct arena *arena, struct facts *facts)
 {
 	struct network *network = container->network;
-	struct arena arena = { 0 }, before;
+	bool linked = network->facts.link == facts->link, same = linked && network->answers != NULL,
+	     turns = linked && facts->link != 0 && network_rules_differ(&network->facts, facts);
+	struct arena before = network->renewed;
+	int r = turns && same
+			? answers_prepare(network->answers, facts, wants_dns(container, facts))
+			: 0;
+
+	if (r < 0) {
+		arena_done(arena);
+		return r;
+	}
+	network->renewed = *arena;
+	if (turns) {
+		r = turn(network, &network->renewed, facts, same);
+	} else {
+		network->facts = *facts;
+		if (same)
+			answers_renew(network->answers, &network->renewed);
+		else
+			r = serve_anew(network);
+	}
+	arena_done(&before);
+	network_watch_follow(network);
+	return r;
+}
+
+static int renew(struct container *container)
+{
+	struct arena arena = { 0 };
 	struct facts facts;
-	bool same;
 	int r = read_facts(&arena, &facts, container);
 
 	if (r < 0) {
 		arena_done(&arena);
 		return r == -ENOENT ? 0 : r;
 	}
-	if (network == NULL)
-		network = add_network(container);
-	same = network->facts.link == facts.link && network->answers != NULL;
-	before = network->renewed;
-	network->renewed = arena;
-	network->facts = facts;
-	if (same)
-		answers_renew(network->answers, &network->renewed);
-	else
-		r = serve_anew(network);
-	arena_done(&before);
-	network_watch_follow(network);
-	return r;
+	if (container->network == NULL)
+		add_network(container);
+	return take_over(container, &arena, &facts);
 }
 
 static void warn(const struct container *container, int r)
@@ -163,15 +239,19 @@ void network_resume(struct container *container)
 }
 
 /* Noted with the lock: so whoever changes it finds what was heard before, and waits for more.
- * Without it nobody knows whether what was read is what comes, and it is not heard. */
+ * Without it somebody may be writing what we would read and write again, so nothing is done: that
+ * one tells us again, or says that we do not answer. */
 void network_renew(struct container *container)
 {
 	int record = container->resources.record.fd;
-	int lock = network_file_lock(record), r = renew(container);
+	int r = network_file_lock(record);
 
-	warn(container, r);
-	if (lock < 0)
+	if (r < 0) {
+		warn(container, fail(r, "cannot lock its record"));
 		return;
+	}
+	r = renew(container);
+	warn(container, r);
 	warn(container, record_network(&container->resources.record, MIN(r, 0)));
 	network_file_unlock(record);
 }

@@ -70,12 +70,39 @@ static int collect_addresses(struct network *network)
 	return r;
 }
 
+static int note_pooled(struct network *network, uint32_t link, const struct ip_prefix *guest,
+		       const struct ip_prefix *host, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		const struct facts_pooled pooled = { link, guest[i], host[i] };
+
+		r = facts_add_pooled(&network->own, &network->facts, &pooled);
+	}
+	return r;
+}
+
+static int collect_pooled(struct network *network)
+{
+	const struct pooled *pooled = &network->container->resources.taken.pooled;
+	struct facts *facts = &network->facts;
+	int r = note_pooled(network, 0, pooled->guest, pooled->host, pooled->count);
+
+	for (size_t i = 0; i < pooled->further_count && r >= 0; i++)
+		r = note_pooled(network, (uint32_t)i + 1, pooled->further[i].guest,
+				pooled->further[i].host, pooled->further[i].count);
+	for (size_t i = 0; i < pooled->pool_count && r >= 0; i++)
+		r = facts_add_prefix(&network->own, &facts->pools, &facts->pool_count,
+				     &pooled->pools[i]);
+	return r;
+}
+
 /* Numbers and texts outlive the plan, so they are copied. */
 static int collect(struct network *network)
 {
 	struct container *container = network->container;
 	const struct spec *spec = container->spec;
-	const struct pooled *pooled = &container->resources.taken.pooled;
 	const struct step *egress = planned(network, STEP_EGRESS, NULL);
 	struct arena *arena = &network->own;
 	struct facts *facts = &network->facts;
@@ -83,6 +110,7 @@ static int collect(struct network *network)
 
 	facts->tag = container->resources.record.tag;
 	facts->leader = (uint32_t)container->spawn.pid;
+	facts->further = spec->names;
 	if (namespace_own_number(&facts->namespace, "net") < 0)
 		facts->namespace = 0;
 	facts->nat = planned(network, STEP_MASQUERADE, NULL) != NULL;
@@ -94,8 +122,8 @@ static int collect(struct network *network)
 		facts->egress = text_equal(egress->data, "nothing")
 					? ""
 					: arena_text(arena, egress->data);
-	for (size_t i = 0; i < pooled->pool_count && r >= 0; i++)
-		r = facts_add_prefix(arena, &facts->pools, &facts->pool_count, &pooled->pools[i]);
+	if (r >= 0)
+		r = collect_pooled(network);
 	for (size_t i = 0; i < spec->ports.count && r >= 0; i++) {
 		struct port port = spec->ports.items[i];
 
@@ -119,18 +147,25 @@ int network_rules_records(const struct container *container)
 	return fd < 0 ? -errno : fd;
 }
 
-int network_rules_note(struct network *network)
+static void claim(struct network *network)
 {
-	struct container *container = network->container;
-	autoclose int directory = network_rules_records(container);
-	int r = directory;
+	const struct container *container = network->container;
+	const char *machine = container->spec->machine;
+	const struct text_list *names = &network->facts.further;
+	autoclose int records = -EBADF;
 
-	if (r >= 0)
-		r = network_file_write(&container->scratch, directory, container->spec->machine,
-				       &network->facts);
-	if (r < 0)
-		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
-	return 0;
+	if (names->count == 0)
+		return;
+	records = network_rules_records(container);
+	for (size_t i = 0; i < names->count; i++) {
+		int r = hosts_file_claim(container->resources.record.runtime, records, machine,
+					 network->facts.tag, names->items[i]);
+
+		if (r < 0)
+			log_warning("machine '%s' is not found as '%s': %s, going on without",
+				    machine, names->items[i],
+				    r == -EEXIST ? "another one is" : strerror(-r));
+	}
 }
 
 /* For libnss_redd: who asks for the machine's name on the host. */
@@ -139,6 +174,7 @@ static int publish(struct network *network)
 	const char *name = network->container->spec->machine;
 	int r;
 
+	claim(network);
 	if (network->facts.address_count == 0)
 		return 0;
 	/* By its tag it is found without a note. */
@@ -283,6 +319,139 @@ int network_rules_move(struct network *network, const struct facts *before,
 	return may_lack(&network->facts, r) ? 0 : r;
 }
 
+/* ---- other rules ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : text_equal(a, b);
+}
+
+static const char *egress_of(const struct facts *facts, uint32_t link)
+{
+	for (size_t i = 0; i < facts->part_count; i++)
+		if (facts->parts[i].link == link)
+			return facts->parts[i].egress;
+	return facts->egress;
+}
+
+static bool same_egress(const struct facts *before, const struct facts *after, uint32_t link)
+{
+	return same_text(egress_of(before, link), egress_of(after, link));
+}
+
+bool network_rules_differ(const struct facts *before, const struct facts *after)
+{
+	bool differ = after->turning || before->nat != after->nat ||
+		      before->names != after->names || before->part_count != after->part_count ||
+		      !same_egress(before, after, after->link);
+
+	for (size_t i = 0; i < after->part_count && !differ; i++)
+		differ = !same_egress(before, after, after->parts[i].link);
+	return differ;
+}
+
+/* Guarded as long as there is a list. */
+static int turn_part(struct network *network, const struct firewall_machine *before,
+		     const struct firewall_machine *after, bool same)
+{
+	struct firewall *firewall = &network->firewall;
+	int r = after->restricted ? firewall_guard(firewall, after) : 0;
+
+	if (r >= 0)
+		r = same ? firewall_change(firewall, before, after)
+			 : firewall_restrict(firewall, before, after);
+	if (r >= 0 && before->restricted && !after->restricted)
+		r = firewall_unguard(firewall, after);
+	if (r >= 0 && after->address_count > 0)
+		forward(network, after);
+	return r;
+}
+
+/* Where nobody knows how far who began it came, whatever there may be of a part gives way. Of links
+ * that came or went meanwhile who did that has made the rules. */
+static int turn_parts(struct network *network, const struct facts *before,
+		      const struct facts *after)
+{
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine *old, *now;
+	size_t old_count, now_count;
+	int r = facts_traces(&scratch, &old, &old_count, before);
+
+	if (r >= 0)
+		r = facts_machines(&scratch, &now, &now_count, after);
+	if (r < 0)
+		return fail_input("cannot use '%s' as what the container may reach",
+				  after->egress == NULL ? before->egress : after->egress);
+	if (network->firewall.filter.fd < 0)
+		r = firewall_open(&network->firewall);
+	for (size_t i = 0; r >= 0 && i < old_count; i++)
+		for (size_t j = 0; r >= 0 && j < now_count; j++)
+			if (old[i].link == now[j].link)
+				r = turn_part(network, &old[i], &now[j],
+					      !before->turning &&
+						      same_egress(before, after, now[j].link));
+	return may_lack(after, r) ? 0 : r;
+}
+
+static int note(struct network *network, const struct facts *facts)
+{
+	struct container *container = network->container;
+	autoclose int directory = network_rules_records(container);
+	autoarena struct arena scratch = { 0 };
+	int r = directory;
+
+	if (r >= 0)
+		r = network_file_write(&scratch, directory, container->spec->machine, facts);
+	if (r < 0)
+		return fail(r, "cannot note the network of machine '%s'", container->spec->machine);
+	return 0;
+}
+
+int network_rules_note(struct network *network)
+{
+	return note(network, &network->facts);
+}
+
+int network_rules_turn(struct network *network, struct facts *after)
+{
+	const struct facts *before = &network->facts;
+	uint16_t port = after->dns_port, either = port != 0 ? port : before->dns_port;
+	int r;
+
+	mark(network);
+	/* Noted before it is made, so whoever comes next finds what leads to our port, too. */
+	after->turning = true;
+	after->dns_port = either;
+	r = note(network, after);
+	if (r >= 0) {
+		after->dns_port = port;
+		r = turn_parts(network, before, after);
+	}
+	after->turning = r < 0;
+	if (r < 0)
+		after->dns_port = either;
+	return r;
+}
+
+/* The supervisor before us was told, and nobody knows how far it came. */
+static int finish_turning(struct network *network, bool dns)
+{
+	struct facts before = network->facts;
+	int r;
+
+	if (!before.turning)
+		return 0;
+	if (!dns)
+		network->facts.dns_port = 0;
+	r = turn_parts(network, &before, &network->facts);
+	if (r < 0) {
+		network->facts.dns_port = before.dns_port;
+		return r;
+	}
+	network->facts.turning = false;
+	return network_rules_note(network);
+}
+
 int network_rules_resume(struct network *network, bool dns)
 {
 	struct container *container = network->container;
@@ -303,6 +472,8 @@ int network_rules_resume(struct network *network, bool dns)
 		r = network_rules_note(network);
 	if (r >= 0)
 		r = publish(network);
+	if (r >= 0)
+		r = finish_turning(network, dns);
 	if (r >= 0)
 		r = filter(network);
 	return r;
@@ -343,7 +514,7 @@ static int remove_rules(struct arena *arena, struct firewall *firewall, const st
 {
 	struct firewall_machine *machines;
 	size_t count;
-	int r = facts_machines(arena, &machines, &count, facts), first = 0;
+	int r = facts_traces(arena, &machines, &count, facts), first = 0;
 
 	if (r < 0 || count == 0)
 		return r;

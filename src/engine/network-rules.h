@@ -48,6 +48,14 @@ int network_rules_resume(struct network *network, bool dns);
 int network_rules_move(struct network *network, const struct facts *before,
 		       const struct facts *after);
 
+/* Somebody has asked for other rules than FACTS of ours tell: NAT, egress, names. */
+bool network_rules_differ(const struct facts *before, const struct facts *after);
+
+/* They are made, behind answers_prepare(), and AFTER tells whether all of it; then the facts are to
+ * become AFTER in either case, and what of them was not made is made by the next turn, whatever it
+ * asks for, or by who comes next. */
+int network_rules_turn(struct network *network, struct facts *after);
+
 /* The host forwards what is the machine's, whatever somebody has just made of its switches. */
 void network_rules_forward(struct network *network);
 

@@ -161,7 +161,7 @@ static int change_directory(struct payload *payload, const struct step *step)
 	if (chdir(path) == 0)
 		return 0;
 	if (payload->privilege.spec->working_directory != NULL)
-		return fail(-errno, "cannot change to directory '%s' in the container", path);
+		return -errno;
 	return chdir("/") < 0 ? -errno : 0;
 }
 
@@ -298,8 +298,7 @@ static int exec_program(struct payload *payload, const struct step *step)
 	r = exec_by_path(payload, words[0], words);
 	if (r == -ENOENT)
 		return fail_plain(r, "cannot run '%s': there is no such program in the container%s",
-				  words[0],
-				  strchr(words[0], '/') == NULL ? " (looked along its $PATH)" : "");
+				  words[0], strchr(words[0], '/') == NULL ? "'s $PATH" : "");
 	return fail(r, "cannot run '%s' in the container", words[0]);
 }
 

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "engine/container.h"
 #include "engine/handover.h"
+#include "engine/network-resume.h"
 #include "engine/run.h"
 #include "io/child.h"
 #include "io/fd.h"
@@ -177,6 +178,8 @@ int reexec_arrive(struct container *container, const char *text)
 	r = handover_restore(container, &state, fds);
 	if (r < 0)
 		return r;
+	/* Who waits for the note counts on answers. */
+	network_resume(container);
 	log_debug("the supervisor of machine '%s' was replaced", state.machine);
 	return record_reexec(&container->resources.record, 0);
 }

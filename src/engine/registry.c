@@ -108,6 +108,8 @@ void registry_note(struct arena *arena, struct resources *resources, const struc
 	else if (root->facts.layers != NULL && spec->ephemeral != TRISTATE_YES)
 		record_note_later(record, RECORD_ORIGIN,
 				  arena_format(arena, "layers %s", root->facts.path));
+	if (spec->generation != NULL)
+		record_note_later(record, RECORD_GENERATION, spec->generation);
 	if (resources->taken.cgroup_path != NULL)
 		record_note_later(record, RECORD_PAYLOAD, resources->taken.cgroup_path);
 	unit = registry_unit(arena, &resources->taken);

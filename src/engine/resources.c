@@ -22,6 +22,7 @@
 #include "engine/network-uplink.h"
 #include "engine/outer.h"
 #include "engine/root.h"
+#include "image/raw-serve.h"
 #include "io/dir.h"
 #include "io/fd.h"
 #include "kernel/namespace.h"
@@ -33,6 +34,8 @@
 
 void resources_init(struct resources *resources, struct arena *arena)
 {
+	static const struct raw_servers none = RAW_SERVERS_EMPTY;
+
 	*resources = (struct resources){
 		.arena = arena,
 		.record = RECORD_EMPTY,
@@ -46,6 +49,7 @@ void resources_init(struct resources *resources, struct arena *arena)
 		.middle_fd = -EBADF,
 		.host_mounts_fd = -EBADF,
 		.scope_fd = -EBADF,
+		.servers = &none,
 	};
 }
 
@@ -159,17 +163,18 @@ int resources_open(struct resources *resources, const struct spec *spec, const s
 }
 
 int resources_enter_outer(struct resources *resources, const struct spec *spec,
-			  const struct host *host)
+			  const struct host *host, bool dry)
 {
 	int r;
 
-	if (host->uid == 0 && !host->confined)
+	if ((host->uid == 0 && !host->confined) || (dry && spec->image == NULL))
 		return 0;
 	r = ids_take(resources->arena, &resources->ids, spec, host, -EBADF, NULL);
 	if (r < 0)
 		return r;
-	r = network_user_has_middle(spec, host) ? network_uplink_join(resources, host)
-						: outer_enter(resources->arena, &resources->ids);
+	r = network_user_has_middle(spec, host) && !dry
+		    ? network_uplink_join(resources, host)
+		    : outer_enter(resources->arena, &resources->ids);
 	if (r < 0)
 		return r;
 	ids_entered(&resources->ids);

@@ -12,6 +12,7 @@
 
 struct arena;
 struct bus;
+struct raw_servers;
 struct root;
 struct spec;
 
@@ -20,11 +21,13 @@ struct resources {
 	struct record record;
 	struct ids ids;
 	struct taken taken;
-	int cgroup_root_fd;   /* of cgroups_hold_root() */
-	int cgroup_parent_fd; /* holds cgroup_name */
-	int cgroup_fd;	      /* the payload's */
-	int unit_fd;	      /* --keep-unit: the caller's */
-	bool moved_down;      /* and we moved from it to its SUPERVISOR */
+	int cgroup_root_fd;		   /* of cgroups_hold_root() */
+	int cgroup_parent_fd;		   /* holds cgroup_name */
+	int cgroup_fd;			   /* the payload's */
+	int unit_fd;			   /* --keep-unit: the caller's */
+	bool moved_down;		   /* and we moved from it to its SUPERVISOR */
+	const struct raw_servers *servers; /* what shows a disk image */
+	bool holds_servers;		   /* in a group beside the payload's */
 	const char *cgroup_name, *cgroup_mount;
 	struct bus *bus;    /* to the service manager; NULL: none is needed */
 	int scope_fd;	    /* the connection that an earlier program of this process asked with */
@@ -53,9 +56,9 @@ void resources_init(struct resources *resources, struct arena *arena);
 int resources_open_record(struct resources *resources, struct spec *spec, const struct host *host);
 
 /* Without root: the ids, and the user namespace in which all that follows is done. Called first; as
- * root it does nothing. */
+ * root it does nothing. With DRY (--print-plan) only disk images are looked into from there. */
 int resources_enter_outer(struct resources *resources, const struct spec *spec,
-			  const struct host *host);
+			  const struct host *host, bool dry);
 
 /* Everything else. With DRY (--print-plan) facts are gathered and nothing is made. */
 int resources_open(struct resources *resources, const struct spec *spec, const struct host *host,

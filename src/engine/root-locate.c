@@ -50,6 +50,8 @@ static int find_by_name(struct arena *arena, struct spec *spec, const struct rea
 		spec->directory = found.path;
 	else
 		spec->image = found.path;
+	if (found.shared)
+		spec->ephemeral = TRISTATE_YES; /* [X-Image] Root=ephemeral */
 	if (found.read_only && spec->ephemeral != TRISTATE_YES)
 		set_read_only(spec);
 	return 0;

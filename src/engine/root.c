@@ -19,6 +19,7 @@
 #include "engine/root-layers.h"
 #include "image/image.h"
 #include "image/mstack.h"
+#include "image/raw-mount.h"
 #include "io/fd.h"
 #include "kernel/resolve.h"
 #include "machine/guest-users.h"
@@ -234,15 +235,10 @@ static int make_image_ephemeral(struct arena *arena, struct root *root, int *fil
 	return record_note(record, RECORD_TEMPORARY, root->facts.ephemeral_upper);
 }
 
-static int refuse_image(const struct spec *spec, const struct host *host)
+/* Without root of the host there are no loop devices. */
+static bool is_served(const struct host *host)
 {
-	if (host->uid == 0 && !host->confined)
-		return 0;
-	return fail_plain(-EPERM,
-			  "cannot use the disk image '%s' without root: its file systems are "
-			  "mounted from loop devices, which need root of the host (run as root, or "
-			  "try to make a tree of it: virt-tar-out, then importctl import-tar)",
-			  spec->image);
+	return host->uid != 0 || host->confined;
 }
 
 /* Where a start attaches trees too (resources_open_attach_point()): what lies there is hidden in
@@ -278,10 +274,9 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 	bool ephemeral = spec->ephemeral == TRISTATE_YES;
 	struct raw *disk = &root->disk;
 	autoclose int file = -EBADF;
-	int r = refuse_image(spec, host);
+	int r;
 
-	if (r < 0)
-		return r;
+	disk->served = is_served(host);
 	/* A plan takes no lock: a machine may be writing to the image. */
 	disk->plan = record == NULL;
 	disk->read_only = disk->plan || ephemeral || is_read_only(spec);
@@ -290,13 +285,14 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 		return file;
 	root->facts.path = real_path(arena, file, spec->image);
 	r = find_hash(arena, root, file, spec, host);
+	if (r >= 0)
+		r = raw_look(arena, disk, file, root->facts.path);
+	/* What cannot be written, machines share. */
 	if (r >= 0 && !spec->no_lock && record) {
 		r = take_lock(arena, root, file, host, record, !disk->read_only);
 		if (r >= 0)
 			r = lock_check(spec->image, file);
 	}
-	if (r >= 0)
-		r = raw_look(arena, disk, file, root->facts.path);
 	if (r >= 0 && ephemeral)
 		r = make_image_ephemeral(arena, root, &file, host, record);
 	if (r >= 0)
@@ -305,6 +301,7 @@ static int open_image(struct arena *arena, struct root *root, const struct spec 
 	if (r < 0)
 		return r;
 	root->facts.disk = &disk->disk;
+	root->facts.disk_served = disk->served;
 	root->fd = mount_image(arena, root, host);
 	if (root->fd < 0)
 		return root->fd;
@@ -367,7 +364,11 @@ static int gather(struct arena *arena, struct root *root, const struct spec *spe
 	r = root_facts_check(top, root->facts.path, spec);
 	if (r < 0)
 		return r;
-	if (spec->start == START_BOOT) {
+	if (spec->init != NULL) {
+		/* It may come with a mount, and show only then what it is. */
+		root->init = guest_init_given(spec->init);
+		root->facts.program = root->init.program;
+	} else if (spec->start == START_BOOT) {
 		r = guest_init_find(arena, &root->init, top);
 		if (r < 0)
 			return fail_plain(r,

@@ -26,6 +26,7 @@
 #include "engine/network-user.h"
 #include "engine/network.h"
 #include "engine/notify.h"
+#include "engine/persist.h"
 #include "engine/reexec.h"
 #include "engine/registration.h"
 #include "engine/resources.h"
@@ -63,8 +64,10 @@ static void container_init(struct container *container, struct arena *arena,
 		.channel = { -EBADF, -EBADF },
 		.spawn = { .pidfd = -EBADF, .userns_fd = -EBADF },
 		.console = CONSOLE_EMPTY,
+		.health = HEALTH_WATCH_EMPTY,
 	};
 	resources_init(&container->resources, arena);
+	container->resources.servers = &container->root.disk.servers;
 	apply_init(&container->apply);
 }
 
@@ -156,9 +159,11 @@ static int prepare(struct container *container, bool dry)
 			return r;
 		if (network_user_is_direct(spec, &container->host))
 			reap_middle(container->host.runtime_directory, spec->machine);
-		r = resources_enter_outer(&container->resources, spec, &container->host);
-		if (r < 0)
-			return r;
+	}
+	r = resources_enter_outer(&container->resources, spec, &container->host, dry);
+	if (r < 0)
+		return r;
+	if (!dry) {
 		reap_some(container->host.runtime_directory, REAP_AT_START);
 		r = resources_open_record(&container->resources, spec, &container->host);
 		if (r < 0)
@@ -166,6 +171,8 @@ static int prepare(struct container *container, bool dry)
 	}
 	r = root_open(container->arena, &container->root, spec, &container->host,
 		      dry ? NULL : &container->resources.record);
+	if (r >= 0 && !dry)
+		r = persist_begin(container->arena, spec, &container->host, &container->root);
 	if (r < 0)
 		return r;
 	r = container_gather(container);
@@ -185,8 +192,13 @@ static int leave_private(void *context)
 	struct resources *resources = &container->resources;
 	/* Nobody counts on such a machine before a crash of ours would do no harm. */
 	bool lends = network_lends(container->network);
-	int r = lends ? 0 : record_runs(&resources->record, container->spawn.pid);
+	int r;
 
+	raw_unlimit(&container->root.disk);
+	/* Of whoever runs, it is noted whether that is checked. */
+	r = health_watch_begin(container);
+	if (r >= 0 && !lends)
+		r = record_runs(&resources->record, container->spawn.pid);
 	if (r >= 0)
 		r = resources_leave_private_mounts(resources);
 	if (r >= 0)
@@ -208,17 +220,24 @@ static int request_from_init(void *context, bool reboot)
 	autoclose int root = -EBADF;
 	char path[32];
 
+	int r;
+
 	snprintf(path, sizeof(path), "/proc/%d/root", container->spawn.pid);
 	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return -errno;
-	return guest_init_request(&container->root.init, root, reboot);
+	raw_limit(&container->root.disk);
+	r = guest_init_request(&container->root.init, root, reboot);
+	raw_unlimit(&container->root.disk);
+	return r;
 }
 
 static void kill_rest(void *context)
 {
 	struct container *container = context;
 
+	/* Nobody can be killed who waits for a server of the tree that gives no answer. */
+	raw_limit_end(&container->root.disk);
 	cgroups_kill(&container->resources);
 }
 
@@ -275,19 +294,42 @@ static int served_fd(void *context, size_t which)
 {
 	struct container *container = context;
 
-	return network_served_fd(container->network, which);
+	return which < NETWORK_SERVED ? network_served_fd(container->network, which)
+				      : health_watch_fd(container, which - NETWORK_SERVED);
 }
 
-static void serve(void *context, size_t which)
+static int serve(void *context, size_t which)
 {
 	struct container *container = context;
 
+	if (which >= NETWORK_SERVED)
+		return health_watch_serve(container, which - NETWORK_SERVED);
 	network_serve(container->network, which);
+	return 0;
+}
+
+static bool is_open(void *context)
+{
+	return health_watch_is_open(context);
 }
 
 static void network_changed(void *context)
 {
 	network_renew(context);
+}
+
+/* It was to end because it does not work. Who waits for it to be ready is told of a failure; trying
+ * again would only hide that. */
+static enum outcome judge(const struct container *container, const struct supervise *supervise,
+			  enum outcome outcome)
+{
+	if (!container->health.asked || supervise->told || outcome == OUTCOME_FAILED)
+		return outcome;
+	if (supervise->notify_socket == NULL || supervise->said)
+		return container->health.restart ? OUTCOME_REBOOT : outcome;
+	(void)fail_plain(-EIO, "container '%s' has not worked since it was started",
+			 container->spec->machine);
+	return OUTCOME_FAILED;
 }
 
 static enum outcome watch(struct container *container, int *ret_status)
@@ -306,6 +348,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.reboot_signal = SIGRTMIN + 5,
 		.poweroff_signal = SIGRTMIN + 4,
 		.notify_ready = spec->notify_ready == TRISTATE_YES,
+		.ends_unread = spec->start != START_BOOT,
 		.notify_socket = text_variable(container->request->environment, "NOTIFY_SOCKET"),
 		.holder_fd = container->holder_fd,
 		.restored = container->restored,
@@ -316,11 +359,13 @@ static enum outcome watch(struct container *container, int *ret_status)
 		.hold = hold,
 		.bus_fd = scope_connection(&container->resources),
 		.hear_bus = hear_bus,
-		.served = NETWORK_SERVED,
+		.served = NETWORK_SERVED + HEALTH_SERVED,
 		.served_fd = served_fd,
 		.serve = serve,
 		.network_changed = network_changed,
 		.started = leave_private,
+		.is_open = is_open,
+		.verdict_us = spec->health.command.count > 0 ? health_verdict_us(&spec->health) : 0,
 		.ready = note_ready,
 		.ends = note_stopping,
 		.context = container,
@@ -335,7 +380,7 @@ static enum outcome watch(struct container *container, int *ret_status)
 	}
 	if (usec != NULL)
 		supervise_watchdog(&supervise_, usec);
-	outcome = supervise(&supervise_, ret_status);
+	outcome = judge(container, &supervise_, supervise(&supervise_, ret_status));
 	registration_leave(&container->resources, spec, container->spawn.pid);
 	container->spawn.pid = 0; /* reaped */
 	container->stopping = container->adopted = false;
@@ -352,6 +397,7 @@ static void end_start(struct container *container)
 		process_wait(container->spawn.pidfd, &info, 0);
 	}
 	container->spawn.pid = 0;
+	health_watch_end(container);
 	keep_end(container);
 	container->resources.temporary_used = 0;
 	console_done(&container->console);
@@ -423,8 +469,10 @@ static int live(struct container *container, bool running)
 	enum outcome outcome = OUTCOME_FAILED;
 	int r, status = 0;
 
-	if (running)
-		network_resume(container);
+	if (running && health_watch_begin(container) < 0) {
+		log_warning("%s, going on without", fail_recorded()->text);
+		fail_forget();
+	}
 	for (;; running = false) {
 		r = running ? 0 : container_start(container);
 		if (r >= 0)
@@ -433,7 +481,8 @@ static int live(struct container *container, bool running)
 		if (r < 0)
 			return r;
 		r = conclude(container, outcome, status);
-		if (outcome != OUTCOME_REBOOT || container->spec->keep_unit)
+		if (outcome != OUTCOME_REBOOT || container->spec->keep_unit ||
+		    container->spec->on_reboot == ON_REBOOT_EXIT)
 			return r;
 		if (container->restored)
 			r = handover_regather(container);
@@ -505,6 +554,7 @@ int container_adopt(struct arena *arena, const char *runtime, const char *name,
 	/* Until it is ours, nothing of it is touched. */
 	if (r < 0)
 		return r;
+	network_resume(&container);
 	return finish(&container, live(&container, true));
 }
 

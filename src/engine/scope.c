@@ -15,6 +15,7 @@
 #include "bus/systemd.h"
 #include "engine/cgroups.h"
 #include "engine/resources.h"
+#include "image/raw-serve.h"
 #include "io/clock.h"
 #include "io/fd.h"
 #include "kernel/cgroup.h"
@@ -110,12 +111,13 @@ static int request(struct resources *resources, const struct spec *spec, pid_t p
 {
 	autoarena struct arena scratch = { 0 };
 	struct text_list properties = { 0 };
+	pid_t pids[1 + RAW_SERVERS_PROCESSES] = { pid };
 	struct systemd_scope scope = {
 		.name = arena_format(&scratch, "%s.scope", spec->machine),
 		.slice = spec->slice,
 		.description = arena_format(&scratch, "Container %s", spec->machine),
-		.pids = &pid,
-		.pid_count = 1,
+		.pids = pids,
+		.pid_count = 1 + raw_servers_processes(resources->servers, pids + 1),
 		.delegate = true,
 	};
 
@@ -125,6 +127,8 @@ static int request(struct resources *resources, const struct spec *spec, pid_t p
 	if (spec->kill_signal != 0)
 		text_list_add(&scratch, &properties,
 			      arena_format(&scratch, "KillSignal=%d", spec->kill_signal));
+	for (size_t i = 0; i < spec->service.count; i++)
+		text_list_add(&scratch, &properties, spec->service.items[i]);
 	for (size_t i = 0; i < spec->properties.count; i++)
 		text_list_add(&scratch, &properties, spec->properties.items[i]);
 	scope.properties = (const char *const *)properties.items;

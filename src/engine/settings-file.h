@@ -1,9 +1,9 @@
 /* engine/settings-file - the .nspawn file that belongs to a machine.
  *
- * The first that exists of /etc/systemd/nspawn, /run/systemd/nspawn (for a
- * normal user ~/.config/systemd/nspawn and $XDG_RUNTIME_DIR/systemd/nspawn)
- * and the directory beside the tree; the last is not trusted (reference 3.1).
- * Speaking. Supervisor, before spec_resolve().
+ * What was applied (STATE/current/files), on top of what its image says, else the first that exists
+ * of /etc/systemd/nspawn, /run/systemd/nspawn (for a normal user ~/.config/systemd/nspawn and
+ * $XDG_RUNTIME_DIR/systemd/nspawn), with its drop-ins, and the directory beside the tree; the last
+ * is not trusted, and has none (reference 3.1). Speaking. Supervisor, before spec_resolve().
  */
 #pragma once
 

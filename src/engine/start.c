@@ -227,6 +227,8 @@ static void close_foreign(struct container *container)
 		container->root.disk.loops[DISK_TMP],
 		container->root.disk.loops[DISK_XBOOTLDR],
 		container->root.disk.loops[DISK_ESP],
+		container->root.disk.servers.line_fd,
+		container->root.disk.servers.timer_fd,
 		container->stub_fd,
 		container->leaving_fd,
 		container->uplink.pidfd,
@@ -288,6 +290,7 @@ int container_start(struct container *container)
 {
 	int r;
 
+	raw_limit(&container->root.disk);
 	/* The tree will cover the directory, and when the container reboots it is closed. */
 	r = record_wake(&container->resources.record);
 	if (r < 0)

@@ -37,6 +37,8 @@ enum state_fd {
 	STATE_MIDDLE, /* without root: the network namespace that the supervisor is in */
 	STATE_LOOP,   /* of a disk image: struct raw's, in their order */
 	STATE_LOOP_LAST = STATE_LOOP + DISK_ROLES - 1,
+	STATE_SERVERS_LINE, /* of its struct raw_servers */
+	STATE_SERVERS_TIMER,
 	STATE_FDS
 };
 
@@ -57,13 +59,15 @@ struct state {
 	uint64_t start, kill_signal, notify_ready, console, keep_unit, keep;
 	uint64_t init_kind, init_stop, init_poweroff, init_reboot;
 	const char *init_program;
+	struct text_list health_command;
+	uint64_t health_interval, health_timeout, health_start, health_retries, health_failure;
 
 	/* what it holds */
 	const char *tree, *tree_lock, *tree_lock_global, *snapshot, *snapshot_rung, *upper;
 	uint64_t device, inode, lock_exclusive;
 	struct state_blob machine_id;
 	uint64_t image; /* the tree lies in a disk image */
-	uint64_t image_read_only;
+	uint64_t image_read_only, image_served;
 	struct state_blob disk;
 	uint64_t rung, base, range, map, chown, map_from;
 	struct state_blob uids, gids; /* struct own_ids_extent[] */

@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "engine/channel.h"
 #include "engine/notify.h"
+#include "io/clock.h"
 #include "io/memory.h"
 #include "kernel/process.h"
 #include "machine/record.h"
@@ -85,14 +86,37 @@ static enum state stay(struct supervise *supervise)
 	return (enum state)supervise->state;
 }
 
-static void say_ready(struct supervise *supervise, const char *status)
+/* Whether READY=1 goes up with what else is said, or has to wait. */
+static bool may_say_ready(struct supervise *supervise, bool ready)
+{
+	supervise->waits |= ready && supervise->is_open != NULL &&
+			    supervise->is_open(supervise->context);
+	ready = ready && !supervise->waits;
+	supervise->said |= ready;
+	return ready;
+}
+
+static void tell(struct supervise *supervise, const char *status, bool ready)
 {
 	char message[400];
 
 	if (supervise->notify_socket == NULL)
 		return;
-	snprintf(message, sizeof(message), "READY=1\nSTATUS=%s\nX_NSPAWN_LEADER_PID=%d", status,
-		 supervise->pid);
+	ready = may_say_ready(supervise, ready);
+	snprintf(message, sizeof(message), "%sSTATUS=%s\nX_NSPAWN_LEADER_PID=%d",
+		 ready ? "READY=1\n" : "", status, supervise->pid);
+	notify_send(supervise->notify_socket, message);
+}
+
+/* Who waits for READY=1 has a time limit, of which nobody thought who wrote the checks. */
+static void ask_for_time(const struct supervise *supervise)
+{
+	char message[64];
+
+	if (supervise->notify_socket == NULL || supervise->verdict_us == 0)
+		return;
+	snprintf(message, sizeof(message), "EXTEND_TIMEOUT_USEC=%llu",
+		 (unsigned long long)supervise->verdict_us);
 	notify_send(supervise->notify_socket, message);
 }
 
@@ -110,21 +134,14 @@ static enum state started(struct supervise *supervise)
 		supervise->outcome = OUTCOME_FAILED;
 		return kill_all(supervise);
 	}
-	if (!supervise->notify_ready) {
-		say_ready(supervise, "Container started.");
-	} else if (supervise->notify_socket != NULL) {
-		char message[100];
-
-		snprintf(message, sizeof(message),
-			 "STATUS=Container started.\nX_NSPAWN_LEADER_PID=%d", supervise->pid);
-		notify_send(supervise->notify_socket, message);
-	}
+	tell(supervise, "Container started.", !supervise->notify_ready);
+	ask_for_time(supervise);
 	return RUNNING;
 }
 
 static enum state ready(struct supervise *supervise)
 {
-	say_ready(supervise, "Container running.");
+	tell(supervise, "Container running.", true);
 	return (enum state)supervise->state;
 }
 
@@ -137,7 +154,14 @@ static enum state failed(struct supervise *supervise)
 /* One that has just begun does not catch it yet, and the kernel throws it away. */
 static int signal_init(struct supervise *supervise, int signal)
 {
-	supervise->unheard = process_hears(supervise->pid, signal) ? 0 : signal;
+	int hears;
+
+	if (supervise->unheard == 0)
+		supervise->unheard_since_us = clock_monotonic_us();
+	hears = process_hears(supervise->pid, signal);
+	/* Blocked for a moment, it is thrown away after that. */
+	supervise->unheard = hears == 1 ? 0 : signal;
+	supervise->seemed = hears == 2;
 	return process_signal(supervise->pidfd, signal);
 }
 
@@ -298,6 +322,7 @@ static void hear_signals(struct supervise *supervise)
 		console_resize(supervise->console);
 	if ((now & ARRIVED_NETWORK) && supervise->network_changed != NULL)
 		supervise->network_changed(supervise->context);
+	supervise->told |= (now & ARRIVED_STOP) != 0;
 	if (now & ARRIVED_STOP)
 		happen(supervise, EV_STOP);
 	if ((now & ~arrived & ARRIVED_REEXEC) && supervise->replace != NULL)
@@ -321,7 +346,7 @@ static void hear_notify(struct supervise *supervise)
 			*c = '?';
 	if (message.status[0] != '\0') {
 		snprintf(up, sizeof(up), "STATUS=Container running: %s%s", message.status,
-			 message.ready ? "\nREADY=1" : "");
+			 may_say_ready(supervise, message.ready) ? "\nREADY=1" : "");
 		notify_send(supervise->notify_socket, up);
 	} else if (message.ready) {
 		happen(supervise, EV_READY);
@@ -332,6 +357,7 @@ static void hear_bus(struct supervise *supervise)
 {
 	int r = supervise->hear_bus(supervise->context);
 
+	supervise->told |= r > 0;
 	if (r > 0)
 		happen(supervise, EV_STOP);
 	else if (r < 0)
@@ -353,6 +379,7 @@ static void press(struct supervise *supervise, enum console_key key)
 #define OWN_POLLS 5
 #define IDLE_SECONDS 1
 #define UNHEARD_NS 50000000
+#define UNHEARD_SECONDS 10 /* an init that does not know the signal by then never will */
 
 /* Until the next sign of life for the service manager, or until it is clear that nothing goes on
  * and the memory of the last burst can be given back; then for ever. */
@@ -371,6 +398,28 @@ static const struct timespec *how_long(const struct supervise *supervise, struct
 	return room;
 }
 
+static void repeat_unheard(struct supervise *supervise)
+{
+	int hears;
+
+	if (supervise->unheard == 0)
+		return;
+	hears = process_hears(supervise->pid, supervise->unheard);
+	if (hears == 2 && supervise->seemed) {
+		supervise->unheard = 0;
+		return;
+	}
+	supervise->seemed = false;
+	if (hears != 0) {
+		signal_init(supervise, supervise->unheard);
+	} else if (supervise->state == STOPPING &&
+		   clock_monotonic_us() - supervise->unheard_since_us >
+			   UNHEARD_SECONDS * UINT64_C(1000000)) {
+		supervise->unheard = 0;
+		kill_all(supervise);
+	}
+}
+
 static size_t poll_served(const struct supervise *supervise, struct pollfd *polls)
 {
 	for (size_t i = 0; i < supervise->served; i++)
@@ -382,8 +431,12 @@ static size_t poll_served(const struct supervise *supervise, struct pollfd *poll
 static void serve(struct supervise *supervise, const struct pollfd *polls)
 {
 	for (size_t i = 0; i < supervise->served; i++)
-		if (polls[i].revents != 0)
-			supervise->serve(supervise->context, i);
+		if (polls[i].revents != 0 && supervise->serve(supervise->context, i) > 0)
+			happen(supervise, EV_STOP);
+	if (supervise->waits && !supervise->is_open(supervise->context)) {
+		supervise->waits = false;
+		happen(supervise, EV_READY);
+	}
 }
 
 static void wait_once(struct supervise *supervise)
@@ -416,8 +469,7 @@ static void wait_once(struct supervise *supervise)
 	if (r > 0 && polls[1].revents != 0)
 		hear_channel(supervise);
 	hear_signals(supervise);
-	if (supervise->unheard != 0 && process_hears(supervise->pid, supervise->unheard))
-		signal_init(supervise, supervise->unheard);
+	repeat_unheard(supervise);
 	if (r <= 0)
 		return;
 	if (polls[2].revents != 0)
@@ -429,6 +481,10 @@ static void wait_once(struct supervise *supervise)
 	serve(supervise, served);
 	press(supervise,
 	      console_forward(supervise->console, polls + OWN_POLLS, count - supervise->served));
+	if (supervise->console->unread && supervise->ends_unread) {
+		supervise->console->unread = false;
+		happen(supervise, EV_KILL);
+	}
 	if (polls[0].revents != 0)
 		happen(supervise, EV_EXIT);
 }
@@ -446,6 +502,9 @@ enum outcome supervise(struct supervise *supervise, int *ret_status)
 	supervise->state = STARTING;
 	if (supervise->restored)
 		supervise->state = supervise->stopping ? STOPPING : RUNNING;
+	/* It may have waited when the program was replaced: said twice does no harm. */
+	supervise->waits = supervise->restored && supervise->verdict_us != 0;
+	supervise->said = supervise->restored;
 	supervise->outcome = OUTCOME_EXIT;
 	while (supervise->state != ENDED)
 		wait_once(supervise);

@@ -14,7 +14,7 @@
 
 struct channel;
 
-#define SUPERVISE_SERVED_MAX 8
+#define SUPERVISE_SERVED_MAX 12
 
 enum outcome {
 	OUTCOME_EXIT,	  /* status is the payload's exit code */
@@ -33,10 +33,15 @@ struct supervise {
 	int stop_signal; /* 0: a request to stop kills */
 	int reboot_signal, poweroff_signal;
 	bool notify_ready; /* READY=1 waits for the payload's */
+	bool ends_unread;  /* when nobody reads its output any more, as a command in a pipe does */
 	const char *notify_socket;
 	uint64_t watchdog_us; /* 0: none */
 	/* Called once when the program runs: what may wait until then. */
 	int (*started)(void *context);
+	/* It is not known yet whether it works, and will be in VERDICT_US from the start of its
+	 * program: READY=1 waits for that. NULL: nobody checks. */
+	bool (*is_open)(void *context);
+	uint64_t verdict_us;
 	/* The guest said that it is ready, for the first time in this start. */
 	void (*ready)(void *context);
 	/* We were asked to end it. */
@@ -58,16 +63,20 @@ struct supervise {
 	/* What else is served: SERVED descriptors, asked for by their number; -EBADF: none. */
 	size_t served;
 	int (*served_fd)(void *context, size_t which);
-	void (*serve)(void *context, size_t which);
-	int (*hold)(void *context);	  /* the holder is gone: another one's pidfd */
-	void (*kill_rest)(void *context); /* besides the payload: what shares its cgroup */
+	int (*serve)(void *context, size_t which); /* 1: the machine is to stop */
+	int (*hold)(void *context);		   /* the holder is gone: another one's pidfd */
+	void (*kill_rest)(void *context);	   /* besides the payload: what shares its cgroup */
 
 	/* state */
 	bool was_ready;
-	bool rested;   /* idle, and what was not needed any more is given back */
-	siginfo_t end; /* how the adopted one ended */
+	bool waits, said; /* READY=1, for a verdict; was sent */
+	bool told;	  /* somebody else wants it to end */
+	bool rested;	  /* idle, and what was not needed any more is given back */
+	siginfo_t end;	  /* how the adopted one ended */
 	int state, status;
 	int unheard; /* the signal that PID 1 is sent once it hears it; 0: none */
+	bool seemed; /* to hear it when it was sent: whether it does is looked at again */
+	uint64_t unheard_since_us;
 	enum outcome outcome;
 	int64_t deadline_ms;
 };

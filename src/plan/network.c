@@ -80,6 +80,12 @@ static const char *guest_name(const struct spec *spec)
 	return name ? name : LINK_NAMES_GUEST;
 }
 
+static void note_master(struct planner *p, const struct link_plan *link)
+{
+	p->plan->steps[p->plan->count - 1].data =
+		link->master ? arena_format(p->arena, "veth in %s", link->master) : "veth";
+}
+
 static void add_veth(struct planner *p)
 {
 	const struct spec *spec = p->spec;
@@ -117,8 +123,15 @@ static void add_veth(struct planner *p)
 	link->up = link->master != NULL ||
 		   network_address_mode(spec, p->host->networkd) != ADDRESSES_OFF;
 	derive_macs(p, link, LINK_NAMES_MAC_HOST, LINK_NAMES_MAC_GUEST, 0);
-	p->plan->steps[p->plan->count - 1].data =
-		link->master ? arena_format(p->arena, "veth in %s", link->master) : "veth";
+	note_master(p, link);
+}
+
+static const char *bridge_of(const struct spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->extra_links.count; i++)
+		if (text_equal(spec->extra_links.items[i].name, name))
+			return spec->extra_links.items[i].bridge;
+	return NULL;
 }
 
 static void add_extras(struct planner *p)
@@ -132,7 +145,8 @@ static void add_extras(struct planner *p)
 						  pair->container ? pair->container : pair->host);
 
 		derive_macs(p, link, LINK_NAMES_MAC_EXTRA_HOST, LINK_NAMES_MAC_EXTRA_GUEST, i);
-		p->plan->steps[p->plan->count - 1].data = "veth";
+		link->master = bridge_of(p->spec, link->name);
+		note_master(p, link);
 	}
 }
 
@@ -194,6 +208,34 @@ static int refuse_twins(const struct planner *p, size_t first)
 					  a->name);
 		}
 	return 0;
+}
+
+/* ---- further links ---- */
+
+void network_further_mac(uint8_t ret[LINK_NAMES_MAC_SIZE], const struct spec *spec,
+			 const uint8_t *host_id, const struct extra_link *link)
+{
+	const struct interface_list *list = &spec->veth_extras;
+	size_t i = 0;
+
+	while (i < list->count && !text_equal(list->items[i].container ? list->items[i].container
+								       : list->items[i].host,
+					      link->name))
+		i++;
+	link_names_mac(ret, LINK_NAMES_MAC_EXTRA_GUEST, host_id, spec->machine, i);
+	if (link->addressing.mac_set)
+		memcpy(ret, link->addressing.mac, LINK_NAMES_MAC_SIZE);
+}
+
+static struct link_plan *further_link(const struct planner *p, size_t first, const char *name)
+{
+	for (size_t i = first; i < p->plan->count; i++) {
+		const struct link_plan *link = p->plan->steps[i].link;
+
+		if (link && link->kind == LINK_VETH && text_equal(link->name, name))
+			return (struct link_plan *)link;
+	}
+	return NULL;
 }
 
 /* The one that [X-Network] is about. */
@@ -305,6 +347,71 @@ static void add_given(struct planner *p, const struct given *given)
 	for (size_t i = 0; i < p->spec->addressing.routes.count; i++)
 		add_route(p, LINK_OF_CONTAINER, given->link->name,
 			  &p->spec->addressing.routes.items[i]);
+}
+
+/* Both ends as [X-Network:LINK] says; the other one is the host's, so it has no default route. That
+ * of a bridge has no addresses: they are where the container's route to them leads. */
+static void add_further(struct planner *p, const struct extra_link *extra, struct link_plan *link,
+			const struct pooled_link *pooled)
+{
+	const struct addressing *addressing = &extra->addressing;
+	const struct prefix_list taken[] = {
+		{ (struct ip_prefix *)pooled->guest, pooled->count },
+		{ (struct ip_prefix *)pooled->host, pooled->count },
+	};
+	bool automatic = addressing->mode == ADDRESSES_AUTO;
+	const struct prefix_list *guest = automatic ? &taken[0] : &addressing->addresses;
+	const struct prefix_list *host = automatic && addressing->host_addresses.count == 0
+						 ? &taken[1]
+						 : &addressing->host_addresses;
+	bool ours = link->master == NULL;
+
+	p->reason = extra->reason;
+	link->up = link->up_inside = true;
+	if (addressing->mac_set)
+		memcpy(link->mac, addressing->mac, sizeof(link->mac));
+	/* Only looked at, so nothing was taken. */
+	if (automatic && guest->count == 0)
+		step_add(p, STEP_ADDRESS, link->name)->data = "from the pool";
+	for (size_t i = 0; i < host->count && ours; i++)
+		add_address(p, LINK_OF_HOST, link->host, &host->items[i]);
+	for (size_t i = 0; i < guest->count; i++)
+		add_address(p, LINK_OF_CONTAINER, link->name, &guest->items[i]);
+	for (size_t i = 0; i < guest->count && ours; i++) {
+		struct network_route route = { .to = guest->items[i] };
+
+		route.to.length = (uint8_t)ip_length(route.to.ip.family);
+		if (!reaches(host->items, host->count, &route.to.ip))
+			add_route(p, LINK_OF_HOST, link->host, &route);
+	}
+	for (size_t i = 0; i < host->count; i++) {
+		struct network_route route = { .to = host->items[i] };
+
+		route.to.length = (uint8_t)ip_length(route.to.ip.family);
+		if (!reaches(guest->items, guest->count, &route.to.ip))
+			add_route(p, LINK_OF_CONTAINER, link->name, &route);
+	}
+	for (size_t i = 0; i < addressing->routes.count; i++)
+		add_route(p, LINK_OF_CONTAINER, link->name, &addressing->routes.items[i]);
+}
+
+static void add_all_further(struct planner *p, size_t first)
+{
+	const struct extra_link_list *list = &p->spec->extra_links;
+	const struct pooled *pooled = &p->taken->pooled;
+	size_t taken = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct link_plan *link = further_link(p, first, list->items[i].name);
+		struct pooled_link none = { .count = 0 };
+		const struct pooled_link *from = &none;
+
+		if (list->items[i].addressing.mode == ADDRESSES_AUTO &&
+		    taken < pooled->further_count)
+			from = &pooled->further[taken++];
+		if (link)
+			add_further(p, &list->items[i], link, from);
+	}
 }
 
 static bool collect(struct planner *p, struct given *ret, const struct link_plan *link)
@@ -494,6 +601,7 @@ int network_links(struct planner *p)
 	}
 	if (primary && primary->kind == LINK_USER)
 		tell_user(p, primary, &given);
+	add_all_further(p, first);
 	add_ports(p);
 	return check_egress(p, &given);
 }

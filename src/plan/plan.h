@@ -29,7 +29,7 @@ enum step_kind {
 	STEP_SNAPSHOT,	     /* --ephemeral, --template: source -> target (host paths);
 			      * data: "btrfs", "reflink", "overlay" */
 	STEP_PARTITION,	     /* source: disk image; target: where in the tree; data: file system
-			      * and place */
+			      * and place, and the program that shows it instead of the kernel */
 	STEP_IDS,	     /* data: rung and range as text */
 	STEP_CGROUP,	     /* target: cgroup path */
 	STEP_DEVICE_FILTER,  /* target: cgroup path; data: "c 1:3 rwm, c 136-143:* rw": all that a
@@ -250,16 +250,25 @@ struct root_facts {
 	const char *snapshot_rung;	/* NULL, "btrfs", "copy", "overlay" */
 	const struct text_list *layers; /* of a layered image, bottom to top; else NULL */
 	const struct disk *disk;	/* it lies in a disk image, which path is; or NULL */
+	bool disk_served;		/* by superblock_server(), not the kernel */
 	const char *changes;		/* its own directory with "data" and "work"; NULL: none */
 };
 
 /* Of the pool: what is the container's, what the host's. */
+struct pooled_link {
+	struct ip_prefix guest[2], host[2]; /* of one kind each; IPv4 first */
+	size_t count;
+};
+
 struct pooled {
 	bool taken;
 	struct ip_prefix guest[2], host[2]; /* of one kind each; IPv4 first */
 	size_t count;
 	struct ip_prefix *pools; /* that such addresses are taken from */
 	size_t pool_count;
+	struct pooled_link
+		*further; /* of further links with addresses from there, in their order */
+	size_t further_count;
 };
 
 /* What engine/resources took. */

@@ -197,8 +197,10 @@ static void add_start(struct planner *p)
 		p->reason = step_said(p, GROUP_START_MODE, "--as-pid2");
 		step_add(p, STEP_STUB, NULL);
 	} else if (spec->start == START_BOOT) {
-		p->reason = step_said(p, GROUP_START_MODE, "--boot");
-		program = p->root->program ? p->root->program : "init";
+		p->reason = step_said(p, GROUP_START_MODE,
+				      spec->init != NULL ? "--init=" : "--boot");
+		program = spec->init ? spec->init : p->root->program;
+		program = program ? program : "init";
 	}
 	step_add(p, STEP_EXEC, NULL)->data = program;
 }

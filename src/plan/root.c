@@ -203,6 +203,7 @@ static void add_partitions(struct planner *p)
 	p->reason = step_said(p, GROUP_DIRECTORY, "--image=");
 	for (unsigned int role = 0; p->root->disk && role < DISK_ROLES; role++) {
 		const struct disk_part *part = &p->root->disk->parts[role];
+		const struct superblock_server *server = superblock_server(part->type);
 		struct step *step;
 
 		if (part->type == SUPERBLOCK_NONE)
@@ -211,8 +212,10 @@ static void add_partitions(struct planner *p)
 		if (!step->target)
 			step->target = disk_role_name(role);
 		step->source = p->root->path;
-		step->data = arena_format(p->arena, "%s offset=%" PRIu64 " size=%" PRIu64,
-					  superblock_name(part->type), part->offset, part->size);
+		step->data = arena_format(p->arena, "%s offset=%" PRIu64 " size=%" PRIu64 "%s%s",
+					  superblock_name(part->type), part->offset, part->size,
+					  p->root->disk_served && server ? " by " : "",
+					  p->root->disk_served && server ? server->program : "");
 		if (part->read_only || p->root->read_only_medium)
 			step->attributes = MOUNT_ATTR_RDONLY;
 	}

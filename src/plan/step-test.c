@@ -123,7 +123,8 @@ START_TEST(reasons_name_who_said_it)
 	spec->group_origin[GROUP_HOSTNAME] = BY_OPTION;
 	ck_assert_str_eq(step_said(&bench.planner, GROUP_HOSTNAME, "--hostname="), "--hostname=");
 	spec->group_origin[GROUP_HOSTNAME] = BY_FILE;
-	spec->settings_file = "/etc/systemd/nspawn/web.nspawn";
+	text_list_add(&bench.sample.arena, &spec->settings_files,
+		      arena_text(&bench.sample.arena, "/etc/systemd/nspawn/web.nspawn"));
 	for (size_t i = 0; i < spec_settings_count; i++)
 		if (text_equal(spec_settings[i].option, "hostname"))
 			spec->setting_line[i] = 12;

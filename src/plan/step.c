@@ -233,9 +233,6 @@ const char *step_said(const struct planner *p, enum setting_group group, const c
 		return option;
 	for (size_t i = 0; i < spec_settings_count; i++)
 		if (spec_settings[i].group == group && spec->setting_line[i] > 0)
-			return arena_format(p->arena, "%s line %u",
-					    spec->settings_file ? path_name(spec->settings_file)
-								: ".nspawn",
-					    spec->setting_line[i]);
+			return setting_reason(p->arena, spec, &spec_settings[i]);
 	return option;
 }
