@@ -27,9 +27,10 @@ struct options {
 	int keep_download; /* negative: not given */
 	struct verify verify;
 	bool read_only, force, quiet;
-	const char *format;  /* of exports: "xz"; NULL: by the file's name */
-	bool json;	     /* table_format decides how */
-	bool json_automatic; /* -j */
+	const char *image_root; /* where images are made; NULL: where those of the class are */
+	const char *format;	/* of exports: "xz"; NULL: by the file's name */
+	bool json;		/* table_format decides how */
+	bool json_automatic;	/* -j */
 	enum table_format table_format;
 };
 
@@ -39,9 +40,6 @@ struct context {
 	struct program program;	  /* what is printed by */
 	struct find_scope images; /* whose */
 	const char *runtime;	  /* of what is running */
-	bool terminal;		  /* standard output */
-	const char *path;	  /* argv[0] */
-	char *const *arguments;	  /* all of argv */
 };
 
 extern const struct option_table importctl_options;
@@ -68,5 +66,6 @@ int verb_export_tar(void *context, const struct text_list *words);
 int verb_export_raw(void *context, const struct text_list *words);
 int verb_pull_oci(void *context, const struct text_list *words);
 int verb_import_oci(void *context, const struct text_list *words);
+int verb_resolve_oci(void *context, const struct text_list *words);
 int verb_push_oci(void *context, const struct text_list *words);
 int verb_export_oci(void *context, const struct text_list *words);

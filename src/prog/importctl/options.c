@@ -1,6 +1,9 @@
+#include <errno.h>
+
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/parse.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "cli/option-set.h"
 #include "prog/importctl/importctl.h"
@@ -73,6 +76,14 @@ static int set_format(struct arena *arena, void *target, const char *value)
 	return 0;
 }
 
+static int set_image_root(struct arena *arena, void *target, const char *value)
+{
+	if (!path_is_absolute(value) || !path_is_normal(value))
+		return -EINVAL;
+	((struct options *)target)->image_root = arena_text(arena, value);
+	return 0;
+}
+
 static const char *const json_words[] = { "short", "pretty", "off", NULL };
 
 static int set_json(struct arena *arena, void *target, const char *value)
@@ -121,6 +132,8 @@ static const struct option_row rows[] = {
 	  "try signature, checksum, no, or a SHA-256 sum", set_verify, 0, NULL, list_verify },
 	{ "read-only", 0, NULL, "Make the image read-only", NULL, set_read_only, 0 },
 	{ "force", 0, NULL, "Replace an image that has the name already", NULL, set_force, 0 },
+	{ "image-root", 0, "PATH", "Make the image in this directory", "give an absolute path",
+	  set_image_root, 0 },
 	{ "format", 0, "FORMAT", "Compression of what is exported", NULL, set_format, 0,
 	  format_words },
 	{ "quiet", 'q', NULL, "Say less", NULL, set_quiet, 0 },

@@ -1,6 +1,7 @@
 #include "prog/importctl/transfer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +206,22 @@ int transfer_run(struct context *context, const struct transfer *transfer)
 	show->transfer = transfer;
 	prepare(show);
 	r = job_run(context->arena, &end, &request, &watcher);
-	return finish(show, r, end);
+	r = finish(show, r, end);
+	if (r < 0 && transfer->made != NULL)
+		(void)unlink(transfer->made);
+	return r;
+}
+
+int transfer_open_output(struct transfer *transfer, const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_EXCL, 0666);
+
+	if (fd >= 0)
+		transfer->made = path;
+	else
+		fd = open(path, flags | O_TRUNC, 0666);
+	return fd < 0 ? fail(-errno, "cannot open '%s' to write", path) : fd;
 }
 
 /* ---- what is made ---- */
@@ -232,6 +248,7 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 		.kind = kind,
 		.force = options->force,
 		.read_only = options->read_only,
+		.user = context->images.uid != 0,
 	};
 	int r;
 
@@ -239,12 +256,14 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 		return fail_input("cannot make image '%s' without a class (try --class=machine, "
 				  "or -m)",
 				  name != NULL ? name : "-");
-	request.pool = class_pool(context->arena, options->class, &context->images);
+	request.pool = options->image_root != NULL
+			       ? options->image_root
+			       : class_pool(context->arena, options->class, &context->images);
 	if (request.pool == NULL)
 		return fail_input("cannot make image '%s': there is no place for it ($HOME is not "
 				  "set)",
 				  name != NULL ? name : "-");
-	if (options->class == CLASS_MACHINE) {
+	if (options->class == CLASS_MACHINE && options->image_root == NULL) {
 		request.search = &context->images;
 		request.closed = true;
 	}

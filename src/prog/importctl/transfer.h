@@ -17,6 +17,7 @@ struct transfer {
 	const char *local;  /* the image's name; NULL: none */
 	const char *remote; /* URL, reference; NULL: none */
 	const char *pool;   /* where something is made; NULL: nowhere */
+	const char *made;   /* a file that was not there before: nothing half-written stays */
 	bool output_taken;  /* standard output is what is exported */
 	job_fn *run;	    /* in the job */
 	void *context;
@@ -24,6 +25,9 @@ struct transfer {
 
 /* The exit status, or a negative errno with the sentence. */
 int transfer_run(struct context *context, const struct transfer *transfer);
+
+/* A file to export to: the descriptor. What is there is written over, else it is transfer->made. */
+int transfer_open_output(struct transfer *transfer, const char *path);
 
 /* What --class= and the like ask for; refuses without a class, and a name that is taken
  * (NULL: none yet). The suffix of a file's name is ".raw"; set another one afterwards. */

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "image/growing.h"
 #include "image/mstack.h"
+#include "image/raw-serve.h"
 #include "image/view.h"
 #include "io/fd.h"
 #include "kernel/btrfs.h"
@@ -106,6 +107,7 @@ static int write_raw(struct export *export, struct job *job)
 
 	if (image < 0)
 		return fail(-errno, "cannot open image '%s'", export->image.path);
+	(void)raw_serve_await(image);
 	return archive_export_raw(image, export->output, export->compression, &result, &listener);
 }
 
@@ -131,24 +133,15 @@ static int export_raw(struct job *job, void *context)
 
 /* ---- the verbs ---- */
 
-static int open_output(struct export *export, const char *path)
+static int open_output(struct transfer *transfer, const struct export *export, const char *path)
 {
-	const int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC;
-	autoclose int fd = -EBADF;
-
-	if (transfer_is_standard(path)) {
-		if (terminal_is(STDOUT_FILENO))
-			return fail_input("cannot write image '%s' to a terminal (say which file, "
-					  "or lead standard output to one)",
-					  export->name);
-		return fd_duplicate(STDOUT_FILENO);
-	}
-	fd = open(path, flags | O_EXCL, 0666);
-	if (fd >= 0)
-		export->made = path;
-	else
-		fd = open(path, flags | O_TRUNC, 0666);
-	return fd < 0 ? fail(-errno, "cannot open '%s' to write", path) : take_fd(&fd);
+	if (!transfer_is_standard(path))
+		return transfer_open_output(transfer, path);
+	if (terminal_is(STDOUT_FILENO))
+		return fail_input("cannot write image '%s' to a terminal (say which file, or lead "
+				  "standard output to one)",
+				  export->name);
+	return fd_duplicate(STDOUT_FILENO);
 }
 
 static enum compression compression(const struct options *options, const char *path)
@@ -178,10 +171,11 @@ static int run(struct context *context, const struct text_list *words, struct tr
 				  export.name, is_tree ? "directory tree" : "disk image",
 				  is_tree ? "tar" : "raw");
 	export.compression = compression(&context->options, path);
-	fd = open_output(&export, path);
+	fd = open_output(transfer, &export, path);
 	if (fd < 0)
 		return fd;
 	export.output = fd;
+	export.made = transfer->made;
 	transfer->local = export.name;
 	transfer->pool = path_parent(context->arena, export.image.path);
 	transfer->output_taken = transfer_is_standard(path);

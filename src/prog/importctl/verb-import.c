@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/text.h"
+#include "format/digest.h"
 #include "image/tree.h"
 #include "io/fd.h"
 #include "kernel/terminal.h"
@@ -30,6 +31,21 @@ struct import {
 	const char *shown; /* of the input, in sentences */
 	fill_fn *fill;
 };
+
+/* It is the sum of the very bytes that were read, if one was given. */
+static int check_sum(const struct import *import, const struct archive_result *result)
+{
+	const struct verify *verify = &import->context->options.verify;
+	struct digest digest;
+
+	if (verify->mode != VERIFY_SUM)
+		return 0;
+	(void)digest_make(&digest, DIGEST_SHA256, result->stream.digest_in, STREAM_DIGEST);
+	return text_equal(text_after(digest.text, "sha256:"), verify->sum)
+		       ? 0
+		       : fail_plain(-EBADMSG, "cannot use '%s': it is '%s', and not 'sha256:%s'",
+				    import->shown, digest.text, verify->sum);
+}
 
 static int import_any(struct job *job, void *context)
 {
@@ -56,10 +72,13 @@ static int fill_from_tar(struct import *import, struct publish *publish, struct 
 		.name = import->shown,
 		.lift = true,
 		.lazy = publish->request.lazy,
+		.digest_in = import->context->options.verify.mode == VERIFY_SUM,
 	};
 	struct archive_result result;
 	int r = archive_import_tar(import->input, publish_fd(publish), &wish, &result, &listener);
 
+	if (r >= 0)
+		r = check_sum(import, &result);
 	if (r >= 0)
 		job_progress(job, NULL, result.stream.in, result.stream.in);
 	return r;
@@ -68,13 +87,18 @@ static int fill_from_tar(struct import *import, struct publish *publish, struct 
 static int fill_from_raw(struct import *import, struct publish *publish, struct job *job)
 {
 	struct archive_listener listener = transfer_listener(job);
-	struct archive_wish wish = { .name = import->shown };
+	struct archive_wish wish = {
+		.name = import->shown,
+		.digest_in = import->context->options.verify.mode == VERIFY_SUM,
+	};
 	/* Some disk images must be read here and there, and do not come so. */
 	autoclose int scratch = openat(publish->pool_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	struct archive_result result;
 	int r = archive_import_raw(import->input, publish_fd(publish), scratch, &wish, &result,
 				   &listener);
 
+	if (r >= 0)
+		r = check_sum(import, &result);
 	if (r >= 0)
 		job_progress(job, NULL, result.stream.in, result.stream.in);
 	return r;

@@ -2,6 +2,7 @@
  * machinectl, section 12.3. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +16,9 @@
 #include "io/fd.h"
 #include "prog/importctl/importctl.h"
 #include "prog/importctl/transfer.h"
+#include "transfer/job.h"
 #include "transfer/naming.h"
+#include "transfer/oci-ask.h"
 #include "transfer/oci-transfer.h"
 #include "transfer/registry-login.h"
 
@@ -34,14 +37,28 @@ static int prepare(struct context *context, struct oci_transfer *ret, const char
 	return transfer_target(context, &ret->target, name, PUBLISH_TREE);
 }
 
-static int read_reference(struct context *context, struct oci_transfer *ret, const char *text)
+static int read_name(struct imageref *ret, const char *text)
 {
 	const char *why;
 
-	if (imageref_parse(&ret->ref, text, &why) < 0)
+	if (imageref_parse(ret, text, &why) < 0)
 		return fail_input("cannot use '%s' as the name of an image: %s", text, why);
-	return registry_login_find(context->arena, &ret->login, &ret->ref, context->images.uid,
+	return 0;
+}
+
+static int find_login(struct context *context, struct registry_login *ret,
+		      const struct imageref *ref)
+{
+	return registry_login_find(context->arena, ret, ref, context->images.uid,
 				   context->program.environment);
+}
+
+static int read_reference(struct context *context, struct imageref *ret,
+			  struct registry_login *ret_login, const char *text)
+{
+	int r = read_name(ret, text);
+
+	return r < 0 ? r : find_login(context, ret_login, ret);
 }
 
 int verb_pull_oci(void *context_, const struct text_list *words)
@@ -50,7 +67,7 @@ int verb_pull_oci(void *context_, const struct text_list *words)
 	struct oci_transfer pull = { 0 };
 	struct transfer transfer = { .type = "pull-oci", .run = oci_pull, .context = &pull };
 	const char *name = words->count > 1 ? words->items[1] : NULL;
-	int r = read_reference(context, &pull, words->items[0]);
+	int r = read_reference(context, &pull.ref, &pull.login, words->items[0]);
 
 	if (r < 0)
 		return r;
@@ -70,6 +87,64 @@ int verb_pull_oci(void *context_, const struct text_list *words)
 	transfer.pool = pull.target.pool;
 	return transfer_run(context, &transfer);
 }
+
+/* ---- without fetching anything ---- */
+
+#define RESOLVE_TIMEOUT_US (10 * UINT64_C(1000000))
+
+static const struct column resolved[] = {
+	{ .title = "REFERENCE" },
+	{ .title = "DIGEST" },
+	{ .title = "PROBLEM" },
+};
+
+/* Of whom the login cannot be found is not asked, but the others are. */
+static int read_references(struct context *context, struct oci_ask *items,
+			   const struct text_list *words)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < words->count && r >= 0; i++)
+		r = read_name(&items[i].ref, words->items[i]);
+	for (size_t i = 0; i < words->count && r >= 0; i++)
+		if (find_login(context, &items[i].login, &items[i].ref) < 0) {
+			items[i].why = arena_text(context->arena, fail_recorded()->text);
+			fail_forget();
+		}
+	return r;
+}
+
+int verb_resolve_oci(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+	struct oci_ask *items = arena_take_array(context->arena, words->count, sizeof(*items));
+	struct download_trust trust;
+	struct table table;
+	bool known = true;
+	int r = download_read_trust(context->arena, &trust, context->program.environment);
+
+	if (r >= 0)
+		r = read_references(context, items, words);
+	if (r < 0)
+		return r;
+	r = job_become_root(context->arena, context->program.environment);
+	if (r < 0)
+		return r;
+	oci_ask(context->arena, items, words->count, &trust, RESOLVE_TIMEOUT_US);
+	table_init(&table, context->arena, resolved, ARRAY_SIZE(resolved));
+	for (size_t i = 0; i < words->count; i++) {
+		bool found = items[i].digest.text[0] != '\0';
+
+		table_text(&table, words->items[i]);
+		table_text(&table, items[i].digest.text);
+		table_text(&table, found ? NULL : text_printable(context->arena, items[i].why));
+		known = known && found;
+	}
+	r = program_print_table(&context->program, &table, "references");
+	return r < 0 ? r : known ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- in ---- */
 
 /* Where skopeo(1) says what kind it is, the same words are understood. */
 static const char *read_form(enum oci_form *ret, const char *path)
@@ -138,8 +213,15 @@ static int import_oci(struct context *context, struct oci_transfer *import, cons
 int verb_import_oci(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
+	const struct verify *verify = &context->options.verify;
 	struct oci_transfer import = { .input = -EBADF };
-	int r = open_input(context, &import, words->items[0]);
+	int r = 0;
+
+	if (verify->mode == VERIFY_SUM)
+		r = digest_parse(&import.digest,
+				 arena_format(context->arena, "sha256:%s", verify->sum));
+	if (r >= 0)
+		r = open_input(context, &import, words->items[0]);
 
 	if (r >= 0)
 		r = import_oci(context, &import, words->count > 1 ? words->items[1] : NULL);
@@ -176,7 +258,7 @@ int verb_push_oci(void *context_, const struct text_list *words)
 	int r = find_local(context, &push, words->items[0]);
 
 	if (r >= 0)
-		r = read_reference(context, &push, words->items[1]);
+		r = read_reference(context, &push.ref, &push.login, words->items[1]);
 	if (r < 0)
 		return r;
 	if (push.ref.digest.text[0] != '\0')
@@ -207,18 +289,6 @@ static int open_layout(const char *path)
 	return fail_plain(-EEXIST, "cannot write to '%s': there is an image in it already", path);
 }
 
-static int open_archive(struct oci_transfer *export, const char *path)
-{
-	const int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC;
-	int fd = open(path, flags | O_EXCL, 0666);
-
-	if (fd >= 0)
-		export->made = path;
-	else
-		fd = open(path, flags | O_TRUNC, 0666);
-	return fd < 0 ? fail(-errno, "cannot open '%s' to write", path) : fd;
-}
-
 int verb_export_oci(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
@@ -233,10 +303,12 @@ int verb_export_oci(void *context_, const struct text_list *words)
 	path = read_form(&export.form, words->items[1]);
 	if (*path == '\0')
 		return fail_input("cannot write to '%s': it names no file", words->items[1]);
-	fd = export.form == OCI_FORM_LAYOUT ? open_layout(path) : open_archive(&export, path);
+	fd = export.form == OCI_FORM_LAYOUT ? open_layout(path)
+					    : transfer_open_output(&transfer, path);
 	if (fd < 0)
 		return fd;
 	export.output = fd;
+	export.made = transfer.made;
 	transfer.local = export.local;
 	return transfer_run(context, &transfer);
 }

@@ -109,17 +109,26 @@ static void add_machines(struct table *table, const struct holders *holders)
 	}
 }
 
-static void add_layers(struct arena *arena, struct table *table, const struct holders *holders)
+/* Twelve digits tell them apart for people; programs get all. */
+static const char *digest_text(const struct context *context, const char *name)
+{
+	bool people = context->program.format == TABLE_TEXT;
+
+	return arena_format(context->arena, "sha256:%.*s", people ? 12 : (int)strlen(name), name);
+}
+
+static void add_layers(const struct context *context, struct table *table,
+		       const struct holders *holders)
 {
 	const struct text_list none = { 0 };
+	struct arena *arena = context->arena;
 
 	for (size_t i = 0; i < holders->layer_count; i++) {
 		const struct holders_layer *layer = &holders->layers[i];
 		bool alone = layer->machines.count + layer->references.count < 2;
 
 		add_row(table, layer->unfinished ? "unfinished" : "layer",
-			layer->unfinished ? layer->name
-					  : arena_format(arena, "sha256:%.12s", layer->name),
+			layer->unfinished ? layer->name : digest_text(context, layer->name),
 			alone ? layer->size : 0, alone ? 0 : layer->size,
 			joined(arena, &layer->machines, &layer->references));
 	}
@@ -128,8 +137,7 @@ static void add_layers(struct arena *arena, struct table *table, const struct ho
 		bool alone = blob->references.count < 2;
 
 		add_row(table, blob->unfinished ? "unfinished" : "blob",
-			blob->unfinished ? blob->name
-					 : arena_format(arena, "sha256:%.12s", blob->name),
+			blob->unfinished ? blob->name : digest_text(context, blob->name),
 			alone ? blob->size : 0, alone ? 0 : blob->size,
 			joined(arena, &blob->references, &none));
 	}
@@ -154,7 +162,7 @@ static int add_store(const struct context *context, struct table *table)
 			qsort(holders.layers, holders.layer_count, sizeof(*holders.layers),
 			      by_size);
 		add_machines(table, &holders);
-		add_layers(context->arena, table, &holders);
+		add_layers(context, table, &holders);
 	}
 	store_done(&store);
 	return r;

@@ -12,6 +12,8 @@ static const struct verb verbs[] = {
 	{ PULL, "pull-oci", "REF [NAME]", "Download an image from a registry", 1, 2,
 	  verb_pull_oci },
 	{ PULL, "pull-dkr", "REF [NAME]", NULL, 1, 2, verb_pull_oci },
+	{ PULL, "resolve-oci", "REF...", "Show what registries have under these names", 1, VERB_ANY,
+	  verb_resolve_oci },
 	{ PULL, "push-oci", "NAME REF", "Upload an image to a registry", 2, 2, verb_push_oci },
 	{ IMPORT, "import-tar", "FILE [NAME]", "Make an image from an archive", 1, 2,
 	  verb_import_tar, VERB_HERE },

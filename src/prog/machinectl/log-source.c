@@ -29,21 +29,26 @@
 
 /* ---- showing ---- */
 
-/* Line breaks and tabs are what a log is made of; everything else is its writer's choice. */
+/* Line breaks and tabs are what a log is made of; everything else is its writer's choice. Each
+ * terminal that a line came through has put a carriage return before the break. */
 static int show(const struct context *context, const char *text, size_t size)
 {
 	autoarena struct arena scratch = { 0 };
 	int r = 0;
 
-	if (!context->terminal)
+	if (!context->program.terminal)
 		return fd_write_all(STDOUT_FILENO, text, size);
 	for (size_t at = 0; at < size && r >= 0;) {
-		size_t length = 0;
+		size_t length = 0, shown;
 		const char *part;
 
 		while (at + length < size && !strchr("\n\t", text[at + length]))
 			length++;
-		part = text_printable(&scratch, arena_text_n(&scratch, text + at, length));
+		shown = length;
+		while (at + length < size && text[at + length] == '\n' && shown > 0 &&
+		       text[at + shown - 1] == '\r')
+			shown--;
+		part = text_printable(&scratch, arena_text_n(&scratch, text + at, shown));
 		r = fd_write_all(STDOUT_FILENO, part, strlen(part));
 		at += length;
 		for (; at < size && text[at] != '\0' && strchr("\n\t", text[at]) && r >= 0; at++)
@@ -118,7 +123,7 @@ static pid_t start_host(const char *path, char *const *arguments, const struct c
 	if (pid != 0)
 		return pid;
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
-		execve(path, arguments, (char *const *)context->environment);
+		execve(path, arguments, (char *const *)context->program.environment);
 	_exit(127);
 }
 
@@ -193,7 +198,7 @@ int log_from_guest(const struct context *context, const struct machine *machine)
 	if (r < 0)
 		return r;
 	r = has_journal(enter.root_fd) ? 1 : 0;
-	if (r > 0 && enter_shield(&enter, context->arguments) < 0)
+	if (r > 0 && enter_shield(&enter, context->program.arguments) < 0)
 		r = fail_recorded()->code;
 	if (r > 0)
 		r = guest_users_find(context->arena, &program.user, enter.root_fd, NULL) < 0
@@ -263,6 +268,18 @@ static int wait_for_more(int fd, int inotify)
 	return 0;
 }
 
+/* A prompt that waits for somebody ends no line; what comes next on the terminal begins one. */
+static int end_line(const struct context *context, int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_CUR);
+	char last;
+
+	if (!context->program.terminal || end < 1 || pread(fd, &last, 1, end - 1) != 1 ||
+	    last == '\n')
+		return 0;
+	return fd_write_all(STDOUT_FILENO, "\n", 1);
+}
+
 static int show_file(const struct context *context, int fd)
 {
 	autoclose int inotify = -EBADF;
@@ -291,12 +308,15 @@ static int show_file(const struct context *context, int fd)
 		if (r >= 0)
 			r = show_stream(context, fd);
 	}
+	if (r >= 0 && start < st.st_size)
+		r = end_line(context, fd);
 	return r < 0 ? r : 1;
 }
 
 int log_from_detached(const struct context *context, const char *name)
 {
-	const char *path = detach_log_path(context->arena, geteuid(), context->environment, name);
+	const char *path = detach_log_path(context->arena, geteuid(), context->program.environment,
+					   name);
 	autoclose int fd = -EBADF;
 	int r;
 

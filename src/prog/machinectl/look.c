@@ -14,6 +14,7 @@
 #include "kernel/link.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink.h"
+#include "machine/facts-inside.h"
 #include "machine/network-file.h"
 #include "prog/machinectl/machinectl.h"
 
@@ -51,6 +52,8 @@ static void read_os(const struct context *context, struct look *look, struct loo
 	int r = facts_os_release(context->arena, &look->os, &walk->os, root_fd, true);
 	autoclose int proc = r == -EXDEV ? machine_open_proc(machine) : -EBADF;
 
+	if (r == -EACCES)
+		(void)facts_os_release_inside(context->arena, &look->os, machine);
 	if (proc >= 0 && namespace_is_shared(proc, "user") == 0)
 		(void)facts_os_release(context->arena, &look->os, &walk->os, root_fd, false);
 	fail_forget();

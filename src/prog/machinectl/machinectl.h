@@ -6,9 +6,11 @@
 
 #include "base/list.h"
 #include "cli/option.h"
+#include "cli/program.h"
 #include "cli/table.h"
 #include "cli/verb.h"
 #include "image/find.h"
+#include "machine/visit.h"
 
 struct arena;
 
@@ -49,14 +51,9 @@ struct options {
 struct context {
 	struct arena *arena;
 	struct options options;
-	const char *runtime; /* of the machines' records */
-	const char *const *environment;
-	bool terminal, colour;	    /* standard output */
-	unsigned int rows, columns; /* of the terminal; 0: no limit */
-	const struct verb *verb;    /* that is run */
-	struct text_list *page;	    /* what is printed is collected here; NULL: it is not */
-	const char *program;	    /* argv[0] */
-	char *const *arguments;	    /* all of argv */
+	const char *runtime;	 /* of the machines' records */
+	struct program program;	 /* what is printed by */
+	const struct verb *verb; /* that is run */
 };
 
 extern const struct option_table machinectl_options;
@@ -67,19 +64,14 @@ void options_init(struct options *options, const char *const *environment);
 /* A host path that the caller named, from "/" on; links are left as they are. */
 int host_path_absolute(struct arena *arena, const char **ret, const char *path);
 
-/* To standard output, whole; of a verb that is VERB_PAGED at the end, through a pager if it is
- * longer than the screen. Speaking. */
-int context_print(const struct context *context, const char *text);
-
-/* Print the table as the options ask; then (no --no-legend) "N THINGS listed." or "No THINGS.". */
-int context_print_table(const struct context *context, const struct table *table,
-			const char *things);
-
 /* Run the command on the host of --host=, or in the machine of --machine=. AGAIN: its words. */
 int remote_run(struct context *context, const struct verb *verb, const struct text_list *again);
 
 /* Whose images: by --system, else the caller's. */
 struct find_scope context_scope(const struct context *context);
+
+/* A visit as the options ask for it; its end is visit_done(). */
+struct visit context_visit(const struct context *context);
 
 /* ---- verbs: see the table in verbs.c ---- */
 

@@ -29,7 +29,7 @@ static void add_program(struct context *context, struct text_list *list, const c
 static int run_by_ssh(struct context *context, const struct verb *verb,
 		      const struct text_list *again)
 {
-	bool terminal = verb->flags & VERB_TERMINAL && context->terminal &&
+	bool terminal = verb->flags & VERB_TERMINAL && context->program.terminal &&
 			terminal_is(STDIN_FILENO);
 	struct arena *arena = context->arena;
 	struct text_list words = { 0 };
@@ -44,7 +44,7 @@ static int run_by_ssh(struct context *context, const struct verb *verb,
 	add_program(context, &words, place.machine);
 	for (size_t i = 0; i < again->count; i++)
 		add(arena, &words, again->items[i]);
-	return remote_by_ssh(arena, &place, &words, terminal, context->environment);
+	return remote_by_ssh(arena, &place, &words, terminal, context->program.environment);
 }
 
 static int run_in_machine(struct context *context, const struct text_list *again)

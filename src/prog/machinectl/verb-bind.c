@@ -21,7 +21,7 @@ static int remove_bind(struct context *context, const struct text_list *words)
 				  "machine)");
 	if (!path_is_absolute(target))
 		return fail_target(target);
-	r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
+	r = machine_open_begun(context->arena, &machine, context->runtime, words->items[0]);
 	return r < 0 ? r : bind_remove(context->arena, &machine, target);
 }
 
@@ -42,7 +42,7 @@ int verb_bind(void *context_, const struct text_list *words)
 		return fail_target(request.target);
 	r = host_path_absolute(context->arena, &request.source, words->items[1]);
 	if (r >= 0)
-		r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
+		r = machine_open_begun(context->arena, &machine, context->runtime, words->items[0]);
 	if (r < 0)
 		return r;
 	request.machine = &machine;

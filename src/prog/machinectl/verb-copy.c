@@ -72,7 +72,7 @@ static int copy(struct context *context, const struct text_list *words, bool out
 				  request.guest);
 	r = host_path_absolute(arena, &request.host, out ? target : source);
 	if (r >= 0)
-		r = machine_open(arena, &machine, context->runtime, words->items[0]);
+		r = machine_open_begun(arena, &machine, context->runtime, words->items[0]);
 	if (r < 0)
 		return r;
 	request.machine = &machine;

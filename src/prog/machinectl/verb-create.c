@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "format/imageref.h"
@@ -107,8 +108,12 @@ static const char *choose(const struct context *context, const char **source)
 		return "clone";
 	if (verb == NULL)
 		verb = by_file(arena, *source);
-	if (verb == NULL && !is_path && access(*source, F_OK) < 0 && is_reference(*source))
+	if (verb == NULL && !is_path && access(*source, F_OK) < 0 && is_reference(*source)) {
+		log_info("There is neither an image nor a file '%s': it is looked for in a "
+			 "registry.",
+			 *source);
 		verb = "pull-oci";
+	}
 	return verb;
 }
 

@@ -1,12 +1,8 @@
-#include <fcntl.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/fail.h"
 #include "base/text.h"
-#include "image/mstack.h"
 #include "image/view.h"
-#include "io/fd.h"
 #include "machine/diff.h"
 #include "machine/find.h"
 #include "prog/machinectl/machinectl.h"
@@ -19,8 +15,9 @@ static int print_lines(struct context *context, const struct diff_entry *entries
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		autoarena struct arena scratch = { 0 };
 
-		r = context_print(context, arena_format(&scratch, "%c %s\n", entries[i].change,
-							text_printable(&scratch, entries[i].path)));
+		r = program_print(&context->program,
+				  arena_format(&scratch, "%c %s\n", entries[i].change,
+					       text_printable(&scratch, entries[i].path)));
 	}
 	return r;
 }
@@ -38,20 +35,7 @@ static int print_table(struct context *context, const struct diff_entry *entries
 		table_text(&table, arena_format(context->arena, "%c", entries[i].change));
 		table_text(&table, entries[i].path);
 	}
-	return context_print_table(context, &table, "changes");
-}
-
-static int open_image(struct arena *arena, const char *path, bool changed)
-{
-	struct mstack stack;
-	int fd, r;
-
-	if (!text_ends(path, MSTACK_SUFFIX)) {
-		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? fail(-errno, "cannot open the image '%s'", path) : fd;
-	}
-	r = mstack_read(arena, &stack, path);
-	return r < 0 ? r : view_open(arena, &stack, changed);
+	return program_print_table(&context->program, &table, "changes");
 }
 
 int verb_diff(void *context_, const struct text_list *words)
@@ -62,9 +46,9 @@ int verb_diff(void *context_, const struct text_list *words)
 	size_t count;
 	int r;
 
-	r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
+	r = machine_open_begun(context->arena, &machine, context->runtime, words->items[0]);
 	if (r >= 0)
-		r = diff_list(context->arena, &entries, &count, &machine, open_image);
+		r = diff_list(context->arena, &entries, &count, &machine, view_tree);
 	if (r < 0)
 		return r;
 	return context->options.format == TABLE_TEXT ? print_lines(context, entries, count)

@@ -64,7 +64,7 @@ static int print_event(struct context *context, const struct watch_event *event)
 	if (event->kind == WATCH_ENDED)
 		add_end(&json, event);
 	json_out_end_object(&json);
-	return context_print(context, json_out_done(&json));
+	return program_print(&context->program, json_out_done(&json));
 }
 
 /* Two descriptors a machine. */

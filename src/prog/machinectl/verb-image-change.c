@@ -1,6 +1,7 @@
 /* Images are made, changed and removed: the reference's catalogue of machinectl, sections 2.3, 5.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -15,6 +16,7 @@
 #include "image/own-ids.h"
 #include "image/quota.h"
 #include "image/together.h"
+#include "io/fd.h"
 #include "machine/find.h"
 #include "prog/machinectl/machinectl.h"
 
@@ -23,7 +25,8 @@
 static int begin(const struct context *context, struct find_scope *ret)
 {
 	*ret = context_scope(context);
-	return ret->uid == 0 ? 0 : own_ids_become_root(context->arena, context->environment);
+	return ret->uid == 0 ? 0
+			     : own_ids_become_root(context->arena, context->program.environment);
 }
 
 int verb_clone(void *context_, const struct text_list *words)
@@ -172,6 +175,22 @@ static void tell(const struct context *context, const struct cleaning *cleaning)
 			 cleaning->count, table_size_text(context->arena, cleaning->freed));
 }
 
+/* The pristine copy of a download is a layer of the machine (transfer/pull) where it could not be
+ * copied at once. */
+static bool is_needed(const struct context *context, const struct find_scope *scope,
+		      const struct image *image)
+{
+	struct text_list names = { 0 };
+	autoclose int fd = -EBADF;
+
+	if (image->found.kind != FIND_DIRECTORY)
+		return false;
+	fd = open(image->path, O_PATH | O_CLOEXEC);
+	if (fd >= 0)
+		image_layered_on(context->arena, &names, scope, fd);
+	return names.count > 0;
+}
+
 /* Layered images go before what they are made of. */
 static void clean_kind(const struct context *context, const struct find_scope *scope,
 		       const struct image *images, size_t count, bool layered,
@@ -181,7 +200,8 @@ static void clean_kind(const struct context *context, const struct find_scope *s
 		const struct image *image = &images[i];
 
 		if ((image->found.kind == FIND_MSTACK) != layered || image->found.vendor ||
-		    text_equal(image->name, FIND_HOST) || (!context->options.all && !image->hidden))
+		    image->found.declared || text_equal(image->name, FIND_HOST) ||
+		    (!context->options.all && (!image->hidden || is_needed(context, scope, image))))
 			continue;
 		if (clean_one(context, scope, image->name, cleaning) >= 0)
 			continue;

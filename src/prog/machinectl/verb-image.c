@@ -1,32 +1,20 @@
 /* What images there are: the reference's catalogue of machinectl, sections 5 and 6. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/macros.h"
 #include "base/text.h"
-#include "format/envfile.h"
 #include "format/json-out.h"
 #include "image/image.h"
-#include "image/lock.h"
-#include "image/mstack.h"
-#include "image/raw.h"
-#include "image/view.h"
 #include "io/clock.h"
-#include "io/fd.h"
-#include "io/file.h"
-#include "kernel/resolve.h"
-#include "machine/facts.h"
+#include "prog/machinectl/image-inside.h"
 #include "prog/machinectl/machinectl.h"
 #include "prog/machinectl/properties.h"
 #include "prog/machinectl/status-text.h"
-
-#define FILE_MAX 65536
 
 /* ---- list-images ---- */
 
@@ -69,105 +57,7 @@ int verb_list_images(void *context_, const struct text_list *words)
 		put_number(&table, images[i].created_us, 0);
 		put_number(&table, images[i].modified_us, 0);
 	}
-	return context_print_table(context, &table, "images");
-}
-
-/* ---- what its tree tells ---- */
-
-/* Its texts are the image's own choice. NULL: not told. */
-struct inside {
-	const char *hostname, *id, *deployment;
-	struct os_release os;
-};
-
-static char *read_below(const struct context *context, size_t *ret_size, int root_fd,
-			const char *path)
-{
-	autoclose int fd = resolve_open_file(root_fd, path);
-	char *text;
-
-	if (fd < 0 || file_read_fd(context->arena, &text, ret_size, fd, FILE_MAX) < 0)
-		return NULL;
-	return text;
-}
-
-static char *read_word(const struct context *context, int root_fd, const char *path)
-{
-	size_t size;
-	char *text = read_below(context, &size, root_fd, path);
-
-	if (text == NULL)
-		return NULL;
-	text[strcspn(text, "\n")] = '\0';
-	return *text == '\0' ? NULL : text;
-}
-
-static struct inside look_into(const struct context *context, int fd)
-{
-	struct inside inside = {
-		.hostname = read_word(context, fd, "etc/hostname"),
-		.id = read_word(context, fd, "etc/machine-id"),
-	};
-	size_t size;
-	char *text = read_below(context, &size, fd, "etc/machine-info");
-
-	if (text != NULL)
-		inside.deployment = envfile_find(context->arena, text, size, "DEPLOYMENT");
-	(void)facts_os_release(context->arena, &inside.os, NULL, fd, false);
-	return inside;
-}
-
-/* The tree that a machine would see. */
-static int open_tree(const struct context *context, const struct image *image)
-{
-	struct mstack stack;
-	int fd, r;
-
-	if (image->found.kind == FIND_DIRECTORY) {
-		fd = open(image->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? -errno : fd;
-	}
-	if (image->found.kind != FIND_MSTACK)
-		return -EOPNOTSUPP;
-	r = mstack_read(context->arena, &stack, image->path);
-	return r < 0 ? r : view_open(context->arena, &stack, true);
-}
-
-/* Only root can attach a disk image; one that a machine writes to is left alone, because what the
- * kernel reads of it would not fit together. */
-static struct inside look_into_disk(const struct context *context, const struct image *image)
-{
-	autoclose int file = open(image->path, O_PATH | O_CLOEXEC);
-	struct inside inside = { .id = NULL };
-	struct lock lock = LOCK_EMPTY;
-	struct raw raw = RAW_EMPTY;
-	int fd;
-
-	if (geteuid() != 0 || file < 0 ||
-	    lock_take(context->arena, &lock, image->path, file, false, true) < 0)
-		return inside;
-	fd = raw_peek(context->arena, &raw, image->path);
-	if (fd >= 0)
-		inside = look_into(context, fd);
-	fd_close(&fd);
-	raw_done(&raw);
-	lock_release(&lock);
-	return inside;
-}
-
-static struct inside look_inside(const struct context *context, const struct image *image)
-{
-	autoclose int fd = -EBADF;
-
-	if (image->found.kind == FIND_RAW || image->found.kind == FIND_BLOCK) {
-		struct inside inside = look_into_disk(context, image);
-
-		fail_forget();
-		return inside;
-	}
-	fd = open_tree(context, image);
-	fail_forget();
-	return fd < 0 ? (struct inside){ .id = NULL } : look_into(context, fd);
+	return program_print_table(&context->program, &table, "images");
 }
 
 /* ---- image-status ---- */
@@ -176,7 +66,8 @@ static struct inside look_inside(const struct context *context, const struct ima
 static void put(FILE *out, const struct context *context, const char *label, const char *text)
 {
 	if (!text_empty(text))
-		fprintf(out, "\t%8s: %s\n", label, text_printable(context->arena, text));
+		fprintf(out, strlen(label) > 8 ? "%16s: %s\n" : "\t%8s: %s\n", label,
+			text_printable(context->arena, text));
 }
 
 static void put_time(FILE *out, const struct context *context, const char *label, uint64_t us)
@@ -211,7 +102,7 @@ static const char *os_text(const struct os_release *os)
 
 static void put_image(FILE *out, const struct context *context, const struct image *image)
 {
-	struct inside inside = look_inside(context, image);
+	struct image_inside inside = image_inside(context, image);
 
 	fprintf(out, "%s\n", text_printable(context->arena, image->name));
 	put(out, context, "Type", image->type);
@@ -244,11 +135,11 @@ static void json_number(struct json_out *json, const char *key, uint64_t value, 
 
 static const char *json_of(const struct context *context, const struct image *image, bool pool)
 {
-	struct inside inside = { .id = NULL };
+	struct image_inside inside = { .id = NULL };
 	struct json_out json;
 
 	if (!pool)
-		inside = look_inside(context, image);
+		inside = image_inside(context, image);
 	json_out_init(&json, context->arena, context->options.format == TABLE_JSON_PRETTY);
 	json_out_begin_object(&json, NULL);
 	if (!pool) {
@@ -286,7 +177,7 @@ static int print_status(const struct context *context, const struct image *image
 	int r;
 
 	if (context->options.format != TABLE_TEXT)
-		return context_print(context, json_of(context, image, pool));
+		return program_print(&context->program, json_of(context, image, pool));
 	out = open_memstream(&text, &size);
 	if (out == NULL)
 		return fail(-ENOMEM, "cannot print the status of an image");
@@ -297,7 +188,7 @@ static int print_status(const struct context *context, const struct image *image
 	else
 		put_image(out, context, image);
 	fclose(out);
-	r = context_print(context, text);
+	r = program_print(&context->program, text);
 	free(text);
 	return r;
 }
@@ -353,7 +244,7 @@ int verb_show_image(void *context_, const struct text_list *words)
 
 	if (words->count == 0) {
 		properties_of_pool(context, &properties);
-		return context_print(context, properties_text(context, &properties));
+		return program_print(&context->program, properties_text(context, &properties));
 	}
 	for (size_t i = 0; i < words->count; i++) {
 		struct image image;
@@ -363,8 +254,9 @@ int verb_show_image(void *context_, const struct text_list *words)
 			return r;
 		properties.count = 0;
 		describe(context, &properties, &image);
-		r = context_print(context, arena_format(context->arena, "%s%s", i > 0 ? "\n" : "",
-							properties_text(context, &properties)));
+		r = program_print(&context->program,
+				  arena_format(context->arena, "%s%s", i > 0 ? "\n" : "",
+					       properties_text(context, &properties)));
 		if (r < 0)
 			return r;
 	}

@@ -75,7 +75,7 @@ int verb_set_property(void *context_, const struct text_list *words)
 	struct machine machine;
 	int r;
 
-	r = machine_open(context->arena, &machine, context->runtime, words->items[0]);
+	r = machine_open_begun(context->arena, &machine, context->runtime, words->items[0]);
 	if (r < 0)
 		return r;
 	if (machine.unit != NULL && systemd_is_running())
@@ -92,7 +92,7 @@ static int freeze(struct context *context, const char *name, bool frozen)
 	struct machine machine;
 	int r;
 
-	r = machine_open(context->arena, &machine, context->runtime, name);
+	r = machine_open_begun(context->arena, &machine, context->runtime, name);
 	if (r < 0)
 		return r;
 	/* The guest's own: the supervisor may be in the one above. */

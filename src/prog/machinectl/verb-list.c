@@ -146,7 +146,7 @@ static int print(const struct context *context, struct part *parts, size_t part_
 	look_at_parts(parts, part_count, machines, looks, count);
 	for (size_t i = 0; i < count; i++)
 		add_row(context, &table, &machines[i], &looks[i], with_addresses);
-	return context_print_table(context, &table, "machines");
+	return program_print_table(&context->program, &table, "machines");
 }
 
 int verb_list(void *context_, const struct text_list *words)

@@ -4,21 +4,9 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "bus/systemd.h"
-#include "io/fd.h"
-#include "kernel/cgroup.h"
 #include "machine/find.h"
 #include "prog/machinectl/log-source.h"
 #include "prog/machinectl/machinectl.h"
-
-/* Who enters a paused machine is paused with it. */
-static bool is_paused(const struct context *context, const struct machine *machine)
-{
-	autoclose int cgroup = machine_open_cgroup(context->arena, machine, true);
-	uint64_t frozen;
-
-	return cgroup >= 0 && cgroup_read_key(&frozen, cgroup, "cgroup.events", "frozen") >= 0 &&
-	       frozen == 1;
-}
 
 /* A service's journal has what the console showed; a scope's only that it began. */
 static int show_running(const struct context *context, const struct machine *machine)
@@ -29,7 +17,7 @@ static int show_running(const struct context *context, const struct machine *mac
 
 	if (unit && !scope)
 		r = log_from_host(context, machine->unit, NULL);
-	if (r == 0 && machine->leader > 0 && !is_paused(context, machine))
+	if (r == 0 && machine->leader > 0 && !machine_is_paused(context->arena, machine))
 		r = log_from_guest(context, machine);
 	if (r == 0)
 		r = log_from_detached(context, machine->name);

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,16 +8,11 @@
 #include "base/names.h"
 #include "base/text.h"
 #include "image/find.h"
-#include "io/fd.h"
-#include "kernel/process.h"
 #include "machine/detach.h"
 #include "machine/find.h"
+#include "machine/jobs.h"
 #include "machine/manager.h"
 #include "prog/machinectl/machinectl.h"
-
-/* Starting is mostly waiting, for disks and for the guest. */
-#define PARALLEL_PER_PROCESSOR 4
-#define PARALLEL_MAX 64
 
 static int check_name(const struct context *context, const char *name)
 {
@@ -31,13 +25,15 @@ static int check_name(const struct context *context, const char *name)
 
 static int check_image(const struct context *context, const char *name)
 {
-	const struct find_scope scope = find_scope_of(geteuid(), context->environment);
+	const struct find_scope scope = find_scope_of(geteuid(), context->program.environment);
 	struct found found;
 	int r = check_name(context, name);
 
 	if (r < 0)
 		return r;
 	r = find_image(context->arena, &found, name, &scope);
+	if (r == -ENOENT && manager_has_conf(context->arena, name))
+		return 0;
 	if (r == -ENOENT)
 		return fail_plain(r, "Machine image '%s' does not exist.", name);
 	return r < 0 ? fail(r, "cannot look for the image of machine '%s'", name) : 0;
@@ -45,7 +41,7 @@ static int check_image(const struct context *context, const char *name)
 
 static int open_manager(const struct context *context, struct manager *ret)
 {
-	return manager_open(context->arena, ret, context->runtime, context->environment);
+	return manager_open(context->arena, ret, context->runtime, context->program.environment);
 }
 
 static bool is_running(const struct context *context, const char *name)
@@ -74,6 +70,8 @@ static int start_one(const struct context *context, const struct manager *manage
 		return 0;
 	}
 	r = manager_start(context->arena, manager, name);
+	if (r >= 0)
+		manager_forget_owed(context->runtime, name);
 	if (r >= 0 && !context->options.quiet)
 		log_info("Started machine '%s' by %s.", name, manager_name(manager));
 	return r;
@@ -122,124 +120,28 @@ static int enable_one(const struct context *context, const struct manager *manag
 	return r >= 0 && !enable && lines.count == 0 ? check_image(context, name) : r;
 }
 
-/* ---- many, a bounded number at a time, each after those that it names ---- */
+/* ---- many, each after those that it names ---- */
 
-enum stage { WAITING, UNDER_WAY, FINISHED };
-
-struct job {
-	const char *name;
-	struct text_list after;
-	enum stage stage;
-	int pidfd;
+struct many {
+	const struct context *context;
+	one_fn *run;
 };
 
-struct jobs {
-	struct job *items;
-	size_t count, under_way, failed;
-};
-
-static size_t limit_of_jobs(void)
+static int one_of_many(void *context, const char *name, void *item)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return (size_t)MIN(MAX(processors, 1) * PARALLEL_PER_PROCESSOR, PARALLEL_MAX);
-}
-
-/* A name that is not among the jobs is no reason to wait. */
-static bool may_start(const struct jobs *jobs, const struct job *job)
-{
-	for (size_t i = 0; i < jobs->count; i++)
-		if (jobs->items[i].stage != FINISHED &&
-		    text_list_has(&job->after, jobs->items[i].name))
-			return false;
-	return true;
-}
-
-static void child(const struct context *context, const char *name, one_fn *run)
-{
+	const struct many *many = context;
 	struct manager manager;
-	int r = open_manager(context, &manager);
+	int r = open_manager(many->context, &manager);
 
-	if (r >= 0)
-		r = run(context, &manager, name);
-	if (r < 0)
-		log_error("%s", fail_recorded()->text);
-	_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
-static int begin(const struct context *context, struct jobs *jobs, struct job *job, one_fn *run)
-{
-	pid_t pid = process_clone(0, -EBADF, &job->pidfd);
-
-	if (pid == 0)
-		child(context, job->name, run);
-	if (pid < 0)
-		return fail(pid, "cannot make a process for machine '%s'", job->name);
-	job->stage = UNDER_WAY;
-	jobs->under_way++;
-	return 0;
-}
-
-static int begin_some(const struct context *context, struct jobs *jobs, one_fn *run)
-{
-	struct job *waiting = NULL;
-	int r;
-
-	for (size_t i = 0; i < jobs->count && jobs->under_way < limit_of_jobs(); i++) {
-		struct job *job = &jobs->items[i];
-
-		if (job->stage != WAITING)
-			continue;
-		waiting = job;
-		if (!may_start(jobs, job))
-			continue;
-		r = begin(context, jobs, job, run);
-		if (r < 0)
-			return r;
-	}
-	if (jobs->under_way > 0 || waiting == NULL)
-		return 0;
-	log_warning("The order of machines goes round in a circle at '%s', going on without.",
-		    waiting->name);
-	return begin(context, jobs, waiting, run);
-}
-
-static int finish_some(struct jobs *jobs)
-{
-	struct pollfd polled[PARALLEL_MAX];
-	struct job *of[PARALLEL_MAX];
-	nfds_t count = 0;
-
-	for (size_t i = 0; i < jobs->count; i++)
-		if (jobs->items[i].stage == UNDER_WAY) {
-			of[count] = &jobs->items[i];
-			polled[count] = (struct pollfd){ of[count]->pidfd, POLLIN, 0 };
-			count++;
-		}
-	if (poll(polled, count, -1) < 0)
-		return errno == EINTR ? 0 : fail(-errno, "cannot wait for machines");
-	for (nfds_t i = 0; i < count; i++) {
-		siginfo_t info;
-
-		if (polled[i].revents == 0 || process_wait(of[i]->pidfd, &info, WNOHANG) < 0)
-			continue;
-		fd_close(&of[i]->pidfd);
-		of[i]->stage = FINISHED;
-		jobs->under_way--;
-		jobs->failed += info.si_code != CLD_EXITED || info.si_status != 0;
-	}
-	return 0;
+	(void)item;
+	return r < 0 ? r : many->run(many->context, &manager, name);
 }
 
 static int run_all(const struct context *context, struct jobs *jobs, one_fn *run)
 {
-	int r = begin_some(context, jobs, run);
+	struct many many = { context, run };
+	int r = jobs_run(jobs, one_of_many, &many);
 
-	while (r >= 0 && jobs->under_way > 0) {
-		r = finish_some(jobs);
-		if (r >= 0)
-			r = begin_some(context, jobs, run);
-	}
 	if (r < 0)
 		return r;
 	/* Each has said why. */
@@ -258,7 +160,7 @@ static int each(const struct context *context, const struct text_list *words, on
 	}
 	jobs.items = arena_take_array(context->arena, jobs.count, sizeof(*jobs.items));
 	for (size_t i = 0; i < jobs.count; i++)
-		jobs.items[i] = (struct job){ .name = words->items[i], .pidfd = -EBADF };
+		jobs.items[i] = (struct jobs_item){ .name = words->items[i], .pidfd = -EBADF };
 	return run_all(context, &jobs, run);
 }
 
@@ -277,7 +179,7 @@ static int start_enabled(const struct context *context)
 	jobs.count = names.count;
 	jobs.items = arena_take_array(context->arena, jobs.count + 1, sizeof(*jobs.items));
 	for (size_t i = 0; i < jobs.count; i++) {
-		jobs.items[i] = (struct job){ .name = names.items[i], .pidfd = -EBADF };
+		jobs.items[i] = (struct jobs_item){ .name = names.items[i], .pidfd = -EBADF };
 		r = manager_list_after(context->arena, &manager, names.items[i],
 				       &jobs.items[i].after);
 		if (r < 0)

@@ -40,7 +40,7 @@ static int list(struct context *context, const struct text_list *words,
 	table_init(&table, context->arena, many ? columns : columns + 1, many ? count : count - 1);
 	for (size_t i = 0; i < found && r >= 0; i++)
 		r = add(context, &table, &machines[i], many);
-	return r < 0 ? r : context_print_table(context, &table, things);
+	return r < 0 ? r : program_print_table(&context->program, &table, things);
 }
 
 static int fail_words(const char *verb, const char *use)
@@ -106,7 +106,7 @@ static int change_ports(struct context *context, const struct text_list *words, 
 			return fail_input("cannot understand the port '%s': %s",
 					  words->items[i + 2], why);
 	}
-	r = machine_open(context->arena, &machine, context->runtime, words->items[1]);
+	r = machine_open_begun(context->arena, &machine, context->runtime, words->items[1]);
 	if (r < 0)
 		return r;
 	return add ? network_ports_add(context->arena, &machine, ports, count)
@@ -172,12 +172,13 @@ static int attach(struct context *context, const struct text_list *words)
 	for (size_t i = 2; i < words->count; i++)
 		if (attachment_parse(&attachment, words->items[i], &why) < 0)
 			return fail_input("cannot attach '%s': %s", words->items[i], why);
-	r = machine_open(context->arena, &machine, context->runtime, words->items[1]);
+	r = machine_open_begun(context->arena, &machine, context->runtime, words->items[1]);
 	for (size_t i = 2; i < words->count && r >= 0; i++) {
 		(void)attachment_parse(&attachment, words->items[i], &why);
 		r = network_attach(context->arena, &name, &machine, &attachment);
 		if (r >= 0 && !context->options.quiet)
-			r = context_print(context, arena_format(context->arena, "%s\n", name));
+			r = program_print(&context->program,
+					  arena_format(context->arena, "%s\n", name));
 	}
 	return r;
 }
@@ -185,7 +186,7 @@ static int attach(struct context *context, const struct text_list *words)
 static int detach(struct context *context, const struct text_list *words)
 {
 	struct machine machine;
-	int r = machine_open(context->arena, &machine, context->runtime, words->items[1]);
+	int r = machine_open_begun(context->arena, &machine, context->runtime, words->items[1]);
 
 	for (size_t i = 2; i < words->count && r >= 0; i++)
 		r = network_detach(context->arena, &machine, words->items[i]);

@@ -2,18 +2,30 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/text.h"
 #include "machine/power.h"
 #include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
 
 typedef int power_fn(const struct context *context, const struct machine *machine);
 
+/* Who wants something of the program waits until it runs. */
+static int open_begun(const struct context *context, struct machine *ret, const char *name)
+{
+	return text_equal(name, MACHINE_HOST)
+		       ? look_open(context, ret, name)
+		       : machine_open_begun(context->arena, ret, context->runtime, name);
+}
+
+typedef int open_fn(const struct context *context, struct machine *ret, const char *name);
+
 /* In order; the first failure ends it. */
-static int each(const struct context *context, const struct text_list *words, power_fn *act)
+static int each(const struct context *context, const struct text_list *words, open_fn *open,
+		power_fn *act)
 {
 	for (size_t i = 0; i < words->count; i++) {
 		struct machine machine;
-		int r = look_open(context, &machine, words->items[i]);
+		int r = open(context, &machine, words->items[i]);
 
 		if (r >= 0)
 			r = act(context, &machine);
@@ -53,22 +65,22 @@ static int send_signal(const struct context *context, const struct machine *mach
 
 int verb_poweroff(void *context, const struct text_list *words)
 {
-	return each(context, words, power_off);
+	return each(context, words, open_begun, power_off);
 }
 
 int verb_reboot(void *context, const struct text_list *words)
 {
-	return each(context, words, reboot);
+	return each(context, words, open_begun, reboot);
 }
 
 int verb_terminate(void *context, const struct text_list *words)
 {
-	return each(context, words, terminate);
+	return each(context, words, look_open, terminate);
 }
 
 int verb_kill(void *context, const struct text_list *words)
 {
-	return each(context, words, send_signal);
+	return each(context, words, open_begun, send_signal);
 }
 
 /* All are looked up before the first is waited for: one that ends meanwhile was there. */

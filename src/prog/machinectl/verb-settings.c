@@ -16,20 +16,22 @@
 #include "io/dir.h"
 #include "io/fd.h"
 #include "io/file.h"
+#include "io/settings.h"
 #include "kernel/terminal.h"
 #include "prog/machinectl/machinectl.h"
 
 #define TEXT_LIMIT (1024 * 1024)
 
-struct settings {
+struct named_settings {
 	char *path; /* the file, or where a new one belongs */
 	char *from; /* whose text a new one starts with; NULL: it is there, or starts empty */
 	char *text; /* of that file; NULL: there is none */
 	size_t size;
+	bool applied; /* what `redd apply` made current goes before all of these files */
 };
 
 /* 1: there is such a file, and it was read. */
-static int try_file(struct arena *arena, struct settings *settings, char *path)
+static int try_file(struct arena *arena, struct named_settings *settings, char *path)
 {
 	int r;
 
@@ -42,14 +44,24 @@ static int try_file(struct arena *arena, struct settings *settings, char *path)
 	return 1;
 }
 
-static int find_by_name(struct context *context, struct settings *ret, const char *name)
+/* Where what is declared of FILE's machine was applied, if it was. */
+static char *applied_path(const struct context *context, const char *file)
 {
-	const struct find_scope scope = find_scope_of(geteuid(), context->environment);
+	const char *home = text_variable(context->program.environment, "HOME");
+	char *name = arena_text_n(context->arena, file, strlen(file) - strlen(".nspawn"));
+	char *path = settings_applied(context->arena, geteuid(), home, name);
+
+	return path != NULL && access(path, F_OK) == 0 ? path : NULL;
+}
+
+static int find_by_name(struct context *context, struct named_settings *ret, const char *name)
+{
+	const struct find_scope scope = find_scope_of(geteuid(), context->program.environment);
 	struct arena *arena = context->arena;
-	struct settings settings = { 0 };
+	struct named_settings settings = { 0 };
 	struct text_list places = { 0 };
 	const char *file;
-	char *pool;
+	char *pool, *applied;
 	int r = 0;
 
 	if (*name == '\0' || *name == '.' || strchr(name, '/') != NULL)
@@ -60,6 +72,10 @@ static int find_by_name(struct context *context, struct settings *ret, const cha
 	find_settings(arena, &places, &scope);
 	for (size_t i = 0; i < places.count && r == 0; i++)
 		r = try_file(arena, &settings, path_join(arena, places.items[i], file));
+	applied = applied_path(context, file);
+	settings.applied = applied != NULL;
+	if (r == 0 && applied != NULL)
+		r = try_file(arena, &settings, applied);
 	pool = find_pool_path(arena, file, &scope);
 	if (r == 0 && pool != NULL)
 		r = try_file(arena, &settings, pool);
@@ -70,7 +86,7 @@ static int find_by_name(struct context *context, struct settings *ret, const cha
 				  "cannot tell where settings of '%s' belong: $HOME is "
 				  "not set",
 				  name);
-	if (r == 0 || text_equal(settings.path, pool)) {
+	if (r == 0 || text_equal(settings.path, pool) || text_equal(settings.path, applied)) {
 		settings.from = settings.path;
 		settings.path = path_join(arena, places.items[0], file);
 	}
@@ -78,9 +94,9 @@ static int find_by_name(struct context *context, struct settings *ret, const cha
 	return 0;
 }
 
-static int find(struct context *context, struct settings *ret, const char *word)
+static int find(struct context *context, struct named_settings *ret, const char *word)
 {
-	struct settings settings = { 0 };
+	struct named_settings settings = { 0 };
 	int r;
 
 	if (!path_is_absolute(word))
@@ -112,16 +128,18 @@ static char *printable_lines(struct arena *arena, const char *text)
 	return out;
 }
 
-static int print_settings(struct context *context, const struct settings *settings, bool first)
+static int print_settings(struct context *context, const struct named_settings *settings,
+			  bool first)
 {
 	const char *path = settings->from == NULL ? settings->path : settings->from;
 	const char *text = settings->text;
 
-	if (context->terminal)
+	if (context->program.terminal)
 		text = printable_lines(context->arena, text);
-	return context_print(
-		context, arena_format(context->arena, "%s# %s\n%s%s", first ? "" : "\n", path, text,
-				      *text == '\0' || text_ends(text, "\n") ? "" : "\n"));
+	return program_print(&context->program,
+			     arena_format(context->arena, "%s# %s\n%s%s", first ? "" : "\n", path,
+					  text,
+					  *text == '\0' || text_ends(text, "\n") ? "" : "\n"));
 }
 
 int verb_cat(void *context_, const struct text_list *words)
@@ -131,7 +149,7 @@ int verb_cat(void *context_, const struct text_list *words)
 	bool first = true;
 
 	for (size_t i = 0; i < words->count; i++) {
-		struct settings settings;
+		struct named_settings settings;
 		int r = find(context, &settings, words->items[i]);
 
 		if (r < 0)
@@ -156,11 +174,11 @@ static int find_editor(struct context *context, struct text_list *ret)
 {
 	static const char *const asked[] = { "SYSTEMD_EDITOR", "EDITOR", "VISUAL" };
 	static const char *const known[] = { "nano", "vim", "vi" };
-	const char *path = text_variable(context->environment, "PATH");
+	const char *path = text_variable(context->program.environment, "PATH");
 	struct arena *arena = context->arena;
 
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
-		const char *value = text_variable(context->environment, asked[i]);
+		const char *value = text_variable(context->program.environment, asked[i]);
 
 		if (text_empty(value))
 			continue;
@@ -181,7 +199,7 @@ static int find_editor(struct context *context, struct text_list *ret)
 static int run_editor(struct context *context, const char *path)
 {
 	struct child_request request = {
-		.environment = (char *const *)context->environment,
+		.environment = (char *const *)context->program.environment,
 		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.timeout_us = CHILD_FOREVER,
 	};
@@ -192,7 +210,8 @@ static int run_editor(struct context *context, const char *path)
 	if (r < 0)
 		return r;
 	text_list_add(context->arena, &words, arena_text(context->arena, path));
-	request.path = child_find(context->arena, text_variable(context->environment, "PATH"),
+	request.path = child_find(context->arena,
+				  text_variable(context->program.environment, "PATH"),
 				  words.items[0]);
 	request.arguments = words.items;
 	r = child_run(&status, &request);
@@ -216,7 +235,8 @@ static bool is_ours(const char *directory)
 }
 
 /* A copy in a place of our own: beside the file somebody else might swap it. */
-static int make_copy(const struct context *context, char **ret, const struct settings *settings)
+static int make_copy(const struct context *context, char **ret,
+		     const struct named_settings *settings)
 {
 	autoclose int fd = -EBADF;
 	char *copy = arena_format(context->arena, "%s/%s-XXXXXX.nspawn", context->runtime,
@@ -240,7 +260,7 @@ static int make_copy(const struct context *context, char **ret, const struct set
 	return r;
 }
 
-static int take_over(struct arena *arena, const struct settings *settings, const char *copy)
+static int take_over(struct arena *arena, const struct named_settings *settings, const char *copy)
 {
 	const char *parent = path_parent(arena, settings->path);
 	autoclose int directory = -EBADF;
@@ -267,11 +287,16 @@ static int take_over(struct arena *arena, const struct settings *settings, const
 	return r < 0 ? fail(r, "cannot write '%s'", settings->path) : 0;
 }
 
-static int edit(struct context *context, const struct settings *settings)
+static int edit(struct context *context, const struct named_settings *settings)
 {
 	char *copy;
 	int r;
 
+	if (settings->applied && settings->from != NULL)
+		return fail_plain(-EPERM,
+				  "cannot edit '%s': it is what was applied (change the definition "
+				  "that it was made of, then 'redd apply')",
+				  settings->from);
 	r = make_copy(context, &copy, settings);
 	if (r < 0)
 		return fail(r, "cannot make a copy of '%s' to edit", settings->path);
@@ -279,6 +304,8 @@ static int edit(struct context *context, const struct settings *settings)
 	if (r >= 0)
 		r = take_over(context->arena, settings, copy);
 	unlink(copy);
+	if (r >= 0 && settings->applied)
+		log_notice("what was applied counts until 'redd apply' reads '%s'", settings->path);
 	return r;
 }
 
@@ -287,10 +314,10 @@ int verb_edit(void *context_, const struct text_list *words)
 	struct context *context = context_;
 	int r = 0;
 
-	if (!context->terminal || !terminal_is(STDIN_FILENO))
+	if (!context->program.terminal || !terminal_is(STDIN_FILENO))
 		return fail_input("cannot edit settings without a terminal");
 	for (size_t i = 0; i < words->count && r >= 0; i++) {
-		struct settings settings;
+		struct named_settings settings;
 
 		r = find(context, &settings, words->items[i]);
 		if (r >= 0)

@@ -3,39 +3,26 @@
 
 #include "base/arena.h"
 #include "base/fail.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "kernel/terminal.h"
 #include "machine/guest-login.h"
+#include "machine/visit.h"
 #include "prog/machinectl/machinectl.h"
-#include "prog/machinectl/visit.h"
-
-/* The user's shell, told by the dash before its name that it is a login's. */
-static void use_login_shell(struct arena *arena, struct visit *visit)
-{
-	const char *shell = guest_users_shell(arena, visit->enter.root_fd, &visit->program.user);
-	char **arguments = arena_take_array(arena, 2, sizeof(char *));
-
-	arguments[0] = arena_format(arena, "-%s", path_name(shell));
-	visit->program.user.shell = shell;
-	visit->program.path = shell;
-	visit->program.arguments = arguments;
-}
 
 int verb_shell(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
-	struct visit visit = VISIT_EMPTY;
+	struct visit visit = context_visit(context);
 	int r;
 
 	visit.greets = true;
-	r = visit_open(context, &visit, words->count == 0 ? NULL : words->items[0]);
+	r = visit_open(&visit, words->count == 0 ? NULL : words->items[0], context->options.user);
 	if (r >= 0) {
 		if (words->count > 1)
 			visit.program.arguments = words->items + 1;
 		else
-			use_login_shell(context->arena, &visit);
-		r = visit_run(context, &visit);
+			visit_use_shell(&visit);
+		r = visit_run(&visit);
 	}
 	visit_done(&visit);
 	return r;
@@ -43,7 +30,7 @@ int verb_shell(void *context_, const struct text_list *words)
 
 static int find_login(struct context *context, struct visit *visit)
 {
-	const char *term = text_variable(context->environment, "TERM");
+	const char *term = text_variable(context->program.environment, "TERM");
 	char **arguments;
 	int r;
 
@@ -63,7 +50,7 @@ static int find_login(struct context *context, struct visit *visit)
 int verb_login(void *context_, const struct text_list *words)
 {
 	struct context *context = context_;
-	struct visit visit = VISIT_EMPTY;
+	struct visit visit = context_visit(context);
 	int r;
 
 	if (context->options.user != NULL || context->options.environment.count > 0)
@@ -72,11 +59,11 @@ int verb_login(void *context_, const struct text_list *words)
 	if (!terminal_is(STDIN_FILENO) || !terminal_is(STDOUT_FILENO))
 		return fail_input("cannot log in without a terminal (try 'machinectl exec')");
 	visit.greets = true;
-	r = visit_open(context, &visit, words->count == 0 ? NULL : words->items[0]);
+	r = visit_open(&visit, words->count == 0 ? NULL : words->items[0], context->options.user);
 	if (r >= 0)
 		r = find_login(context, &visit);
 	if (r >= 0)
-		r = visit_run(context, &visit);
+		r = visit_run(&visit);
 	visit_done(&visit);
 	return r < 0 ? r : 0;
 }

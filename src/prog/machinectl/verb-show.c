@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "io/fd.h"
 #include "kernel/process.h"
+#include "machine/health.h"
 #include "prog/machinectl/look.h"
 #include "prog/machinectl/machinectl.h"
 #include "prog/machinectl/properties.h"
@@ -64,6 +65,8 @@ static void describe(const struct context *context, struct properties *ret,
 	properties_add(ret, "SSHPrivateKeyPath", NULL);
 	properties_add(ret, "State", look_state(machine));
 	properties_add(ret, "UID", properties_number(context, geteuid()));
+	if (health_of(machine).state != HEALTH_UNDECLARED)
+		properties_add(ret, "Health", health_state_name(health_of(machine).state));
 }
 
 int verb_show(void *context_, const struct text_list *words)
@@ -73,7 +76,7 @@ int verb_show(void *context_, const struct text_list *words)
 
 	if (words->count == 0) {
 		properties_of_pool(context, &properties);
-		return context_print(context, properties_text(context, &properties));
+		return program_print(&context->program, properties_text(context, &properties));
 	}
 	for (size_t i = 0; i < words->count; i++) {
 		struct machine machine;
@@ -83,8 +86,9 @@ int verb_show(void *context_, const struct text_list *words)
 			return r;
 		properties.count = 0;
 		describe(context, &properties, &machine);
-		r = context_print(context, arena_format(context->arena, "%s%s", i > 0 ? "\n" : "",
-							properties_text(context, &properties)));
+		r = program_print(&context->program,
+				  arena_format(context->arena, "%s%s", i > 0 ? "\n" : "",
+					       properties_text(context, &properties)));
 		if (r < 0)
 			return r;
 	}

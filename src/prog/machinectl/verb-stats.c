@@ -64,9 +64,10 @@ int verb_stats(void *context_, const struct text_list *words)
 	if (r < 0)
 		return r;
 	if (format != NULL)
-		return context_print(context, usages_openmetrics(context->arena, &usages));
+		return program_print(&context->program,
+				     usages_openmetrics(context->arena, &usages));
 	table_init(&table, context->arena, columns, ARRAY_SIZE(columns));
 	for (size_t i = 0; i < usages.count; i++)
 		add_row(&table, &usages.machines[i], &usages.items[i]);
-	return context_print_table(context, &table, "machines");
+	return program_print_table(&context->program, &table, "machines");
 }

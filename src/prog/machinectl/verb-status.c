@@ -14,6 +14,7 @@
 #include "format/json-out.h"
 #include "io/clock.h"
 #include "io/fd.h"
+#include "machine/health.h"
 #include "machine/manager.h"
 #include "machine/processes.h"
 #include "machine/usage.h"
@@ -62,7 +63,7 @@ static void gather(const struct context *context, struct status *ret, const stru
 	if (machine->supervisor > 0)
 		status.supervisor_name = name_of(context->arena, machine->supervisor);
 	if (!machine->is_host) {
-		status.manager = manager_of(context->arena, machine, context->environment);
+		status.manager = manager_of(context->arena, machine, context->program.environment);
 		cgroup = machine_open_cgroup(context->arena, machine, true);
 		fail_forget();
 		usage_read(context->arena, &status.usage, machine);
@@ -169,6 +170,24 @@ static void put_usage(FILE *out, const struct status *status)
 		put(out, status, "CPU", status_span(arena, usage->cpu_us));
 }
 
+static void put_health(FILE *out, const struct status *status)
+{
+	const struct health_report report = health_of(&status->machine);
+
+	if (report.state == HEALTH_UNDECLARED)
+		return;
+	if (report.checked_us == 0)
+		put(out, status, "Health", health_state_name(report.state));
+	else
+		put_format(
+			out, status, "Health", "%s; checked %s%s", health_state_name(report.state),
+			status_ago(status->context->arena, clock_realtime_us(), report.checked_us),
+			report.failures == 0
+				? ""
+				: arena_format(status->context->arena, "; %u failures in a row",
+					       report.failures));
+}
+
 static char *print_text(const struct status *status)
 {
 	const struct machine *machine = &status->machine;
@@ -201,9 +220,10 @@ static char *print_text(const struct status *status)
 		put_format(out, status, "ID Shift", "%" PRIu32, status->id_shift);
 	put(out, status, "Unit", look->unit);
 	put_state(out, status);
+	put_health(out, status);
 	put_usage(out, status);
 	status_tree(out, arena, &status->processes,
-		    status->context->options.full ? 0 : status->context->columns);
+		    status->context->options.full ? 0 : status->context->program.columns);
 	fclose(out);
 	copy = arena_text(arena, text);
 	free(text);
@@ -259,6 +279,7 @@ static const char *print_json(const struct status *status)
 	json_out_text(&json, "class", look->class);
 	json_out_text(&json, "service", machine->service);
 	json_out_text(&json, "state", status->usage.paused ? "paused" : look_state(machine));
+	json_out_text(&json, "health", health_state_name(health_of(machine).state));
 	json_number(&json, "since", machine->realtime_us, 0);
 	json_number(&json, "leader", (uint64_t)machine->leader, 0);
 	json_number(&json, "supervisor", (uint64_t)machine->supervisor, 0);
@@ -293,20 +314,20 @@ static const char *print_json(const struct status *status)
 static int print_log(struct context *context, const struct status *status)
 {
 	bool in_journal = status->machine.unit != NULL && systemd_is_running();
-	const struct text_list *page = context->page;
+	const struct text_list *page = context->program.page;
 	int r;
 
 	if (context->options.lines == 0 || status->machine.is_host ||
 	    (!in_journal && text_equal(status->manager, "none")))
 		return 0;
 	/* What shows the log writes it itself: what is above must be there before. */
-	context->page = NULL;
+	context->program.page = NULL;
 	for (size_t i = 0; page != NULL && i < page->count; i++) {
-		r = context_print(context, page->items[i]);
+		r = program_print(&context->program, page->items[i]);
 		if (r < 0)
 			return r;
 	}
-	r = context_print(context, "\n");
+	r = program_print(&context->program, "\n");
 	if (r < 0)
 		return r;
 	return in_journal ? log_from_host(context, status->machine.unit, NULL)
@@ -318,11 +339,11 @@ static int print(struct context *context, const struct status *status, bool firs
 	int r = 0;
 
 	if (context->options.format != TABLE_TEXT)
-		return context_print(context, print_json(status));
+		return program_print(&context->program, print_json(status));
 	if (!first)
-		r = context_print(context, "\n");
+		r = program_print(&context->program, "\n");
 	if (r >= 0)
-		r = context_print(context, print_text(status));
+		r = program_print(&context->program, print_text(status));
 	return r < 0 ? r : print_log(context, status);
 }
 

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -124,7 +123,7 @@ static int adopt(const struct context *context, const char *name)
 		return fail(-errno, "cannot make a pipe");
 	ours = pair[0];
 	theirs = pair[1];
-	log = detach_log_path(context->arena, geteuid(), context->environment, name);
+	log = detach_log_path(context->arena, geteuid(), context->program.environment, name);
 	pid = process_clone(0, -EBADF, &pidfd);
 	if (pid == 0)
 		become_supervisor(program, name, log, theirs);
@@ -201,7 +200,7 @@ static int reexec(const struct context *context, const char *name)
 	struct machine machine;
 	int r;
 
-	r = machine_open(context->arena, &machine, context->runtime, name);
+	r = machine_open_begun(context->arena, &machine, context->runtime, name);
 	if (r < 0)
 		return r;
 	if (machine.state == MACHINE_ABANDONED)
@@ -215,12 +214,9 @@ static int reexec(const struct context *context, const char *name)
 				  "starting (try again)",
 				  name);
 	supervisor = machine_open_supervisor(context->arena, &machine);
-	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (watch < 0 ||
-	    inotify_add_watch(watch,
-			      arena_format(context->arena, "%s/machines/%s", machine.runtime, name),
-			      IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF) < 0)
-		return fail(-errno, "cannot watch the record of machine '%s'", name);
+	watch = machine_watch_record(context->arena, machine.runtime, name);
+	if (watch < 0)
+		return fail(watch, "cannot watch the record of machine '%s'", name);
 	r = supervisor < 0 ? supervisor : process_signal(supervisor, SUPERVISOR_REEXEC);
 	if (r < 0)
 		return fail(r, "cannot reach the supervisor of machine '%s'", name);

@@ -1,33 +1,9 @@
 /* What moves images between files, servers and the store is importctl's: the same words. */
-#include <errno.h>
-#include <limits.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "base/arena.h"
-#include "base/fail.h"
-#include "base/path.h"
-#include "base/text.h"
-#include "io/child.h"
+#include "cli/program.h"
 #include "prog/machinectl/machinectl.h"
 
 #define PROGRAM "importctl"
-
-/* Beside this program, as both come together; else where programs are. */
-static char *find_program(const struct context *context)
-{
-	const char *path = text_variable(context->environment, "PATH");
-	char own[PATH_MAX], *beside;
-	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
-
-	if (length > 0) {
-		own[length] = '\0';
-		beside = path_join(context->arena, path_parent(context->arena, own), PROGRAM);
-		if (access(beside, X_OK) == 0)
-			return beside;
-	}
-	return child_find(context->arena, path ? path : "/usr/bin:/bin", PROGRAM);
-}
 
 static void add(const struct context *context, struct text_list *list, const char *word)
 {
@@ -67,20 +43,13 @@ static void add_options(const struct context *context, struct text_list *list)
 int transfer_as(const struct context *context, const char *verb, const struct text_list *words)
 {
 	struct text_list command = { 0 };
-	char *program = find_program(context);
 
-	if (program == NULL)
-		return fail_plain(-ENOENT,
-				  "cannot run 'importctl', which does this: it is neither beside "
-				  "this program nor in $PATH");
-	text_list_add(context->arena, &command, program);
 	add_options(context, &command);
 	add(context, &command, verb);
 	add(context, &command, "--");
 	for (size_t i = 0; i < words->count; i++)
 		text_list_add(context->arena, &command, words->items[i]);
-	execve(program, command.items, (char *const *)context->environment);
-	return fail(-errno, "cannot run '%s'", program);
+	return program_become(context->arena, context->program.environment, PROGRAM, &command);
 }
 
 int verb_transfer(void *context_, const struct text_list *words)

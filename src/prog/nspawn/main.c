@@ -23,6 +23,7 @@
 #include "io/fd.h"
 #include "kernel/terminal.h"
 #include "machine/find.h"
+#include "machine/health.h"
 #include "machine/reap.h"
 #include "spec/print.h"
 #include "spec/readers.h"
@@ -136,10 +137,12 @@ static int serve_questions(struct arena *arena, const struct spec *spec,
 	return r < 0 ? r : 1;
 }
 
-/* Modes of one supervisor for another, which nobody types: engine/reexec, engine/adopt. */
-static bool serve_supervisor(int *ret, struct arena *arena, const char *word)
+/* Modes of one supervisor for another or for itself, which nobody types: engine/reexec,
+ * engine/adopt, engine/health. */
+static bool serve_supervisor(int *ret, struct arena *arena, char **argv)
 {
 	const char *const *environment = (const char *const *)environ;
+	const char *word = argv[1];
 	const char *version = text_after(word, "--state-version=");
 	const char *fds = text_after(word, "--resume="), *name = text_after(word, "--adopt=");
 
@@ -151,7 +154,11 @@ static bool serve_supervisor(int *ret, struct arena *arena, const char *word)
 		*ret = container_adopt(arena,
 				       machine_runtime_directory(arena, geteuid(), environment),
 				       name, environment);
-	return version != NULL || fds != NULL || name != NULL;
+	else if (text_equal(word, HEALTH_MODE))
+		*ret = health_run(arena, argv + 2, argv);
+	else
+		return false;
+	return true;
 }
 
 /* In the arena, and FALLBACK when there is none: no buffer of a path's length stays on the stack of
@@ -181,7 +188,7 @@ static int run(struct arena *arena, int argc, char **argv)
 	struct spec *spec = arena_new(arena, struct spec);
 	int r;
 
-	if (argc > 1 && serve_supervisor(&r, arena, argv[1]))
+	if (argc > 1 && serve_supervisor(&r, arena, argv))
 		return r;
 	spec_init(spec);
 	r = args_parse(arena, spec, &facts, argc, argv, &words_of);
