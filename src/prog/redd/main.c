@@ -1,0 +1,201 @@
+/* prog/redd - machines as files say they should be: plan, apply, roll back. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/fail.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "declare/definition-check.h"
+#include "declare/definition.h"
+#include "declare/definitions.h"
+#include "declare/nixos.h"
+#include "image/store.h"
+#include "machine/find.h"
+#include "prog/redd/redd.h"
+
+int verb_help_text(void *context_, const struct text_list *words)
+{
+	struct context *context = context_;
+
+	(void)words;
+	return program_print_help(&context->program,
+				  "Make machines what their files say, and go back.", &redd_verbs,
+				  &redd_options);
+}
+
+bool context_wants(const struct context *context, const char *name)
+{
+	return context->options.only.count == 0 || text_list_has(&context->options.only, name);
+}
+
+/* A file says nothing of machines that are not in it: where WORDS are files, these are meant alone,
+ * as by --only=. */
+static void narrow(struct context *context, const struct definitions *definitions,
+		   const struct text_list *words)
+{
+	struct stat st;
+
+	if (words->count == 0 || context->options.only.count > 0)
+		return;
+	for (size_t i = 0; i < words->count; i++)
+		if (stat(words->items[i], &st) == 0 && S_ISDIR(st.st_mode))
+			return;
+	for (size_t i = 0; i < definitions->count; i++)
+		text_list_add(context->arena, &context->options.only,
+			      arena_text(context->arena, definitions->items[i]->name));
+}
+
+/* Whoever names a place means that it is there. */
+static int check_places(const struct text_list *words)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (access(words->items[i], F_OK) < 0)
+			return fail(-errno, "cannot read '%s'", words->items[i]);
+	return 0;
+}
+
+/* One name, one machine. */
+static int refuse_container(struct context *context, const struct definition *definition,
+			    const char *name)
+{
+	struct nixos nixos;
+
+	if (nixos_find(context->arena, &nixos, name) >= 0)
+		return fail_input("cannot use '%s': the NixOS container of '%s' has the name %s "
+				  "(try another one, or 'nixos-container destroy %s')",
+				  definition->path, nixos.conf_path, name, name);
+	fail_forget();
+	return 0;
+}
+
+static int refuse_containers(struct context *context, const struct definitions *definitions)
+{
+	int r = 0;
+
+	/* They are root's, as are machines of that name then. */
+	for (size_t i = 0; i < definitions->count && geteuid() == 0 && r >= 0; i++) {
+		const struct definition *definition = definitions->items[i];
+
+		r = refuse_container(context, definition, definition->name);
+		for (size_t k = 0; k < definition->names.count && r >= 0; k++)
+			r = refuse_container(context, definition, definition->names.items[k]);
+	}
+	return r;
+}
+
+static void add_some(const struct context *context, struct definitions *ret,
+		     const struct definitions *from, bool wanted)
+{
+	for (size_t i = 0; i < from->count; i++)
+		if (context_wants(context, from->items[i]->name) == wanted)
+			*(struct definition **)list_grow(context->arena, (void **)&ret->items,
+							 &ret->count,
+							 sizeof(*ret->items)) = from->items[i];
+}
+
+/* All that there will be: of machines that are meant what is desired, of others what is applied. */
+static int check_next(struct context *context, const struct definitions *desired,
+		      const struct definitions *applied)
+{
+	struct definitions next = { 0 };
+
+	if (context->options.only.count == 0)
+		return definition_check(context->arena, desired, &context->facts);
+	add_some(context, &next, desired, true);
+	add_some(context, &next, applied, false);
+	definitions_sort(&next);
+	return definition_check(context->arena, &next, &context->facts);
+}
+
+/* What is damaged keeps nobody from the next generation. */
+static void load_applied(const struct context *context, struct definitions *ret,
+			 const struct definitions *desired)
+{
+	const char *place = path_join(context->arena, context->store, "current/files");
+
+	if (definitions_load_applied(context->arena, ret, place, desired) >= 0)
+		return;
+	log_warning("%s, going on without", fail_recorded()->text);
+	fail_forget();
+	*ret = (struct definitions){ 0 };
+}
+
+int context_desired(struct context *context, struct definitions *ret,
+		    struct definitions *ret_applied, const struct text_list *words)
+{
+	int r = check_places(words);
+
+	if (r >= 0)
+		r = definitions_load(context->arena, ret,
+				     words->count > 0 ? words : &context->templates,
+				     &context->facts);
+	if (r >= 0)
+		load_applied(context, ret_applied, ret);
+	if (r >= 0)
+		r = refuse_containers(context, ret);
+	if (r < 0)
+		return r;
+	narrow(context, ret, words);
+	return check_next(context, ret, ret_applied);
+}
+
+/* Facts that the options decide about. */
+static int look_around(struct context *context)
+{
+	struct options *options = &context->options;
+	struct program *program = &context->program;
+	const char *const *environment = program->environment;
+
+	if (options->json_automatic)
+		options->table_format = program->terminal ? TABLE_JSON_PRETTY : TABLE_JSON_SHORT;
+	program->format = options->table_format;
+	program->no_legend = options->no_legend;
+	program->no_pager = options->no_pager;
+	context->scope = find_scope_of(geteuid(), environment);
+	context->runtime = machine_runtime_directory(context->arena, geteuid(), environment);
+	context->store = store_path(context->arena, &context->scope);
+	find_settings(context->arena, &context->templates, &context->scope);
+	definitions_facts(context->arena, &context->facts);
+	context->facts.templates = &context->templates;
+	if (context->store == NULL)
+		return fail_input("cannot tell where the state of machines is: $HOME is not set");
+	return 0;
+}
+
+static int run(struct context *context, int argc, char **argv)
+{
+	struct options *options = &context->options;
+	struct arena *arena = context->arena;
+	struct option_result result;
+	const struct verb *verb;
+	int r;
+
+	r = option_parse(arena, &result, &redd_options, options, argc, argv, NULL);
+	if (r < 0)
+		return r;
+	if (result.list != NULL)
+		return program_print(&context->program, result.list);
+	if (options->version)
+		return program_print_version(&context->program, "redd");
+	if (options->help) {
+		text_list_clear(&result.words);
+		text_list_add(arena, &result.words, arena_text(arena, "help"));
+	}
+	r = verb_find(arena, &verb, &redd_verbs, &result.words);
+	if (r >= 0)
+		r = look_around(context);
+	return r < 0 ? r : program_run_verb(&context->program, verb, context, &result.words);
+}
+
+int main(int argc, char **argv)
+{
+	autoarena struct arena arena = { 0 };
+	struct context context = { .arena = &arena };
+
+	program_begin(&context.program, &arena, argv);
+	return program_end(run(&context, argc, argv));
+}
