@@ -200,7 +200,7 @@ def _mine(redd, user):
     trees.unpack("busybox", tree)
     subprocess.run(["chown", "-Rh", "%d:%d" % (user.uid, user.gid), tree], check=True)
     os.makedirs(programs)
-    for name in ("systemd-nspawn", "machinectl", "importctl"):
+    for name in ("systemd-nspawn", "machinectl", "importctl", "redd-dissect"):
         shutil.copy(os.path.join(os.path.dirname(redd.path), name), programs)
     one = runner.Redd(programs + "/systemd-nspawn", redd.always, dict(redd.env, **user.environment()), user.prefix())
     one.tree = tree

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tarfile
 import urllib.request
 
@@ -61,6 +62,39 @@ def put(path, data):
 
 def pull(control, server, layers, config=None, name="web"):
     return control.run("-m", "pull-oci", server.serve(oci.Image(layers, config or {"Cmd": ["/bin/sh"]})), name)
+
+
+# --- S6: an archive's file name is as foreign as what is in it
+
+FORMS = {"mstack": ("layer@0", "/media"), "v": ("evil_1", "/media"), "raw.v": ("evil_1.raw", "/media/disk"), "nspawn": ("x", "/"), "raw": ("x", "/")}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_trees_name_cannot_make_layers_or_versions_of_its_links(redd, control, form):
+    link, target = FORMS[form]
+    os.makedirs("/media/etc", exist_ok=True)
+    archive = put("/var/lib/evil.%s.tar" % form, tar(directory(b"usr/"), symlink(link.encode(), target.encode())))
+    for words in (["import-tar", archive], ["import-tar", archive, "evil." + form]):
+        control.run("-m", *words).failed("cannot use 'evil.%s' as the name of an image" % form)
+        assert os.listdir(POOL) == []
+    control.run("-m", "import-tar", archive, "fine").ok()
+    machinectl = machines.machinectl(redd)
+    for verb in ("clone", "rename"):
+        machinectl.run(verb, "fine", "evil." + form).failed("cannot use 'evil.%s' as the name of an image" % form)
+    assert os.listdir(POOL) == ["fine"]
+    # the control: whoever gives it such a name by hand has an image of another form
+    os.rename(POOL + "/fine", POOL + "/evil." + form)
+    seen = machinectl.run("list-images", "--no-legend").ok().out.split()[:1]
+    assert seen == (["evil"] if form in ("mstack", "v") else ["evil." + form] if form != "raw.v" else [])
+
+
+def test_what_belongs_to_an_image_by_name_but_is_one_of_its_own_stays(redd, control):
+    machinectl = machines.machinectl(redd)
+    for name in ("web", "web.nspawn", "web.verity"):
+        os.makedirs(POOL + "/" + name + "/usr")
+    put(POOL + "/web.roothash", b"x")
+    machinectl.run("remove", "web").ok()
+    assert sorted(os.listdir(POOL)) == ["web.nspawn", "web.verity"]
 
 
 # --- S39: setuid files in images
@@ -143,8 +177,9 @@ def test_s42_control_a_simple_program_is_led_astray(victim, place, name):
 @pytest.mark.parametrize("white", [b"..", b".", b"", b".wh..opq", b"/media/public", b"l/public"])
 def test_s42_what_a_layer_takes_away_is_the_images(control, server, victim, white):
     base = tar(symlink(b"l", b"/media"), directory(b"d/"), entry(b"d/f", b"x"))
-    pull(control, server, [base, tar(entry(b".wh." + white)), tar(entry(b"l/.wh.public")), tar(entry(b"d/.wh." + white))])
-    pull(control, server, [base, tar(entry(b"l/.wh..wh..opq"))])
+    done = pull(control, server, [base, tar(entry(b".wh." + white)), tar(entry(b"l/.wh.public")), tar(entry(b"d/.wh." + white))])
+    done.failed("it hides what is no name") if white in (b"..", b".", b"") else done.ok()
+    pull(control, server, [base, tar(entry(b"l/.wh..wh..opq"))], name="other").ok()
     victim.check()
 
 
@@ -254,6 +289,22 @@ def test_s46_control_the_administrators_do(redd, brought, victim):
         assert "canary" in done.out and done.lines[-1].split()[1] == "0", done
     finally:
         os.unlink("/run/systemd/nspawn/web.nspawn")
+
+
+MEMORY = ["sh", "-c", "ulimit -v 1000000; exec \"$@\"", "sh"]
+MANY = b"[X-Service]\nMemoryMax=" + b"%i" * 500000 + b"\n"
+
+
+def test_s46_settings_of_an_image_cost_no_memory(redd, brought):
+    put(POOL + "/web.nspawn", MANY)
+    done = redd.with_prefix(*MEMORY).run("-q", "--pipe", "-M", "web", "/bin/echo", "runs")
+    assert done.code == 0 and "runs" in done.lines and "is for trusted files" in done.err, done
+
+
+def test_s46_control_one_by_one_they_do():
+    slow = "text, all = '%i' * 500000, []\nwhile '%i' in text: text = text.replace('%i', 'web', 1); all.append(text)"
+    done = subprocess.run([*MEMORY, sys.executable, "-c", slow], capture_output=True, text=True)
+    assert "MemoryError" in done.stderr
 
 
 # --- S47: paths that an image names

@@ -9,8 +9,7 @@
 #include "base/text.h"
 #include "fuzz.h"
 #include "prog/machinectl/machinectl.h"
-
-#define WORDS_MAX 64
+#include "words.h"
 
 static bool stops_here(const struct text_list *words)
 {
@@ -54,18 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct text_list words = { 0 };
 	struct option_result result;
 	struct options options;
-	const char *text = arena_text_n(&arena, (const char *)data, size);
 	int r;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	fail_forget();
-	text_list_add(&arena, &words, arena_text(&arena, "machinectl"));
-	while (*text != '\0' && words.count < WORDS_MAX) {
-		size_t length = strcspn(text, "\n");
-
-		text_list_add(&arena, &words, arena_text_n(&arena, text, length));
-		text += length + (text[length] != '\0');
-	}
+	fuzz_words(&arena, &words, "machinectl", data, size);
 	r = parse(&arena, &result, &options, &words);
 	assert(r >= 0 || (fail_recorded()->code < 0 && fail_recorded()->text[0] != '\0'));
 	if (r == 0 && result.list == NULL && !options.help && !options.version)

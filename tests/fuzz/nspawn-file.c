@@ -39,6 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* What nobody vouches for gets nothing of the host. */
 	if (!trusted)
 		assert(spec.mounts.count == 0 && spec.capability_plus == 0 &&
-		       spec.bind_users.count == 0 && spec.interfaces.count == 0);
+		       spec.bind_users.count == 0 && spec.interfaces.count == 0 &&
+		       spec.persist.count == 0 && spec.credentials.count == 0 &&
+		       spec.service.count == 0 && spec.extra_links.count == 0 &&
+		       spec.health.command.count == 0);
 	return 0;
 }

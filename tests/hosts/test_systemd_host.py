@@ -4,6 +4,7 @@ The clients are those of the host (systemctl, journalctl, busctl, loginctl, syst
 machines are Redd's. tests/hosts/nshost makes the host in less than a second.
 """
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -60,6 +61,15 @@ class Host:
         self.call("stop", self.name)
 
 
+def fuse2fs():
+    """What a user's disk image needs, if this machine has it: it is of the same Debian."""
+    program = shutil.which("fuse2fs")
+    said = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True).stdout if program else ""
+    libraries = [line.split()[2] for line in said.splitlines() if "libfuse" in line]
+    return ["%s:%s" % (path, path) for path in [program, *map(os.path.realpath, libraries)] if path] + [
+        "%s:%s" % (os.path.realpath(path), path) for path in libraries]
+
+
 @pytest.fixture(scope="module")
 def host():
     where = os.environ.get("VMDIR", "/var/cache/redd-tests/hosts")
@@ -71,7 +81,7 @@ def host():
         made = subprocess.run([sys.executable, script, tree], check=True, stdout=subprocess.PIPE, text=True)
         archives.append(made.stdout.strip() + ".tar:/srv/%s.tar" % tree)
     build = os.path.dirname(os.path.realpath(runner.program()))
-    made = Host("redd-%d" % os.getpid(), build + ":/redd", *archives)
+    made = Host("redd-" + os.urandom(3).hex(), build + ":/redd", *archives, *fuse2fs())
     try:
         # "other" is for those that start while a booted one is there.
         made.run("for t in busybox bookworm other; do mkdir -p /var/lib/machines/$t; a=${t#other}; "
@@ -281,6 +291,33 @@ def test_a_users_machine_is_a_scope_of_the_users_manager(tester):
         host.run(AS_USER + "systemctl --user kill -s KILL mine.scope").ok()
         run.wait(timeout=30)
     host.run("test -z \"$(ls /run/user/1000/systemd/machines)\"").ok()
+
+
+def test_what_serves_a_users_disk_image_is_in_the_machines_scope(tester):
+    """systemd moves it there with the leader, which a user who is logged in could not; and a stop of the scope loses nothing."""
+    host = tester
+    if host.run("command -v fuse2fs").code != 0:
+        pytest.skip("this machine has no fuse2fs to show the host")
+    host.run("truncate -s 24M /home/tester/disk.raw && mkfs.ext4 -q -d /var/lib/machines/busybox /home/tester/disk.raw && chown tester /home/tester/disk.raw").ok()
+    host.run("chmod 666 /dev/fuse").ok()
+    script = "trap 'echo kept > /root/kept; exit 0' USR1; echo up; while :; do sleep 1000 & wait $!; done"
+    run = host.start(AS_USER + NSPAWN + " -q --pipe -i /home/tester/disk.raw -M disky --kill-signal=SIGUSR1 sh -c "
+                     '"%s"' % script.replace("$", "\\$"))
+    try:
+        assert run.stdout.readline() == "up\n"
+        group = host.run(AS_USER + "systemctl --user show disky.scope -p ControlGroup --value").ok().out.strip()
+        where = "$(findmnt -n -o TARGET -t cgroup2 | head -n 1)" + group
+        served = host.run("cat %s/served/cgroup.procs" % where).ok().out.split()
+        assert len(served) == 2 and host.run("cat %s/cgroup.procs" % where).ok().out == ""
+        assert "fuse2fs" in host.run("cat /proc/%s/comm /proc/%s/comm" % tuple(served)).ok().out
+        host.run(AS_USER + "systemctl --user stop disky.scope").ok()
+        run.communicate(timeout=30)
+        assert run.returncode == 0
+        host.until("! pgrep -x fuse2fs")
+        host.run("e2fsck -f -n /home/tester/disk.raw && debugfs -R 'cat /root/kept' /home/tester/disk.raw | grep kept").ok()
+    finally:
+        host.run(AS_USER + "systemctl --user kill -s KILL disky.scope")
+        run.wait(timeout=30)
 
 
 def test_stopping_a_users_scope_is_an_orderly_end_after_the_supervisor_was_replaced(tester):

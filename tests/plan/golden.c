@@ -208,6 +208,19 @@ static void pool_word(struct arena *arena, struct pooled *pooled, const char *wo
 			die(file, list.items[i]);
 }
 
+static void further_word(struct arena *arena, struct pooled *pooled, const char *words,
+			 const char *file)
+{
+	struct pooled own = { 0 };
+	struct pooled_link *link = list_grow(arena, (void **)&pooled->further,
+					     &pooled->further_count, sizeof(*link));
+
+	pool_word(arena, &own, words, file);
+	memcpy(link->guest, own.guest, sizeof(link->guest));
+	memcpy(link->host, own.host, sizeof(link->host));
+	link->count = own.count;
+}
+
 /* Two layers, and a directory for changes in PATH. */
 static void layered(struct arena *arena, struct root_facts *root, const char *path)
 {
@@ -261,7 +274,9 @@ static void taken_word(struct arena *arena, struct facts *facts, const struct sp
 			return;
 		}
 	}
-	if (text_after(word, "pool="))
+	if (text_after(word, "further="))
+		further_word(arena, &taken->pooled, text_after(word, "further="), file);
+	else if (text_after(word, "pool="))
 		pool_word(arena, &taken->pooled, text_after(word, "pool="), file);
 	else if (text_equal(word, "no-cgroup"))
 		taken->cgroup = CGROUP_NONE, taken->cgroup_path = NULL;
@@ -280,6 +295,8 @@ static void taken_word(struct arena *arena, struct facts *facts, const struct sp
 		facts->root.path = spec->template ? spec->directory : "/srv/.#snapshot.tree0123";
 	else if (text_after(word, "disk="))
 		imaged(arena, &facts->root, text_after(word, "disk="), file);
+	else if (text_equal(word, "served"))
+		facts->root.disk_served = true;
 	else if (text_equal(word, "layers"))
 		layered(arena, &facts->root, facts->root.path);
 	else if (text_equal(word, "layers-only"))

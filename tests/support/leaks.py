@@ -9,8 +9,8 @@ from . import runner, sandbox
 WATCHED = ("/run", "/tmp", "/var/tmp")
 # kept on purpose by an idle host: empty directories and lock files without content
 KEPT = ("/run/redd", "/run/systemd", "/run/lock", "/run/user", "/run/mount")
-# the number of the last transfer: none is used twice
-KEPT_FILE = "/redd/transfers/last"
+# the number of the last transfer: none is used twice; a lock that who comes next has to find as well
+KEPT_FILES = ("/redd/transfers/last", "/redd/hosts.lock")
 
 
 def mounts():
@@ -56,11 +56,16 @@ def processes():
 def loops():
     """Those on files of this sandbox: other test runs on the host have loop devices too."""
     with open("/proc/self/mountinfo") as file:
-        own = {line.split()[2]: line.split()[4] for line in file}
+        mounted = [line.split()[2:5] for line in file]
+    shared = {device for device, _, place in mounted if place == "/"}
+    own = {device for device, _, _ in mounted} - shared
+
+    def is_own(device, path):
+        return device in own or device in shared and path.startswith(sandbox.IMAGES) and (path.endswith("(deleted)") or os.path.exists(path))
     result = subprocess.run(["losetup", "--list", "--noheadings", "--output", "BACK-MAJ:MIN,NAME,BACK-FILE"],
                             capture_output=True, text=True)
     lines = [line.split(None, 1) for line in result.stdout.splitlines() if line.strip()]
-    return sorted(rest for device, rest in lines if own.get(device, "/") != "/")
+    return sorted(rest for device, rest in lines if is_own(device, rest.split(None, 1)[1]))
 
 
 def files(places=WATCHED):
@@ -68,7 +73,7 @@ def files(places=WATCHED):
     for place in places:
         for directory, names, plain in os.walk(place):
             for name in plain:
-                if not os.path.join(directory, name).endswith(KEPT_FILE):
+                if not os.path.join(directory, name).endswith(KEPT_FILES):
                     found.add(os.path.join(directory, name))
             for name in names:
                 path = os.path.join(directory, name)

@@ -13,6 +13,11 @@ def machinectl(redd):
     return runner.Redd(os.path.join(os.path.dirname(redd.path), "machinectl"), env=redd.env, prefix=redd.prefix)
 
 
+def tool(redd, name):
+    """Another program of the same build, called by who calls REDD."""
+    return runner.Redd(os.path.join(os.path.dirname(redd.path), name), env=redd.env, prefix=redd.prefix)
+
+
 def wait_for_text(path):
     """The first text in a file that a machine writes."""
     runner.until(lambda: os.path.exists(path) and os.path.getsize(path) > 0)
@@ -23,15 +28,15 @@ def wait_for_text(path):
 class Machine:
     """A machine NAME of TREE that runs until it is stopped; COMMAND must say "ready" once."""
 
-    def __init__(self, redd, name, tree, *options, command="trap 'exit 0' TERM; sleep 100000 & echo ready; wait"):
+    def __init__(self, redd, name, tree, *options, command="trap 'exit 0' TERM; sleep 100000 & echo ready; wait", env=None):
         self.name = name
-        self.process = redd.start("-q", "--pipe", "-D", tree, "-M", name, *options, "/bin/sh", "-c", command)
+        self.process = redd.start("-q", "--pipe", "-D", tree, "-M", name, *options, "/bin/sh", "-c", command, env=env)
         line = self.process.stdout.readline()
         if "ready" not in line:
             self.process.kill()
             raise AssertionError((line, self.process.communicate()))
-        # the program may be faster than the supervisor's note of it
-        runner.until(lambda: "still starting" not in machinectl(redd).run("exec", name, "true").err)
+        # the program may be faster than the supervisor's note of it, for which this waits
+        machinectl(redd).run("exec", name, "true")
         self.leader = runner.leader(self.process.pid)
 
     def stop(self):

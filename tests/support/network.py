@@ -27,7 +27,7 @@ import subprocess
 import threading
 import time
 
-from . import machines, runner, sandbox
+from . import leaks, machines, runner, sandbox
 
 NEWNET = 0x40000000
 MS_SLAVE = 1 << 19
@@ -326,7 +326,7 @@ class Host(Net):
         script = """
             own=/run/lock/file$(echo "$1" | tr / -)
             cat > "$own" || exit
-            if mountpoint -q /etc && [ "${1#/etc/}" != "$1" ]; then
+            if [ -d /run/lock/etc ] && [ "${1#/etc/}" != "$1" ]; then
                 mkdir -p "${1%/*}" && cp "$own" "$1"
             elif [ -e "$1" ]; then
                 mountpoint -q "$1" || mount --bind "$own" "$1"
@@ -357,7 +357,7 @@ class Host(Net):
             "rules": self.ip("rule", "show") + self.ip("-6", "rule", "show", check=False),
             "mounts": sorted(self.run("findmnt", "-rno", "TARGET").out.split()),
             # lock files without content stay
-            "files": sorted(each for each in files if each and not each.startswith("/run/lock/") and self._has_content(each)),
+            "files": sorted(each for each in files if each and not each.startswith("/run/lock/") and not each.endswith(leaks.KEPT_FILES) and self._has_content(each)),
         }
 
     def _has_content(self, path):

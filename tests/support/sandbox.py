@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -113,6 +114,14 @@ def hide(place, mode, shown):
         os.close(fd)
 
 
+def own_etc():
+    """A copy in memory: what one run configures on its host is not what another one finds. No overlay, since tests put one on it."""
+    fd = os.open("/etc", os.O_PATH | os.O_DIRECTORY)
+    mount("tmpfs", "/etc", "tmpfs", 0, "mode=0755")
+    subprocess.run(["cp", "-a", "/proc/self/fd/%d/." % fd, "/etc/"], pass_fds=(fd,), check=True)
+    os.close(fd)
+
+
 def enter(argv, program, network=True):
     """Run ARGV in the small world and exit with its status. Returns at once when already inside.
 
@@ -139,10 +148,13 @@ def enter(argv, program, network=True):
             if group:
                 with open(os.path.join(group, "cgroup.procs"), "w") as file:
                     file.write("0")
-            unshare(NEWNS | NEWPID | (NEWNET if network else 0) | (NEWCGROUP if group else 0))
+            unshare(NEWNS)
+            mount(None, "/", None, MS_REC | MS_PRIVATE)
+            own_etc()
+            # whoever is started first after this is PID 1 there
+            unshare(NEWPID | (NEWNET if network else 0) | (NEWCGROUP if group else 0))
             if network:
                 loopback_up()
-            mount(None, "/", None, MS_REC | MS_PRIVATE)
             if group:
                 if os.environ.get("REDD_TEST_CGROUP") == "pure":
                     umount("/sys/fs/cgroup")

@@ -17,6 +17,7 @@
 
 #include "base/fail.h"
 #include "transfer/archive.h"
+#include "transfer/between.h"
 
 static void print_notice(void *context, const char *sentence)
 {
@@ -50,13 +51,36 @@ static void print_digest(const char *name, const unsigned char *digest)
 	printf("\n");
 }
 
+/* Decompressed, and summed on the way to who takes it. */
+static int sum(int fd, const struct archive_wish *wish, struct archive_result *ret)
+{
+	const struct between_wish between_wish = {
+		.name = wish->name,
+		.input = fd,
+		.decompress = true,
+		.digest_in = true,
+		.quiet = true,
+	};
+	struct between between;
+	char data[65536];
+	int r = between_start(&between, &between_wish);
+
+	if (r < 0)
+		return r;
+	while (read(between.output, data, sizeof(data)) > 0)
+		;
+	r = between_finish(&between, &ret->stream);
+	between_done(&between);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	const struct archive_listener listener = { .notice = print_notice };
 	struct archive_wish wish = {
 		.bytes_max = number_of("BYTES_MAX"),
 		.files_max = number_of("FILES_MAX"),
-		.digests = getenv("DIGESTS") != NULL,
+		.digest_in = getenv("DIGESTS") != NULL,
 	};
 	struct archive_result result = { 0 };
 	int from, to = -EBADF, r = -EINVAL, compression = COMPRESSION_NONE;
@@ -84,11 +108,13 @@ int main(int argc, char **argv)
 		r = archive_import_raw(from, to, scratch, &wish, &result, &listener);
 	} else if (strcmp(argv[1], "export-tar") == 0) {
 		to = open_or_die(argv[3], O_WRONLY | O_CREAT | O_TRUNC);
-		r = archive_export_tar(from, to, (enum compression)compression, wish.digests,
+		r = archive_export_tar(from, to, (enum compression)compression, wish.digest_in,
 				       &result, &listener);
 	} else if (strcmp(argv[1], "export-raw") == 0) {
 		to = open_or_die(argv[3], O_WRONLY | O_CREAT | O_TRUNC);
 		r = archive_export_raw(from, to, (enum compression)compression, &result, &listener);
+	} else if (strcmp(argv[1], "sum") == 0) {
+		r = sum(from, &wish, &result);
 	}
 	if (r < 0) {
 		fprintf(stderr, "%s\n", fail_recorded()->text);
@@ -101,7 +127,7 @@ int main(int argc, char **argv)
 	       (unsigned long long)result.files, (unsigned long long)result.bytes,
 	       (unsigned long long)result.stream.in, (unsigned long long)result.stream.out,
 	       compression_name(result.stream.compression), result.qcow2);
-	if (wish.digests) {
+	if (wish.digest_in) {
 		print_digest("digest-in", result.stream.digest_in);
 		print_digest("digest-out", result.stream.digest_out);
 	}

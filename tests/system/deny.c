@@ -1,5 +1,5 @@
 /* deny CALL[,CALL…] PROGRAM ARG… - run PROGRAM with the calls answered by ENOSYS, as an older
- * kernel would.
+ * kernel would; with "!" before its name by EPERM, as a container's filter would.
  *
  * Names are the newer ones that Redd has a fallback for; a number is taken as it is.
  */
@@ -54,6 +54,7 @@ static const struct {
 	{ "prlimit64", 302 },
 	{ "syncfs", 306 },
 	{ "preadv2", 327 },
+	{ "bpf", 321 },
 };
 
 static int number_of(const char *name)
@@ -77,10 +78,12 @@ int main(int argc, char **argv)
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, nr));
 	for (char *word = strtok(argv[1], ","); word && n < 120; word = strtok(NULL, ",")) {
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-							 (unsigned)number_of(word), 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-							 SECCOMP_RET_ERRNO | ENOSYS);
+		int filtered = *word == '!';
+		unsigned call = (unsigned)number_of(word + filtered);
+
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(
+			BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (filtered ? EPERM : ENOSYS));
 	}
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = (unsigned short)n;

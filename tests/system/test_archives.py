@@ -391,6 +391,10 @@ def test_compression_is_known_by_content(redd, place, command):
         assert done.returncode == 0, done.stderr
         assert sorted(os.listdir(place + "/%d/tree" % number)) == ["f", "g"]
         assert "digest-in=" + hashlib.sha256(data).hexdigest() in done.stdout
+        with open(place + "/%d/packed" % number, "wb") as file:
+            file.write(data)
+        done = run("sum", place + "/%d/packed" % number, "-", env={"DIGESTS": "1"})
+        assert "digest-in=" + hashlib.sha256(data).hexdigest() in done.stdout
         assert "digest-out=" + hashlib.sha256(plain).hexdigest() in done.stdout
     damaged = bytearray(packed[0])
     damaged[len(damaged) // 2] ^= 0x55

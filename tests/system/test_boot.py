@@ -367,6 +367,20 @@ def test_a_tree_without_systemd_reboots(boot, fresh, name):
     finish(machine, 0, 90)
 
 
+def test_an_ephemeral_machine_keeps_its_changes_over_a_reboot(boot, fresh):
+    """The kernel marks changes that are not written out as not to be used again; here nothing got lost between."""
+    machine = boot(fresh("busybox"), "-x")
+    for there in ("No such file", "root:x:"):
+        machine.console.expect("rcS: started", 30)
+        machine.console.expect("# ", 20)
+        machine.console.line("cat /there; cp /etc/passwd /there")
+        machine.console.expect(there, 10)
+        machine.console.line("kill -TERM 1")
+    machine.console.expect("rcS: started", 30)
+    machine.console.kill(signal.SIGTERM)
+    finish(machine, 0, 30)
+
+
 def test_busybox_init_boots_powers_off_and_reboots(boot, fresh):
     machine = boot(fresh("busybox"))
     machine.console.expect("rcS: started", 20)

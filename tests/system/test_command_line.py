@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -190,6 +191,25 @@ def test_settings_are_found_in_order(machinectl, settings):
     assert done.out == "# /etc/systemd/nspawn/two.nspawn\netc\n\n# /etc/systemd/nspawn/one.nspawn\none\n"
     for name in ("../etc/passwd", "a/b", ".", "..", ""):
         machinectl.run("cat", name).failed("an absolute path")
+
+
+def test_what_was_applied_is_shown_and_not_edited(machinectl, settings):
+    """It goes before all of these files, and belongs to redd."""
+    applied = "/var/lib/redd/current/files/web.nspawn"
+    put(applied, "applied\n")
+    put("/var/lib/machines/web.nspawn", "pool\n")
+    editor = script(settings, "ed", 'echo new >"$1"\n')
+    try:
+        assert machinectl.run("cat", "web").ok().out == "# %s\napplied\n" % applied
+        status, said = edit(machinectl, editor, "web")
+        assert status == 1 and "'redd apply'" in said and not os.path.exists("/etc/systemd/nspawn")
+        assert open(applied).read() == "applied\n"
+        put("/etc/systemd/nspawn/web.nspawn", "definition\n")
+        assert machinectl.run("cat", "web").ok().out == "# /etc/systemd/nspawn/web.nspawn\ndefinition\n"
+        status, said = edit(machinectl, editor, "web")
+        assert status == 0 and "until 'redd apply' reads" in said and open("/etc/systemd/nspawn/web.nspawn").read() == "new\n"
+    finally:
+        shutil.rmtree("/var/lib/redd/current")
 
 
 def test_editing_replaces_a_file_in_place(machinectl, settings):

@@ -117,6 +117,38 @@ def test_an_ignored_signal_stays_ignored(machinectl, machine):
     assert out == "still here\n" and process.returncode == 0
 
 
+def watches(pid):
+    """Somebody is told of changes to a file."""
+    links = [os.readlink("/proc/%d/fd/%s" % (pid, name)) for name in os.listdir("/proc/%d/fd" % pid)]
+    return any("inotify" in link for link in links)
+
+
+@pytest.mark.parametrize("words", [["exec", "fast", "echo", "in"], ["copy-from", "fast", "/etc/passwd", "copy"], ["poweroff", "fast"]], ids=lambda words: words[0])
+def test_a_program_that_is_faster_than_the_note_of_it_is_waited_for(redd, machinectl, tree, place, words):
+    """Its supervisor is held where it has heard that the program runs, and has not said so yet."""
+    held = redd.with_prefix("strace", "-qq", "-o", place + "/log", "-e", "trace=recvfrom", "-e", "inject=recvfrom:signal=STOP:when=1")
+    process = held.start("-q", "--pipe", "-x", "-D", tree, "-M", "fast", "--kill-signal=SIGTERM", "/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+    asks = None
+    try:
+        assert process.stdout.readline() == "ready\n"
+        supervisor = runner.until(lambda: runner.children(process.pid))[0]
+        runner.until(lambda: "SIGSTOP" in open(place + "/log").read())
+        asks = machinectl.start(*[place + "/copy" if word == "copy" else word for word in words])
+        runner.until(lambda: asks.poll() is not None or watches(asks.pid))
+        assert asks.poll() is None, asks.communicate()
+        os.kill(supervisor, signal.SIGCONT)
+        out, err = asks.communicate(timeout=20)
+        assert asks.returncode == 0, (out, err)
+        assert words[0] != "exec" or out == "in\n"
+    finally:
+        if asks is not None:
+            asks.kill()
+        for supervisor in runner.children(process.pid):
+            os.kill(supervisor, signal.SIGTERM)
+            os.kill(supervisor, signal.SIGCONT)
+        process.communicate(timeout=20)
+
+
 def test_the_program_dies_with_us(machinectl, machine):
     process = machinectl.start("exec", machine.name, "--", "sh", "-c", "echo $$; exec sleep 4321")
     number = process.stdout.readline().strip()

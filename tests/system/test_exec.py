@@ -54,6 +54,34 @@ def test_a_closed_output_pipe_does_not_hang(redd, tree):
     process.stderr.close()
 
 
+@pytest.mark.parametrize("words", [["yes"], ["sh", "-c", "trap '' HUP TERM PIPE; while :; do echo x; done"]], ids=["yes", "stubborn"])
+def test_a_command_whose_output_nobody_reads_any_more_ends(redd, tree, words):
+    """`systemd-nspawn … | head`, without --pipe: its console is a terminal of its own."""
+    process = redd.start("-q", "-D", tree, *words)
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=30) == 1
+    process.stderr.close()
+
+
+def test_a_booted_machine_runs_on_unseen(redd, fresh):
+    process = redd.start("-q", "-b", "-D", fresh("busybox"), "-M", "unseen")
+    try:
+        while "rcS: started" not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        leader = runner.leader(process.pid)
+        with open("/proc/%d/root/dev/console" % leader, "w") as terminal:
+            for _ in range(3):
+                terminal.write("x" * 5000 + "\n")
+                terminal.flush()
+        assert process.poll() is None and runner.leader(process.pid) == leader
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        process.stderr.close()
+
+
 def test_a_missing_program_is_named(redd, tree):
     redd.run("-D", tree, "/no/such/program").failed("/no/such/program")
 
@@ -623,3 +651,16 @@ def test_a_loaded_credential_is_waited_for_and_survives_a_reboot(redd, tree):
                            "cat /run/host/credentials/x; test -e /again && exit 4; touch /again; reboot -f"], capture_output=True, text=True)
     os.unlink(tree + "/again")
     assert done.returncode == 4 and done.stdout == "secret\nsecret\n", done
+
+
+@pytest.mark.parametrize("words,said", [
+    (["nosuch"], "cannot run 'nosuch': there is no such program in the container's $PATH (it, its interpreter or its loader is not in the tree)"),
+    (["/nosuch"], "cannot run '/nosuch': there is no such program in the container (it, its interpreter or its loader is not in the tree)"),
+    (["--chdir=/nope", "true"], "cannot change to the directory '/nope' (--chdir=): No such file or directory"),
+    (["--cpu-affinity=8191", "true"], "cannot set the CPU affinity (--cpu-affinity=): Invalid argument (this host has none of these processors to give)"),
+    (["--bind=/nope:/mnt", "true"], "bind '/nope' to '/mnt' (--bind=): cannot find '/nope' on the host: No such file or directory"),
+    (["--bind=+/nope:/mnt", "true"], "bind '/nope' to '/mnt' (--bind=): cannot find '/nope' in the tree: No such file or directory"),
+], ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_what_is_not_there_is_named_once(redd, tree, words, said):
+    done = redd.run("-q", "-D", tree, *words)
+    assert done.code == 1 and done.err == said + "\n", done

@@ -660,6 +660,20 @@ def test_what_stays_is_said_once_and_the_rest_goes(control, plain):
     assert os.listdir(POOL) == []
 
 
+def test_hidden_images_that_others_are_made_of_stay(control, pool):
+    """As what pull-tar keeps is, where a clone is no copy: that is nothing that clean fails for."""
+    make_tree(POOL + "/.tar-kept", pool)
+    make_tree(POOL + "/.tar-old", pool)
+    control.run("clone", ".tar-kept", "web").ok()
+    layer = os.path.isdir(POOL + "/web.mstack")
+    assert layer == (pool != "btrfs")
+    done = control.run("clean").ok()
+    assert "Removed %d images in total." % (1 if layer else 2) in done.err and "cannot" not in done.err, done
+    assert os.path.isdir(POOL + "/.tar-kept") == layer and not os.path.exists(POOL + "/.tar-old")
+    control.run("remove", "web").ok()
+    assert "Removed %d images in total." % layer in control.run("clean").ok().err and os.listdir(POOL) == []
+
+
 def test_hidden_images_are_cleaned_away(control, pool):
     make_tree(POOL + "/web", pool)
     make_tree(POOL + "/.tar-old", pool)

@@ -1,4 +1,6 @@
 """importctl: what comes in and goes out, and the transfers that do it."""
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -323,6 +325,27 @@ def test_what_is_there_is_replaced_by_force_only(control, plain, source, archive
     assert pools.differences(source, POOL + "/web") == "" and pools.hidden() == []
 
 
+@pytest.mark.parametrize("other", ["import-raw", "clone"])
+def test_two_at_once_do_not_get_one_name(redd, control, plain, place, source, archive, no_transfers, other):
+    """In different forms, which no rename tells apart: who comes last is told."""
+    control.run("-m", "import-fs", source, "original").ok()
+    with open(archive, "rb") as file:
+        held = Held(control, place, "-m", "import-tar", "FILE", "web", given=file.read(512))
+        if other == "clone":
+            machines.machinectl(redd).run("clone", "original", "web").ok()
+        else:
+            with open(place + "/disk.raw", "wb") as disk:
+                disk.write(b"disk" * 1000)
+            control.run("-m", "import-raw", place + "/disk.raw", "web").ok()
+        os.write(held.pipe, file.read())
+    assert "cannot make image 'web': it is there already, as '%s/web%s'" % (POOL, ".raw" if other == "import-raw" else ".mstack") in held.end(1)[1]
+    found = [one["name"] for one in json.loads(control.run("-mj", "list-images").ok().out)]
+    assert found == ["original", "web"] and not os.path.exists(POOL + "/web")
+    machines.machinectl(redd).run("remove", "web").ok()
+    machines.machinectl(redd).run("image-status", "web").failed("cannot find the image 'web'")
+    assert pools.hidden() == []
+
+
 def test_an_image_in_use_stays(redd, control, plain, fresh, archive):
     shutil.copytree(fresh(), POOL + "/web", symlinks=True)
     running = machines.Machine(redd, "web", POOL + "/web")
@@ -379,6 +402,31 @@ def test_qcow2_is_converted(control, plain, place):
     with open(place + "/disk.qcow2", "rb") as file:
         control.run("-m", "import-raw", "-", "piped", input=file.read(), text=False).ok()
     subprocess.run(["cmp", raw, POOL + "/piped.raw"], check=True)
+
+
+@pytest.mark.parametrize("form", ["raw", "gz", "qcow2", "tar"])
+def test_a_sum_is_that_of_the_bytes_that_were_read(control, pool, archive, place, form):
+    """In every way in which they are read: blocks that are shared, a pipe, a file that is read here and there."""
+    path, verb = POOL + "/.source", "import-tar" if form == "tar" else "import-raw"
+    if form == "tar":
+        shutil.copy(archive, path)
+    else:
+        with open(path, "wb") as file:
+            file.write(os.urandom(300000) + bytes(1 << 20))
+    if form == "gz":
+        with open(path, "rb") as file:
+            packed = gzip.compress(file.read())
+        with open(path, "wb") as file:
+            file.write(packed)
+    elif form == "qcow2":
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", path, place + "/disk.qcow2"], check=True)
+        shutil.move(place + "/disk.qcow2", path)
+    with open(path, "rb") as file:
+        sum_ = hashlib.sha256(file.read()).hexdigest()
+    control.run("-m", "--verify=" + sum_, verb, path, "good").ok()
+    control.run("-m", "--verify=" + "0" * 64, verb, path, "bad").failed("it is 'sha256:%s', and not 'sha256:000" % sum_)
+    assert not [name for name in os.listdir(POOL) if "bad" in name]
+    os.unlink(path)
 
 
 def test_a_tree_is_no_disk_image(control, plain, source):

@@ -253,7 +253,8 @@ def test_what_is_removed_takes_its_layers_along(redd, images):
     images.machine("two", [*layers, own])
     control, importctl = machines.machinectl(redd), machines.importctl(redd)
     rows = {(row["type"], row["name"]): row for row in json.loads(importctl.run("disk-usage", "--json=short").ok().out)}
-    shared, alone = [rows["layer", "sha256:" + os.path.basename(path)[:12]] for path in (layers[0], own)]
+    shared, alone = [rows["layer", "sha256:" + os.path.basename(path)] for path in (layers[0], own)]
+    assert "sha256:%s " % os.path.basename(own)[:12] in importctl.run("disk-usage").ok().out
     assert shared["held-by"].split(", ") == ["one", "two"] and shared["exclusive"] == 0 and shared["size"] > 1000
     assert alone["held-by"] == "two" and alone["shared"] == 0 and alone["size"] >= 100000
     assert rows["layered", "two"]["exclusive"] >= alone["size"] and rows["layered", "two"]["shared"] == rows["layered", "one"]["shared"]
@@ -303,6 +304,10 @@ def test_create_tells_sources_apart(redd, images, place):
     control.run("create", "web", "--image=strange", cwd=place).failed("cannot tell what 'strange' is")
     control.run("create", "web", "--image=/nowhere", cwd=place).failed("cannot find '/nowhere'")
     control.run("create", "web", "--image=No Such", cwd=place).failed("cannot find 'No Such'")
+    # what has the form of a reference may as well be a name that was mistyped
+    for source, told in (("bsae", True), ("docker://bsae", False)):
+        done = control.run("create", "web", "--image=" + source, cwd=place).ok()
+        assert ("There is neither an image nor a file 'bsae': it is looked for in a registry." in done.err) == told, done
 
 
 def test_create_clones_what_is_here(redd, images):
@@ -372,7 +377,7 @@ def test_nothing_is_lost_between_starts_copies_and_collections(redd, images):
             turns += 1
     finally:
         for one in others:
-            one.kill()
+            one.terminate()  # which timeout(1) hands on to its shell
             one.communicate()
     assert turns >= 3
     runner.until(lambda: not [pid for pid in leaks.processes() if "machinectl" in open("/proc/%d/comm" % pid).read()])

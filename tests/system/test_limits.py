@@ -78,7 +78,10 @@ def test_pause_and_resume(machinectl, web):
         before = stats(machinectl, web.name)["cpu"]
         assert stats(machinectl, web.name)["cpu"] == before
         machinectl.run("pause", web.name).ok()  # already is
+        waits = machinectl.start("exec", web.name, "--", "echo", "entered")
+        assert waits.stderr.readline() == "machine '%s' is paused, and so is who enters it until 'machinectl resume %s'\n" % (web.name, web.name)
         machinectl.run("resume", web.name).ok()
+        assert waits.communicate(timeout=30) == ("entered\n", "")
         assert stats(machinectl, web.name)["state"] == "running"
     finally:
         runner.terminate(process)

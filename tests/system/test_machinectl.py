@@ -283,6 +283,15 @@ def test_who_comes_too_early_is_told_so(ctl, starting):
         ctl.run(*words, timeout=10).failed("it is still starting (try again)")
 
 
+def test_renames_anywhere_do_not_hide_what_a_machine_is(ctl, machines, place):
+    """The kernel gives up a path with ".." in it when somebody renames or mounts meanwhile."""
+    machines("web")
+    busy = ctl.with_prefix("strace", "-f", "-qq", "-o", place + "/log", "-e", "trace=openat2", "-e", "inject=openat2:error=EAGAIN:when=1..3")
+    assert "OS: Busybox tree" in busy.run("status", "web").ok().out
+    with open(place + "/log") as file:
+        assert "EAGAIN" in file.read()
+
+
 def test_a_paused_machine_is_shown_as_such(ctl, machines):
     machines("web")
     ctl.run("pause", "web").ok()

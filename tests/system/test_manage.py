@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from support import runner, sandbox, trees
+from support.console import Console
 
 MACHINES, LIST, LOGS = "/var/lib/machines", "/etc/redd/enabled", "/var/log/redd"
 INIT = "#!/bin/sh\ntrap 'exit 0' TERM INT USR1 USR2 37\n%s\n: >/up\nwhile :; do sleep 1000 & wait $!; done\n"
@@ -72,7 +73,7 @@ def records():
 
 def supervisor(name):
     with open("/run/redd/detached/" + name) as file:
-        return int(file.read())
+        return int(file.readline())
 
 
 def log(name, suffix=".log"):
@@ -219,6 +220,18 @@ def test_the_log_is_bounded(machinectl, machine):
     # what came between a look at the size and the cut is the slack
     assert os.stat(os.path.join(LOGS, "web.log")).st_size < 2 * 1024 * 1024
     assert 1024 * 1024 <= os.stat(os.path.join(LOGS, "web.log.1")).st_size < 2 * 1024 * 1024
+
+
+def test_a_log_on_a_terminal_has_no_carriage_returns_of_others(machinectl, host):
+    """The guest's terminal adds one to each line, and that of who starts it by hand another one. A prompt at the end is a line."""
+    os.makedirs(LOGS, exist_ok=True)
+    with open(os.path.join(LOGS, "web.log"), "w") as file:
+        file.write("one\r\r\ntwo\r\x1b[31m\r\n\r\nthree")
+    shown = Console(machinectl.argv("logs", "web"), env=machinectl.env)
+    shown.wait(10)
+    assert shown.text() == "one\ntwo\\x0d\\x1b[31m\n\nthree\n", shown.seen
+    assert machinectl.run("logs", "web", text=False).out == b"one\r\r\ntwo\r\x1b[31m\r\n\r\nthree"
+    os.unlink(os.path.join(LOGS, "web.log"))
 
 
 def test_two_starts_at_once_make_one_machine(machinectl, machine):

@@ -355,6 +355,13 @@ def test_ephemeral_changes_nothing(redd, fresh, users):
     assert os.path.exists(tree + "/etc/passwd") and not os.path.exists(tree + "/x") and sorted(os.listdir(tree)) == before
 
 
+@pytest.mark.parametrize("users", USERNS, ids=["userns", "host-users"])
+def test_the_end_of_an_ephemeral_machine_waits_for_no_disk(redd, fresh, users):
+    """Without the option, unmounting the overlay writes out all that anybody wrote to the file system below."""
+    [root] = sh(redd, fresh(), "grep ' / ' /proc/mounts", "-x", *users)
+    assert "volatile" in root, root
+
+
 def test_several_ephemeral_machines_at_once(redd, fresh):
     tree = fresh()
     processes = [redd.start("-q", "--pipe", "-x", "-D", tree, "sh", "-c", "echo %d > /mine; read x; cat /mine" % n, stdin=subprocess.PIPE) for n in range(5)]

@@ -106,6 +106,22 @@ def test_names(tell):
     assert getent("hosts", "../hosts/names-web") == ([], 2)
 
 
+def test_further_names(tell):
+    tell("names-web", "10.213.0.2", "fd12:3456:789a:1::2")
+    link = HOSTS + "/=names-www"
+    os.symlink("0123456789abcdef/names-web", link)
+    try:
+        assert getent("hosts", "names-www") == ([["fd12:3456:789a:1::2", "names-www"]], 0)
+        assert getent("ahostsv4", "NAMES-WWW.machine")[0][0][0] == "10.213.0.2"
+        assert getent("hosts", "10.213.0.2") == ([["10.213.0.2", "names-web"]], 0)
+        tell("names-www", "10.213.0.9")
+        assert getent("hosts", "names-www") == ([["10.213.0.9", "names-www"]], 0)
+    finally:
+        os.unlink(link)
+    tell("names-www", "10.213.0.9", start=1)
+    assert getent("hosts", "names-www") == ([], 2)
+
+
 def test_addresses(tell):
     tell("names-web", "10.213.0.2", "fd12:3456:789a:1::2")
     tell("names-other", "10.213.0.6")

@@ -85,7 +85,8 @@ def boot(host, redd):
 
 def by_dhcp(machine):
     """The address that networkctl says to be from DHCP."""
-    told = machine.run("networkctl", "--no-pager", "status", machine.link).ok().out
+    # the guest may have its addresses before its bus
+    told = runner.until(lambda: machine.run("networkctl", "--no-pager", "status", machine.link).out)
     found = re.search(r"(\S+) \(DHCPv?4", told)
     assert found, told
     return found.group(1)

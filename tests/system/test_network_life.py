@@ -1,4 +1,5 @@
 """A machine's network while the machine reboots, and while its supervisor is replaced, adopted or killed."""
+import ipaddress
 import os
 
 import pytest
@@ -89,6 +90,51 @@ def test_a_reboot_gives_nothing_of_the_zone_to_others(host, redd, tree):
     machine.reboot()
     assert dns.ask(sibling, gateway, "again").addresses == before != []
     assert sibling.ask("tcp", before[0], machine.server("tcp", None, 0).port) == sibling.addresses("host0")[0]
+
+
+@pytest.mark.parametrize("first", ["VirtualEthernet=yes", "Zone=z"])
+def test_further_links_from_the_pool_come_back_as_they_were(host, redd, tree, first):
+    """Each has a net that nobody else has; also after the supervisor was replaced, and before the machine reboots again."""
+    def places():
+        found = {name: sorted(machine.addresses(name)) for name in ("host0", "lan", "wan")}
+        for name in ("lan", "wan"):
+            for protocol, here, there in zip(("tcp", "udp"), host.addresses(name), machine.addresses(name)):
+                server, back = machine.server(protocol, there, 0), host.server(protocol, here, 0)
+                assert host.ask(protocol, there, server.port) == here
+                assert machine.ask(protocol, here, back.port) == there
+        return found
+
+    host.file("/etc/systemd/nspawn/again.nspawn", "[Network]\n%s\n[X-Network:lan]\nAddress=auto\n[X-Network:wan]\nAddress=auto\n" % first)
+    machine = Rebooting(host, redd, tree, "again")
+    other = host.machine(redd, "other", tree, "-x", "-n")
+    before = places()
+    nets = [ipaddress.ip_interface(host.links()[name]["addresses"][0]).network for name in ("lan", "wan", "ve-other")]
+    assert len(set(nets)) == 3 and all(net.prefixlen == 30 and net.subnet_of(ipaddress.ip_network("10.213.0.0/17")) for net in nets)
+    assert all(len(found) == 2 for found in before.values())
+    assert not [each for each in sum(before.values(), []) if each in other.addresses("host0")]
+    machine.reboot()
+    assert places() == before
+    host.machinectl(redd, "reexec", "again").ok()
+    assert places() == before
+    machine.reboot()
+    assert places() == before
+    machine.stop()
+    again = Rebooting(host, redd, tree, "again")
+    assert {name: sorted(again.addresses(name)) for name in before} == before
+
+
+def test_a_given_address_inside_the_pool_is_not_taken_for_one_from_there(host, redd, tree):
+    host.file("/etc/systemd/nspawn/mixed.nspawn", "[Network]\nVirtualEthernet=yes\n[X-Network:own]\nAddress=10.213.77.2/30\nHostAddress=10.213.77.1/30\n"
+              "[X-Network:lan]\nAddress=auto\n")
+    machine = Rebooting(host, redd, tree, "mixed")
+
+    def places():
+        return {name: (sorted(host.addresses(name)) if name != "host0" else None, sorted(machine.addresses(name))) for name in ("host0", "own", "lan")}
+    before = places()
+    assert before["own"][1] == ["10.213.77.2"] and len(before["lan"][1]) == 2
+    host.machinectl(redd, "reexec", "mixed").ok()
+    machine.reboot()
+    assert places() == before
 
 
 # ---- a newer program ----

@@ -126,6 +126,61 @@ def test_a_machine_that_took_a_siblings_name_answers_as_itself(zone, host, redd,
     assert ask(zone[0], "two").addresses == [zone[1].addresses("host0")[0]]
 
 
+# ---- further names ----
+
+def named(host, redd, tree, name, *names, network="--network-zone=z"):
+    host.file("/etc/systemd/nspawn/%s.nspawn" % name, "[X-Network]\nNames=%s\n" % " ".join(names))
+    return host.machine(redd, name, tree, "-x", network)
+
+
+def claims(host):
+    return [name for name in host.run("ls", "-A", "/run/redd/hosts").out.split() if name.startswith("=")]
+
+
+@pytest.mark.parametrize("asked", ["www", "WWW", "www.machine", "www.z", "shop.example.org"])
+def test_a_sibling_is_found_by_its_further_names(host, redd, tree, asked):
+    one, two = host.machine(redd, "one", tree, "-x", "--network-zone=z"), named(host, redd, tree, "two", "www", "shop.example.org")
+    v4, v6 = two.addresses("host0")
+    for machine in (one, two):
+        assert (ask(machine, asked).addresses, ask(machine, asked, "AAAA").addresses) == ([v4], [v6])
+    two.crash()
+    assert ask(one, asked).addresses == []
+    host.redd(redd, "--cleanup").ok()
+    assert not claims(host)
+
+
+def test_further_names_end_at_the_zone_and_with_the_machine(host, redd, tree):
+    one, other = (host.machine(redd, name, tree, "-x", "--network-zone=" + zone) for name, zone in (("one", "z"), ("other", "y")))
+    two = named(host, redd, tree, "two", "www")
+    assert ask(one, "www").addresses and ask(other, "www").code == "unknown"
+    two.stop()
+    assert ask(one, "www").code == "unknown"
+    assert not claims(host)
+
+
+def test_nobody_takes_the_name_of_another_or_of_the_host(host, redd, tree):
+    """Neither one that is there already nor one that comes later."""
+    node = os.uname().nodename.split(".")[0].lower()
+    one = host.machine(redd, "one", tree, "-x", "--network-zone=z")
+    two = named(host, redd, tree, "two", "one", "late", "www", "_host", "localhost", "one.machine", node)
+    host.file("/etc/systemd/nspawn/thief.nspawn", "[X-Network]\nNames=www _gateway localhost www.machine %s\n" % node)
+    thief = host.redd(redd, "-q", "-D", tree, "-M", "thief", "-x", "--network-zone=z", "true").ok()
+    late = host.machine(redd, "late", tree, "-x", "--network-zone=z")
+    own = {machine: machine.addresses("host0")[0] for machine in (one, two, late)}
+    for machine in (one, two, late):
+        assert ask(machine, "one").addresses == ask(machine, "one.machine").addresses == ask(machine, "one.z").addresses == [own[one]]
+        assert ask(machine, "late").addresses == [own[late]]
+        assert ask(machine, "www").addresses == [own[two]]
+        assert ask(machine, "_host").addresses == [gateways(machine)[0]]
+        assert ask(machine, "localhost").addresses == ["127.0.0.1"]
+    assert "machine 'thief' is not found as 'www': another one is" in thief.err
+    for word in ("_gateway", "localhost", "www.machine"):
+        assert "cannot use 'Names=%s'" % word in thief.err
+    assert "is not found as '%s'" % node in thief.err or node == "localhost"
+    two.stop()
+    assert ask(one, "www").code == "unknown"
+
+
 # ---- other names ----
 
 def test_other_names_are_the_hosts_resolvers_matter(zone, host):

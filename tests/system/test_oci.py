@@ -8,10 +8,11 @@ import shutil
 import stat
 import subprocess
 import tarfile
+import threading
 
 import pytest
 
-from support import machines, oci, runner, sandbox, trees
+from support import machines, oci, pool as pools, runner, sandbox, trees
 
 POOL, STORE = "/var/lib/machines", "/var/lib/redd"
 
@@ -171,6 +172,14 @@ def test_what_was_pulled_is_pushed_as_it_was(redd, control, registry, demo, plac
     assert details[0]["Digest"] == details[1]["Digest"]
 
 
+def test_a_registry_that_is_not_there_is_not_reached(control, place):
+    """What is sent is not said to be downloaded."""
+    os.makedirs(place + "/tree/usr")
+    control.run("-m", "import-fs", place + "/tree", "alone").ok()
+    control.run("push-oci", "alone", "127.0.0.1:1/alone").failed("cannot reach 'http://127.0.0.1:1/v2/alone/blobs/")
+    control.run("-m", "pull-oci", "127.0.0.1:1/alone", "other").failed("cannot download 'http://127.0.0.1:1/v2/alone/manifests/latest'")
+
+
 def test_what_a_machine_has_written_is_pushed(redd, control, registry, demo, place):
     control.run("-m", "pull-oci", push(registry, demo, "demo:1", place), "web").ok()
     redd.run("-q", "--pipe", "-M", "web", "/bin/sh", "-c", "rm /etc/name; echo new > /etc/new; rm -r /var; mkdir /var; ln -s new /etc/link").ok()
@@ -218,12 +227,16 @@ def test_a_login_is_needed_and_found(control, closed, place):
     control.run("push-oci", "b", closed.host + "/y:1", env={"HOME": place}).ok()
 
 
-def test_a_helper_knows_the_login(control, closed, place):
+def test_a_helper_knows_the_login(control, closed, server, demo, place):
     with open(place + "/docker-credential-test", "w") as file:
         file.write("#!/bin/sh\nread -r server\n[ \"$server\" = %s ] && echo '{\"Username\":\"me\",\"Secret\":\"secret word\"}'\n" % closed.host)
     os.chmod(place + "/docker-credential-test", 0o755)
     environment = logins(place + "/auth.json", credHelpers={closed.host: "test"})
     control.run("-m", "pull-oci", closed.host + "/x:1", "a", env=environment).failed("docker-credential-test")
+    # whoever else is asked about in the same breath is asked
+    names = [closed.host + "/x:1", server.serve(demo, "app", "1")]
+    rows = json.loads(control.run("--json=short", "resolve-oci", *names, env=environment).failed(code=1).out)
+    assert "docker-credential-test" in rows[0]["problem"] and rows[0]["digest"] is None and rows[1]["digest"] and not rows[1]["problem"]
     control.run("-m", "pull-oci", closed.host + "/x:1", "a", env={**environment, "PATH": place + ":/usr/bin:/bin"}).ok()
 
 
@@ -548,7 +561,52 @@ def test_a_hostile_archive_is_refused(control, place, case, word):
     check_store()
 
 
-# ---- without root ----
+def test_layers_of_images_elsewhere_stay(redd, control, demo, place):
+    """In a directory that no name is looked for in, and while its file system is not mounted."""
+    layout, manager = demo.layout(place + "/layout"), machines.machinectl(redd)
+    pool = "/var/lib/elsewhere"
+    os.mkdir(pool)
+    pools.make("ext4", place + "/disk")
+    for disk in (False, True):
+        if disk:
+            subprocess.run(["mount", "-o", "loop", place + "/disk", pool], check=True)
+        control.run("-m", "--image-root=" + pool, "import-oci", layout, "web").ok()
+        had = stored("layers")
+        assert "layers" not in manager.run("clean").ok().err and stored("layers") == had != []
+        redd.run("-q", "-D", pool + "/web.mstack", "cat", "/etc/name").ok()
+        if disk:
+            sandbox.umount(pool)
+            assert "layers" not in manager.run("clean").ok().err and stored("layers") == had
+            rows = json.loads(control.run("disk-usage", "--json=short").ok().out)
+            assert {row["held-by"] for row in rows if row["type"] == "layer"} == {pool}, rows
+            subprocess.run(["mount", "-o", "loop", place + "/disk", pool], check=True)
+        shutil.rmtree(pool + "/web.mstack")
+        assert "Removed %d layers" % len(had) in manager.run("clean").ok().err and stored("layers") == []
+    sandbox.umount(pool)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "btrfs", "xfs"])
+def test_layers_of_images_on_a_disk_stay_while_another_one_is_there(redd, control, demo, place, kind):
+    """Of the same kind: with the inode of its root, and maybe its device."""
+    layout, manager = demo.layout(place + "/layout"), machines.machinectl(redd)
+    pool = "/var/lib/elsewhere"
+    os.mkdir(pool)
+    for name in ("one", "other"):
+        pools.make(kind, place + "/" + name)
+    mount = lambda name: subprocess.run(["mount", "-o", "loop", place + "/" + name, pool], check=True)
+    mount("one")
+    control.run("-m", "--image-root=" + pool, "import-oci", layout, "web").ok()
+    had = stored("layers")
+    sandbox.umount(pool)
+    mount("other")
+    assert "layers" not in manager.run("clean").ok().err and stored("layers") == had != []
+    sandbox.umount(pool)
+    mount("one")
+    redd.run("-q", "-D", pool + "/web.mstack", "cat", "/etc/name").ok()
+    shutil.rmtree(pool + "/web.mstack")
+    assert "Removed %d layers" % len(had) in manager.run("clean").ok().err and stored("layers") == []
+    sandbox.umount(pool)
+
 
 def test_a_user_pulls_runs_and_pushes(mine, user, registry, demo, place):
     control = machines.importctl(mine)
@@ -575,3 +633,55 @@ def test_a_user_pulls_runs_and_pushes(mine, user, registry, demo, place):
 def test_bad_words_are_refused(control, words, said):
     done = control.run(*words).failed(said)
     assert len(done.err.splitlines()) == 1, done
+
+
+def test_what_registries_have_is_told_without_fetching_it(control, server, demo):
+    text = json.dumps(demo.manifest).encode()
+    reference, manifest = server.serve(demo, "app", "1"), oci.sha256(text)
+    entry = {"mediaType": oci.MANIFEST, "digest": manifest, "size": len(text), "platform": {"architecture": "amd64", "os": "linux"}}
+    other = {**entry, "digest": oci.sha256(b"other"), "platform": {"architecture": "s390x", "os": "linux"}}
+    for name, entries in (("both", [other, entry]), ("none", [other])):
+        document = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": entries}
+        server.routes["/v2/app/manifests/" + name] = (200, {"Content-Type": oci.INDEX}, json.dumps(document).encode())
+    server.routes["/v2/app/manifests/noise"] = (200, {"Content-Type": oci.MANIFEST}, b"noise")
+    names = [reference, *("%s/app:%s" % (server.host, name) for name in ("both", "none", "noise", "missing")), "127.0.0.1:1/x"]
+    rows = json.loads(control.run("--json=short", "resolve-oci", *names).failed(code=1).out)
+    assert [row["reference"] for row in rows] == names and [row["digest"] for row in rows] == [manifest, manifest, None, None, None, None]
+    assert [bool(row["problem"]) for row in rows] == [False, False, True, True, True, True]
+    assert all("/manifests/" in path for _, path, _ in server.asked) and not os.path.exists(STORE)
+    assert control.run("--no-legend", "resolve-oci", names[1]).ok().out.split() == [names[1], manifest, "-"]
+    control.run("resolve-oci", "no reference").failed("cannot use 'no reference'")
+
+
+@pytest.mark.parametrize("case", ["of the same registry", "of another registry", "of many registries"])
+def test_a_registry_that_gives_no_answer_is_not_in_the_way_of_others(control, server, demo, case):
+    """There is room for eight questions at a time, and the whole of it may not be theirs as long as somebody waits."""
+    others = [oci.Server() for _ in range({"of the same registry": 0, "of another registry": 1, "of many registries": 8}[case])]
+    stuck, waiting, found, seen, names = others or [server], threading.Event(), [], [], []
+    good = server.serve(demo, "app", "1")
+    path, answer = "/v2/app/manifests/1", server.routes["/v2/app/manifests/1"]
+
+    def hold(request):
+        found.append(request.path)
+        waiting.wait(60)
+        return 404, {}, b"{}"
+
+    def release(request):
+        seen.append(len(found))
+        waiting.set()
+        return answer
+
+    for number in range(8):
+        one = stuck[number % len(stuck)]
+        one.routes["/v2/app/manifests/s%d" % number] = hold
+        names.append("%s/app:s%d" % (one.host, number))
+    server.routes[path] = release
+    try:
+        rows = json.loads(control.run("--json=short", "resolve-oci", *names, good).failed(code=1).out)
+    finally:
+        waiting.set()
+        for one in others:
+            one.stop()
+    assert [bool(row["digest"]) for row in rows] == [False] * 8 + [True] and all(row["problem"] for row in rows[:8])
+    # of another one it does not even have to wait for room
+    assert len(seen) == 1 and (seen[0] < 8 or case != "of another registry")

@@ -3,6 +3,7 @@ import concurrent.futures
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -63,6 +64,26 @@ def test_siblings_reach_each_other_by_address_and_name(host, start, ids):
     late = start("late", "--network-zone=z")
     for protocol, family in SIBLINGS:
         assert ask(late, protocol, address(db, family), 7000) == address(late, family)
+
+
+def test_siblings_are_found_by_further_names(host, start, control, user):
+    place = user.home + "/.config/systemd/nspawn"
+    subprocess.run([*user.prefix(), "mkdir", "-p", place], check=True)
+    with open(place + "/db.nspawn", "w") as file:
+        file.write("[X-Network]\nNames=data web\n")
+    try:
+        web, db = start("web", "--network-zone=z"), start("db", "--network-zone=z")
+    finally:
+        shutil.rmtree(user.home + "/.config")
+    for machine in (web, db):
+        assert resolve(machine, "data").addresses == resolve(machine, "DATA.z").addresses == [address(db)]
+        assert resolve(machine, "web").addresses == [address(web)]
+    claims = user.environment()["XDG_RUNTIME_DIR"] + "/redd/hosts"
+    assert "=data" in host.run("ls", "-A", claims).out.split()
+    db.crash()
+    assert resolve(web, "data").addresses == []
+    control.run("reap").ok()
+    assert "=" not in host.run("ls", "-A", claims).out
 
 
 def test_it_reaches_the_host_and_others(host, start, ids):

@@ -128,18 +128,12 @@ def test_it_runs_for_a_user(users, user, ids, source, kind):
     control.run("-m", *source(kind), "web").ok()
     row, = json.loads(control.run("-mj", "list-images").ok().out)
     assert (row["name"], row["type"]) == ("web", TYPES.get(kind, "mstack"))
-    if kind not in DISKS:
-        check_runs(users, kind)
-        return
-    # only the host's root can mount file systems of disks: the sentence says what is and what to try
     before = leaks.loops()
-    for words in (["-M", "web"], ["-i", user.home + "/.local/state/machines/web.raw"]):
-        done = users.run("-q", "--pipe", *words, "true").failed("cannot use the disk image", "without root", "try", "importctl import-tar")
-        assert len(done.err.splitlines()) == 1, done
-    machines.machinectl(users).run("start", "web").failed()
+    check_runs(users, kind)
     assert leaks.loops() == before
-    control.run("-m", "export-raw", "web", user.home + "/out.raw").ok()
-    os.unlink(user.home + "/out.raw")
+    if kind in DISKS:
+        control.run("-m", "export-raw", "web", user.home + "/out.raw").ok()
+        os.unlink(user.home + "/out.raw")
 
 
 # ---- Debian ----

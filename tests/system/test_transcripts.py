@@ -67,7 +67,7 @@ STATUS_WEB = """web
 \t Type: directory
 \t Path: /var/lib/machines/web
 \tHostname: inside
-\tMachine ID: 0123456789abcdef0123456789abcdef
+ Machine ID: 0123456789abcdef0123456789abcdef
 \t OS: Demo 1
 \t RO: writable
 \t Created: TIME; AGO

@@ -5,32 +5,16 @@ import subprocess
 
 import pytest
 
-from support import runner, trees
+from support import disks, runner, trees
 
 KINDS = ["ext4", "btrfs", "xfs", "tmpfs", "overlay"]
-MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "btrfs": ["mkfs.btrfs", "-q", "-f"], "xfs": ["mkfs.xfs", "-q", "-f"]}
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def filesystem(request, work_root):
     """A busybox tree on a file system of each kind."""
-    kind, base = request.param, os.path.join(work_root, "fs-" + request.param)
-    os.makedirs(base + "/mnt")
-    image = base + "/image"
-    if kind in MAKE:
-        with open(image, "wb") as file:
-            file.truncate(400 << 20)
-        subprocess.run([*MAKE[kind], image], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["mount", "-o", "loop", image, base + "/mnt"], check=True)
-    elif kind == "tmpfs":
-        subprocess.run(["mount", "-t", "tmpfs", "x", base + "/mnt"], check=True)
-    else:
-        for name in ("lower", "upper", "work"):
-            os.mkdir(os.path.join(base, name))
-        subprocess.run(["mount", "-t", "overlay", "x", "-o", "lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work".format(base), base + "/mnt"], check=True)
-    yield kind, base + "/mnt"
-    subprocess.run(["umount", "-R", base + "/mnt"], check=True)
-    shutil.rmtree(base)
+    with disks.mounted(request.param, os.path.join(work_root, "fs-" + request.param)) as top:
+        yield request.param, top
 
 
 @pytest.fixture
@@ -131,9 +115,9 @@ def test_ephemeral_uses_a_snapshot_where_there_is_one(redd, on):
     assert line and any(word in line[0] for word in {"btrfs": ["btrfs"], "xfs": ["reflink", "overlay"]}.get(kind, ["overlay"])), done
 
 
-def test_suid_files_work_inside(redd, fresh):
+def test_suid_files_work_inside(redd, fresh, probe):
     tree = fresh()
-    shutil.copy(runner.compile_static(os.path.join(runner.TOP, "tests/system/probe.c")), tree + "/usr/bin/suid")
+    shutil.copy(probe, tree + "/usr/bin/suid")
     os.chmod(tree + "/usr/bin/suid", 0o4755)
     done = redd.run("-q", "--pipe", "-D", tree, "-u", "user", "/usr/bin/suid", "ids").ok()
     assert "uid 1000 0 0" in done.lines
