@@ -2,12 +2,15 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <linux/membarrier.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "kernel/syscall.h"
 
 #define MESSAGE(type) (NFNL_SUBSYS_NFTABLES << 8 | (type))
 
@@ -60,6 +63,12 @@ int nftables_commit(struct nftables *nftables, struct netlink *netlink)
 	acknowledge_last(&nftables->request);
 	begin(&nftables->request, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	return netlink_call(netlink, &nftables->request, NULL, NULL);
+}
+
+/* Packets walk the rules under RCU, and this waits for a grace period of it (membarrier(2)). */
+void nftables_settle(void)
+{
+	(void)sys_membarrier(MEMBARRIER_CMD_GLOBAL, 0);
 }
 
 /* ---- tables and chains ---- */

@@ -45,6 +45,10 @@ void nftables_use(struct nftables *nftables, unsigned int family, const char *ta
  * -EMSGSIZE: not enough room. netlink->failed: which message, from 1. */
 int nftables_commit(struct nftables *nftables, struct netlink *netlink);
 
+/* Wait until no packet is under way any more that began by rules of before the last commit. Takes
+ * some milliseconds; where the kernel cannot tell, nothing. */
+void nftables_settle(void);
+
 /* ---- tables and chains ---- */
 
 /* COMMENT (may be NULL) is for who lists rulesets. Must not be there: -EEXIST. */

@@ -124,6 +124,11 @@ static inline int sys_quotactl_fd(int fd, unsigned int command, unsigned int id,
 	return SYS_RESULT(syscall(SYS_quotactl_fd, fd, command, id, address));
 }
 
+static inline int sys_membarrier(int command, unsigned int flags)
+{
+	return SYS_RESULT(syscall(SYS_membarrier, command, flags, 0));
+}
+
 static inline int sys_seccomp(unsigned int operation, unsigned int flags, void *args)
 {
 	return SYS_RESULT(syscall(SYS_seccomp, operation, flags, args));

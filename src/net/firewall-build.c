@@ -1,7 +1,11 @@
 #include "net/firewall-build.h"
 
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/arena.h"
 #include "net/firewall-bridge.h"
 #include "net/firewall-inet.h"
 #include "net/firewall.h"
@@ -94,21 +98,113 @@ void firewall_build_element(const struct firewall_element *element, void *contex
 		nftables_add_element(nftables, set, &element->element);
 }
 
+void firewall_build_chain(struct firewall_build *build, const struct firewall_machine *machine)
+{
+	firewall_build_use(&build->nftables, FIREWALL_EGRESS);
+	firewall_inet_put_egress(&build->nftables, machine);
+}
+
+/* Its elements need it, even to be taken out. */
+static void make_chain(struct firewall_build *build, const char *name)
+{
+	firewall_build_use(&build->nftables, FIREWALL_EGRESS);
+	nftables_make_chain(&build->nftables, name, NULL);
+}
+
+static void delete_chain(struct firewall_build *build, const char *name)
+{
+	firewall_build_use(&build->nftables, FIREWALL_EGRESS);
+	nftables_delete_chain(&build->nftables, name);
+}
+
 void firewall_build_machine(struct firewall_build *build, const struct firewall_machine *machine)
 {
-	struct nftables *nftables = &build->nftables;
 	bool egress = firewall_elements_egress(machine);
 	char chain[FIREWALL_CHAIN_SIZE];
 
 	firewall_sets_chain(chain, machine->link);
-	firewall_build_use(nftables, FIREWALL_EGRESS);
 	if (egress && build->deed == FIREWALL_TAKE_OUT)
-		nftables_make_chain(nftables, chain, NULL); /* its elements need it */
+		make_chain(build, chain);
 	else if (egress)
-		firewall_inet_put_egress(nftables, machine);
+		firewall_build_chain(build, machine);
 	firewall_elements(machine, firewall_build_element, build);
-	if (egress && build->deed == FIREWALL_TAKE_OUT) {
-		firewall_build_use(nftables, FIREWALL_EGRESS);
-		nftables_delete_chain(nftables, chain);
-	}
+	if (egress && build->deed == FIREWALL_TAKE_OUT)
+		delete_chain(build, chain);
+}
+
+/* ---- one in the place of another ---- */
+
+/* An element as it is compared: all of it, and nothing beside. */
+struct item {
+	enum firewall_set set;
+	bool six, go;
+	struct nftables_value key, last, data;
+	char chain[FIREWALL_CHAIN_SIZE];
+};
+
+struct items {
+	struct item *items; /* sorted */
+	size_t count;
+	struct firewall_build *build;
+};
+
+static struct item item_of(const struct firewall_element *element)
+{
+	struct item item;
+
+	memset(&item, 0, sizeof(item)); /* padding counts */
+	item.set = element->set;
+	item.six = element->six;
+	item.go = element->element.go;
+	item.key = element->element.key;
+	item.last = element->element.last;
+	item.data = element->element.data;
+	if (element->element.chain != NULL)
+		snprintf(item.chain, sizeof(item.chain), "%s", element->element.chain);
+	return item;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct item));
+}
+
+static void note(const struct firewall_element *element, void *context)
+{
+	struct items *after = context;
+
+	after->items[after->count++] = item_of(element);
+}
+
+static void take_out_rest(const struct firewall_element *element, void *context)
+{
+	struct items *after = context;
+	struct item item = item_of(element);
+
+	if (bsearch(&item, after->items, after->count, sizeof(item), compare) == NULL)
+		firewall_build_element(element, after->build);
+}
+
+void firewall_build_exchange(struct firewall_build *build, const struct firewall_machine *before,
+			     const struct firewall_machine *after)
+{
+	bool egress = firewall_elements_egress(before);
+	autoarena struct arena arena = {};
+	struct items kept = { .build = build };
+	char chain[FIREWALL_CHAIN_SIZE];
+	size_t elements = 0;
+
+	firewall_elements(after, count, &elements);
+	kept.items = arena_take_array(&arena, elements, sizeof(*kept.items));
+	firewall_elements(after, note, &kept);
+	qsort(kept.items, kept.count, sizeof(*kept.items), compare);
+	firewall_sets_chain(chain, before->link);
+	build->deed = FIREWALL_TAKE_OUT;
+	if (egress)
+		make_chain(build, chain);
+	firewall_elements(before, take_out_rest, &kept);
+	if (egress && !(firewall_elements_egress(after) && after->link == before->link))
+		delete_chain(build, chain);
+	build->deed = FIREWALL_PUT;
+	firewall_build_machine(build, after);
 }

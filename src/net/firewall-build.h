@@ -42,6 +42,15 @@ void firewall_build_begin(struct firewall_build *build, enum firewall_deed deed,
 void firewall_build_tables(struct firewall_build *build, bool inet, bool bridges);
 void firewall_build_machine(struct firewall_build *build, const struct firewall_machine *machine);
 
+/* The chain of a machine that has one, with its rules, before anything leads there. */
+void firewall_build_chain(struct firewall_build *build, const struct firewall_machine *machine);
+
+/* AFTER in the place of BEFORE. What both have is not touched: whoever looks for it while the
+ * kernel goes from one generation to the next may find neither what was taken out nor what was put,
+ * and a chain that was made in the same transaction is still empty for him. */
+void firewall_build_exchange(struct firewall_build *build, const struct firewall_machine *before,
+			     const struct firewall_machine *after);
+
 /* What follows is about the table that SET is in. */
 void firewall_build_use(struct nftables *nftables, enum firewall_set set);
 

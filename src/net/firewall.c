@@ -470,6 +470,7 @@ int firewall_remove_port(struct firewall *firewall, const struct firewall_machin
 
 /* ---- other addresses ---- */
 
+/* A new chain has its rules before anything leads there. */
 static int exchange(struct firewall *firewall, const struct firewall_machine *before,
 		    const struct firewall_machine *after)
 {
@@ -478,11 +479,17 @@ static int exchange(struct firewall *firewall, const struct firewall_machine *be
 	struct firewall_build build = {};
 	autoarena struct arena arena = {};
 	void *room = arena_take(&arena, size);
+	int r = 0;
 
+	if (firewall_elements_egress(after) && !firewall_elements_egress(before)) {
+		firewall_build_begin(&build, FIREWALL_PUT, room, size, 0);
+		firewall_build_chain(&build, after);
+		r = nftables_commit(&build.nftables, &firewall->filter);
+	}
+	if (r < 0)
+		return r;
 	firewall_build_begin(&build, FIREWALL_TAKE_OUT, room, size, 0);
-	firewall_build_machine(&build, before);
-	build.deed = FIREWALL_PUT;
-	firewall_build_machine(&build, after);
+	firewall_build_exchange(&build, before, after);
 	return nftables_commit(&build.nftables, &firewall->filter);
 }
 
@@ -595,8 +602,10 @@ static int restrict_to(struct firewall *firewall, const struct firewall_machine 
 	closed.closed = true;
 	closed.target_count = 0;
 	ports = r = change(firewall, before, &closed);
-	if (r >= 0 || r == -EADDRINUSE)
+	if (r >= 0 || r == -EADDRINUSE) {
+		nftables_settle();
 		r = forget_learnt(firewall, before);
+	}
 	if (r >= 0)
 		r = end_flows_of(firewall, after);
 	if (r >= 0)
