@@ -14,7 +14,6 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "base/version.h"
-#include "cli/option.h"
 #include "cli/pager.h"
 #include "cli/screen.h"
 #include "cli/verb.h"
@@ -94,6 +93,28 @@ int program_print_version(const struct program *program, const char *name)
 	struct arena *arena = program->arena;
 
 	return program_print(program, arena_format(arena, "%s\n", version_text(arena, name)));
+}
+
+int program_parse(const struct program *program, const struct verb **ret,
+		  struct option_result *result, const struct program_line *line, int argc,
+		  char **argv)
+{
+	struct arena *arena = program->arena;
+	int r;
+
+	*ret = NULL;
+	r = option_parse(arena, result, line->options, line->values, argc, argv, line->stop);
+	if (r < 0)
+		return r;
+	if (result->list != NULL)
+		return program_print(program, result->list);
+	if (*line->version)
+		return program_print_version(program, line->name);
+	if (*line->help) {
+		text_list_clear(&result->words);
+		text_list_add(arena, &result->words, arena_text(arena, "help"));
+	}
+	return verb_find(arena, ret, line->verbs, &result->words);
 }
 
 static char *join(struct arena *arena, const char *text, const char *more)

@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cli/option.h"
 #include "cli/table.h"
 
 struct arena;
-struct option_table;
 struct text_list;
 struct verb;
 struct verb_table;
@@ -29,6 +29,22 @@ struct program {
 /* What main() begins with: looks at the environment and the terminals, also for the log's colours.
  */
 void program_begin(struct program *program, struct arena *arena, char *const *arguments);
+
+/* The command line of a program of verbs. */
+struct program_line {
+	const char *name; /* the program's */
+	const struct option_table *options;
+	const struct verb_table *verbs;
+	option_stop_fn *stop;
+	void *values;		    /* what options are read into, … */
+	const bool *help, *version; /* … and those of it */
+};
+
+/* The verb that is asked for; --help is one. *RET: NULL where nothing is left to do: a list of an
+ * option's values or the version was printed. */
+int program_parse(const struct program *program, const struct verb **ret,
+		  struct option_result *result, const struct program_line *line, int argc,
+		  char **argv);
 
 /* Run the verb, and print what was collected meanwhile if it is VERB_PAGED. */
 int program_run_verb(struct program *program, const struct verb *verb, void *context,

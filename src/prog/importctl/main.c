@@ -46,25 +46,21 @@ static int look_around(struct context *context)
 static int run(struct context *context, int argc, char **argv)
 {
 	struct options *options = &context->options;
-	struct arena *arena = context->arena;
+	const struct program_line line = {
+		.name = "importctl",
+		.options = &importctl_options,
+		.verbs = &importctl_verbs,
+		.values = options,
+		.help = &options->help,
+		.version = &options->version,
+	};
 	struct option_result result;
 	const struct verb *verb;
 	int r;
 
 	options_init(options);
-	r = option_parse(arena, &result, &importctl_options, options, argc, argv, NULL);
-	if (r < 0)
-		return r;
-	if (result.list != NULL)
-		return program_print(&context->program, result.list);
-	if (options->version)
-		return program_print_version(&context->program, "importctl");
-	if (options->help) {
-		text_list_clear(&result.words);
-		text_list_add(arena, &result.words, arena_text(arena, "help"));
-	}
-	r = verb_find(arena, &verb, &importctl_verbs, &result.words);
-	if (r < 0)
+	r = program_parse(&context->program, &verb, &result, &line, argc, argv);
+	if (r < 0 || verb == NULL)
 		return r;
 	if (verb->run != verb_help_text && (options->host != NULL || options->machine != NULL))
 		return remote_run(context, verb, &result.again);

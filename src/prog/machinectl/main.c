@@ -65,24 +65,22 @@ static int run(struct context *context, int argc, char **argv)
 {
 	struct options *options = &context->options;
 	struct arena *arena = context->arena;
+	const struct program_line line = {
+		.name = "machinectl",
+		.options = &machinectl_options,
+		.verbs = &machinectl_verbs,
+		.stop = stops_here,
+		.values = options,
+		.help = &options->help,
+		.version = &options->version,
+	};
 	struct option_result result;
 	const struct verb *verb;
 	int r;
 
 	options_init(options, context->program.environment);
-	r = option_parse(arena, &result, &machinectl_options, options, argc, argv, stops_here);
-	if (r < 0)
-		return r;
-	if (result.list != NULL)
-		return program_print(&context->program, result.list);
-	if (options->version)
-		return program_print_version(&context->program, "machinectl");
-	if (options->help) {
-		text_list_clear(&result.words);
-		text_list_add(arena, &result.words, arena_text(arena, "help"));
-	}
-	r = verb_find(arena, &verb, &machinectl_verbs, &result.words);
-	if (r < 0)
+	r = program_parse(&context->program, &verb, &result, &line, argc, argv);
+	if (r < 0 || verb == NULL)
 		return r;
 	look_around(context);
 	if (verb->run != verb_help_text && (options->host != NULL || options->machine != NULL))

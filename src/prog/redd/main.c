@@ -169,25 +169,22 @@ static int look_around(struct context *context)
 static int run(struct context *context, int argc, char **argv)
 {
 	struct options *options = &context->options;
-	struct arena *arena = context->arena;
+	const struct program_line line = {
+		.name = "redd",
+		.options = &redd_options,
+		.verbs = &redd_verbs,
+		.values = options,
+		.help = &options->help,
+		.version = &options->version,
+	};
 	struct option_result result;
 	const struct verb *verb;
 	int r;
 
-	r = option_parse(arena, &result, &redd_options, options, argc, argv, NULL);
-	if (r < 0)
+	r = program_parse(&context->program, &verb, &result, &line, argc, argv);
+	if (r < 0 || verb == NULL)
 		return r;
-	if (result.list != NULL)
-		return program_print(&context->program, result.list);
-	if (options->version)
-		return program_print_version(&context->program, "redd");
-	if (options->help) {
-		text_list_clear(&result.words);
-		text_list_add(arena, &result.words, arena_text(arena, "help"));
-	}
-	r = verb_find(arena, &verb, &redd_verbs, &result.words);
-	if (r >= 0)
-		r = look_around(context);
+	r = look_around(context);
 	return r < 0 ? r : program_run_verb(&context->program, verb, context, &result.words);
 }
 
