@@ -236,29 +236,17 @@ static int make_link(struct attaching *a, const struct link_facts *bridge)
 				  .mac = a->host_mac,
 				  .master = bridge->index };
 	struct link_want there = { .name = a->name, .mac = a->mac, .netns_fd = a->change.netns_fd };
-	const struct link_want up = { .up = LINK_ON };
-	const struct netlink *side = &a->change.host;
 	int here_index, there_index, r;
 
 	r = link_make_veth(&a->change.host, &here_index, &there_index, &here, &there);
 	if (r < 0)
-		return attaching_fail(a, side, r);
+		return attaching_fail(a, &a->change.host, r);
 	/* From the first packet on. A port of a bridge hears nothing itself. */
 	if (bridge->index == 0)
 		links_ignore_routers(a->host_name);
 	r = link_add_altname(&a->change.host, here_index, a->made->name);
-	if (r >= 0) {
-		side = &a->change.guest;
-		r = link_set(&a->change.guest, there_index, &up);
-	}
-	/* Last, as at a start: of an end that is up alone the kernel sees that it has no carrier.
-	 */
-	if (r >= 0) {
-		side = &a->change.host;
-		r = link_set(&a->change.host, here_index, &up);
-	}
 	if (r < 0) {
-		r = attaching_fail(a, side, r);
+		r = attaching_fail(a, &a->change.host, r);
 		/* By its index: without the alternative name nobody would find it. */
 		(void)link_delete(&a->change.host, here_index);
 		return r;
@@ -272,6 +260,23 @@ static int make_link(struct attaching *a, const struct link_facts *bridge)
 			memcpy(a->part->gateway_mac, bridge->mac, sizeof(a->part->gateway_mac));
 	}
 	return 0;
+}
+
+/* Last the host's, as at a start: of an end that is up alone the kernel sees that it has no
+ * carrier. And the machine runs, so it may have brought up its own before: until then nothing comes
+ * through.
+ */
+static int bring_up(struct attaching *a)
+{
+	const struct link_want up = { .up = LINK_ON };
+	const struct netlink *side = &a->change.guest;
+	int r = link_set(&a->change.guest, (int)a->made->inside, &up);
+
+	if (r >= 0) {
+		side = &a->change.host;
+		r = link_set(&a->change.host, (int)a->made->outside, &up);
+	}
+	return r < 0 ? attaching_fail(a, side, r) : 0;
 }
 
 static int connect_veth(struct attaching *a, const char *zone)
@@ -295,9 +300,11 @@ static int connect_veth(struct attaching *a, const char *zone)
 		return fail_plain(r, "cannot keep so many interfaces");
 	/* With what its rules are, so that they are found again. */
 	r = network_change_save(&a->change);
-	if (r >= 0 && a->part != NULL)
-		r = set_addresses(a);
-	return r < 0 ? r : filter(a);
+	if (r >= 0)
+		r = filter(a);
+	if (r >= 0)
+		r = bring_up(a);
+	return r >= 0 && a->part != NULL ? set_addresses(a) : r;
 }
 
 int attaching_veth(struct attaching *a)

@@ -154,10 +154,11 @@ static int remove_link(struct network_change *change, const struct facts_made *m
 int network_detach_made(struct network_change *change, struct facts_made *made, struct facts *part)
 {
 	uint32_t leads = part != NULL && part->bridge != 0 ? part->bridge : made->outside;
-	int r = part == NULL ? 0 : remove_rules(change, part);
+	int r = remove_link(change, made);
 
-	if (r >= 0)
-		r = remove_link(change, made);
+	/* While the machine may send by it, there are rules. */
+	if (r >= 0 && part != NULL)
+		r = remove_rules(change, part);
 	/* What is still there stays noted, to be ended with the machine. */
 	if (r < 0)
 		return r;
