@@ -602,12 +602,12 @@ static int restrict_to(struct firewall *firewall, const struct firewall_machine 
 	closed.closed = true;
 	closed.target_count = 0;
 	ports = r = change(firewall, before, &closed);
-	if (r >= 0 || r == -EADDRINUSE) {
-		nftables_settle();
+	if (r >= 0 || r == -EADDRINUSE)
 		r = forget_learnt(firewall, before);
-	}
-	if (r >= 0)
+	if (r >= 0) {
+		nftables_settle();
 		r = end_flows_of(firewall, after);
+	}
 	if (r >= 0)
 		r = change(firewall, &closed, after);
 	return r < 0 ? r : MIN(ports, 0);
