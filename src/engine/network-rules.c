@@ -367,8 +367,31 @@ static int turn_part(struct network *network, const struct firewall_machine *bef
 	return r;
 }
 
-/* Where nobody knows how far who began it came, whatever there may be of a part gives way. Of links
- * that came or went meanwhile who did that has made the rules. */
+static bool has_link(const struct firewall_machine *machines, size_t count, uint32_t link)
+{
+	for (size_t i = 0; i < count; i++)
+		if (machines[i].link == link)
+			return true;
+	return false;
+}
+
+/* Of links that came or went meanwhile who did that has made the rules. But they are guarded by us,
+ * as what guards them ends with who has made it. */
+static int guard_others(struct network *network, const struct firewall_machine *old,
+			size_t old_count, const struct firewall_machine *now, size_t now_count)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < now_count; i++)
+		if (now[i].restricted && !has_link(old, old_count, now[i].link))
+			r = firewall_guard(&network->firewall, &now[i]);
+	for (size_t i = 0; r >= 0 && i < old_count; i++)
+		if (old[i].restricted && !has_link(now, now_count, old[i].link))
+			r = firewall_unguard(&network->firewall, &old[i]);
+	return r;
+}
+
+/* Where nobody knows how far who began it came, whatever there may be of a part gives way. */
 static int turn_parts(struct network *network, const struct facts *before,
 		      const struct facts *after)
 {
@@ -384,6 +407,8 @@ static int turn_parts(struct network *network, const struct facts *before,
 				  after->egress == NULL ? before->egress : after->egress);
 	if (network->firewall.filter.fd < 0)
 		r = firewall_open(&network->firewall);
+	if (r >= 0)
+		r = guard_others(network, old, old_count, now, now_count);
 	for (size_t i = 0; r >= 0 && i < old_count; i++)
 		for (size_t j = 0; r >= 0 && j < now_count; j++)
 			if (old[i].link == now[j].link)

@@ -89,3 +89,26 @@ def test_control_who_may_reach_everything_is_heard(host, redd, start, heard):
     host.machinectl(redd, "network", "attach", "coming", "veth").ok()
     runner.until(heard)
     host.machinectl(redd, "network", "detach", "coming", "host1").ok()
+
+
+def guards(host):
+    """The tables that who flushes rulesets cannot flush."""
+    return host.ruleset().count("table netdev redd-")
+
+
+def test_who_flushes_the_hosts_rules_opens_no_further_link(host, redd, start, heard):
+    start("--network-egress=")
+    host.machinectl(redd, "network", "attach", "coming", "veth").ok()
+    host.run("nft", "flush", "ruleset")
+    heard()  # what was under way
+    assert (guards(host), heard()) == (2, 0)
+    host.machinectl(redd, "network", "detach", "coming", "host1").ok()
+    assert (guards(host), heard()) == (1, 0)
+
+
+def test_control_without_a_list_nobody_is_guarded(host, redd, start, heard):
+    start()
+    host.machinectl(redd, "network", "attach", "coming", "veth").ok()
+    host.run("nft", "flush", "ruleset")
+    assert guards(host) == 0
+    runner.until(heard)
