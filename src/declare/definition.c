@@ -119,6 +119,39 @@ static int check_section(struct arena *arena, const struct definition_item *item
 	return 0;
 }
 
+/* Whether the dash was forgotten, or not. */
+static bool is_nearly_image(struct arena *arena, const char *section)
+{
+	const char *own = text_after(section, "X-");
+
+	if (own == NULL)
+		own = text_after(section, "x-");
+	if (own == NULL)
+		own = section;
+	return text_equal(key_nearest_section(arena_format(arena, "X-%s", own)), "X-Image");
+}
+
+/* Lines that cannot be read are its own matter, but not a heading that may be meant for ours. */
+static int check_plain_item(struct arena *arena, const struct definition_item *item)
+{
+	if (item->line == 0 || item->value == ini_bad_heading)
+		return refuse(item, item->value);
+	if (item->section == NULL || key_is_section(item->section) ||
+	    !is_nearly_image(arena, item->section))
+		return 0;
+	return refuse(item, arena_format(arena, "there is no section [%.80s] (try [X-Image])",
+					 text_printable(arena, item->section)));
+}
+
+int definition_check_plain(struct arena *arena, const struct definition_items *items)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < items->count && r >= 0; i++)
+		r = check_plain_item(arena, &items->items[i]);
+	return r;
+}
+
 /* 1: it is one of ours, and *RET is its key. */
 static int check_item(struct arena *arena, struct key *ret, const struct definition_item *item)
 {

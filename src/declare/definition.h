@@ -150,6 +150,10 @@ int definition_load(struct arena *arena, struct definition *ret, const char *pat
 /* Whether a machine of these items is ours to apply. Pure, quiet. */
 bool definition_is_managed(const struct definition_items *items);
 
+/* Of items that are not: refused where a slip may be all that keeps them from it, since a machine
+ * that is defined no more stops. Pure. */
+int definition_check_plain(struct arena *arena, const struct definition_items *items);
+
 /* TEXT with its specifiers resolved. Pure, quiet. */
 const char *definition_specifiers(struct arena *arena, const char *text, const char *name,
 				  const struct definition_facts *facts);

@@ -74,7 +74,7 @@ static int add(struct arena *arena, struct definitions *definitions, const char 
 			return fail_input("cannot use '%s' as a definition: it has no section "
 					  "[X-Image]",
 					  path);
-		return 0;
+		return definition_check_plain(arena, &items);
 	}
 	if (definitions->count >= DEFINITIONS_MAX)
 		return fail_input("cannot use '%s': more than %d machines are defined", path,

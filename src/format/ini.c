@@ -7,6 +7,8 @@
 #include "base/arena.h"
 #include "base/text.h"
 
+const char ini_bad_heading[] = "a section's heading is [NAME]";
+
 struct span {
 	const char *start;
 	size_t length;
@@ -122,7 +124,7 @@ static const char *read_item(struct ini *ini, struct ini_item *item, struct span
 		return "the line is not UTF-8";
 	if (line.start[0] == '[') {
 		if (line.length < 3 || line.start[line.length - 1] != ']')
-			return "a section's heading is [NAME]";
+			return ini_bad_heading;
 		ini->section = arena_text_n(ini->arena, line.start + 1, line.length - 2);
 		item->kind = INI_SECTION;
 		item->section = ini->section;

@@ -33,6 +33,9 @@ struct ini {
 	unsigned int line;
 };
 
+/* What is wrong with a line that begins with '[' and is no heading: no other line has this one. */
+extern const char ini_bad_heading[];
+
 /* TEXT is borrowed until the last ini_next(). -EINVAL: there is a NUL byte in it. */
 int ini_start(struct ini *ini, struct arena *arena, const char *text, size_t size);
 

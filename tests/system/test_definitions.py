@@ -207,6 +207,16 @@ def test_a_file_that_is_not_managed_is_left_alone_but_not_if_it_is_named(tool, f
     tool.run("plan", files.place + "/nowhere").failed("cannot read")
 
 
+@pytest.mark.parametrize("text, sentence", [
+    ("[X-Image\nSource=dir:/srv\n", "line 1: a section's heading is [NAME]"), ("[Exec]\nBoot=yes\n[X-Image]]x\nSource=dir:/srv\n", "line 3: a section's heading"),
+    ("[X-Imgae]\nSource=dir:/srv\n", "there is no section [X-Imgae] (try [X-Image])"), ("[x-image]\nSource=dir:/srv\n", "(try [X-Image])"),
+    ("[Image]\nSource=dir:/srv\n", "(try [X-Image])"), ("[Exec]\nBoot=yes\n\0", "there is a zero byte in it")])
+def test_what_a_slip_keeps_from_being_managed_is_refused(tool, files, text, sentence):
+    """Else what was applied of it would stop, as if its file were gone."""
+    path = files("web.nspawn", text)
+    tool.run("plan", files.place).failed("cannot use '%s'" % path, sentence, code=1)
+
+
 def test_a_running_machine_of_the_name_is_seen(tool, redd, fresh, files):
     tree = fresh("busybox", as_name="seen")
     files("seen.nspawn", "[X-Image]\nSource=dir:/srv/seen\n")
