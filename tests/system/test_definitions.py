@@ -189,6 +189,9 @@ def test_templates_drop_ins_and_specifiers_make_one_definition(tool, files, appl
     ("[X-Image]\nTemplate=web\n", "in a circle"),
     ("[X-Image]\nTemplate=nobody\n", "there is no template 'nobody.nspawn'"),
     ("[X-Image]\nTemplate=../x\n", "'../x' is no name of a template"),
+    ("[X-Image]\n", "give [X-Image] Source= in"),
+    ("[X-Image]\nSource=tar:/x.tar\nRoot=direct\n", "cannot use 'Root=direct' of machine 'web'"),
+    ("[X-Image]\nSource=tar:/x.tar\nDigest=sha512:%s\n" % ("0" * 128), "give a sha256:… one"),
     ("[X-Image]\n[X-Unit]\nRequires=db.nspawn\n", "requires 'db.nspawn', which is not defined"),
     ("[X-Image]\n\xff\n".encode("latin-1").decode("latin-1"), "line 2: there is no '=' in it"),
 ])
@@ -229,13 +232,13 @@ def test_a_running_machine_of_the_name_is_seen(tool, redd, fresh, files):
 
 
 def test_what_this_host_cannot_do_is_listed(tool, files):
-    files("web.nspawn", "[X-Image]\n[X-Service]\nExecStartPre=/bin/true\nRestart=always\n")
+    files("web.nspawn", "[X-Image]\nSource=dir:/srv/web\n[X-Service]\nExecStartPre=/bin/true\nRestart=always\n")
     assert plan(tool, files.place).lines[1:] == ["not honoured on this host: web [X-Service] ExecStartPre (no systemd)"]
 
 
 def test_values_that_only_systemd_follows_are_listed_with_them(tool, files):
-    files("db.nspawn", "[X-Image]\n")
-    files("web.nspawn", "[X-Image]\n[X-Unit]\nRequires=db.nspawn\nAfter=db.nspawn network.target\nConditionPathExists=|/etc\n"
+    files("db.nspawn", "[X-Image]\nSource=dir:/srv/db\n")
+    files("web.nspawn", "[X-Image]\nSource=dir:/srv/web\n[X-Unit]\nRequires=db.nspawn\nAfter=db.nspawn network.target\nConditionPathExists=|/etc\n"
           "[X-Service]\nRestart=on-abort\nSlice=web.slice\n[X-Credential]\nLoadEncrypted=key:/etc/key\n")
     rows = json.loads(plan(tool, files.place, "--json=short").out)["not_honoured"]
     assert [(row["section"], row["key"], row["value"], row["why"]) for row in rows] == [

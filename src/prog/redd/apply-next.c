@@ -56,10 +56,7 @@ int apply_next_check(const struct apply *apply, const struct definitions *defini
 	for (size_t i = 0; i < definitions->count && r >= 0; i++) {
 		const struct definition *definition = definitions->items[i];
 
-		if (!is_asked_for(apply, definition->name))
-			continue;
-		r = prepare_check(definition);
-		if (r >= 0)
+		if (is_asked_for(apply, definition->name))
 			r = refuse_hidden(apply, definition);
 	}
 	return r;

@@ -15,6 +15,7 @@
 #include "declare/nixos.h"
 #include "image/store.h"
 #include "machine/find.h"
+#include "prog/redd/prepare.h"
 #include "prog/redd/redd.h"
 
 int verb_help_text(void *context_, const struct text_list *words)
@@ -97,6 +98,17 @@ static void add_some(const struct context *context, struct definitions *ret,
 							 sizeof(*ret->items)) = from->items[i];
 }
 
+/* Images that nobody could make are told before it is said what they cost. */
+static int check_images(struct context *context, const struct definitions *desired)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < desired->count && r >= 0; i++)
+		if (context_wants(context, desired->items[i]->name))
+			r = prepare_check(desired->items[i]);
+	return r;
+}
+
 /* All that there will be: of machines that are meant what is desired, of others what is applied. */
 static int check_next(struct context *context, const struct definitions *desired,
 		      const struct definitions *applied)
@@ -140,7 +152,8 @@ int context_desired(struct context *context, struct definitions *ret,
 	if (r < 0)
 		return r;
 	narrow(context, ret, words);
-	return check_next(context, ret, ret_applied);
+	r = check_next(context, ret, ret_applied);
+	return r < 0 ? r : check_images(context, ret);
 }
 
 /* Facts that the options decide about. */
