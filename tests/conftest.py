@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -178,6 +179,20 @@ def user(work_root):
         os.unlink(os.path.join("/run/lock", "etc-" + os.path.basename(path)))
     shutil.rmtree(made.home, ignore_errors=True)
     shutil.rmtree("/run/user/%d" % made.uid, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def fuse(work_root):
+    """As udev makes it on every host: for everybody."""
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("this kernel has no fuse")
+    node = os.path.join(work_root, "fuse")
+    os.mknod(node, stat.S_IFCHR | 0o666, os.stat("/dev/fuse").st_rdev)
+    os.chmod(node, 0o666)
+    subprocess.run(["mount", "--bind", node, "/dev/fuse"], check=True)
+    yield
+    sandbox.umount("/dev/fuse")
+    os.unlink(node)
 
 
 @pytest.fixture(params=["range", "single"])

@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import stat
 import subprocess
 
 import pytest
@@ -15,19 +14,7 @@ from support.machines import machinectl, tool
 
 from .test_faults import count
 
-
-@pytest.fixture(scope="module", autouse=True)
-def fuse(work_root):
-    """As udev makes it on every host: for everybody."""
-    if not os.path.exists("/dev/fuse"):
-        pytest.skip("this kernel has no fuse")
-    node = os.path.join(work_root, "fuse")
-    os.mknod(node, stat.S_IFCHR | 0o666, os.stat("/dev/fuse").st_rdev)
-    os.chmod(node, 0o666)
-    subprocess.run(["mount", "--bind", node, "/dev/fuse"], check=True)
-    yield
-    sandbox.umount("/dev/fuse")
-    os.unlink(node)
+pytestmark = pytest.mark.usefixtures("fuse")
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from support import disks, machines, oci, runner, trees
 from support.declared import INIT
 
 KINDS = ["dir", "tar", "raw", "oci-layout"]
+pytestmark = pytest.mark.usefixtures("fuse")
 
 
 class Mine:
