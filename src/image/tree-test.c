@@ -170,6 +170,24 @@ START_TEST(what_is_mounted_in_the_tree_stays_behind)
 }
 END_TEST
 
+START_TEST(a_copy_that_lies_in_the_tree_is_left_out)
+{
+	autoclose int from = -EBADF, to = -EBADF;
+
+	enter();
+	ck_assert_int_eq(mkdir("/mnt/from/images", 0700), 0);
+	ck_assert_int_eq(mkdir("/mnt/from/images/copy", 0700), 0);
+	ck_assert_int_eq(mkdir("/mnt/from/other", 0700), 0);
+	fixture_write("/mnt/from/other/file", "text");
+	from = open_dir("/mnt/from");
+	to = open_dir("/mnt/from/images/copy");
+	ck_assert_int_eq(tree_copy(to, from, NULL), 0);
+	ck_assert_int_eq(look("/mnt/from/images/copy/other/file").st_size, 4);
+	ck_assert(S_ISDIR(look("/mnt/from/images/copy/images").st_mode));
+	ck_assert_int_lt(access("/mnt/from/images/copy/images/copy", F_OK), 0);
+}
+END_TEST
+
 START_TEST(holes_stay_holes)
 {
 	autoclose int fd = -EBADF;
@@ -243,6 +261,7 @@ int main(void)
 	tcase_add_test(cases, nodes_and_pipes_are_copied_not_read);
 	tcase_add_test(cases, attributes_and_file_capabilities_are_kept);
 	tcase_add_test(cases, what_is_mounted_in_the_tree_stays_behind);
+	tcase_add_test(cases, a_copy_that_lies_in_the_tree_is_left_out);
 	tcase_add_test(cases, holes_stay_holes);
 	tcase_add_test(cases, what_is_replaced_meanwhile_is_there_and_what_goes_is_not_missed);
 	tcase_add_test(cases, somebody_can_stop_it);

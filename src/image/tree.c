@@ -380,6 +380,14 @@ static int end_level(struct copy *copy)
 	return 0;
 }
 
+/* The copy itself, where it lies in the source: it would have no end. */
+static bool is_target(const struct copy *copy, const struct stat *st)
+{
+	const struct level *first = &copy->levels[0];
+
+	return st->st_dev == first->device && st->st_ino == first->inode;
+}
+
 static int enter(struct copy *copy, const char *name)
 {
 	autoclose int from = -EBADF, to = -EBADF;
@@ -392,6 +400,8 @@ static int enter(struct copy *copy, const char *name)
 	from = openat(above->from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (from < 0 || fstat(from, &st) < 0)
 		return -errno;
+	if (is_target(copy, &st))
+		return 0;
 	if (mkdirat(above->to, name, 0700) < 0)
 		return -errno;
 	to = openat(above->to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -4,8 +4,8 @@
  * capabilities), hard links, holes and device nodes are kept; blocks are
  * shared where the file system can. By descriptors only, never through a
  * symbolic link; what is mounted in the tree is left out, its mount points
- * are copied empty. It may be deeper than there are descriptors, or than a path can say. Removing
- * is io/dir's. Quiet. Any process.
+ * are copied empty; the copy itself is left out where it lies in the tree. It may be deeper than
+ * there are descriptors, or than a path can say. Removing is io/dir's. Quiet. Any process.
  */
 #pragma once
 

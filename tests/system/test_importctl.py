@@ -297,6 +297,13 @@ def test_a_directory_is_called_as_it_is(control, plain, source):
     assert os.listdir(POOL) == [os.path.basename(source)]
 
 
+def test_a_directory_that_holds_the_image_has_an_end(control, plain, source):
+    control.run("-m", "import-fs", source, "one").ok()
+    control.run("-m", "import-fs", POOL, "all", timeout=30).ok()
+    assert sorted(os.listdir(POOL)) == ["all", "one"] and os.listdir(POOL + "/all") == ["one"]
+    subprocess.run(["diff", "-r", "--no-dereference", POOL + "/one/usr", POOL + "/all/one/usr"], check=True)
+
+
 def test_classes_have_directories_of_their_own(control, plain, source):
     try:
         control.run("-S", "import-fs", source, "tool").ok()
@@ -389,6 +396,21 @@ def test_a_disk_image_comes_in_and_goes_out(control, pool, place, no_transfers):
         subprocess.run(["cmp", path, os.path.join(POOL, name)], check=True)
     control.run("-m", "export-tar", "disk").failed("it is a disk image (try export-raw)")
     os.unlink(path)
+
+
+def test_an_image_is_not_exported_over_itself(control, plain, place):
+    with open(place + "/given.img", "wb") as file:
+        file.write(os.urandom(1 << 20))
+    control.run("-m", "import-raw", place + "/given.img", "disk").ok()
+    os.symlink(POOL + "/disk.raw", place + "/link")
+    for path in (POOL + "/disk.raw", place + "/link"):
+        control.run("-m", "export-raw", "disk", path).failed("cannot export to '%s': that is the image itself" % path)
+        subprocess.run(["cmp", place + "/given.img", POOL + "/disk.raw"], check=True)
+    # anything else is written over, and no longer than what was exported
+    shutil.copy(place + "/given.img", place + "/longer")
+    os.truncate(place + "/longer", 2 << 20)
+    control.run("-m", "export-raw", "disk", place + "/longer").ok()
+    subprocess.run(["cmp", place + "/given.img", place + "/longer"], check=True)
 
 
 def test_qcow2_is_converted(control, plain, place):
