@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -212,16 +213,38 @@ int transfer_run(struct context *context, const struct transfer *transfer)
 	return r;
 }
 
-int transfer_open_output(struct transfer *transfer, const char *path)
+/* What is exported must not be emptied before it is read. */
+static int refuse_itself(int fd, const char *path, const char *image)
+{
+	struct stat output, source;
+
+	if (fstat(fd, &output) < 0 || stat(image, &source) < 0 || output.st_dev != source.st_dev ||
+	    output.st_ino != source.st_ino)
+		return 0;
+	return fail_input("cannot export to '%s': that is the image itself (try another file)",
+			  path);
+}
+
+int transfer_open_output(struct transfer *transfer, const char *path, const char *image)
 {
 	const int flags = O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC;
-	int fd = open(path, flags | O_EXCL, 0666);
+	autoclose int fd = open(path, flags | O_EXCL, 0666);
+	int r;
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		transfer->made = path;
-	else
-		fd = open(path, flags | O_TRUNC, 0666);
-	return fd < 0 ? fail(-errno, "cannot open '%s' to write", path) : fd;
+		return take_fd(&fd);
+	}
+	fd = open(path, flags, 0666);
+	if (fd < 0)
+		return fail(-errno, "cannot open '%s' to write", path);
+	r = refuse_itself(fd, path, image);
+	if (r < 0)
+		return r;
+	/* What is no file has no length. */
+	if (ftruncate(fd, 0) < 0 && errno != EINVAL)
+		return fail(-errno, "cannot empty '%s'", path);
+	return take_fd(&fd);
 }
 
 /* ---- what is made ---- */

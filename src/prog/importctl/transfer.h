@@ -26,8 +26,9 @@ struct transfer {
 /* The exit status, or a negative errno with the sentence. */
 int transfer_run(struct context *context, const struct transfer *transfer);
 
-/* A file to export to: the descriptor. What is there is written over, else it is transfer->made. */
-int transfer_open_output(struct transfer *transfer, const char *path);
+/* A file to export to: the descriptor. What is there is written over, unless it is IMAGE; else it
+ * is transfer->made. */
+int transfer_open_output(struct transfer *transfer, const char *path, const char *image);
 
 /* What --class= and the like ask for; refuses without a class, and a name that is taken
  * (NULL: none yet). The suffix of a file's name is ".raw"; set another one afterwards. */

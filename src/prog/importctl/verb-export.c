@@ -136,7 +136,7 @@ static int export_raw(struct job *job, void *context)
 static int open_output(struct transfer *transfer, const struct export *export, const char *path)
 {
 	if (!transfer_is_standard(path))
-		return transfer_open_output(transfer, path);
+		return transfer_open_output(transfer, path, export->image.path);
 	if (terminal_is(STDOUT_FILENO))
 		return fail_input("cannot write image '%s' to a terminal (say which file, or lead "
 				  "standard output to one)",

@@ -303,8 +303,9 @@ int verb_export_oci(void *context_, const struct text_list *words)
 	path = read_form(&export.form, words->items[1]);
 	if (*path == '\0')
 		return fail_input("cannot write to '%s': it names no file", words->items[1]);
-	fd = export.form == OCI_FORM_LAYOUT ? open_layout(path)
-					    : transfer_open_output(&transfer, path);
+	fd = export.form == OCI_FORM_LAYOUT
+		     ? open_layout(path)
+		     : transfer_open_output(&transfer, path, export.image.path);
 	if (fd < 0)
 		return fd;
 	export.output = fd;
