@@ -336,8 +336,12 @@ static const char *suffix_of(enum find_kind kind)
 static unsigned int mark_flags(const struct change *change)
 {
 	const struct found *found = &change->image.found;
-	bool marked = found->kind == FIND_DIRECTORY && found->read_only &&
-		      !btrfs_is_subvolume(change->fd);
+	bool marked = false;
+
+	if (found->kind == FIND_DIRECTORY)
+		marked = found->read_only && !btrfs_is_subvolume(change->fd);
+	else if (found->kind == FIND_MSTACK) /* not by us, but by hand */
+		marked = together_is_immutable(change->image.path);
 
 	return TOGETHER_DECIDES | (marked ? TOGETHER_MARKED : 0);
 }

@@ -76,3 +76,6 @@ int together_sweep(int dir_fd, const char *path);
 
 /* A directory cannot be changed, or can. -EOPNOTSUPP: its file system has no such mark. */
 int together_set_immutable(int fd, bool immutable);
+
+/* A directory that cannot be changed cannot be renamed or removed either. */
+bool together_is_immutable(const char *path);

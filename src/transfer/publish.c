@@ -1,9 +1,7 @@
 #include "transfer/publish.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -163,15 +161,6 @@ static int mark_read_only(const struct publish *publish)
 	return 0;
 }
 
-/* A directory that cannot be changed cannot be renamed either. */
-static bool is_immutable(const char *path)
-{
-	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int flags = 0;
-
-	return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_IMMUTABLE_FL;
-}
-
 static void allow_change(const char *path)
 {
 	autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -276,7 +265,7 @@ static int add_marks(const struct publish *publish, struct together *together,
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes) && r >= 0; i++)
-		if (olds[i].there && is_immutable(old_path(publish, &olds[i])))
+		if (olds[i].there && together_is_immutable(old_path(publish, &olds[i])))
 			r = together_add(together, publish->request.pool, olds[i].name,
 					 olds[i].name, TOGETHER_MARKED);
 	return r;
@@ -312,8 +301,9 @@ static int add_all(struct publish *publish, struct together *together,
 		   const struct old olds[ARRAY_SIZE(suffixes)], const char *name)
 {
 	const struct publish_request *request = &publish->request;
+	/* A layered image is read-only as it has no room for changes. */
 	bool marked = request->read_only && request->kind == PUBLISH_TREE &&
-		      !publish->main.subvolume;
+		      request->suffix == NULL && !publish->main.subvolume;
 	int r = add_marks(publish, together, olds);
 
 	if (r >= 0)

@@ -129,6 +129,21 @@ def test_layers_that_are_there_are_not_fetched(control, registry, demo, layers, 
     assert [line for line in registry.asked() if "/blobs/" in line] == []
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["", "chattr"])
+def test_a_read_only_machine_gets_another_name_and_goes(redd, control, server, by_hand):
+    other = machines.machinectl(redd)
+    ref = server.serve(oci.Image([oci.tar({"usr/": None, "usr/x": b"x"})]))
+    control.run("-m", "--read-only", "pull-oci", ref, "one").ok()
+    assert json.loads(other.run("list-images", "-o", "json").ok().out)[0]["ro"] is True
+    if by_hand:
+        subprocess.run(["chattr", "+i", POOL + "/one.mstack"], check=True)
+    other.run("rename", "one", "two").ok()
+    assert sorted(name for name in os.listdir(POOL) if not name.startswith(".#")) == ["two.mstack", "two.nspawn", "two.oci-config"]
+    control.run("-m", "--read-only", "--force", "pull-oci", ref, "two").ok()
+    other.run("clean", "--all").ok()
+    assert os.listdir(POOL) == []
+
+
 @pytest.mark.parametrize("kind, compress", [("", bytes), ("+zstd", lambda data: subprocess.run(["zstd"], input=data, capture_output=True, check=True).stdout)],
                          ids=["tar", "zstd"])
 def test_layers_need_not_be_gzip(control, server, kind, compress):
