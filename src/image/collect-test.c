@@ -102,7 +102,7 @@ static bool is_there(const char *room, char letter)
 
 static void collect_now(void)
 {
-	ck_assert_int_eq(collect(&arena, &result, &scope, NULL, NULL), 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, false, NULL, NULL), 0);
 	ck_assert(!result.busy);
 }
 
@@ -190,6 +190,38 @@ START_TEST(a_kept_reference_holds_its_layers)
 }
 END_TEST
 
+START_TEST(what_is_kept_goes_when_that_is_wished_unless_a_machine_has_it)
+{
+	struct reference read;
+
+	start();
+	for (const char *letter = "abcd"; *letter != '\0'; letter++)
+		add_layer(*letter);
+	add_blob('1');
+	add_blob('2');
+	note("used", "ab", true);
+	note("half-used", "bc", true);
+	note("unused", "d", true);
+	make_machine("web", "ab");
+	collect_now();
+	ck_assert_uint_eq(result.layers + result.references, 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, true, NULL, NULL), 0);
+	ck_assert_uint_eq(result.layers, 2);
+	ck_assert_uint_eq(result.references, 2);
+	ck_assert_uint_eq(result.blobs, 0);
+	ck_assert(is_there(STORE_LAYERS, 'a') && is_there(STORE_LAYERS, 'b'));
+	ck_assert(!is_there(STORE_LAYERS, 'c') && !is_there(STORE_LAYERS, 'd'));
+	ck_assert_int_eq(reference_read(&arena, &read, &store, "used"), 0);
+	ck_assert_int_eq(reference_read(&arena, &read, &store, "half-used"), -ENOENT);
+	ck_assert_int_eq(reference_read(&arena, &read, &store, "unused"), -ENOENT);
+	ck_assert_int_eq(dir_remove_all(AT_FDCWD, arena_format(&arena, "%s/web.mstack", pool)), 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, true, NULL, NULL), 0);
+	ck_assert_uint_eq(result.layers, 2);
+	ck_assert_uint_eq(result.blobs, 2);
+	clear();
+}
+END_TEST
+
 START_TEST(a_machine_holds_manifest_and_configuration_through_its_layers)
 {
 	start();
@@ -240,7 +272,7 @@ START_TEST(what_runs_from_another_directory_holds_layers)
 	ck_assert_int_eq(rename(arena_format(&arena, "%s/web.mstack", pool),
 				arena_format(&arena, "%s/else.mstack", scratch_path)),
 			 0);
-	ck_assert_int_eq(collect(&arena, &result, &scope, elsewhere, NULL), 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, false, elsewhere, NULL), 0);
 	ck_assert_uint_eq(result.layers, 0);
 	collect_now();
 	ck_assert_uint_eq(result.layers, 1);
@@ -261,7 +293,7 @@ START_TEST(nothing_is_taken_while_a_machine_starts)
 			 0);
 	count = view_hold(rooms, &stack);
 	ck_assert_int_eq(count, 1);
-	ck_assert_int_eq(collect(&arena, &result, &scope, NULL, NULL), 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, false, NULL, NULL), 0);
 	ck_assert(result.busy);
 	ck_assert(is_there(STORE_LAYERS, 'b'));
 	fd_close(&rooms[0]);
@@ -346,7 +378,7 @@ START_TEST(no_name_changes_while_holders_are_looked_for)
 	start();
 	add_layer('a');
 	make_machine("web", "a");
-	ck_assert_int_eq(collect(&arena, &result, &scope, act_meanwhile, NULL), 0);
+	ck_assert_int_eq(collect(&arena, &result, &scope, false, act_meanwhile, NULL), 0);
 	ck_assert(!result.busy);
 	ck_assert(is_there(STORE_LAYERS, 'a'));
 	clear();
@@ -468,6 +500,7 @@ int main(void)
 {
 	return SCRATCH_RUN("collect", what_no_machine_uses_goes, what_is_leased_stays,
 			   a_kept_reference_holds_its_layers,
+			   what_is_kept_goes_when_that_is_wished_unless_a_machine_has_it,
 			   a_machine_holds_manifest_and_configuration_through_its_layers,
 			   unfinished_copies_of_images_hold_layers,
 			   what_runs_from_another_directory_holds_layers,

@@ -32,7 +32,9 @@ struct collection {
 	struct holders holders;
 	bool *doomed; /* layers */
 	int layers_fd, blobs_fd;
-	struct text_list gone; /* hidden names in layers_fd that are to be removed */
+	bool downloads;
+	struct text_list released; /* kept references that hold nothing any more */
+	struct text_list gone;	   /* hidden names in layers_fd that are to be removed */
 	struct collect_result result;
 };
 
@@ -60,6 +62,40 @@ static int take_alone(int room_fd, const char *name)
 	if (fd < 0)
 		return -errno;
 	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : take_fd(&fd);
+}
+
+/* ---- what is kept ---- */
+
+static bool machines_have(const struct collection *collection, const struct reference *reference)
+{
+	for (size_t i = 0; i < reference->layers.count; i++) {
+		const struct holders_layer *layer = holders_layer(&collection->holders,
+								  reference->layers.items[i]);
+
+		if (layer == NULL || layer->machines.count == 0)
+			return false;
+	}
+	return true;
+}
+
+static void release(struct collection *collection)
+{
+	for (size_t i = 0; i < collection->holders.reference_count; i++) {
+		const struct reference *reference = &collection->holders.references[i];
+
+		if (reference->keep && !machines_have(collection, reference))
+			text_list_add(collection->arena, &collection->released,
+				      (char *)reference->name);
+	}
+}
+
+/* By others than those in WITHOUT. */
+static bool are_held(const struct text_list *references, const struct text_list *without)
+{
+	for (size_t i = 0; i < references->count; i++)
+		if (!text_list_has(without, references->items[i]))
+			return true;
+	return false;
 }
 
 /* ---- layers ---- */
@@ -93,7 +129,8 @@ static int collect_layers(struct collection *collection)
 		autoclose int alone = -EBADF;
 		int r;
 
-		if (layer->machines.count > 0 || layer->references.count > 0)
+		if (layer->machines.count > 0 ||
+		    are_held(&layer->references, &collection->released))
 			continue;
 		alone = take_alone(collection->layers_fd, layer->name);
 		if (alone < 0)
@@ -120,13 +157,19 @@ static bool is_whole(const struct collection *collection, const struct reference
 	return true;
 }
 
+static bool stays(const struct collection *collection, const struct reference *reference)
+{
+	return reference->keep ? !text_list_has(&collection->released, reference->name)
+			       : is_whole(collection, reference);
+}
+
 static int collect_references(struct collection *collection, struct text_list *ret_gone)
 {
 	for (size_t i = 0; i < collection->holders.reference_count; i++) {
 		const struct reference *reference = &collection->holders.references[i];
 		int r;
 
-		if (reference->keep || is_whole(collection, reference))
+		if (stays(collection, reference))
 			continue;
 		r = reference_forget(collection->store, reference->name);
 		if (r < 0 && r != -ENOENT)
@@ -137,14 +180,6 @@ static int collect_references(struct collection *collection, struct text_list *r
 	return 0;
 }
 
-static bool is_held(const struct holders_blob *blob, const struct text_list *gone)
-{
-	for (size_t i = 0; i < blob->references.count; i++)
-		if (!text_list_has(gone, blob->references.items[i]))
-			return true;
-	return false;
-}
-
 static int collect_blobs(struct collection *collection, const struct text_list *gone)
 {
 	for (size_t i = 0; i < collection->holders.blob_count; i++) {
@@ -152,7 +187,7 @@ static int collect_blobs(struct collection *collection, const struct text_list *
 		autoclose int alone = -EBADF;
 		int r;
 
-		if (is_held(blob, gone))
+		if (are_held(&blob->references, gone))
 			continue;
 		alone = take_alone(collection->blobs_fd, blob->name);
 		if (alone < 0)
@@ -214,6 +249,8 @@ static int mark_and_bury(struct collection *collection, const struct find_scope 
 	if (r < 0)
 		return r;
 	note_places(collection);
+	if (collection->downloads)
+		release(collection);
 	collection->doomed = arena_take_array(collection->arena,
 					      collection->holders.layer_count + 1, sizeof(bool));
 	r = collect_layers(collection);
@@ -294,10 +331,10 @@ static int collect_in(struct collection *collection, const struct find_scope *sc
 }
 
 int collect(struct arena *arena, struct collect_result *ret, const struct find_scope *scope,
-	    collect_running_fn *running, void *context)
+	    bool downloads, collect_running_fn *running, void *context)
 {
 	struct store store = STORE_EMPTY;
-	struct collection collection = { .arena = arena, .store = &store };
+	struct collection collection = { .arena = arena, .store = &store, .downloads = downloads };
 	int r = store_open(arena, &store, scope, false);
 
 	if (r == -ENOENT) {

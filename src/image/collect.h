@@ -24,6 +24,7 @@ struct collect_result {
 	bool busy; /* machines started all the time: nothing was done */
 };
 
-/* RUNNING may be NULL. Where there is no store it is done. */
+/* RUNNING may be NULL. DOWNLOADS: also what is kept of images of registries goes, unless machines
+ * have all of its layers. Where there is no store it is done. */
 int collect(struct arena *arena, struct collect_result *ret, const struct find_scope *scope,
-	    collect_running_fn *running, void *context);
+	    bool downloads, collect_running_fn *running, void *context);

@@ -129,6 +129,23 @@ def test_layers_that_are_there_are_not_fetched(control, registry, demo, layers, 
     assert [line for line in registry.asked() if "/blobs/" in line] == []
 
 
+def test_what_is_kept_of_a_registry_is_cleaned_away_when_no_machine_has_it(redd, control, server, demo):
+    other, ref = machines.machinectl(redd), server.serve(demo)
+    control.run("-m", "pull-oci", ref, "one").ok()
+    had = [stored("layers"), stored("blobs")]
+    other.run("clean").ok()
+    assert [stored("layers"), stored("blobs")] == had
+    other.run("remove", "one").ok()
+    assert [stored("layers"), stored("blobs")] == had
+    server.asked.clear()
+    control.run("-m", "pull-oci", ref, "two").ok()
+    assert not [path for _, path, _ in server.asked if "/blobs/" in path]
+    other.run("remove", "two").ok()
+    assert "Removed 3 layers" in other.run("clean").ok().err
+    assert stored("layers") == stored("blobs") == os.listdir(STORE + "/images") == []
+    assert json.loads(control.run("disk-usage", "-j").ok().out) == []
+
+
 @pytest.mark.parametrize("by_hand", [False, True], ids=["", "chattr"])
 def test_a_read_only_machine_gets_another_name_and_goes(redd, control, server, by_hand):
     other = machines.machinectl(redd)

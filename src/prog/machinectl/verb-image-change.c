@@ -75,10 +75,12 @@ static int add_running(struct arena *arena, struct text_list *ret, void *runtime
 
 /* What an image shared with no other one goes with it. It is gone already: a failure of this is
  * nobody's who asked for that. */
-static void collect_layers(const struct context *context, const struct find_scope *scope)
+static void collect_layers(const struct context *context, const struct find_scope *scope,
+			   bool downloads)
 {
 	struct collect_result result;
-	int r = collect(context->arena, &result, scope, add_running, (void *)context->runtime);
+	int r = collect(context->arena, &result, scope, downloads, add_running,
+			(void *)context->runtime);
 
 	if (r < 0) {
 		log_warning("%s, going on without", fail_recorded()->text);
@@ -105,7 +107,7 @@ int verb_remove(void *context_, const struct text_list *words)
 		return r;
 	/* Also where the next one was refused. */
 	why = *fail_recorded();
-	collect_layers(context, &scope);
+	collect_layers(context, &scope, false);
 	if (r < 0)
 		fail_adopt(&why);
 	return r;
@@ -249,7 +251,7 @@ int verb_clean(void *context_, const struct text_list *words)
 	clean_kind(context, &scope, images, count, true, &cleaning);
 	clean_kind(context, &scope, images, count, false, &cleaning);
 	tell(context, &cleaning);
-	collect_layers(context, &scope);
+	collect_layers(context, &scope, true);
 	if (cleaning.kept > 0)
 		return fail_plain(-EBUSY, "cannot remove %zu of the images", cleaning.kept);
 	return 0;

@@ -297,7 +297,8 @@ static int collect_layers(struct arena *arena, void *context, const char **ret)
 {
 	const struct apply *apply = context;
 	struct collect_result result = { .layers = 0 };
-	int r = collect(arena, &result, &apply->scope, running_roots, (void *)apply->runtime);
+	int r = collect(arena, &result, &apply->scope, false, running_roots,
+			(void *)apply->runtime);
 
 	*ret = arena_format(arena, "%zu", result.layers);
 	return r;
