@@ -1,7 +1,10 @@
 #include "transfer/jobs.h"
 
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
@@ -153,6 +156,57 @@ START_TEST(who_does_not_listen_is_killed)
 }
 END_TEST
 
+/* What a worker does until the kernel has taken it away. */
+static void die_slowly(int number)
+{
+	(void)number;
+	usleep(300000);
+	_exit(0);
+}
+
+static void begin_worker(int ready_fd)
+{
+	int fd;
+
+	if (fork() != 0)
+		return;
+	signal(SIGUSR1, die_slowly);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
+	fd = openat(scratch_fd, "growing", O_RDONLY | O_CLOEXEC);
+	if (flock(fd, LOCK_EX) == 0 && write(ready_fd, "x", 1) == 1)
+		for (;;)
+			pause();
+	_exit(1);
+}
+
+START_TEST(it_is_over_when_its_workers_are_gone)
+{
+	const char *where = runtime("workers");
+	struct jobs_entry entry = { .type = "t" }, cancelled, *entries;
+	int fd, lock_fd, ready[2];
+	pid_t child;
+	char byte;
+
+	scratch_put("growing", "");
+	ck_assert_int_eq(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		signal(SIGTERM, SIG_DFL);
+		add(&fd, &entry, where);
+		begin_worker(ready[1]);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_uint_eq(list(&entries, where), 1);
+	ck_assert_int_eq(jobs_cancel(&arena, &cancelled, where, entries[0].id), 0);
+	lock_fd = openat(scratch_fd, "growing", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(flock(lock_fd, LOCK_EX | LOCK_NB), 0);
+	close(lock_fd);
+	ck_assert_int_eq(ended_by(child), SIGTERM);
+}
+END_TEST
+
 START_TEST(files_that_are_no_jobs_are_not_listed)
 {
 	const char *where = runtime("junk");
@@ -188,6 +242,6 @@ int main(void)
 {
 	return SCRATCH_RUN("transfer/jobs", what_is_noted_is_listed_by_id, ids_are_not_used_again,
 			   what_is_transferred_already_is_refused, a_job_is_ended_by_its_id,
-			   who_does_not_listen_is_killed, files_that_are_no_jobs_are_not_listed,
-			   nobody_elses_directory_is_used);
+			   who_does_not_listen_is_killed, it_is_over_when_its_workers_are_gone,
+			   files_that_are_no_jobs_are_not_listed, nobody_elses_directory_is_used);
 }

@@ -29,6 +29,7 @@
 #define RECORD_MAX (5 * JOBS_TEXT_MAX + 256)
 #define JOBS_MAX 4096
 #define PATIENCE_MS 3000
+#define WORKERS_MAX 16
 
 /* The first line is rewritten in place, so it always has the same length. */
 #define PROGRESS "%020" PRIu64 "/%020" PRIu64 "\n"
@@ -314,17 +315,43 @@ void jobs_forget(const char *runtime, uint32_t id)
 
 /* ---- ending ---- */
 
-static bool ends(int pidfd, int signal)
+static bool has_ended(int pidfd)
 {
 	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
 
-	(void)process_signal(pidfd, signal);
 	for (;;) {
 		int r = poll(&poll_fd, 1, PATIENCE_MS);
 
 		if (r >= 0 || errno != EINTR)
 			return r > 0;
 	}
+}
+
+static bool ends(int pidfd, int signal)
+{
+	(void)process_signal(pidfd, signal);
+	return has_ended(pidfd);
+}
+
+/* They die with it, but a moment later, and until then what they make cannot be removed. Some
+ * kernels do not tell them; then what is left is removed the next time. */
+static size_t open_workers(struct arena *arena, int ret[WORKERS_MAX], pid_t pid)
+{
+	char *path = arena_format(arena, "/proc/%d/task/%d/children", (int)pid, (int)pid), *rest;
+	char line[256], *word;
+	size_t count = 0;
+	uint32_t number;
+
+	if (file_read_line(line, sizeof(line), AT_FDCWD, path) < 0)
+		return 0;
+	for (word = strtok_r(line, " ", &rest); word != NULL && count < WORKERS_MAX;
+	     word = strtok_r(NULL, " ", &rest)) {
+		int fd = parse_u32(&number, word) < 0 ? -EINVAL : sys_pidfd_open((pid_t)number, 0);
+
+		if (fd >= 0)
+			ret[count++] = fd;
+	}
+	return count;
 }
 
 /* The lock is looked at after the process was opened: then its number still was the job's. */
@@ -349,10 +376,20 @@ static int open_job(struct arena *arena, struct jobs_entry *ret, const char *run
 int jobs_cancel(struct arena *arena, struct jobs_entry *ret, const char *runtime, uint32_t id)
 {
 	autoclose int pidfd = open_job(arena, ret, runtime, id);
+	int workers[WORKERS_MAX];
+	size_t count;
+	bool ended;
 
 	if (pidfd < 0)
 		return pidfd;
-	if (!ends(pidfd, SIGTERM) && !ends(pidfd, SIGKILL))
+	count = open_workers(arena, workers, ret->pid);
+	ended = ends(pidfd, SIGTERM) || ends(pidfd, SIGKILL);
+	for (size_t i = 0; i < count; i++) {
+		if (ended)
+			(void)has_ended(workers[i]);
+		fd_close(&workers[i]);
+	}
+	if (!ended)
 		return fail_plain(-ETIMEDOUT,
 				  "cannot end transfer %" PRIu32 ": the kernel does "
 				  "not let go of its process",

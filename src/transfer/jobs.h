@@ -35,5 +35,6 @@ int jobs_list(struct arena *arena, struct jobs_entry **ret, size_t *ret_count, c
 /* It ended, or was killed. Quiet. */
 void jobs_forget(const char *runtime, uint32_t id);
 
-/* End it, at once if it does not listen; returns when it has ended. -ENXIO: there is none. */
+/* End it, at once if it does not listen; returns when it has ended, and those that it
+ * began. -ENXIO: there is none. */
 int jobs_cancel(struct arena *arena, struct jobs_entry *ret, const char *runtime, uint32_t id);
