@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -113,6 +114,116 @@ static int write_sides(struct arena *arena, struct publish *publish, const struc
 	return r < 0 ? r : publish_side(publish, ".nspawn", settings, strlen(settings));
 }
 
+/* ---- the working directory ---- */
+
+#define DEPTH_MAX 32
+
+struct way {
+	char *names[DEPTH_MAX];
+	struct stat there[DEPTH_MAX]; /* of the first KNOWN, in the topmost layer */
+	size_t count, known;
+};
+
+/* What a directory in the upper one would have to have as well. */
+static bool has_attributes(int layer, const char *path)
+{
+	autoclose int fd = openat(layer, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || flistxattr(fd, NULL, 0) > 0;
+}
+
+/* 1: a directory; 0: in no layer; else something that is left alone. Layers do not change, and all
+ * that leads there was looked at in each of them before: no link is followed. */
+static int look_for(struct stat *ret, const int *layers, size_t count, const char *path)
+{
+	int found = 0;
+
+	for (size_t layer = count; layer-- > 0;) {
+		struct stat st;
+
+		if (layers[layer] < 0)
+			return -ENOENT;
+		if (fstatat(layers[layer], path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno != ENOENT)
+				return -errno;
+			continue;
+		}
+		if (!S_ISDIR(st.st_mode) || has_attributes(layers[layer], path))
+			return -ENOTDIR;
+		if (!found)
+			*ret = st;
+		found = 1;
+	}
+	return found;
+}
+
+/* Whether it is missing for certain, with no link or whiteout on the way. */
+static bool is_missing(struct arena *arena, struct way *ret, const int *layers, size_t count,
+		       const char *path)
+{
+	char *rest, *copy = arena_text(arena, path);
+	const char *at = "";
+
+	*ret = (struct way){ .count = 0 };
+	for (char *name = strtok_r(copy, "/", &rest); name != NULL;
+	     name = strtok_r(NULL, "/", &rest)) {
+		int r = 0;
+
+		if (ret->count == DEPTH_MAX)
+			return false;
+		at = arena_format(arena, "%s%s%s", at, *at ? "/" : "", name);
+		if (ret->known == ret->count)
+			r = look_for(&ret->there[ret->known], layers, count, at);
+		if (r < 0)
+			return false;
+		ret->known += r > 0;
+		ret->names[ret->count++] = name;
+	}
+	return ret->known < ret->count;
+}
+
+static int make_way(int upper, const struct way *way)
+{
+	autoclose int at = fd_duplicate(upper);
+
+	for (size_t i = 0; i < way->count && at >= 0; i++) {
+		const struct stat *st = i < way->known ? &way->there[i] : NULL;
+		int fd, r = mkdirat(at, way->names[i], 0700);
+
+		fd = r < 0 ? -1
+			   : openat(at, way->names[i],
+				    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		fd_close(&at);
+		at = fd;
+		if (st != NULL && fchown(at, st->st_uid, st->st_gid) < 0 && errno != EPERM)
+			return -errno;
+		if (fchmod(at, st != NULL ? st->st_mode & 07777 : 0755) < 0)
+			return -errno;
+	}
+	return at < 0 ? at : 0;
+}
+
+/* Images name one that none of their layers has; other programs make it, too. */
+static int make_working_directory(struct arena *arena, const struct publish *publish,
+				  const struct oci_config *config, const int *layers)
+{
+	struct way *way = arena_take(arena, sizeof(*way));
+	autoclose int upper = -EBADF;
+	int r;
+
+	if (!is_missing(arena, way, layers, config->layer_count,
+			path_simplify(arena, config->directory)))
+		return 0;
+	upper = openat(publish_fd(publish), "rw/data",
+		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (upper < 0 && errno == ENOENT) /* it is read-only */
+		return 0;
+	r = upper < 0 ? -errno : make_way(upper, way);
+	return r < 0 ? fail(r, "cannot make the working directory '%s'", config->directory) : 0;
+}
+
 int oci_machine(struct arena *arena, const struct store *store, const struct oci_image *image,
 		const struct publish_request *target)
 {
@@ -134,6 +245,8 @@ int oci_machine(struct arena *arena, const struct store *store, const struct oci
 		r = place_add(arena, store, path_simplify(arena, request.pool), &paths);
 	if (r >= 0)
 		r = write_sides(arena, &publish, image, layers);
+	if (r >= 0)
+		r = make_working_directory(arena, &publish, &image->config, layers);
 	if (r >= 0)
 		r = publish_commit(&publish);
 	publish_abort(&publish);

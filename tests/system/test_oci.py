@@ -532,6 +532,28 @@ def test_only_what_is_listed_takes_effect(control, server):
         assert word in done.err
 
 
+def test_a_working_directory_that_no_layer_has_is_made(redd, control, server, layers):
+    """Others make it as well; where a link or a whiteout is on the way, it is left alone."""
+    top = oci.tar({"srv/": None, "srv/link": "/etc", "srv/file": b"x", "srv/.wh.gone": b""})
+    below = oci.tar({"srv/": None, "srv/gone/": None})
+    for number, (path, made) in enumerate({"/srv/app/data": True, "/new": True, "/etc": None, "/": None, "/srv/link/x": False, "/srv/file/x": False,
+                                           "/srv/gone/x": False, "/srv/link": None, "": None}.items()):
+        name = "web%d" % number
+        image = oci.Image([*layers[:2], below, top], {"Cmd": ["pwd"], "WorkingDir": path})
+        control.run("-m", "pull-oci", server.serve(image), name).ok()
+        data = "%s/%s.mstack/rw/data" % (POOL, name)
+        if made:
+            assert os.path.isdir(data + path) and stat.S_IMODE(os.stat(data + path).st_mode) == 0o755
+            assert redd.run("-q", "--pipe", "-M", name).ok().lines == [path]
+            mode = redd.run("-q", "--pipe", "-M", name, "stat", "-c", "%a", "/srv").ok().lines
+            assert mode == ["755"]
+        else:
+            assert os.listdir(data) == []
+            assert (redd.run("-q", "--pipe", "-M", name).code == 0) == (made is None)
+    control.run("-m", "--read-only", "pull-oci", server.serve(oci.Image(layers, {"Cmd": ["pwd"], "WorkingDir": "/new"})), "fixed").ok()
+    assert not os.path.exists(POOL + "/fixed.mstack/rw")
+
+
 def test_an_init_is_booted(control, server, busybox):
     image = oci.Image([packed(busybox)])
     control.run("-m", "pull-oci", server.serve(image), "web").ok()
