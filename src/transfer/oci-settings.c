@@ -307,7 +307,7 @@ int oci_settings(struct arena *arena, char **ret, struct text_list *ret_notes,
 	char *text;
 	int r;
 
-	add(&writer, "", "# What the image says of how it is run.\n[Exec]");
+	add(&writer, "", OCI_SETTINGS_BEGIN "\n[Exec]");
 	r = write_start(&writer, has_init);
 	if (r >= 0)
 		write_environment(&writer);

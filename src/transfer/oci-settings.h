@@ -16,6 +16,7 @@ struct oci_config;
 
 #define OCI_VALUE_MAX 4096 /* bytes of a word or variable */
 #define OCI_SETTINGS_MAX (64 * 1024)
+#define OCI_SETTINGS_BEGIN "# What the image says of how it is run."
 
 enum oci_trust {
 	OCI_IGNORED,  /* takes no effect, and is told */

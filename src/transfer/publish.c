@@ -19,7 +19,9 @@
 #include "image/together.h"
 #include "io/dir.h"
 #include "io/fd.h"
+#include "io/file.h"
 #include "kernel/btrfs.h"
+#include "transfer/oci-settings.h"
 
 /* Others have a name for as long as renames take; only a full copy (image/clone) takes longer. */
 #define TRIES 100
@@ -297,6 +299,56 @@ static int add_image(struct publish *publish, struct together *together,
 	return r;
 }
 
+static bool has_side(const struct publish *publish, const char *suffix)
+{
+	for (size_t i = 0; i < publish->side_count; i++)
+		if (text_equal(publish->sides[i].suffix, suffix))
+			return true;
+	return false;
+}
+
+static bool is_beside(const struct publish *publish, const char *suffix)
+{
+	const char *file = arena_format(publish->arena, "%s%s", publish->request.name, suffix);
+
+	return faccessat(publish->pool_fd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Not those that somebody put in their place. */
+static bool are_settings_made(const struct publish *publish)
+{
+	const char *file = arena_format(publish->arena, "%s.nspawn", publish->request.name);
+	char begin[sizeof(OCI_SETTINGS_BEGIN) + 1];
+
+	return file_read_line(begin, sizeof(begin), publish->pool_fd, file) >= 0 &&
+	       text_after(begin, OCI_SETTINGS_BEGIN) != NULL;
+}
+
+/* What an image of a registry says of itself is not so of what takes its place, nor are the
+ * settings that were made of it. Root hashes stay: they refuse what they are not of. */
+static int add_description(struct publish *publish, struct together *together,
+			   const struct old olds[ARRAY_SIZE(suffixes)])
+{
+	static const char *const described[] = { ".oci-config", ".nspawn" };
+	const struct publish_request *request = &publish->request;
+	bool replaces = false;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		replaces = replaces || olds[i].there;
+	if (!replaces || has_side(publish, described[0]) || !is_beside(publish, described[0]))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(described) && r >= 0; i++)
+		if (i == 0 || (!has_side(publish, described[i]) && are_settings_made(publish)))
+			r = together_add(together, request->pool,
+					 arena_format(publish->arena, "%s%s", request->name,
+						      described[i]),
+					 arena_format(publish->arena, "%s.old%zu",
+						      publish->main.name, ARRAY_SIZE(suffixes) + i),
+					 0);
+	return r;
+}
+
 static int add_all(struct publish *publish, struct together *together,
 		   const struct old olds[ARRAY_SIZE(suffixes)], const char *name)
 {
@@ -312,6 +364,8 @@ static int add_all(struct publish *publish, struct together *together,
 		r = add_image(publish, together, olds, name,
 			      (request->force ? TOGETHER_REPLACES : 0) |
 				      (marked ? TOGETHER_MARKED : 0));
+	if (r >= 0)
+		r = add_description(publish, together, olds);
 	if (r >= 0)
 		r = together_note(together, !request->lazy);
 	return r < 0 ? fail(r, "cannot note in '%s' what is about to be there", request->pool) : 0;

@@ -561,6 +561,22 @@ def test_an_init_is_booted(control, server, busybox):
         assert "Boot=yes" in file.read()
 
 
+@pytest.mark.parametrize("verb", ["import-tar", "import-raw"])
+@pytest.mark.parametrize("settings", ["made", "changed", "own"])
+def test_what_an_image_said_does_not_hold_for_what_takes_its_place(redd, control, server, layers, place, verb, settings):
+    with open(place + "/web.tar", "wb") as file:
+        file.write(layers[0])
+    control.run("-m", "pull-oci", server.serve(oci.Image(layers, {"Entrypoint": ["/bin/echo", "old"]})), "web").ok()
+    if settings != "made":
+        with open(POOL + "/web.nspawn", "a" if settings == "changed" else "w") as file:
+            file.write("[Network]\nPrivate=yes\n")
+    with open(POOL + "/web.roothash", "w") as file:
+        file.write("0" * 64)
+    control.run("-m", "--force", verb, place + "/web.tar", "web").ok()
+    left = {"web" if verb == "import-tar" else "web.raw", "web.roothash", *(["web.nspawn"] if settings == "own" else [])}
+    assert set(os.listdir(POOL)) == left
+
+
 # ---- files ----
 
 @pytest.mark.parametrize("form", ["oci-archive", "docker-archive", "oci"])
