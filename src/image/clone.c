@@ -45,6 +45,7 @@ struct clone {
 	struct tidy pool;
 	struct lock name, original;
 	int fd;		     /* of the original, readable */
+	int seen;	     /* the same, to tell whether it stays */
 	const char *growing; /* in the pool */
 	const char *suffix;  /* of the new file's name */
 	bool copied;	     /* there are contents that are not on disk yet */
@@ -461,8 +462,14 @@ static int clone_begun(struct clone *clone)
 	clone->fd = open(clone->image.path, flags);
 	if (clone->fd < 0)
 		return fail(-errno, "cannot open the image '%s'", clone->image.path);
+	clone->seen = fd_duplicate(clone->fd);
+	if (clone->seen < 0)
+		return failed(clone, clone->seen);
 	clone->growing = tidy_new(clone->arena, request->to);
 	r = make(clone);
+	/* A file stays what it is, and so does a snapshot. */
+	if (r >= 0 && clone->copied && clone->image.found.kind != FIND_RAW)
+		r = image_still_there(clone->arena, clone->seen, clone->image.name);
 	if (r >= 0)
 		r = publish(clone);
 	if (r < 0)
@@ -481,6 +488,7 @@ int clone_image(struct arena *arena, const struct find_scope *scope,
 		.name = LOCK_EMPTY,
 		.original = LOCK_EMPTY,
 		.fd = -EBADF,
+		.seen = -EBADF,
 	};
 	int r = image_open(arena, &clone.image, request->from, scope);
 
@@ -495,6 +503,7 @@ int clone_image(struct arena *arena, const struct find_scope *scope,
 	lock_release(&clone.original);
 	lock_release(&clone.name);
 	fd_close(&clone.fd);
+	fd_close(&clone.seen);
 	tidy_end(&clone.pool);
 	return r;
 }

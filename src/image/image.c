@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "image/change.h"
 #include "image/mstack.h"
 #include "image/quota.h"
 #include "io/dir.h"
@@ -324,6 +325,16 @@ static int compare_layers(int dir_fd, const char *file, unsigned char type, void
 				     path_join(search->arena, search->directory, file), search->fd))
 		text_list_add(search->arena, search->names, name);
 	return 0;
+}
+
+int image_still_there(struct arena *arena, int fd, const char *name)
+{
+	const char *path = change_real_path(arena, fd, "");
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_nlink > 0 && text_after(path_name(path), ".#") == NULL)
+		return 0;
+	return fail_plain(-ESTALE, "cannot copy '%s': it was removed or replaced meanwhile", name);
 }
 
 void image_layered_on(struct arena *arena, struct text_list *ret, const struct find_scope *scope,

@@ -42,6 +42,10 @@ int image_open(struct arena *arena, struct image *ret, const char *name,
  * image. Quiet. -ENOTDIR: it is a file; -ENOENT: nothing is written of it. */
 int image_open_counted(const struct image *image);
 
+/* Whether it is all there still, after it was read from FD (O_PATH is enough): who removes or
+ * replaces an image hides it first. -ESTALE: it was, with a sentence about NAME. */
+int image_still_there(struct arena *arena, int fd, const char *name);
+
 /* Names of the layered images that have the tree at FD (O_PATH is enough) as a layer: it must not
  * change. Quiet. */
 void image_layered_on(struct arena *arena, struct text_list *ret, const struct find_scope *scope,

@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "image/blob.h"
+#include "image/image.h"
 #include "image/mstack.h"
 #include "image/references.h"
 #include "image/view.h"
@@ -337,6 +338,7 @@ int oci_out(struct arena *arena, struct oci_out *ret, const struct oci_out_wish 
 		.wish = wish,
 		.out = { .manifest = BLOB_EMPTY, .config = BLOB_EMPTY },
 	};
+	autoclose int seen = -EBADF;
 	int r;
 
 	if (wish->image->kind != FIND_DIRECTORY && wish->image->kind != FIND_MSTACK)
@@ -344,7 +346,10 @@ int oci_out(struct arena *arena, struct oci_out *ret, const struct oci_out_wish 
 				  "cannot make an OCI image of '%s': it is a disk image (try "
 				  "export-raw)",
 				  wish->name);
+	seen = open(wish->image->path, O_PATH | O_CLOEXEC);
 	r = wish->image->kind == FIND_MSTACK ? make_stack(&maker) : make_tree(&maker);
+	if (r >= 0)
+		r = image_still_there(arena, seen, wish->name);
 	if (r < 0) {
 		oci_out_done(&maker.out);
 		return r;

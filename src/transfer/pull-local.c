@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "image/clone.h"
+#include "image/image.h"
 #include "image/tree.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -117,7 +118,9 @@ static int fill(struct pull *pull, struct publish *to, const char *kept)
 					    : file_copy_fd(publish_fd(to), from);
 	if (r < 0)
 		return fail(r, "cannot copy '%s' to image '%s'", path, to->request.name);
-	return copy_sides(pull, to, kept);
+	if (pull->request->kind == PULL_TAR)
+		r = image_still_there(pull->arena, from, path);
+	return r < 0 ? r : copy_sides(pull, to, kept);
 }
 
 /* A copy, whose blocks are shared where that can be; in place of another image, if that is wished.

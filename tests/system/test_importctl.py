@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tarfile
 
 import pytest
 
@@ -321,6 +322,50 @@ def test_a_read_only_image_cannot_be_changed(control, pool, source):
     assert json.loads(control.run("-mj", "list-images").ok().out)[0]["ro"] is True
     control.run("-m", "--force", "import-fs", source, "web").ok()
     open(POOL + "/web/new", "w").close()
+    assert pools.hidden() == []
+
+
+def test_an_export_of_what_is_removed_meanwhile_fails(redd, control, plain, place, no_transfers):
+    os.makedirs(POOL + "/web/usr")
+    for number in range(40):
+        with open(POOL + "/web/usr/%d" % number, "wb") as file:
+            file.write(os.urandom(1 << 20))
+    os.mkfifo(place + "/out")
+    one = control.start("-m", "export-tar", "web", place + "/out")
+    with open(place + "/out", "rb") as pipe:
+        assert pipe.read(1)
+        machines.machinectl(redd).run("remove", "web").ok()
+        while pipe.read(1 << 20):
+            pass
+    assert "cannot copy 'web': it was removed or replaced meanwhile" in one.communicate(timeout=30)[1] and one.returncode == 1
+
+
+@pytest.mark.parametrize("how", ["clone", "import-fs", "export-oci"])
+def test_a_copy_of_what_is_removed_meanwhile_is_whole_or_none(redd, control, plain, place, no_transfers, how):
+    other = machines.machinectl(redd)
+    for number in range(3000):
+        os.makedirs(POOL + "/web/usr/%d" % number)
+        with open(POOL + "/web/usr/%d/file" % number, "wb") as file:
+            file.write(b"x" * 5000)
+    if how == "clone":
+        one = other.start("clone", "--copy", "web", "copy")
+    elif how == "import-fs":
+        one = control.start("-m", "import-fs", POOL + "/web", "copy")
+    else:
+        one = control.start("export-oci", "web", "oci-archive:" + place + "/copy")
+    runner.until(lambda: one.poll() is not None or any(name.startswith(".#") for name in os.listdir(POOL)) or how == "export-oci")
+    other.run("remove", "web").ok()
+    err = one.communicate(timeout=30)[1]
+    if one.returncode == 0:
+        if how == "export-oci":
+            control.run("-m", "import-oci", place + "/copy", "copy").ok()
+            control.run("-m", "export-tar", "copy", place + "/copy.tar").ok()
+            with tarfile.open(place + "/copy.tar") as archive:
+                assert len(archive.getnames()) >= 6002
+        else:
+            assert len(os.listdir(POOL + "/copy/usr")) == 3000
+    else:
+        assert "web" in err and not os.path.exists(POOL + "/copy") and not os.path.exists(place + "/copy"), err
     assert pools.hidden() == []
 
 

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "image/growing.h"
+#include "image/image.h"
 #include "image/mstack.h"
 #include "image/raw-serve.h"
 #include "image/view.h"
@@ -87,6 +88,7 @@ static int write_tar(struct export *export, struct job *job)
 {
 	struct archive_listener listener = transfer_listener(job);
 	struct growing snapshot = GROWING_EMPTY;
+	autoclose int seen = open(export->image.path, O_PATH | O_CLOEXEC);
 	autoclose int tree = open_tree(export, &snapshot);
 	struct archive_result result;
 	int r = tree;
@@ -94,6 +96,8 @@ static int write_tar(struct export *export, struct job *job)
 	if (r >= 0)
 		r = archive_export_tar(tree, export->output, export->compression, false, &result,
 				       &listener);
+	if (r >= 0 && snapshot.fd < 0)
+		r = image_still_there(export->context->arena, seen, export->name);
 	(void)growing_remove(&snapshot);
 	fd_close(&snapshot.dir_fd);
 	return r;

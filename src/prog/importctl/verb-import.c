@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/text.h"
 #include "format/digest.h"
+#include "image/image.h"
 #include "image/tree.h"
 #include "io/fd.h"
 #include "kernel/terminal.h"
@@ -109,8 +110,10 @@ static int fill_from_directory(struct import *import, struct publish *publish, s
 	int r = tree_copy(publish_fd(publish), import->input, NULL);
 
 	(void)job;
-	return r < 0 ? fail(r, "cannot copy '%s' to image '%s'", import->shown, import->target.name)
-		     : 0;
+	if (r < 0)
+		return fail(r, "cannot copy '%s' to image '%s'", import->shown,
+			    import->target.name);
+	return image_still_there(import->context->arena, import->input, import->shown);
 }
 
 /* ---- import-tar, import-raw ---- */
