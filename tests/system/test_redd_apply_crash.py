@@ -1,5 +1,6 @@
 """N21: redd apply that is killed at any step, alone or with all that runs, as when the power goes: there is the old generation or the
 new one, never a mixture, and the next apply does the rest. And a hundred definitions that change and go back."""
+import contextlib
 import http.server
 import os
 import random
@@ -217,6 +218,42 @@ def test_what_is_killed_while_it_fetches_costs_an_error_and_nothing_else(clean, 
     clean.redd("apply").ok()
     assert clean.inside("web", "cat", "/etc/version") == "late"
     assert [name for name in os.listdir(STATE + "/trees") if name[0] != "."] == [clean.state()["web"][2][1].split(":")[1]]
+
+
+def killed_while_it_waits(clean, *lines, exec_=()):
+    """The new definition's machine runs, and does not say yet that it works: who waits for that ends, with all that it has begun."""
+    good, new = clean.tree("good", files={"etc/works": "", "etc/version": "1\n"}), clean.tree("new", files={"etc/version": "2\n"})
+    clean.define("web", "dir:" + good)
+    clean.redd("apply").ok()
+    clean.define("web", "dir:" + new, *lines, exec_=exec_)
+    apply = clean.begin("redd", "apply", "--yes")
+    runner.until(lambda: clean.running() == ["web"] and clean.machinectl("exec", "web", "--", "cat", "/etc/version").out == "2\n")
+    for pid in [apply.pid, *runner.children(apply.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    apply.communicate(timeout=60)
+    assert clean.current() == 2 and clean.running() == ["web"]
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_what_began_before_it_was_killed_is_waited_for_by_the_next_one(clean, works):
+    """And not taken for what works since it runs."""
+    killed_while_it_waits(clean, "[X-Health] Command=test -e /etc/works", "[X-Health] Interval=100ms", "[X-Health] StartPeriod=3s", "[X-Health] Retries=1")
+    leader = clean.leader("web")
+    if works:
+        clean.inside("web", "touch", "/etc/works")
+        clean.redd("apply").ok()
+        assert clean.leader("web") == leader and clean.current() == 2
+        assert clean.machinectl("show", "web", "--property=Health", "--value").ok().out == "healthy\n"
+    else:
+        clean.redd("apply").failed("it is not healthy", "generation 1 is current again", code=3)
+        assert clean.current() == 1 and clean.inside("web", "cat", "/etc/version") == "1"
+
+
+def test_what_was_not_ready_when_it_was_killed_is_started_again(clean):
+    killed_while_it_waits(clean, "[X-Service] TimeoutStartSec=2s", exec_=["NotifyReady=yes"])
+    clean.redd("apply").failed("it is not ready in time", "generation 1 is current again", code=3)
+    assert clean.current() == 1 and clean.inside("web", "cat", "/etc/version") == "1"
 
 
 class LiveChange:

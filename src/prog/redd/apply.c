@@ -202,6 +202,7 @@ static int converge(struct apply *apply, const struct generation *now,
 	struct converge converge = converge_of(apply);
 	int r = apply_manager_follow(apply, now);
 
+	converge.open = now->end != GENERATION_DONE;
 	if (r >= 0)
 		r = converge_look(&converge, now->number, before != NULL ? before->number : 0);
 	if (r >= 0)

@@ -340,7 +340,10 @@ int converge_step(const struct converge *converge, const struct converge_machine
 		if (r >= 0)
 			r = live(converge, one);
 		break;
-	case CONVERGE_NOTE: break;
+	case CONVERGE_NOTE:
+		if (one->from == converge->number)
+			r = await_health(converge, one);
+		break;
 	}
 	return r < 0 ? r : note(converge, one->machine);
 }

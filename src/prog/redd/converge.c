@@ -21,9 +21,13 @@
 #include "io/file.h"
 #include "machine/find.h"
 #include "machine/jobs.h"
+#include "machine/record.h"
+#include "machine/record.h"
 #include "prog/redd/converge-live.h"
 #include "prog/redd/converge-step.h"
 #include "prog/redd/prepare-nix.h"
+#include "spec/spec.h"
+#include "spec/spec.h"
 
 const char *converge_act_word(enum converge_act act)
 {
@@ -148,6 +152,18 @@ static void look_at_limits(const struct looking *looking, struct converge_machin
 		one->act = CONVERGE_LIVE;
 }
 
+/* The start was heard of by nobody: its end, or that of its first checks, is waited for now. One
+ * that is not ready starts again, as who waited for that is gone. */
+static enum converge_act act_of_begun(const struct converge_machine *one)
+{
+	const struct machine *machine = one->machine;
+
+	if (machine->state == MACHINE_OPENING || (one->wanted->spec->notify_ready == TRISTATE_YES &&
+						  machine_note(machine, RECORD_READY) == NULL))
+		return CONVERGE_RESTART;
+	return one->wanted->health.command.count > 0 ? CONVERGE_NOTE : CONVERGE_NOTHING;
+}
+
 /* It runs, and it is declared. */
 static void compare(struct looking *looking, struct converge_machine *one,
 		    const struct generation_machine *wanted)
@@ -160,6 +176,8 @@ static void compare(struct looking *looking, struct converge_machine *one,
 	if (one->from == number && !back) {
 		if (is_mixture(one, wanted))
 			one->act = CONVERGE_RECREATE;
+		else if (looking->converge->open)
+			one->act = act_of_begun(one);
 		return;
 	}
 	one->act = CONVERGE_RESTART;
