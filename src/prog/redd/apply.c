@@ -125,6 +125,13 @@ static bool is_start(enum converge_act act)
 	return act == CONVERGE_RESTART || act == CONVERGE_RECREATE || act == CONVERGE_START;
 }
 
+/* An apply that was interrupted may have done to it what there is no trace of: it stopped. */
+static bool is_changed(const struct generation *now, const struct generation *before,
+		       const char *name)
+{
+	return !generation_same(generation_find(now, name), generation_find(before, name));
+}
+
 /* Machines that were touched, and no others, become what they were in BEFORE. */
 static int revert(struct apply *apply, const struct generation *now,
 		  const struct generation *before, const struct converge *failed)
@@ -138,7 +145,7 @@ static int revert(struct apply *apply, const struct generation *now,
 		char *name = arena_text(apply->arena, one->name);
 		bool before_that = one->from == now->number; /* by an apply that was interrupted */
 
-		if (one->act != CONVERGE_NOTHING || before_that)
+		if (one->act != CONVERGE_NOTHING || before_that || is_changed(now, before, name))
 			text_list_add(apply->arena, &touched, name);
 		if (is_start(one->act) || before_that)
 			text_list_add(apply->arena, &started, name);
