@@ -180,6 +180,17 @@ static int import_raw(struct worker_side *side, void *context)
 
 /* ---- out, inside ---- */
 
+/* The sink writes what no file with holes can be made of: pipes, and what is compressed. */
+static int export_raw(struct worker_side *side, const struct inside *inside, struct sink *sink,
+		      struct raw_result *ret)
+{
+	int r = inside->compression == COMPRESSION_NONE && !inside->digests
+			? raw_copy(side, inside->output, inside->input, ret)
+			: 0;
+
+	return r == 0 ? raw_read(side, inside->input, sink, ret) : r;
+}
+
 static int export_any(struct worker_side *side, void *context)
 {
 	const struct inside *inside = context;
@@ -203,7 +214,7 @@ static int export_any(struct worker_side *side, void *context)
 		result.files = packed.files;
 		result.bytes = packed.bytes;
 	} else if (r >= 0) {
-		r = raw_read(side, inside->input, sink, &raw);
+		r = export_raw(side, inside, sink, &raw);
 		result.bytes = raw.bytes;
 	}
 	if (r >= 0)

@@ -1,7 +1,11 @@
 #include "transfer/raw.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -172,4 +176,67 @@ int raw_read(struct worker_side *side, int fd, struct sink *sink, struct raw_res
 		return r;
 	ret->bytes = size;
 	return 0;
+}
+
+static bool is_empty_file(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	return flags >= 0 && (flags & O_APPEND) == 0 && fstat(fd, &st) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_size == 0 && lseek(fd, 0, SEEK_CUR) == 0;
+}
+
+static ssize_t read_some(int fd, unsigned char *data, size_t size, uint64_t offset)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, data, size, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? n : fail(n < 0 ? -errno : -EIO, "cannot read the image");
+}
+
+static int copy_data(struct worker_side *side, int to_fd, int fd, uint64_t size)
+{
+	unsigned char *data = malloc(PART);
+	ssize_t n = data != NULL ? 0 : fail(-ENOMEM, "cannot copy the image");
+
+	for (uint64_t at = 0; n >= 0 && at < size; at += (uint64_t)n) {
+		off_t start = lseek(fd, (off_t)at, SEEK_DATA);
+
+		if (start < 0 && errno == ENXIO)
+			break; /* only a hole is left */
+		at = start > (off_t)at ? MIN((uint64_t)start, size) : at;
+		n = read_some(fd, data, (size_t)MIN((uint64_t)PART, size - at), at);
+		if (n > 0) {
+			ssize_t written = write_part(to_fd, data, (size_t)n, at);
+
+			n = written < 0 ? written : n;
+		}
+		if (side)
+			worker_progress(side, at, size);
+	}
+	free(data);
+	return n < 0 ? (int)n : 0;
+}
+
+int raw_copy(struct worker_side *side, int to_fd, int fd, struct raw_result *ret)
+{
+	struct stat st;
+	int r = 0;
+
+	if (!is_empty_file(to_fd))
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return fail(-errno, "cannot read the image");
+	if (ioctl(to_fd, FICLONE, fd) < 0)
+		r = copy_data(side, to_fd, fd, (uint64_t)st.st_size);
+	/* What a shell writes there afterwards comes behind it. */
+	if (r >= 0 && (ftruncate(to_fd, st.st_size) < 0 || lseek(to_fd, st.st_size, SEEK_SET) < 0))
+		r = fail(-errno, "cannot write the image");
+	if (r < 0)
+		return r;
+	ret->bytes = (uint64_t)st.st_size;
+	return 1;
 }

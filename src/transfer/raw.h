@@ -25,3 +25,7 @@ int raw_write(struct worker_side *side, int fd, struct stream *stream, struct ra
 
 /* All of the regular file FD. */
 int raw_read(struct worker_side *side, int fd, struct sink *sink, struct raw_result *ret);
+
+/* Likewise into TO_FD, uncompressed, with its holes and with blocks that are shared where they can
+ * be. 1: done; 0: that is no empty regular file that is written from its start, and nothing was. */
+int raw_copy(struct worker_side *side, int to_fd, int fd, struct raw_result *ret);

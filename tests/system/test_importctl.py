@@ -443,6 +443,29 @@ def test_a_disk_image_comes_in_and_goes_out(control, pool, place, no_transfers):
     os.unlink(path)
 
 
+def test_an_exported_disk_image_has_its_holes(control, plain, place):
+    with open(place + "/given.img", "wb") as file:
+        for at in (0, 5 << 20, (64 << 20) - 4096):
+            file.seek(at)
+            file.write(os.urandom(10000)[:4096 if at else 10000])
+        file.truncate((64 << 20) + 100)
+    control.run("-m", "import-raw", place + "/given.img", "disk").ok()
+    control.run("-m", "export-raw", "disk", place + "/out").ok()
+    with open(place + "/stdout", "wb") as out:
+        control.start("-m", "export-raw", "disk", stdout=out).wait(30)
+        out.flush()
+    with open(place + "/stdout", "ab") as out:  # behind what is there
+        control.start("-m", "export-raw", "disk", stdout=out).wait(30)
+    for name, times in (("out", 1), ("stdout", 2)):
+        with open(place + "/" + name, "rb") as one, open(place + "/given.img", "rb") as other:
+            assert one.read() == other.read() * times
+    assert os.stat(place + "/out").st_blocks * 512 < 1 << 20
+    subprocess.run(["sh", "-c", '("$@"; echo end) >' + place + "/both", "sh", *control.argv("-m", "export-raw", "disk")], env=control.env, check=True)
+    with open(place + "/both", "rb") as one, open(place + "/given.img", "rb") as other:
+        assert one.read() == other.read() + b"end\n"
+    assert os.stat(place + "/both").st_blocks * 512 < 1 << 20
+
+
 def test_an_image_is_not_exported_over_itself(control, plain, place):
     with open(place + "/given.img", "wb") as file:
         file.write(os.urandom(1 << 20))
