@@ -504,12 +504,29 @@ int network_rules_resume(struct network *network, bool dns)
 	return r;
 }
 
+/* Who had its addresses before may have reached more. */
+static int begin_anew(struct network *network)
+{
+	autoarena struct arena scratch = { 0 };
+	struct firewall_machine *machines;
+	size_t count;
+	int r;
+
+	if (network->firewall.filter.fd < 0)
+		return 0;
+	r = facts_machines(&scratch, &machines, &count, &network->facts);
+	for (size_t i = 0; r >= 0 && i < count; i++)
+		r = firewall_begin_anew(&network->firewall, &machines[i]);
+	return r;
+}
+
 int network_rules(struct network *network)
 {
 	int r = collect(network);
 
-	return r < 0 ? r
-		     : network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
+	if (r >= 0)
+		r = network_rules_resume(network, planned(network, STEP_ANSWER, "DNS") != NULL);
+	return r < 0 ? r : begin_anew(network);
 }
 
 void network_rules_look(struct network *network)

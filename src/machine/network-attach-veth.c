@@ -191,6 +191,8 @@ static int filter(struct attaching *a)
 		return r;
 	(void)network_repair_mark(a->change.machine->runtime);
 	r = firewall_add(&firewall, &machine);
+	if (r >= 0)
+		r = firewall_begin_anew(&firewall, &machine);
 	/* The host is no router by nature. */
 	if (r >= 0 && machine.address_count > 0 && firewall_forwarding_on(&firewall, &machine) < 0)
 		log_warning("machine '%s' does not reach other networks by '%s': %s, going on "

@@ -27,7 +27,7 @@ struct flows {
 	size_t port_count;
 	bool ending;
 	bool own; /* that the machine has begun, whatever the port */
-	bool with_tcp;
+	bool with_tcp, with_others;
 	struct tuple {
 		uint8_t bytes[TUPLE_MAX];
 		size_t size;
@@ -169,7 +169,8 @@ static bool is_wanted(struct netlink_reader flow, const struct flows *flows)
 	uint32_t status;
 
 	if (flows->own)
-		return is_own(flow, flows);
+		return is_own(flow, flows) ||
+		       (flows->with_others && leads_to(flow, flows->machine));
 	if (!is_for_port(flow, flows) || !find(flow, CTA_STATUS, &attribute))
 		return false;
 	if (leads_to(flow, flows->machine) || flows->ending)
@@ -267,18 +268,29 @@ void firewall_flows_end(struct netlink *filter, const struct firewall_machine *m
 	forget_udp(filter, &flows);
 }
 
+static int forget_own(struct netlink *filter, struct flows *flows)
+{
+	autoarena struct arena arena = { 0 };
+	int r;
+
+	flows->own = true;
+	flows->tuples = arena_take_array(&arena, FIREWALL_FLOWS_OWN, sizeof(struct tuple));
+	flows->room = FIREWALL_FLOWS_OWN;
+	r = forget(filter, flows);
+	return r > 0 ? -EBUSY : r;
+}
+
 int firewall_flows_again(struct netlink *filter, const struct firewall_machine *machine,
 			 bool with_tcp)
 {
-	autoarena struct arena arena = { 0 };
-	struct flows flows = {
-		.machine = machine,
-		.own = true,
-		.with_tcp = with_tcp,
-		.tuples = arena_take_array(&arena, FIREWALL_FLOWS_OWN, sizeof(struct tuple)),
-		.room = FIREWALL_FLOWS_OWN,
-	};
-	int r = forget(filter, &flows);
+	struct flows flows = { .machine = machine, .with_tcp = with_tcp };
 
-	return r > 0 ? -EBUSY : r;
+	return forget_own(filter, &flows);
+}
+
+int firewall_flows_forget(struct netlink *filter, const struct firewall_machine *machine)
+{
+	struct flows flows = { .machine = machine, .with_tcp = true, .with_others = true };
+
+	return forget_own(filter, &flows);
 }

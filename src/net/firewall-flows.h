@@ -25,6 +25,10 @@ void firewall_flows_turn(struct netlink *filter, const struct firewall_machine *
 int firewall_flows_again(struct netlink *filter, const struct firewall_machine *machine,
 			 bool with_tcp);
 
+/* All that leads from or to its addresses, as who had them before left it; of the first of these
+ * with the same exception. Otherwise as above. */
+int firewall_flows_forget(struct netlink *filter, const struct firewall_machine *machine);
+
 /* They are no more: what leads to the machine ends. */
 void firewall_flows_end(struct netlink *filter, const struct firewall_machine *machine,
 			const struct firewall_port *ports, size_t count);

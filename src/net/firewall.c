@@ -591,6 +591,13 @@ static int end_flows_of(struct firewall *firewall, const struct firewall_machine
 	return r < 0 ? fail(r, "cannot end what the machine has begun") : 0;
 }
 
+int firewall_begin_anew(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	int r = machine->restricted ? firewall_flows_forget(&firewall->filter, machine) : 0;
+
+	return r < 0 ? fail(r, "cannot end what was begun by the machine's addresses") : 0;
+}
+
 /* What goes on by what held so far must be over before anything begins by the new list, and nothing
  * begins meanwhile: else who begins much would never be done. What fails leaves it closed. */
 static int restrict_to(struct firewall *firewall, const struct firewall_machine *before,

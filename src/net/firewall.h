@@ -35,9 +35,9 @@
  * published port where frames of bridges are shown to inet as well (br_netfilter).
  *
  * A supervisor calls firewall_log_open() if it is restricted, firewall_open(), firewall_add(),
- * firewall_forwarding_on(), firewall_guard() if it is restricted; when the program runs,
- * firewall_settle(). And in the end firewall_remove(), firewall_drop_if_empty(), and, late,
- * firewall_close(). Another table that drops still drops: firewall_conflicts().
+ * firewall_forwarding_on(), firewall_guard() and firewall_begin_anew() if it is restricted; when
+ * the program runs, firewall_settle(). And in the end firewall_remove(), firewall_drop_if_empty(),
+ * and, late, firewall_close(). Another table that drops still drops: firewall_conflicts().
  *
  * Runs in: supervisor, commands.
  */
@@ -144,6 +144,10 @@ int firewall_change(struct firewall *firewall, const struct firewall_machine *be
  * both have left some. For who calls firewall_allow() for it, and does not meanwhile. */
 int firewall_restrict(struct firewall *firewall, const struct firewall_machine *before,
 		      const struct firewall_machine *after);
+
+/* A restricted machine may have the addresses of one that might reach more, and would go on with
+ * what that one began. Before its program runs, or its link is up. Takes some milliseconds. */
+int firewall_begin_anew(struct firewall *firewall, const struct firewall_machine *machine);
 
 /* One more or less of a machine that is there. -EADDRINUSE, -ESTALE as above. */
 int firewall_add_port(struct firewall *firewall, const struct firewall_machine *machine,
