@@ -22,11 +22,9 @@
 #include "machine/find.h"
 #include "machine/jobs.h"
 #include "machine/record.h"
-#include "machine/record.h"
 #include "prog/redd/converge-live.h"
 #include "prog/redd/converge-step.h"
 #include "prog/redd/prepare-nix.h"
-#include "spec/spec.h"
 #include "spec/spec.h"
 
 const char *converge_act_word(enum converge_act act)

@@ -63,8 +63,7 @@ struct converge {
 	const struct text_list *only;	      /* names; NULL: all */
 	const struct text_list *ran;	      /* that start even if they need not; NULL: none */
 	bool no_start, keep_going, quiet;
-	bool open; /* nobody has seen all of NUMBER work yet: what runs from it may have begun only
-		    */
+	bool open; /* nobody has seen all of NUMBER work yet */
 
 	unsigned int number;		   /* of the generation that is current */
 	struct converge_machine *machines; /* sorted by name */
