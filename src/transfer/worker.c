@@ -27,11 +27,14 @@
 #include "kernel/uapi.h"
 #include "transfer/worker-side.h"
 
-/* Host ids that are nobody's: above all that containers pick from (engine/ids), below 2^31. On a
- * file system that can map ids, the worker's ids are on disk what they are inside. */
-#define IDS_FIRST UINT32_C(0x70000000)
-#define OWNERS "0 1879048192 268304384"
-#define NOBODY "0 1879048192 1"
+/* Host ids that are nobody's: above those of users and containers, which are below 2^31
+ * (engine/ids; directories of users have some of 2*10^9). On a file system that can map ids, the
+ * worker's ids, all below 2^31, are on disk what they are inside: a tree may be one that a
+ * container's range owns.
+ */
+#define IDS_FIRST UINT32_C(0x80000000)
+#define OWNERS "0 2147483648 1879048192\n1879048192 4026531840 268435455"
+#define NOBODY "0 2147483648 1"
 #define ALL_IDS "0 0 4294967295"
 #define MAP_MAX 4096
 #define DESCRIPTORS_ROOM 8 /* what one message may bring, so that all of them can be closed */

@@ -236,6 +236,24 @@ def test_a_tree_comes_in_and_goes_out_as_it_is(control, pool, place, no_transfer
     assert pools.hidden() == [] and stat.S_IMODE(os.stat(POOL).st_mode) == 0o700
 
 
+def test_owners_of_all_ranges_stay(control, pool, place):
+    """Those of users in large directories, and of trees that belong to the range of a container."""
+    owners = [0, 65533, 65535, 268304384, 524288, 1879048191, 1879048192, 2000200000, 0x7FFE0001, 0x7FFFFFFE]
+    os.makedirs(POOL + "/web/usr")
+    for owner in owners:
+        path = "%s/web/usr/%d" % (POOL, owner)
+        open(path, "w").close()
+        os.mknod(path + "-node", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        for one in (path, path + "-node"):
+            os.chown(one, owner, owner)
+    control.run("-m", "export-tar", "web", place + "/web.tar").ok()
+    with tarfile.open(place + "/web.tar") as archive:
+        assert {int(entry.name.split("/")[-1].split("-")[0]): (entry.uid, entry.gid) for entry in archive if entry.name[-1].isdigit()} == \
+            {owner: (owner, owner) for owner in owners}
+    assert "owners" not in control.run("-m", "import-tar", place + "/web.tar", "back").ok().err
+    assert pools.differences(POOL + "/web", POOL + "/back") == ""
+
+
 def test_a_whole_system_goes_out_and_comes_in_as_it_is(control, work_root, plain, place):
     """Debian's tree, whose owners, times, links and capabilities are what real ones have."""
     os.symlink(trees.tree("bookworm"), POOL + "/bookworm")
