@@ -1240,6 +1240,30 @@ def needs(host, tree, name, version):
     return host.root + "/needed"
 
 
+def test_what_was_interrupted_is_done_when_all_of_it_is(clean):
+    """Somebody goes on with one machine alone: of the others there is still a way back."""
+    tree = clean.tree("base")
+    for number in ("one", "two"):
+        clean.define("web", "dir:" + tree, exec_=["Hostname=" + number])
+        share = needs(clean, tree, "db", number)
+        clean.define("off", "dir:" + tree, "[X-Service] Restart=no")
+        clean.redd("apply", *(["--no-start"] if number == "two" else [])).ok()
+        if number == "one":
+            clean.machinectl("stop", "web", "db", "off").ok()
+    interrupted(2)
+    clean.redd("apply", "--only=web").ok()
+    assert clean.running() == ["web"] and results(clean) == {1: "done", 2: "open"}
+    os.rmdir(share)
+    clean.redd("apply").failed("cannot find", code=4)
+    os.mkdir(share)
+    clean.redd("apply").ok()
+    interrupted(3)
+    # of what was not changed by it somebody may think otherwise
+    clean.machinectl("stop", "off").ok()
+    clean.redd("apply", "--only=web").ok()
+    assert results(clean)[3] == "done"
+
+
 def test_what_was_done_is_never_rolled_back(clean):
     """Neither an apply that starts what ended, nor one that cannot, makes it an interrupted one."""
     tree = clean.tree("base")

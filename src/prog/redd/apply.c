@@ -181,6 +181,29 @@ static int revert(struct apply *apply, const struct generation *now,
 	return r == 0 ? APPLY_REVERTED : APPLY_FAILED;
 }
 
+/* Only some of what was interrupted is meant now: of the rest the next one may have to go back. */
+static bool leaves_some(const struct apply *apply, const struct generation *now,
+			const struct generation *before)
+{
+	struct converge converge = converge_of(apply);
+
+	if (apply->only == NULL || before == NULL || now != &apply->current)
+		return false;
+	converge.only = NULL;
+	if (converge_look(&converge, now->number, before->number) < 0) {
+		fail_forget();
+		return true;
+	}
+	for (size_t i = 0; i < converge.count; i++) {
+		const struct converge_machine *one = &converge.machines[i];
+
+		if (one->act != CONVERGE_NOTHING && one->act != CONVERGE_NOTE &&
+		    one->act != CONVERGE_DEFER && is_changed(now, before, one->name))
+			return true;
+	}
+	return false;
+}
+
 /* What works is not taken back because nothing can be written any more. */
 static int note_done(struct apply *apply, const struct generation *now)
 {
@@ -218,7 +241,7 @@ static int converge(struct apply *apply, const struct generation *now,
 		tell(apply, &converge);
 	if (r == 0) {
 		throw_away(apply, now);
-		return note_done(apply, now);
+		return leaves_some(apply, now, before) ? APPLY_DONE : note_done(apply, now);
 	}
 	if (r < 0)
 		log_error("%s", fail_recorded()->text);

@@ -309,17 +309,6 @@ int converge_look(struct converge *converge, unsigned int number, unsigned int p
 	return r < 0 ? r : 0;
 }
 
-bool converge_has_work(const struct converge *converge)
-{
-	for (size_t i = 0; i < converge->count; i++) {
-		enum converge_act act = converge->machines[i].act;
-
-		if (act != CONVERGE_NOTHING && act != CONVERGE_NOTE && act != CONVERGE_DEFER)
-			return true;
-	}
-	return false;
-}
-
 /* ---- doing it ---- */
 
 static int step(void *context, const char *name, void *item)

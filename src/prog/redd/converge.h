@@ -74,9 +74,6 @@ struct converge {
  * disabled; 0: none. */
 int converge_look(struct converge *converge, unsigned int number, unsigned int previous);
 
-/* Something is to be done but to note. */
-bool converge_has_work(const struct converge *converge);
-
 /* How many machines failed. */
 int converge_run(struct converge *converge);
 
