@@ -465,6 +465,25 @@ def test_on_any_mistake_nothing_happens(clean):
     assert clean.running() == ["db", "web"]
 
 
+def test_an_image_of_the_name_is_not_hidden(clean):
+    """Unless it is what the machine is started from, or an applied machine's own."""
+    tree = "/var/lib/machines/web"
+    shutil.copytree(clean.tree("base"), tree, symlinks=True)
+    try:
+        clean.define("web", "dir:" + clean.tree("other"))
+        for verb in ("plan", "apply"):
+            clean.redd(verb).failed("cannot declare machine 'web'", "an image of this name, '%s'" % tree, code=1)
+        assert clean.current() == 0
+        clean.define("web", "dir:" + tree, "Root=direct")
+        clean.redd("apply").ok()
+        clean.define("web", "dir:" + tree, "Root=direct", exec_=["Hostname=two"])
+        clean.redd("apply").ok()
+        assert clean.inside("web", "hostname") == "two"
+        clean.machinectl("stop", "web").ok()
+    finally:
+        shutil.rmtree(tree)
+
+
 @pytest.mark.parametrize("source, more, said", [
     ("oci:localhost:1/web:1", [], "has a signature"), ("oci-layout:/layout", [], "has a signature"), ("tar:/file.tar", [], "has a signature"),
     ("raw:/file.raw", [], "has a signature"), ("tar:https://localhost:1/file.tar", ["Digest=sha256:" + "0" * 64], "takes its place")])

@@ -11,7 +11,6 @@
 #include "declare/definition.h"
 #include "declare/definitions.h"
 #include "declare/generation.h"
-#include "image/find.h"
 #include "prog/redd/apply.h"
 #include "prog/redd/prepare.h"
 
@@ -29,37 +28,13 @@ static bool is_declared(const struct apply *apply, const struct definitions *def
 	       generation_find(&apply->current, name) != NULL;
 }
 
-/* An image of this name would be out of sight. */
-static int refuse_hidden(const struct apply *apply, const struct definition *definition)
-{
-	struct found found;
-
-	if (definition->image.root == ROOT_DIRECT ||
-	    generation_find(&apply->current, definition->name) != NULL ||
-	    find_image(apply->arena, &found, definition->name, &apply->scope) < 0 || found.declared)
-		return 0;
-	return fail_plain(-EEXIST,
-			  "cannot declare machine '%s': there is an image of this name, '%s' "
-			  "(rename or remove it, or use it as it is: Source=dir:%s with "
-			  "Root=direct)",
-			  definition->name, found.path, found.path);
-}
-
 int apply_next_check(const struct apply *apply, const struct definitions *definitions)
 {
-	int r = 0;
-
 	for (size_t i = 0; apply->only != NULL && i < apply->only->count; i++)
 		if (!is_declared(apply, definitions, apply->only->items[i]))
 			return fail_plain(-ENOENT, "cannot find a definition of machine '%s'",
 					  apply->only->items[i]);
-	for (size_t i = 0; i < definitions->count && r >= 0; i++) {
-		const struct definition *definition = definitions->items[i];
-
-		if (is_asked_for(apply, definition->name))
-			r = refuse_hidden(apply, definition);
-	}
-	return r;
+	return 0;
 }
 
 /* ---- of definitions ---- */

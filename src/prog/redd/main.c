@@ -13,6 +13,7 @@
 #include "declare/definition.h"
 #include "declare/definitions.h"
 #include "declare/nixos.h"
+#include "image/find.h"
 #include "image/store.h"
 #include "machine/find.h"
 #include "prog/redd/prepare.h"
@@ -98,14 +99,43 @@ static void add_some(const struct context *context, struct definitions *ret,
 							 sizeof(*ret->items)) = from->items[i];
 }
 
-/* Images that nobody could make are told before it is said what they cost. */
-static int check_images(struct context *context, const struct definitions *desired)
+/* An image of this name would be out of sight. */
+static int refuse_hidden(struct context *context, const struct definition *definition,
+			 const struct definitions *applied)
+{
+	struct found found;
+
+	if (definition->image.root == ROOT_DIRECT ||
+	    definitions_find(applied, definition->name) != NULL)
+		return 0;
+	if (find_image(context->arena, &found, definition->name, &context->scope) < 0) {
+		fail_forget();
+		return 0;
+	}
+	if (found.declared)
+		return 0;
+	return fail_plain(-EEXIST,
+			  "cannot declare machine '%s': there is an image of this name, '%s' "
+			  "(rename or remove it, or use it as it is: Source=dir:%s with "
+			  "Root=direct)",
+			  definition->name, found.path, found.path);
+}
+
+/* Images that cannot be made are told before it is said what they cost. */
+static int check_images(struct context *context, const struct definitions *desired,
+			const struct definitions *applied)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < desired->count && r >= 0; i++)
-		if (context_wants(context, desired->items[i]->name))
-			r = prepare_check(desired->items[i]);
+	for (size_t i = 0; i < desired->count && r >= 0; i++) {
+		const struct definition *definition = desired->items[i];
+
+		if (!context_wants(context, definition->name))
+			continue;
+		r = prepare_check(definition);
+		if (r >= 0)
+			r = refuse_hidden(context, definition, applied);
+	}
 	return r;
 }
 
@@ -153,7 +183,7 @@ int context_desired(struct context *context, struct definitions *ret,
 		return r;
 	narrow(context, ret, words);
 	r = check_next(context, ret, ret_applied);
-	return r < 0 ? r : check_images(context, ret);
+	return r < 0 ? r : check_images(context, ret, ret_applied);
 }
 
 /* Facts that the options decide about. */
