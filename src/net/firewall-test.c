@@ -1,6 +1,7 @@
 #include "net/firewall.h"
 
 #include "base/fail.h"
+#include "kernel/nftables.h"
 #include "net/topology.h"
 
 static struct topology at;
@@ -400,12 +401,41 @@ START_TEST(a_zone_works_without_br_netfilter_too)
 }
 END_TEST
 
+/* As for who takes over its supervisor's work: each set that is looked at costs a transaction. */
+START_TEST(what_a_running_machine_may_reach_stays_when_its_names_are_answered_elsewhere)
+{
+	const struct firewall_address own = { AF_INET, 32, { 10, 213, 0, 2 } };
+	const struct firewall_address gateway = { AF_INET, 32, { 10, 213, 0, 1 } };
+	struct firewall_machine machine = {
+		.link = 77,
+		.fixed = true,
+		.restricted = true,
+		.dns_port = 5353,
+		.addresses = &own,
+		.gateways = &gateway,
+		.address_count = 1,
+		.gateway_count = 1,
+	};
+	uint32_t before, after;
+
+	build();
+	ck_assert_int_eq(firewall_add(&firewall, &machine), 0);
+	machine.dns_port = 5354;
+	ck_assert_int_eq(nftables_generation(&firewall.filter, &before), 0);
+	ck_assert_int_eq(firewall_add(&firewall, &machine), 0);
+	ck_assert_int_eq(nftables_generation(&firewall.filter, &after), 0);
+	/* Of UDP, of TCP, and all that it should have; but not its list. */
+	ck_assert_uint_eq(after - before, 3);
+}
+END_TEST
+
 int main(void)
 {
 	return TOPOLOGY_RUN(
-		"net/firewall", machines_reach_other_networks_by_nat,
-		the_host_is_reached_and_sees_who_calls, machines_are_apart_but_siblings_are_not,
-		without_rules_everybody_reaches_everybody,
+		"net/firewall",
+		what_a_running_machine_may_reach_stays_when_its_names_are_answered_elsewhere,
+		machines_reach_other_networks_by_nat, the_host_is_reached_and_sees_who_calls,
+		machines_are_apart_but_siblings_are_not, without_rules_everybody_reaches_everybody,
 		a_published_port_is_reached_from_everywhere, ports_come_and_go_while_it_runs,
 		ports_follow_a_machine_to_other_addresses,
 		a_machine_may_have_no_address_for_some_time,

@@ -58,7 +58,8 @@ struct attempt {
 	struct firewall_build build;
 	void *room;
 	size_t size;
-	bool made; /* the tables */
+	enum firewall_set earlier; /* that is looked at for what leads elsewhere */
+	bool made;		   /* the tables */
 };
 
 static struct attempt begin(struct firewall *firewall, const struct firewall_machine *machine,
@@ -79,14 +80,20 @@ static bool leads_elsewhere(int r)
 
 /* ---- adding ---- */
 
-/* What was there of the same machine but leads to an earlier self: another DNS port, say. */
+static bool may_be_earlier(enum firewall_set set)
+{
+	return set == FIREWALL_DNS || set == FIREWALL_EGRESS || set == FIREWALL_UNNAMED ||
+	       set == FIREWALL_PORTS;
+}
+
+/* What was there of the same machine but leads to an earlier self: another DNS port, say. Not all
+ * of its sets: it may run, and without what says what it may reach it may reach everything. */
 static void forget_earlier(const struct firewall_element *element, void *context)
 {
 	struct attempt *attempt = context;
 	struct nftables *nftables = &attempt->build.nftables;
 
-	if (element->set != FIREWALL_DNS && element->set != FIREWALL_EGRESS &&
-	    element->set != FIREWALL_UNNAMED && element->set != FIREWALL_PORTS)
+	if (element->set != attempt->earlier)
 		return;
 	firewall_build_begin(&attempt->build, FIREWALL_PUT, attempt->room, attempt->size, 0);
 	firewall_build_use(nftables, element->set);
@@ -179,23 +186,24 @@ static int put(struct attempt *attempt)
 
 static int add(struct attempt *attempt)
 {
-	bool cleared = false;
+	unsigned int cleared = 0;
 	int r = -ENOENT;
 
-	for (unsigned int i = 0; i < TRIES; i++) {
+	for (unsigned int i = 0; i < TRIES * 2; i++) {
 		const struct firewall_element *element;
 
 		r = put(attempt);
 		/* Somebody was faster, or took the tables away since we looked. */
 		if (r == -ENOENT || (r == -EEXIST && attempt->netlink->failed == 1))
 			continue;
-		if (!leads_elsewhere(r) || cleared)
-			break;
-		element = culprit(attempt);
+		element = leads_elsewhere(r) ? culprit(attempt) : NULL;
 		if (element && port_of(element) > 0)
 			return fail_port(port_of(element));
+		if (!element || !may_be_earlier(element->set) || cleared & 1U << element->set)
+			break;
+		attempt->earlier = element->set;
 		firewall_elements(attempt->machine, forget_earlier, attempt);
-		cleared = true;
+		cleared |= 1U << attempt->earlier;
 	}
 	if (r == -ENOENT)
 		return fail_stale();
