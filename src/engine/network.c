@@ -272,7 +272,9 @@ static int read_facts(struct container *container, struct facts *ret, int dir_fd
 	return 0;
 }
 
-static void undo_links(struct container *container, const struct facts *facts, struct later *later)
+/* Links first: while somebody may send, there are rules. And addresses last: whoever has them next
+ * has rules about them. */
+static void undo(struct container *container, const struct facts *facts, struct later *later)
 {
 	const struct network *network = container->network;
 	const struct network_undo undo = {
@@ -284,6 +286,9 @@ static void undo_links(struct container *container, const struct facts *facts, s
 	};
 
 	network_undo_links(&undo, facts);
+	network_uplink_forget(facts);
+	network_rules_end(container, facts, later);
+	network_undo_names(&undo, facts);
 }
 
 void network_end(struct container *container)
@@ -310,14 +315,11 @@ void network_end(struct container *container)
 		log_warning("somebody changes the network of machine '%s' for too long, going on "
 			    "without waiting",
 			    container->spec->machine);
-	/* Links first: while somebody may send, there are rules. */
 	if (read_facts(container, &facts, directory) >= 0) {
 		/* That was done, and the kernel's part of it is not waited for. */
 		if (container->network != NULL)
 			facts.helper = 0;
-		undo_links(container, &facts, &later);
-		network_uplink_forget(&facts);
-		network_rules_end(container, &facts, &later);
+		undo(container, &facts, &later);
 		later_go(&later);
 		if (directory >= 0)
 			network_file_remove(directory, container->spec->machine);

@@ -57,17 +57,22 @@ static void release(const struct network_undo *undo, const struct facts *part)
 void network_undo_links(const struct network_undo *undo, const struct facts *facts)
 {
 	autonetlink struct netlink host = NETLINK_EMPTY;
-	autoarena struct arena scratch = { 0 };
 	int r;
 
 	end_helper(facts);
 	bring_home(undo, facts);
-	if (facts->made_count > 0 || facts->zone != NULL) {
-		r = netlink_open(&host, NETLINK_ROUTE);
-		if (r >= 0)
-			links_let_all_go(&host, facts, undo->later);
-		warn("remove the links of", undo, r);
-	}
+	if (facts->made_count == 0 && facts->zone == NULL)
+		return;
+	r = netlink_open(&host, NETLINK_ROUTE);
+	if (r >= 0)
+		links_let_all_go(&host, facts, undo->later);
+	warn("remove the links of", undo, r);
+}
+
+void network_undo_names(const struct network_undo *undo, const struct facts *facts)
+{
+	autoarena struct arena scratch = { 0 };
+
 	release(undo, facts);
 	for (size_t i = 0; i < facts->part_count; i++)
 		release(undo, &facts->parts[i]);
@@ -123,7 +128,7 @@ struct there {
 	struct facts *facts;
 };
 
-/* Rules and links, where they are. */
+/* Links and rules, where they are. */
 static int undo_there(void *context)
 {
 	const struct there *there = context;
@@ -133,13 +138,12 @@ static int undo_there(void *context)
 	int r = facts_traces(there->arena, &machines, &count, there->facts);
 
 	if (r >= 0)
-		r = remove_rules(machines, count);
-	if (r >= 0)
 		r = netlink_open(&netlink, NETLINK_ROUTE);
 	if (r < 0)
 		return r;
 	links_let_all_go(&netlink, there->facts, NULL);
-	return uplink_forget(&netlink, there->facts);
+	r = remove_rules(machines, count);
+	return r < 0 ? r : uplink_forget(&netlink, there->facts);
 }
 
 /* Nothing of it is there any more, if nobody is who could be asked. -EPERM: it cannot be entered
@@ -174,39 +178,47 @@ void network_undo_middle(struct arena *arena, const struct network_undo *undo, i
 	warn("take away the rules of", undo, r);
 }
 
-static int undo_here(struct arena *arena, const struct network_undo *undo, struct facts *facts)
+static int undo_rules(struct arena *arena, const struct facts *facts)
 {
 	struct firewall_machine *machines;
 	size_t count;
-	int r;
+	int r = facts_traces(arena, &machines, &count, facts);
 
-	if (!is_here(facts)) {
-		log_debug("the network of machine '%s' was another one", undo->machine);
-		facts->made_count = 0;
-		return 0;
-	}
-	r = facts_traces(arena, &machines, &count, facts);
 	return r < 0 ? r : remove_rules(machines, count);
 }
 
+static void warn_of_rules(const struct network_undo *undo, int r)
+{
+	log_warning("cannot take the rules of machine '%s' away: %s, going on without",
+		    undo->machine,
+		    fail_recorded()->code < 0 ? fail_recorded()->text : strerror(-r));
+	fail_forget();
+}
+
+/* Links first: what the dead set up in the kernel may send for minutes, and so long there are
+ * rules. And addresses last, or they would be another's while there are. */
 int network_undo_all(struct arena *arena, const struct network_undo *undo, int dir_fd)
 {
 	struct facts facts = { 0 };
 	int found = read_facts(arena, &facts, undo, dir_fd), r = MIN(found, 0);
+	bool here;
 
-	if (found > 0)
-		r = facts.middle != 0 ? undo_middle(arena, undo, &facts)
-				      : undo_here(arena, undo, &facts);
+	if (found > 0 && facts.middle != 0)
+		r = undo_middle(arena, undo, &facts);
 	/* Somebody who can go there must find all that is noted. */
 	if (r == -EPERM && facts.middle != 0)
 		return r;
-	if (r < 0) {
-		log_warning("cannot take the rules of machine '%s' away: %s, going on without",
-			    undo->machine,
-			    fail_recorded()->code < 0 ? fail_recorded()->text : strerror(-r));
-		fail_forget();
+	here = is_here(&facts);
+	if (!here && facts.middle == 0) {
+		log_debug("the network of machine '%s' was another one", undo->machine);
+		facts.made_count = 0;
 	}
 	network_undo_links(undo, &facts);
+	if (r >= 0 && here && facts.middle == 0)
+		r = undo_rules(arena, &facts);
+	if (r < 0)
+		warn_of_rules(undo, r);
+	network_undo_names(undo, &facts);
 	if (r >= 0 && found > 0)
 		network_file_remove(dir_fd, undo->machine);
 	return r;

@@ -16,9 +16,12 @@ struct network_undo {
 };
 
 /* Interfaces that came from the host go back, other links let go of their names, zones that are
- * empty end; addresses that were taken while it ran are given back, and the host forgets its
- * names. */
+ * empty end. Before the machine's rules are taken away. */
 void network_undo_links(const struct network_undo *undo, const struct facts *facts);
+
+/* Addresses that were taken while it ran are given back, and the host forgets its names. After the
+ * rules, as those are about the addresses. */
+void network_undo_names(const struct network_undo *undo, const struct facts *facts);
 
 /* Its part of the namespace in the middle, if that is where its network is; for who will enter a
  * user namespace from which it cannot be reached. */

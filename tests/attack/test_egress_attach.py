@@ -1,4 +1,4 @@
-"""While a further link of a machine that may reach nothing comes and goes, it says all the time what the host would hear."""
+"""While a link of a machine that may reach nothing comes and goes, it says all the time what the host would hear."""
 import socket
 import threading
 
@@ -112,3 +112,18 @@ def test_control_without_a_list_nobody_is_guarded(host, redd, start, heard):
     host.run("nft", "flush", "ruleset")
     assert guards(host) == 0
     runner.until(heard)
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["stop", "crash"])
+def test_there_are_rules_until_what_it_left_in_the_kernel_is_silent(host, redd, tree, heard, crash):
+    """As bridges in a circle do, and what waits in a queue: its namespace stays for as long as anything has it."""
+    for _ in range(TURNS):
+        machine = host.machine(redd, "ended", tree, "--network-veth", "--network-egress=")
+        sender = Sender(machine, "host0")
+        try:
+            machine.crash() if crash else machine.stop()
+            host.machines.remove(machine)
+            host.machinectl(redd, "reap", "ended")
+            assert heard() == 0
+        finally:
+            sender.stop()
