@@ -355,7 +355,8 @@ static int add_all(struct publish *publish, struct together *together,
 	const struct publish_request *request = &publish->request;
 	/* A layered image is read-only as it has no room for changes. */
 	bool marked = request->read_only && request->kind == PUBLISH_TREE &&
-		      request->suffix == NULL && !publish->main.subvolume;
+		      request->suffix == NULL && !publish->main.subvolume &&
+		      !(request->user && request->unseen);
 	int r = add_marks(publish, together, olds);
 
 	if (r >= 0)

@@ -33,6 +33,7 @@ struct publish_request {
 	const struct find_scope *search; /* no image may have the name there; NULL: in POOL only */
 	bool force;			 /* replace an image of this name in POOL */
 	bool read_only;
+	bool unseen; /* nobody is told where it cannot be marked so: it is hidden anyway */
 	bool closed; /* POOL is closed to other users, whoever made it */
 	bool plain;  /* never a subvolume */
 	bool lazy;   /* do not wait until it is on disk */

@@ -83,7 +83,7 @@ static int begin(struct pull *pull)
 		return publish_begin(pull->arena, &pull->publish, &request);
 	request.name = kept_name(pull->arena, &pull->kept, pull->main_answer.etag);
 	request.search = NULL;
-	request.read_only = true;
+	request.read_only = request.unseen = true;
 	request.force = true; /* the name is chosen when it is known what came */
 	return publish_begin(pull->arena, &pull->publish, &request);
 }

@@ -666,4 +666,8 @@ def test_a_user_pulls_into_the_own_directory(control, server, user):
     assert content(pool=pool) == "hello\n" and everything() == []
     own.run("-m", "pull-tar", "-N", "--verify=" + "1" * 64, server.url("/web.tar.gz"), "two", cwd="/").failed("DOWNLOAD INVALID")
     assert images(pool) == ["web"]
+    # what is kept cannot be marked there, which is nobody's worry
+    for name in ("three", "four"):
+        assert "read-only" not in own.run("-m", "pull-tar", "--verify=checksum", server.url("/web.tar.gz"), name, cwd="/").ok().err
+    assert len([name for name in os.listdir(pool) if name.startswith(".tar-")]) == 1
     shutil.rmtree(pool)
