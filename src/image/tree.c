@@ -104,6 +104,12 @@ static int copy_attributes(struct copy *copy, int to_fd, int from_fd)
 	return 0;
 }
 
+/* In a user namespace that has no such id. */
+static int owner_error(void)
+{
+	return errno == EINVAL ? -EOVERFLOW : -errno;
+}
+
 /* Owner first: a change of owner takes setuid bits and file capabilities away. */
 static int copy_metadata(struct copy *copy, int to_fd, int from_fd, const struct stat *st)
 {
@@ -112,7 +118,7 @@ static int copy_metadata(struct copy *copy, int to_fd, int from_fd, const struct
 	int r;
 
 	if (fchownat(to_fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0)
-		return -errno;
+		return owner_error();
 	fd_path(to, to_fd);
 	if (chmod(to, st->st_mode & 07777) < 0)
 		return -errno;
@@ -207,9 +213,11 @@ static int copy_symlink(int to_dir, int from_dir, const char *name, const struct
 	if (length < 0)
 		return -errno;
 	target[length] = '\0';
-	if (symlinkat(target, to_dir, name) < 0 ||
-	    fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+	if (symlinkat(target, to_dir, name) < 0)
+		return -errno;
+	if (fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return owner_error();
+	if (utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return 0;
 }

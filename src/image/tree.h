@@ -11,7 +11,8 @@
 
 /* Copy what is below SOURCE_FD (a directory, not O_PATH) into the existing empty directory
  * TARGET_FD, then give that the attributes of the source. *STOP (may be NULL) is looked at now and
- * then: -EINTR once it is not 0. What was copied stays there after a failure. */
+ * then: -EINTR once it is not 0. -EOVERFLOW: something belongs to somebody who has no id in the
+ * caller's user namespace. What was copied stays there after a failure. */
 int tree_copy(int target_fd, int source_fd, const volatile int *stop);
 
 /* The same, and -EINTR at SIGINT or SIGTERM: a copy can take minutes. */

@@ -739,6 +739,14 @@ def test_a_users_images_are_his(mine, user, ids, place, no_transfers):
         assert [row["name"] for row in json.loads(control.run("-mj", "list-images").ok().out)] == ["again", "web"]
         control.run("--system", "list-images").failed("only root can")
         machines.machinectl(mine).run("remove", "web", "again").ok()
+        if ids == "single":
+            os.mkdir(user.home + "/foreign")
+            open(user.home + "/foreign/roots", "w").close()
+            control.run("-m", "import-fs", user.home + "/foreign", "web").failed("it has files of others", "subuid")
+            subprocess.run(["tar", "-C", user.home + "/foreign", "-cf", user.home + "/foreign.tar", "."], check=True)
+            control.run("-m", "import-tar", user.home + "/foreign.tar", "web").ok()
+            machines.machinectl(mine).run("remove", "web").ok()
         assert os.listdir(pool) == []
     finally:
         shutil.rmtree(user.home + "/.local", ignore_errors=True)
+        shutil.rmtree(user.home + "/foreign", ignore_errors=True)

@@ -110,6 +110,13 @@ static int fill_from_directory(struct import *import, struct publish *publish, s
 	int r = tree_copy(publish_fd(publish), import->input, NULL);
 
 	(void)job;
+	if (r == -EOVERFLOW)
+		return fail_plain(
+			r,
+			"cannot copy '%s' to image '%s': it has files of others, for "
+			"whom you have no ids (see subuid(5), or import an archive of it, "
+			"whose files become yours)",
+			import->shown, import->target.name);
 	if (r < 0)
 		return fail(r, "cannot copy '%s' to image '%s'", import->shown,
 			    import->target.name);
