@@ -1,5 +1,12 @@
 #include "net/firewall.h"
 
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "base/fail.h"
 #include "kernel/nftables.h"
 #include "net/topology.h"
@@ -429,10 +436,66 @@ START_TEST(what_a_running_machine_may_reach_stays_when_its_names_are_answered_el
 }
 END_TEST
 
+/* Chains that were deleted since EVENTS was opened. */
+static unsigned int count_deleted_chains(struct netlink *events)
+{
+	unsigned char room[16384];
+	unsigned int count = 0;
+	ssize_t size;
+
+	while ((size = recv(events->fd, room, sizeof(room), MSG_DONTWAIT)) > 0) {
+		struct netlink_reader reader = { .bytes = room, .size = (size_t)size };
+		struct netlink_message message;
+
+		while (netlink_next_message(&reader, &message))
+			count += message.type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELCHAIN);
+	}
+	return count;
+}
+
+START_TEST(what_a_machine_may_reach_stays_while_a_port_of_it_is_anothers)
+{
+	static const struct firewall_port wanted = {
+		.protocol = IPPROTO_TCP, .first = 80, .last = 80, .container = 80
+	};
+	static const struct firewall_address own = { AF_INET, 32, { 10, 213, 0, 2 } };
+	static const struct firewall_address others = { AF_INET, 32, { 10, 213, 0, 6 } };
+	static const struct firewall_target everything = { .network = { AF_INET, 0, {} } };
+	autonetlink struct netlink events = NETLINK_EMPTY;
+	struct firewall_machine other = { .link = 78,
+					  .fixed = true,
+					  .addresses = &others,
+					  .ports = &wanted,
+					  .address_count = 1,
+					  .port_count = 1 };
+	struct firewall_machine machine = {
+		.link = 77, .fixed = true, .restricted = true, .addresses = &own, .address_count = 1
+	};
+	struct firewall_machine after;
+
+	build();
+	ck_assert_int_eq(firewall_add(&firewall, &other), 0);
+	ck_assert_int_eq(firewall_add(&firewall, &machine), 0);
+	/* Noted, but it was never its own. */
+	machine.ports = &wanted;
+	machine.port_count = 1;
+	after = machine;
+	after.targets = &everything;
+	after.target_count = 1;
+	ck_assert_int_eq(netlink_open(&events, NETLINK_NETFILTER), 0);
+	ck_assert_int_eq(netlink_join(&events, NFNLGRP_NFTABLES), 0);
+	ck_assert_int_eq(firewall_restrict(&firewall, &machine, &after), -EADDRINUSE);
+	ck_assert_uint_eq(count_deleted_chains(&events), 0);
+	/* So it is seen. */
+	ck_assert_int_eq(firewall_remove(&firewall, &after, false), 0);
+	ck_assert_uint_eq(count_deleted_chains(&events), 1);
+}
+END_TEST
+
 int main(void)
 {
 	return TOPOLOGY_RUN(
-		"net/firewall",
+		"net/firewall", what_a_machine_may_reach_stays_while_a_port_of_it_is_anothers,
 		what_a_running_machine_may_reach_stays_when_its_names_are_answered_elsewhere,
 		machines_reach_other_networks_by_nat, the_host_is_reached_and_sees_who_calls,
 		machines_are_apart_but_siblings_are_not, without_rules_everybody_reaches_everybody,

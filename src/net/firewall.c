@@ -501,22 +501,47 @@ static int exchange(struct firewall *firewall, const struct firewall_machine *be
 	return nftables_commit(&build.nftables, &firewall->filter);
 }
 
-/* Where that is not possible because tables are gone, or a port belongs to another machine. */
+static int add_ports(struct firewall *firewall, const struct firewall_machine *machine)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < machine->port_count; i++) {
+		int r = firewall_add_port(firewall, machine, &machine->ports[i]);
+
+		first = first == 0 ? MIN(r, 0) : first;
+	}
+	return first;
+}
+
+/* Where that is not possible because a port belongs to another machine. All else is there all the
+ * time, as it is what the machine may reach. */
+static int exchange_but_ports(struct firewall *firewall, const struct firewall_machine *before,
+			      const struct firewall_machine *after)
+{
+	struct firewall_machine bare_before = *before, bare_after = *after;
+	int r = 0;
+
+	bare_before.port_count = bare_after.port_count = 0;
+	for (size_t i = 0; i < before->port_count && r >= 0; i++)
+		r = firewall_remove_port(firewall, before, &before->ports[i]);
+	if (r >= 0)
+		r = exchange(firewall, &bare_before, &bare_after);
+	if (r >= 0)
+		r = firewall_routing_add(&firewall->route, after);
+	return r < 0 ? r : add_ports(firewall, after);
+}
+
+/* Where tables are gone. */
 static int exchange_slowly(struct firewall *firewall, const struct firewall_machine *before,
 			   const struct firewall_machine *after)
 {
 	struct firewall_machine bare = *after;
-	int r = firewall_remove(firewall, before, false), first = 0;
+	int r = firewall_remove(firewall, before, false);
 
 	bare.port_count = 0;
 	if (r >= 0)
 		r = firewall_add(firewall, &bare);
-	for (size_t i = 0; i < after->port_count && r >= 0; i++) {
-		int port = firewall_add_port(firewall, after, &after->ports[i]);
-
-		first = first == 0 ? MIN(port, 0) : first;
-	}
-	return r < 0 ? r : first;
+	return r < 0 ? r : add_ports(firewall, after);
 }
 
 static bool has_address(const struct firewall_machine *machine,
@@ -564,11 +589,15 @@ static int change(struct firewall *firewall, const struct firewall_machine *befo
 		  const struct firewall_machine *after)
 {
 	int r = exchange(firewall, before, after);
+	bool whole = r >= 0;
+
+	if (leads_elsewhere(r))
+		r = exchange_but_ports(firewall, before, after);
 	if (r == -ENOENT || leads_elsewhere(r))
 		r = exchange_slowly(firewall, before, after);
-	else if (r < 0)
-		return fail(r, "cannot change the packet filter");
-	else
+	else if (r < 0 && r != -EADDRINUSE)
+		return fail_in(r, "cannot change the packet filter");
+	else if (whole)
 		r = firewall_routing_add(&firewall->route, after);
 	if (r >= 0 && before->restricted && before->bridge > 0 && !after->restricted)
 		open_bridge(firewall, before);
