@@ -180,6 +180,7 @@ _Noreturn static void inside(struct arena *arena, const struct job_request *requ
 			.local = request->local,
 			.remote = request->remote,
 			.pool = request->pool,
+			.made = request->made,
 		},
 	};
 	r = jobs_add(arena, &job->record, &job->entry, request->runtime);

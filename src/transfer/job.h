@@ -42,6 +42,7 @@ struct job_request {
 	const char *local;   /* the image's name; NULL: none */
 	const char *remote;  /* URL or reference: only one transfer of it goes on; NULL: none */
 	const char *pool;    /* where a killed one leaves its remains; NULL: nowhere */
+	const char *made;    /* a file that goes when it is cancelled, by whole path; or NULL */
 	const char *const *environment;
 	job_fn *run;
 	void *context;

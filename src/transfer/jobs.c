@@ -26,7 +26,7 @@
 
 #define DIRECTORY "transfers"
 #define LAST_ID "last"
-#define RECORD_MAX (5 * JOBS_TEXT_MAX + 256)
+#define RECORD_MAX (6 * JOBS_TEXT_MAX + 256)
 #define JOBS_MAX 4096
 #define PATIENCE_MS 3000
 #define WORKERS_MAX 16
@@ -77,7 +77,7 @@ static const char **field(struct jobs_entry *entry, const char *name, size_t len
 	} fields[] = {
 		{ "TYPE", &entry->type },   { "CLASS", &entry->class },
 		{ "LOCAL", &entry->local }, { "REMOTE", &entry->remote },
-		{ "POOL", &entry->pool },
+		{ "POOL", &entry->pool },   { "MADE", &entry->made },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
@@ -148,13 +148,22 @@ static const char *one_line(struct arena *arena, const char *text)
 	return copy;
 }
 
+/* What is to be removed has this name or none. */
+static bool is_one_line(const char *path)
+{
+	return path != NULL && strlen(path) < JOBS_TEXT_MAX && strchr(path, '\n') == NULL;
+}
+
 static int write_entry(struct arena *arena, int fd, const struct jobs_entry *entry)
 {
 	const char *text = arena_format(
-		arena, PROGRESS "PID=%d\nTYPE=%s\nCLASS=%s\nLOCAL=%s\nREMOTE=%s\nPOOL=%s\n",
+		arena,
+		PROGRESS "PID=%d\nTYPE=%s\nCLASS=%s\nLOCAL=%s\nREMOTE=%s\nPOOL=%s\n"
+			 "MADE=%s\n",
 		entry->done, entry->total, (int)entry->pid, one_line(arena, entry->type),
 		one_line(arena, entry->class), one_line(arena, entry->local),
-		one_line(arena, entry->remote), one_line(arena, entry->pool));
+		one_line(arena, entry->remote), one_line(arena, entry->pool),
+		is_one_line(entry->made) ? entry->made : "");
 
 	return fd_write_all(fd, text, strlen(text));
 }
@@ -333,6 +342,17 @@ static bool ends(int pidfd, int signal)
 	return has_ended(pidfd);
 }
 
+/* Who ends by itself forgets itself: then it has removed what it made, or all of it is there. */
+static void remove_made(struct arena *arena, const char *runtime, const struct jobs_entry *job)
+{
+	autoclose int directory = open_directory(arena, runtime);
+	struct jobs_entry entry;
+
+	if (job->made != NULL && directory >= 0 &&
+	    read_entry(arena, &entry, directory, job->id) >= 0)
+		(void)unlink(job->made);
+}
+
 /* They die with it, but a moment later, and until then what they make cannot be removed. Some
  * kernels do not tell them; then what is left is removed the next time. */
 static size_t open_workers(struct arena *arena, int ret[WORKERS_MAX], pid_t pid)
@@ -394,5 +414,6 @@ int jobs_cancel(struct arena *arena, struct jobs_entry *ret, const char *runtime
 				  "cannot end transfer %" PRIu32 ": the kernel does "
 				  "not let go of its process",
 				  id);
+	remove_made(arena, runtime, ret);
 	return 0;
 }

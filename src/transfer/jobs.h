@@ -17,7 +17,8 @@ struct arena;
 struct jobs_entry {
 	uint32_t id;
 	const char *type, *class, *local, *remote, *pool; /* NULL: none */
-	uint64_t done, total;				  /* bytes; total 0: not known */
+	const char *made;     /* by whole path, a file that goes with it when it is cancelled */
+	uint64_t done, total; /* bytes; total 0: not known */
 	pid_t pid;
 	bool alive; /* else it was killed, and what it left can be removed */
 };
@@ -36,5 +37,5 @@ int jobs_list(struct arena *arena, struct jobs_entry **ret, size_t *ret_count, c
 void jobs_forget(const char *runtime, uint32_t id);
 
 /* End it, at once if it does not listen; returns when it has ended, and those that it
- * began. -ENXIO: there is none. */
+ * began, and what it MADE is gone. -ENXIO: there is none. */
 int jobs_cancel(struct arena *arena, struct jobs_entry *ret, const char *runtime, uint32_t id);

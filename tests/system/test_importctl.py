@@ -615,6 +615,27 @@ def test_a_cancelled_transfer_leaves_nothing(control, plain, place, archive, no_
     assert os.listdir(POOL) == []
 
 
+@pytest.mark.parametrize("verb", ["export-tar", "export-oci"])
+def test_a_cancelled_export_leaves_no_file(control, plain, place, no_transfers, verb):
+    """Also where nobody waits for it any more."""
+    os.makedirs(POOL + "/web/usr")
+    for number in range(60):
+        with open(POOL + "/web/usr/%d" % number, "wb") as file:
+            file.write(os.urandom(1 << 20))
+    for name, was in (("new", None), ("old", b"old")):
+        if was is not None:
+            with open(place + "/" + name, "wb") as file:
+                file.write(was)
+        words = [*(["-m", "--format=xz"] if verb == "export-tar" else []), verb, "web", ("" if verb == "export-tar" else "oci-archive:") + name]
+        one = control.start(*words, cwd=place)
+        entry = runner.until(lambda: transfers(control))[0]
+        one.send_signal(signal.SIGINT)
+        assert one.wait(10) == 1
+        control.run("cancel-transfer", entry["id"]).ok()
+        assert os.path.exists(place + "/" + name) == (was is not None)
+    assert pools.hidden() == []
+
+
 @pytest.mark.parametrize("victim", ["job", "worker"])
 @pytest.mark.parametrize("share", [0, 0.02, 0.9], ids=["begin", "middle", "end"])
 def test_a_killed_one_leaves_nothing_visible(control, plain, place, archive, no_transfers, victim, share):

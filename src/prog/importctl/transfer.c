@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -182,6 +183,7 @@ static int finish(struct show *show, int r, enum job_end end)
 int transfer_run(struct context *context, const struct transfer *transfer)
 {
 	struct show *show = arena_take(context->arena, sizeof(*show));
+	char made[PATH_MAX];
 	struct job_watcher watcher = {
 		.begun = hear_begun,
 		.progress = hear_progress,
@@ -195,6 +197,7 @@ int transfer_run(struct context *context, const struct transfer *transfer)
 		.local = transfer->local,
 		.remote = transfer->remote,
 		.pool = transfer->pool,
+		.made = transfer->made != NULL ? realpath(transfer->made, made) : NULL,
 		.environment = context->program.environment,
 		.run = transfer->run,
 		.context = transfer->context,
