@@ -223,10 +223,12 @@ def test_what_is_killed_while_it_fetches_costs_an_error_and_nothing_else(clean, 
 def killed_while_it_waits(clean, *lines, exec_=()):
     """The new definition's machine runs, and does not say yet that it works: who waits for that ends, with all that it has begun."""
     good, new = clean.tree("good", files={"etc/works": "", "etc/version": "1\n"}), clean.tree("new", files={"etc/version": "2\n"})
-    for name in ("goes", "web"):
-        clean.define(name, "dir:" + good)
+    for name in ("goes", "hand", "web"):
+        clean.define(name, "dir:" + good, install=name != "hand")
     clean.redd("apply").ok()
-    clean.undefine("goes")
+    clean.machinectl("start", "hand").ok()
+    for name in ("goes", "hand"):
+        clean.undefine(name)
     clean.define("web", "dir:" + new, *lines, exec_=exec_)
     apply = clean.begin("redd", "apply", "--yes")
     runner.until(lambda: clean.running() == ["web"] and clean.machinectl("exec", "web", "--", "cat", "/etc/version").out == "2\n")
@@ -239,7 +241,7 @@ def killed_while_it_waits(clean, *lines, exec_=()):
 
 def went_back(clean):
     """Also what had stopped by then, of which nothing that runs tells."""
-    assert clean.current() == 1 and clean.inside("web", "cat", "/etc/version") == "1" and clean.running() == ["goes", "web"]
+    assert clean.current() == 1 and clean.inside("web", "cat", "/etc/version") == "1" and clean.running() == ["goes", "hand", "web"]
 
 
 @pytest.mark.parametrize("works", [False, True])

@@ -189,6 +189,15 @@ static int stop_to_start(const struct converge *converge, const struct converge_
 	return r < 0 ? r : stop(converge, one->name, true);
 }
 
+/* Should that be taken back, by whoever comes after an interrupted apply as well, it is known that
+ * it ran. Else converge_run() forgets it. */
+static int stop_for_good(const struct converge *converge, const char *name)
+{
+	int r = stop(converge, name, false);
+
+	return r < 0 ? r : write_mark(converge, MANAGER_OWED, name, "");
+}
+
 /* One that ended by itself may have a supervisor that waits to start it again, as it was. */
 static int start_stopped(const struct converge *converge, const struct converge_machine *one)
 {
@@ -324,7 +333,7 @@ int converge_step(const struct converge *converge, const struct converge_machine
 	switch (one->act) {
 	case CONVERGE_NOTHING:
 	case CONVERGE_DEFER: return 0;
-	case CONVERGE_STOP: return stop(converge, one->name, false);
+	case CONVERGE_STOP: return stop_for_good(converge, one->name);
 	case CONVERGE_START: return start_stopped(converge, one);
 	case CONVERGE_RESTART:
 	case CONVERGE_RECREATE: return restart(converge, one);
@@ -340,10 +349,9 @@ int converge_step(const struct converge *converge, const struct converge_machine
 		if (r >= 0)
 			r = live(converge, one);
 		break;
-	case CONVERGE_NOTE:
-		if (one->from == converge->number)
-			r = await_health(converge, one);
-		break;
+	case CONVERGE_NOTE: break;
 	}
+	if (r >= 0 && converge->open && one->from == converge->number)
+		r = await_health(converge, one);
 	return r < 0 ? r : note(converge, one->machine);
 }
