@@ -334,7 +334,9 @@ int image_still_there(struct arena *arena, int fd, const char *name)
 
 	if (fstat(fd, &st) == 0 && st.st_nlink > 0 && text_after(path_name(path), ".#") == NULL)
 		return 0;
-	return fail_plain(-ESTALE, "cannot copy '%s': it was removed or replaced meanwhile", name);
+	return fail_plain(-ESTALE,
+			  "cannot copy '%s': it was removed or replaced meanwhile (try again)",
+			  name);
 }
 
 void image_layered_on(struct arena *arena, struct text_list *ret, const struct find_scope *scope,
