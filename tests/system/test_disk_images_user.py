@@ -575,7 +575,8 @@ def test_a_start_that_is_ended_while_its_server_begins_leaves_nothing(mine, stal
     finally:
         other.kill()
         other.communicate(timeout=30)
-    subprocess.run(["flock", "--exclusive", "--nonblock", path, "true"], check=True)
+    # one that has no command line any more may still be about to close its files
+    subprocess.run(["flock", "--exclusive", "--wait", "10", path, "true"], check=True)
     assert machinectl(mine).run("list", "--no-legend").ok().out == ""
 
 
