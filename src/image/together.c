@@ -126,6 +126,12 @@ static int set_mark(int dir_fd, const char *name, bool immutable)
 	return fd < 0 ? -errno : together_set_immutable(fd, immutable);
 }
 
+/* Else the file system has no such mark, or it is not ours to make. */
+static bool may_pass(int r)
+{
+	return r == -EIO || r == -ENOSPC || r == -EDQUOT;
+}
+
 /* Where it can be seen now. */
 static int mark(struct together *together, const struct together_step *step, int dir_fd,
 		const char *name)
@@ -138,7 +144,7 @@ static int mark(struct together *together, const struct together_step *step, int
 	if (r < 0 && (step->flags & TOGETHER_SURELY) == 0) {
 		log_warning("cannot make the directory '%s/%s' read-only: %s, going on without",
 			    step->directory, name, strerror(-r));
-		together->left = together->left || r == -EIO;
+		together->left = together->left || may_pass(r);
 		return 0;
 	}
 	return r;
