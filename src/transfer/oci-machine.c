@@ -169,7 +169,7 @@ static bool is_missing(struct arena *arena, struct way *ret, const int *layers, 
 	     name = strtok_r(NULL, "/", &rest)) {
 		int r = 0;
 
-		if (ret->count == DEPTH_MAX)
+		if (ret->count == DEPTH_MAX || !path_is_file_name(name))
 			return false;
 		at = arena_format(arena, "%s%s%s", at, *at ? "/" : "", name);
 		if (ret->known == ret->count)
