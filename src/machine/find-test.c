@@ -1,14 +1,18 @@
 #include "machine/find.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/unit.h"
 #include "io/fd.h"
+#include "kernel/capability.h"
 #include "kernel/fixture.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
@@ -299,6 +303,32 @@ START_TEST(machines_are_listed_by_name_and_nothing_else_is)
 }
 END_TEST
 
+/* What cannot be read may be anything. */
+START_TEST(a_whole_list_lacks_nobody)
+{
+	const uint64_t read = CAPABILITY_BIT(CAP_DAC_OVERRIDE) |
+			      CAPABILITY_BIT(CAP_DAC_READ_SEARCH);
+	struct machine *machines;
+	struct record record;
+	uint64_t all;
+	size_t count;
+
+	fixture_enter(0);
+	make(&record, "web", 0, 0);
+	ck_assert_int_eq(machine_list_whole(&arena, &machines, &count, RUNTIME), 0);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_eq(chmod(RUNTIME "/machines/web", 0), 0);
+	ck_assert_int_eq(capability_get(NULL, &all, NULL), 0);
+	ck_assert_int_eq(capability_set(all & ~read, all, 0), 0);
+	ck_assert_int_eq(machine_list(&arena, &machines, &count, RUNTIME), 0);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_int_eq(machine_list_whole(&arena, &machines, &count, RUNTIME), -EACCES);
+	ck_assert_str_eq(fail_recorded()->text,
+			 "cannot read the record of machine 'web': Permission denied");
+	record_remove(&record);
+}
+END_TEST
+
 START_TEST(what_is_no_name_is_no_path)
 {
 	static const char *const names[] = { "", ".", "..", "../x", "a/b", ".host", "-a", "a_b" };
@@ -331,7 +361,8 @@ int main(void)
 			      whoever_needs_the_program_waits_until_it_is_noted_or_the_machine_ends,
 			      another_machine_of_the_same_name_is_not_the_one,
 			      machines_are_listed_by_name_and_nothing_else_is,
-			      what_is_no_name_is_no_path, the_host_is_process_1);
+			      a_whole_list_lacks_nobody, what_is_no_name_is_no_path,
+			      the_host_is_process_1);
 
 	arena_done(&arena);
 	return status;

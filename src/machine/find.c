@@ -26,6 +26,7 @@
 #include "kernel/syscall.h"
 #include "machine/reap.h"
 
+#define FAIL_RECORD "cannot read the record of machine '%s'"
 #define REAP_MAX 8			 /* of a list: the next one takes more */
 #define BEGIN_US (5 * UINT64_C(1000000)) /* a busy host's supervisor may not run for a while */
 
@@ -196,7 +197,7 @@ int machine_open(struct arena *arena, struct machine *ret, const char *runtime, 
 				  "cannot reach machine '%s': it is another user's (try as root)",
 				  name);
 	if (r < 0)
-		return fail(r, "cannot read the record of machine '%s'", name);
+		return fail(r, FAIL_RECORD, name);
 	*ret = machine;
 	return 0;
 }
@@ -305,6 +306,7 @@ struct collector {
 	struct machine *items;
 	size_t count;
 	struct text_list dead;
+	bool whole, told;
 };
 
 static int collect(int dir_fd, const char *name, unsigned char type, void *context)
@@ -316,9 +318,12 @@ static int collect(int dir_fd, const char *name, unsigned char type, void *conte
 	if (type != DT_REG || !name_is_machine(name))
 		return 0;
 	r = read_machine(collector->arena, &machine, dir_fd, collector->runtime, name);
-	if (r < 0 && r != -ENOENT && r != -EBADMSG)
-		log_warning("cannot read the record of machine '%s': %s, going on without", name,
-			    strerror(-r));
+	if (r < 0 && r != -ENOENT && r != -EBADMSG) {
+		collector->told = collector->whole;
+		if (collector->whole)
+			return fail(r, FAIL_RECORD, name);
+		log_warning(FAIL_RECORD ": %s, going on without", name, strerror(-r));
+	}
 	if (r >= 0 && machine.state == MACHINE_DEAD && collector->dead.count < REAP_MAX)
 		text_list_add(collector->arena, &collector->dead,
 			      arena_text(collector->arena, name));
@@ -334,9 +339,10 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct machine *)a)->name, ((const struct machine *)b)->name);
 }
 
-int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime)
+static int list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime,
+		bool whole)
 {
-	struct collector collector = { .arena = arena, .runtime = runtime };
+	struct collector collector = { .arena = arena, .runtime = runtime, .whole = whole };
 	autoclose int dir = -EBADF;
 	int r;
 
@@ -344,6 +350,8 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 	if (dir == -EPERM)
 		return record_fail_foreign(runtime);
 	r = dir < 0 ? dir : dir_walk(dir, collect, &collector);
+	if (collector.told)
+		return r;
 	if (r < 0 && r != -ENOENT)
 		return fail(r, "cannot read the machines' records below '%s'", runtime);
 	for (size_t i = 0; i < collector.dead.count; i++)
@@ -355,11 +363,22 @@ int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, c
 	return 0;
 }
 
+int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime)
+{
+	return list(arena, ret, ret_count, runtime, false);
+}
+
+int machine_list_whole(struct arena *arena, struct machine **ret, size_t *ret_count,
+		       const char *runtime)
+{
+	return list(arena, ret, ret_count, runtime, true);
+}
+
 int machine_list_roots(struct arena *arena, struct text_list *ret, const char *runtime)
 {
 	struct machine *machines;
 	size_t count;
-	int r = machine_list(arena, &machines, &count, runtime);
+	int r = machine_list_whole(arena, &machines, &count, runtime);
 
 	for (size_t i = 0; r >= 0 && i < count; i++)
 		if (!text_empty(machines[i].root))

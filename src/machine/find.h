@@ -77,6 +77,10 @@ int machine_open_supervisor(struct arena *arena, const struct machine *machine);
 /* All but the dead, sorted by name. A record that cannot be read is a warning. */
 int machine_list(struct arena *arena, struct machine **ret, size_t *ret_count, const char *runtime);
 
+/* The same for who acts on what is not in the list: there such a record is a failure. */
+int machine_list_whole(struct arena *arena, struct machine **ret, size_t *ret_count,
+		       const char *runtime);
+
 /* The paths of the trees and images that they run from. */
 int machine_list_roots(struct arena *arena, struct text_list *ret, const char *runtime);
 

@@ -289,7 +289,7 @@ int converge_look(struct converge *converge, unsigned int number, unsigned int p
 	const struct generation *wanted;
 	struct machine *running;
 	size_t count;
-	int r = machine_list(converge->arena, &running, &count, converge->runtime);
+	int r = machine_list_whole(converge->arena, &running, &count, converge->runtime);
 
 	if (r < 0)
 		return r;

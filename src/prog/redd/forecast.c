@@ -459,7 +459,7 @@ int forecast_facts(struct context *context, struct outlook_facts *ret)
 		.context = context,
 		.runtime = context->runtime,
 	};
-	r = machine_list(context->arena, &running, &ret->running_count, context->runtime);
+	r = machine_list_whole(context->arena, &running, &ret->running_count, context->runtime);
 	ret->running = running;
 	return r;
 }

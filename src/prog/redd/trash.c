@@ -163,7 +163,7 @@ static int drop_running(const struct apply *apply, struct text_list *names)
 	struct text_list left = { 0 };
 	struct machine *machines;
 	size_t count;
-	int r = machine_list(apply->arena, &machines, &count, apply->runtime);
+	int r = machine_list_whole(apply->arena, &machines, &count, apply->runtime);
 
 	for (size_t i = 0; i < names->count && r >= 0; i++) {
 		bool runs = false;

@@ -119,7 +119,7 @@ static int find_used(struct keeping *keeping)
 	const struct converge converge = { .arena = apply->arena, .runtime = apply->runtime };
 	struct machine *machines;
 	size_t count;
-	int r = machine_list(apply->arena, &machines, &count, apply->runtime);
+	int r = machine_list_whole(apply->arena, &machines, &count, apply->runtime);
 
 	if (r >= 0)
 		r = machine_list_roots(apply->arena, &keeping->running, apply->runtime);
