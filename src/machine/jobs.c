@@ -91,6 +91,8 @@ static int finish_some(struct jobs *jobs)
 	struct pollfd polled[PARALLEL_MAX];
 	struct jobs_item *of[PARALLEL_MAX];
 	nfds_t count = 0;
+	siginfo_t info;
+	int r;
 
 	for (size_t i = 0; i < jobs->count; i++)
 		if (jobs->items[i].stage == JOBS_UNDER_WAY) {
@@ -98,12 +100,16 @@ static int finish_some(struct jobs *jobs)
 			polled[count] = (struct pollfd){ of[count]->pidfd, POLLIN, 0 };
 			count++;
 		}
-	if (poll(polled, count, -1) < 0)
-		return errno == EINTR ? 0 : fail(-errno, "cannot wait for machines");
+	if (poll(polled, count, -1) < 0) {
+		if (errno == EINTR)
+			return 0;
+		/* Then for one of them: to leave now would leave all of them at work. */
+		r = process_wait(of[0]->pidfd, &info, WNOWAIT);
+		if (r < 0)
+			return fail(r, "cannot wait for machine '%s'", of[0]->name);
+	}
 	for (nfds_t i = 0; i < count; i++) {
-		siginfo_t info;
-
-		if (polled[i].revents == 0 || process_wait(of[i]->pidfd, &info, WNOHANG) < 0)
+		if (process_wait(of[i]->pidfd, &info, WNOHANG) < 0)
 			continue;
 		fd_close(&of[i]->pidfd);
 		of[i]->stage = JOBS_FINISHED;

@@ -1012,6 +1012,27 @@ def test_what_is_kept_later_is_taken_by_the_next_one_if_one_is_killed(clean):
     assert kills > 3
 
 
+def test_it_does_not_go_back_beside_what_is_still_being_done(clean, place):
+    """Who cannot ask which of them has ended waits for one after the other."""
+    tree, log = clean.tree("base"), place + "/log"
+
+    def apply(hostname, *faults):
+        for name in ("db", "web"):
+            clean.define(name, "dir:" + tree, exec_=["Hostname=" + hostname])
+        done = clean.redd("apply", prefix=["strace", "-qq", "-o", log, "-e", "trace=poll", *faults])
+        with open(log) as file:
+            return done, [line for line in file if line.startswith("poll(")]
+    apply("one")[0].ok()
+    _, polls = apply("two")
+    # That of both, which restart together.
+    when = 1 + next(i for i, line in enumerate(polls) if "], 2, -1)" in line)
+    done, polls = apply("three", "-e", "inject=poll:error=ENOMEM:when=%d" % when)
+    assert "], 2, -1)" in polls[when - 1] and "INJECTED" in polls[when - 1], polls
+    done.ok()
+    assert clean.running() == ["db", "web"] and [clean.inside(name, "hostname") for name in ("db", "web")] == ["three"] * 2
+    assert clean.redd("plan").ok().out.endswith("Nothing to do.\n")
+
+
 def test_what_is_kept_later_of_a_root_that_is_forgotten(clean):
     tree = clean.tree("base", files={"srv/of": "image"})
     clean.define("web", "dir:" + tree, "Root=ephemeral")
