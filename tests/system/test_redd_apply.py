@@ -1033,6 +1033,19 @@ def test_it_does_not_go_back_beside_what_is_still_being_done(clean, place):
     assert clean.redd("plan").ok().out.endswith("Nothing to do.\n")
 
 
+def test_a_note_that_cannot_be_read_may_say_that_it_has_to_start(clean):
+    owed = "/run/redd/restarting"
+    clean.define("web", "dir:" + clean.tree("base"), install=False)
+    clean.redd("apply").ok()
+    os.makedirs(owed, exist_ok=True)
+    open(owed + "/web", "w").close()
+    blind = ["strace", "-qq", "-o", "/dev/null", "-P", owed, "-e", "inject=faccessat,faccessat2:error=EIO"]
+    clean.redd("apply", prefix=blind).failed("cannot learn whether machine 'web' has to start again", code=1)
+    assert clean.running() == []
+    clean.redd("apply").ok()
+    assert clean.running() == ["web"]
+
+
 def test_what_is_kept_later_of_a_root_that_is_forgotten(clean):
     tree = clean.tree("base", files={"srv/of": "image"})
     clean.define("web", "dir:" + tree, "Root=ephemeral")

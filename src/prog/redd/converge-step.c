@@ -103,11 +103,16 @@ static int note_change(const struct converge *converge, const struct converge_ma
 
 /* ---- what was stopped to be started again ---- */
 
-bool converge_step_is_owed(const struct converge *converge, const char *name)
+int converge_step_is_owed(const struct converge *converge, const char *name)
 {
 	autoclose int dir = record_open_runtime(converge->runtime, MANAGER_OWED);
+	int r = dir;
 
-	return dir >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (r >= 0)
+		r = faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 1;
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? fail(r, "cannot learn whether machine '%s' has to start again", name) : 1;
 }
 
 /* ---- starting and stopping ---- */

@@ -17,8 +17,8 @@ unsigned int converge_step_from(const struct converge *converge, const struct ma
 bool converge_step_frees(const struct converge_machine *one);
 int converge_step_free(const struct converge *converge, const struct converge_machine *one);
 
-/* It ran when an apply that did not end, or failed, stopped it, and has to start again. */
-bool converge_step_is_owed(const struct converge *converge, const char *name);
+/* 1: it ran when an apply that did not end, or failed, stopped it, and has to start again. */
+int converge_step_is_owed(const struct converge *converge, const char *name);
 
 /* Do what is to be done. Runs in: a process of its own for each machine. */
 int converge_step(const struct converge *converge, const struct converge_machine *one);

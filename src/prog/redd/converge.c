@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -196,17 +197,19 @@ static void compare(struct looking *looking, struct converge_machine *one,
 		one->act = one->changes.deferred ? CONVERGE_DEFER : CONVERGE_RECREATE;
 }
 
-static bool has_to_start(const struct converge *converge, const struct converge_machine *one)
+static int has_to_start(const struct converge *converge, const struct converge_machine *one)
 {
-	return (one->wanted->autostart && !converge->no_start) ||
-	       (converge->ran != NULL && text_list_has(converge->ran, one->name)) ||
-	       converge_step_is_owed(converge, one->name);
+	if ((one->wanted->autostart && !converge->no_start) ||
+	    (converge->ran != NULL && text_list_has(converge->ran, one->name)))
+		return 1;
+	return converge_step_is_owed(converge, one->name);
 }
 
 static int look_at(struct looking *looking, struct converge_machine *one,
 		   const struct generation_machine *wanted)
 {
 	struct converge *converge = looking->converge;
+	int r;
 
 	if (one->machine != NULL)
 		one->from = converge_step_from(converge, one->machine, &one->changing);
@@ -224,8 +227,9 @@ static int look_at(struct looking *looking, struct converge_machine *one,
 				  "cannot read the definition of machine '%s' in generation %u",
 				  one->name, converge->number);
 	if (one->machine == NULL) {
-		one->act = has_to_start(converge, one) ? CONVERGE_START : CONVERGE_NOTHING;
-		return 0;
+		r = has_to_start(converge, one);
+		one->act = r > 0 ? CONVERGE_START : CONVERGE_NOTHING;
+		return MIN(r, 0);
 	}
 	compare(looking, one, wanted);
 	look_at_limits(looking, one);
