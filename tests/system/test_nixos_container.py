@@ -535,7 +535,7 @@ def test_destroy_spares_what_is_mounted(tool, host, place):
         os.makedirs(os.path.join(root, inside))
         sandbox.mount(data, os.path.join(root, inside), None, sandbox.MS_BIND)
     os.makedirs(os.path.join(root, "var/empty"))
-    subprocess.run(["chattr", "+i", os.path.join(root, "var/empty")], check=False)
+    subprocess.run(["chattr", "+i", os.path.join(root, "var/empty")], check=True)
     tool.run("destroy", "web").ok()
     assert left_of("web") == []
     assert os.listdir(data) == ["precious"]
