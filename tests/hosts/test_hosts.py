@@ -17,7 +17,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 LONG = os.environ.get("REDD_LONG") == "1"
 PROGRAM = os.environ.get("REDD_STATIC", os.path.join(TOP, "build-static", "nspawn"))
 MACHINECTL = os.path.join(os.path.dirname(PROGRAM), "machinectl")
-GONE = 126  # vmexec's: the machine is no more
+GONE = (125, 126)  # vmrun's: the machine did not come up, or is no more
 HYBRID = ["-a", "systemd.unified_cgroup_hierarchy=0"]
 LEGACY = ["-a", "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"]
 
@@ -59,9 +59,9 @@ def vmrun(host, tree, *command, puts=()):
     assert os.path.exists(PROGRAM), "%s is missing: meson setup build-static -Dstatic=true" % PROGRAM
     files = [PROGRAM + ":/usr/local/bin", MACHINECTL + ":/usr/local/bin", os.path.join(HERE, "smoke") + ":/srv", tree + ":/srv"]
     arguments = [word for file in files for word in ("-p", file)]
-    for _ in range(2):
+    for _ in range(3):
         done = run("vmrun", "-k", kernel, "-i", kind, "-c", "-t", "400", *options, *arguments, *command)
-        if done.returncode != GONE:
+        if done.returncode not in GONE:
             break
         # Emulated machines end by themselves now and then, seldom twice: what Redd does to them it does again.
     return done
