@@ -12,6 +12,7 @@
 #include "engine/container.h"
 #include "engine/handover.h"
 #include "engine/keep.h"
+#include "engine/network-resume.h"
 #include "engine/outer.h"
 #include "engine/run.h"
 #include "io/fd.h"
@@ -114,7 +115,7 @@ static int take(struct container *container, struct state *state, int fds[STATE_
 int adopt(struct container *container, const char *runtime, const char *name,
 	  const char *const *environment)
 {
-	autoclose int connection = -EBADF;
+	autoclose int connection = -EBADF, starter = -EBADF;
 	const char *directory, *registered;
 	struct machine machine;
 	struct state state;
@@ -145,12 +146,19 @@ int adopt(struct container *container, const char *runtime, const char *name,
 	r = take(container, &state, fds, directory);
 	if (r < 0)
 		return r;
+	if (!terminal_is(STDIN_FILENO)) {
+		starter = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+		if (starter < 0)
+			return fail(-errno, "cannot let go of who started us");
+	}
 	r = keep_confirm(connection);
 	if (r < 0)
 		return fail(r, "cannot relieve the holder of machine '%s'", name);
-	/* Whoever waits for us to fail need not wait any more. */
-	if (!terminal_is(STDIN_FILENO) && dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
-		return fail(-errno, "cannot let go of who started us");
+	/* Nothing fails from here on. Who started us hears the end of its pipe when we return, and
+	 * counts on answers then. */
+	if (starter >= 0)
+		(void)dup2(STDOUT_FILENO, STDERR_FILENO);
 	log_info("Machine %s is supervised again.", name);
+	network_resume(container);
 	return 0;
 }

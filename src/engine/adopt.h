@@ -4,6 +4,7 @@
 
 struct container;
 
-/* CONTAINER is fresh. After a failure the machine is as it was. */
+/* CONTAINER is fresh; its network is served when we return. After a failure the machine is as it
+ * was. */
 int adopt(struct container *container, const char *runtime, const char *name,
 	  const char *const *environment);

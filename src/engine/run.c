@@ -554,7 +554,6 @@ int container_adopt(struct arena *arena, const char *runtime, const char *name,
 	/* Until it is ours, nothing of it is touched. */
 	if (r < 0)
 		return r;
-	network_resume(&container);
 	return finish(&container, live(&container, true));
 }
 

@@ -2,6 +2,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 
@@ -46,6 +47,8 @@ class Machine:
                 self.process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 self.process.terminate()
+        elif os.path.exists("/proc/%d" % self.leader):
+            os.kill(self.leader, signal.SIGKILL)  # it outlived its supervisor, and has our pipe
         self.process.communicate(timeout=20)
 
 

@@ -1,4 +1,6 @@
 """A machine's network while the machine reboots, and while its supervisor is replaced, adopted or killed."""
+import concurrent.futures
+import fcntl
 import ipaddress
 import os
 
@@ -190,6 +192,25 @@ def test_an_adopted_machine_is_served_again(host, redd, tree, mode):
     machine.servers.pop().close()
     host.machinectl(redd, "adopt", "kept").ok()
     assert works(host, machine, mode != "-n") == before
+    support.Net.close(machine)
+    host.machinectl(redd, "terminate", "kept").ok()
+    assert not host.left()
+
+
+def test_who_adopts_waits_until_the_network_is_served(host, redd, tree):
+    machine = host.machine(redd, "kept", tree, "-n", PORT, "--on-supervisor-death=keep")
+    machine.process.kill()
+    machine.process.wait()
+    gateway = host.addresses("ve-kept")[0]
+    # as by a command that changes the network just then
+    with open("/proc/%d/root/run/redd/machines/kept" % host.pid) as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            adopting = pool.submit(host.machinectl, redd, "adopt", "kept")
+            assert concurrent.futures.wait([adopting], 1).not_done
+            fcntl.flock(record, fcntl.LOCK_UN)
+            adopting.result().ok()
+    assert dns.ask(machine, gateway, "_host", timeout=0.5).addresses == [gateway]
     support.Net.close(machine)
     host.machinectl(redd, "terminate", "kept").ok()
     assert not host.left()
