@@ -96,11 +96,19 @@ static void long_tmpfs(struct compose *compose, const struct yaml_node *node, st
 
 static void long_volume(struct compose *compose, const struct yaml_node *node, struct import_at at)
 {
+	static const char *const known[] = {
+		"type", "source", "target", "read_only", "tmpfs", NULL
+	};
+	static const char *const known_of_tmpfs[] = { "size", NULL };
 	const char *type = text_at(compose, node, "type", at);
 	const char *source = text_at(compose, node, "source", at);
 	const char *target = text_at(compose, node, "target", at);
 	bool read_only = is_true(compose, node, "read_only", at);
 
+	import_note_others(compose->import, compose->machine, at, node, known);
+	import_note_others(compose->import, compose->machine,
+			   compose_at(compose, at, "tmpfs", node), yaml_find(node, "tmpfs"),
+			   known_of_tmpfs);
 	if (text_equal(type, "bind"))
 		import_bind(compose->import, compose->machine, at, compose_path(compose, source),
 			    target, read_only);
@@ -118,9 +126,9 @@ static void long_volume(struct compose *compose, const struct yaml_node *node, s
 
 void compose_volumes(struct compose *compose, const struct yaml_node *node, struct import_at at)
 {
-	if (node->kind != YAML_SEQUENCE)
-		import_refuse(compose->import, at, "this is no list");
-	for (size_t i = 0; i < node->count && compose->import->status >= 0; i++) {
+	bool list = import_is_kind(compose->import, at, node, YAML_SEQUENCE);
+
+	for (size_t i = 0; list && i < node->count && compose->import->status >= 0; i++) {
 		at.line = node->items[i]->line;
 		if (node->items[i]->kind == YAML_MAPPING)
 			long_volume(compose, node->items[i], at);
@@ -134,8 +142,9 @@ static void shown_files(struct compose *compose, const struct yaml_node *node, s
 			const char *kind, const char *directory)
 {
 	struct arena *arena = compose->import->arena;
+	bool list = import_is_kind(compose->import, at, node, YAML_SEQUENCE);
 
-	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
+	for (size_t i = 0; list && i < node->count; i++) {
 		const struct yaml_node *item = node->items[i];
 		bool is_long = item->kind == YAML_MAPPING;
 		const char *source, *target = "", *file;
@@ -190,9 +199,9 @@ static void long_port(struct compose *compose, const struct yaml_node *node, str
 
 void compose_ports(struct compose *compose, const struct yaml_node *node, struct import_at at)
 {
-	if (node->kind != YAML_SEQUENCE)
-		import_refuse(compose->import, at, "this is no list");
-	for (size_t i = 0; i < node->count && compose->import->status >= 0; i++) {
+	bool list = import_is_kind(compose->import, at, node, YAML_SEQUENCE);
+
+	for (size_t i = 0; list && i < node->count && compose->import->status >= 0; i++) {
 		at.line = node->items[i]->line;
 		if (node->items[i]->kind == YAML_MAPPING)
 			long_port(compose, node->items[i], at);
@@ -368,9 +377,13 @@ void compose_health(struct compose *compose, const struct yaml_node *node, struc
 		{ "timeout", "Timeout" },
 		{ "start_period", "StartPeriod" },
 	};
+	static const char *const known[] = { "test",	     "interval", "timeout", "retries",
+					     "start_period", "disable",	 NULL };
 	const char *retries = text_at(compose, node, "retries", at);
 	struct text_list command = { 0 };
 
+	if (import_is_kind(compose->import, at, node, YAML_MAPPING))
+		import_note_others(compose->import, compose->machine, at, node, known);
 	if (is_true(compose, node, "disable", at))
 		return;
 	if (!yaml_find(node, "test")) {

@@ -220,7 +220,9 @@ static void take_pids(struct compose *compose, const struct yaml_node *node, str
 
 static void take_ulimits(struct compose *compose, const struct yaml_node *node, struct import_at at)
 {
-	for (size_t i = 0; node->kind == YAML_MAPPING && i < node->count; i++) {
+	bool mapping = import_is_kind(compose->import, at, node, YAML_MAPPING);
+
+	for (size_t i = 0; mapping && i < node->count; i++) {
 		const struct yaml_node *limit = node->items[i];
 		const char *value;
 
@@ -245,7 +247,10 @@ static void take_deploy_limits(struct compose *compose, const struct yaml_node *
 		{ "cpus", take_cpus },
 		{ "pids", take_pids },
 	};
+	static const char *const known[] = { "memory", "cpus", "pids", NULL };
 
+	if (import_is_kind(compose->import, at, limits, YAML_MAPPING))
+		import_note_others(compose->import, compose->machine, at, limits, known);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct yaml_node *node = yaml_find(limits, rows[i].key);
 
@@ -272,7 +277,9 @@ static void take_restart_policy(struct compose *compose, const struct yaml_node 
 
 static void take_deploy(struct compose *compose, const struct yaml_node *node, struct import_at at)
 {
-	for (size_t i = 0; node->kind == YAML_MAPPING && i < node->count; i++) {
+	bool mapping = import_is_kind(compose->import, at, node, YAML_MAPPING);
+
+	for (size_t i = 0; mapping && i < node->count; i++) {
 		const char *key = node->keys[i]->text;
 		const struct yaml_node *item = node->items[i], *part;
 		struct import_at here = compose_at(compose, at, key, node->keys[i]);

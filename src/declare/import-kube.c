@@ -38,10 +38,24 @@ static struct import_at below(struct kube *kube, struct import_at at, const char
 				   arena_format(kube->import->arena, "%s.%s", at.key, key) };
 }
 
+static bool is_kind(struct kube *kube, const struct yaml_node *node, enum yaml_kind kind,
+		    struct import_at at)
+{
+	return import_is_kind(kube->import, at, node, kind);
+}
+
+static void note_others(struct kube *kube, const struct yaml_node *node, struct import_at at,
+			const char *const *known)
+{
+	import_note_others(kube->import, kube->machine, at, node, known);
+}
+
 static void words(struct kube *kube, struct text_list *list, const struct yaml_node *node,
 		  struct import_at at)
 {
-	for (size_t i = 0; node && node->kind != YAML_MAPPING && i < node->count; i++) {
+	if (!is_kind(kube, node, YAML_SEQUENCE, at))
+		return;
+	for (size_t i = 0; i < node->count; i++) {
 		const char *text = yaml_text(node->items[i]);
 
 		if (!text)
@@ -72,7 +86,9 @@ static void take_command(struct kube *kube)
 
 static void take_environment(struct kube *kube, const struct yaml_node *node, struct import_at at)
 {
-	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
+	bool list = is_kind(kube, node, YAML_SEQUENCE, at);
+
+	for (size_t i = 0; list && i < node->count; i++) {
 		const struct yaml_node *item = node->items[i];
 
 		at.line = item->line;
@@ -90,19 +106,24 @@ static void take_environment(struct kube *kube, const struct yaml_node *node, st
 
 static void take_ports(struct kube *kube, const struct yaml_node *node, struct import_at at)
 {
-	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
+	bool list = is_kind(kube, node, YAML_SEQUENCE, at);
+
+	for (size_t i = 0; list && i < node->count; i++) {
 		const struct yaml_node *item = node->items[i];
 		const char *host = text_at(item, "hostPort"), *address = text_at(item, "hostIP");
-		bool udp = text_equal(text_at(item, "protocol"), "UDP");
+		const char *protocol = text_at(item, "protocol");
 
-		/* One that is only named is nothing to lead on. */
-		if (!*host)
-			continue;
 		at.line = item->line;
+		/* One that is only named is nothing to lead on. */
+		if (!*host && is_kind(kube, item, YAML_MAPPING, at))
+			continue;
 		import_port(kube->import, kube->machine, at,
-			    arena_format(kube->import->arena, "%s%s%s:%s%s", address,
+			    arena_format(kube->import->arena, "%s%s%s:%s/%s", address,
 					 *address ? ":" : "", host, text_at(item, "containerPort"),
-					 udp ? "/udp" : ""));
+					 text_equal(protocol, "UDP")   ? "udp"
+					 : text_equal(protocol, "TCP") ? "tcp"
+					 : *protocol		       ? protocol
+								       : "tcp"));
 	}
 }
 
@@ -110,10 +131,18 @@ static void take_ports(struct kube *kube, const struct yaml_node *node, struct i
 
 static void take_resources(struct kube *kube, const struct yaml_node *node, struct import_at at)
 {
+	static const char *const known[] = { "limits", "requests", NULL };
+	static const char *const requested[] = { "memory", NULL };
 	const struct yaml_node *limits = yaml_find(node, "limits");
-	const struct yaml_node *memory = yaml_find(yaml_find(node, "requests"), "memory");
+	const struct yaml_node *requests = yaml_find(node, "requests");
+	const struct yaml_node *memory = yaml_find(requests, "memory");
+	bool mapping = is_kind(kube, node, YAML_MAPPING, at) &&
+		       is_kind(kube, limits, YAML_MAPPING, at);
 
-	for (size_t i = 0; limits && limits->kind == YAML_MAPPING && i < limits->count; i++) {
+	note_others(kube, node, at, known);
+	if (requests)
+		note_others(kube, requests, below(kube, at, "requests", requests), requested);
+	for (size_t i = 0; mapping && i < limits->count; i++) {
 		const char *key = limits->keys[i]->text, *value = yaml_text(limits->items[i]);
 
 		at.line = limits->keys[i]->line;
@@ -133,9 +162,20 @@ static void take_resources(struct kube *kube, const struct yaml_node *node, stru
 
 static void take_security(struct kube *kube, const struct yaml_node *node, struct import_at at)
 {
+	static const char *const known[] = { "capabilities",
+					     "runAsUser",
+					     "runAsGroup",
+					     "readOnlyRootFilesystem",
+					     "allowPrivilegeEscalation",
+					     "privileged",
+					     "seccompProfile",
+					     NULL };
 	const struct yaml_node *capabilities = yaml_find(node, "capabilities");
 	struct text_list add = { 0 }, drop = { 0 };
 
+	(void)is_kind(kube, node, YAML_MAPPING, at);
+	(void)is_kind(kube, capabilities, YAML_MAPPING, at);
+	note_others(kube, node, at, known);
 	if (*text_at(node, "runAsUser"))
 		import_user(kube->import, kube->machine, at, text_at(node, "runAsUser"));
 	if (is_true(node, "readOnlyRootFilesystem"))
@@ -170,6 +210,8 @@ static const struct yaml_node *find_volume(const struct kube *kube, const char *
 
 static void take_mount(struct kube *kube, const struct yaml_node *mount, struct import_at at)
 {
+	static const char *const known[] = { "name",	"mountPath",   "readOnly",
+					     "subPath", "subPathExpr", NULL };
 	const char *name = text_at(mount, "name"), *place = text_at(mount, "mountPath");
 	const struct yaml_node *volume = find_volume(kube, name), *empty;
 	const char *host = text_at(yaml_find(volume, "hostPath"), "path");
@@ -177,6 +219,7 @@ static void take_mount(struct kube *kube, const struct yaml_node *mount, struct 
 
 	name = text_printable(kube->import->arena, name);
 	empty = yaml_find(volume, "emptyDir");
+	note_others(kube, mount, at, known);
 	if (!volume)
 		import_refuse(kube->import, at, "the volume '%.80s' is not among the volumes",
 			      name);
@@ -198,7 +241,9 @@ static void take_mount(struct kube *kube, const struct yaml_node *mount, struct 
 
 static void take_mounts(struct kube *kube, const struct yaml_node *node, struct import_at at)
 {
-	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
+	bool list = is_kind(kube, node, YAML_SEQUENCE, at);
+
+	for (size_t i = 0; list && i < node->count; i++) {
 		at.line = node->items[i]->line;
 		take_mount(kube, node->items[i], at);
 	}
@@ -322,30 +367,14 @@ static void take_container(struct kube *kube, const struct yaml_node *container,
 	take_pod(kube, at);
 }
 
-static void note_rest(struct kube *kube, struct import_at at)
-{
-	static const char *const known[] = { "containers",  "volumes",
-					     "hostNetwork", "restartPolicy",
-					     "hostname",    "terminationGracePeriodSeconds" };
-
-	for (size_t i = 0; i < kube->spec->count; i++) {
-		const struct yaml_node *key = kube->spec->keys[i];
-		bool found = false;
-
-		for (size_t n = 0; n < ARRAY_SIZE(known); n++)
-			found = found || text_equal(key->text, known[n]);
-		if (!found)
-			import_note(kube->import, NULL, below(kube, at, key->text, key),
-				    text_equal(key->text, "initContainers")
-					    ? "nothing is run once before a machine"
-					    : "there is no setting for it");
-	}
-}
-
 /* A document. False: it makes no Pod. */
 static bool take_document(struct kube *kube, const struct yaml_node *document)
 {
 	static const char *const makers[] = { "Deployment", "StatefulSet", "DaemonSet" };
+	static const char *const known[] = { "containers",  "volumes",
+					     "hostNetwork", "restartPolicy",
+					     "hostname",    "terminationGracePeriodSeconds",
+					     NULL };
 	const char *kind = text_at(document, "kind");
 	const char *name = text_at(yaml_find(document, "metadata"), "name");
 	const struct yaml_node *spec = yaml_find(document, "spec"), *containers;
@@ -375,7 +404,8 @@ static bool take_document(struct kube *kube, const struct yaml_node *document)
 		import_refuse(kube->import, at, "it has no name that a machine can have");
 		return true;
 	}
-	note_rest(kube, at);
+	kube->machine = NULL; /* of all of them */
+	note_others(kube, spec, at, known);
 	for (size_t i = 0; i < containers->count && kube->import->status >= 0; i++)
 		take_container(kube, containers->items[i], containers->count == 1);
 	return true;

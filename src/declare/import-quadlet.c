@@ -32,6 +32,23 @@ typedef void take_fn(struct quadlet *quadlet, struct import_at at, const char *v
 
 /* ---- files ---- */
 
+/* An empty value takes back what was said of its key; units of the manager have their own rules. */
+static bool takes_back(struct unit *unit, const struct ini_item *empty)
+{
+	static const char *const others[] = { "Unit", "Service", "Install" };
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (text_equal(empty->section, others[i]))
+			return false;
+	for (size_t i = 0; i < unit->count; i++)
+		if (!text_equal(unit->items[i].section, empty->section) ||
+		    !text_equal(unit->items[i].key, empty->key))
+			unit->items[kept++] = unit->items[i];
+	unit->count = kept;
+	return true;
+}
+
 static bool read_unit(struct quadlet *quadlet, struct unit *ret, const char *name)
 {
 	struct import *import = quadlet->import;
@@ -57,7 +74,7 @@ static bool read_unit(struct quadlet *quadlet, struct unit *ret, const char *nam
 							   : "this stands before any section");
 			return false;
 		}
-		if (item.kind != INI_ASSIGNMENT)
+		if (item.kind != INI_ASSIGNMENT || (!*item.value && takes_back(ret, &item)))
 			continue;
 		added = list_grow(import->arena, (void **)&ret->items, &ret->count, sizeof(*added));
 		*added = item;
@@ -597,8 +614,7 @@ static void take_item(struct quadlet *quadlet, const struct ini_item *item)
 					     item->key) };
 
 	if (text_equal(item->section, "Container")) {
-		if (*item->value)
-			take_key(quadlet, item->key, at, specifiers(quadlet, at, item->value));
+		take_key(quadlet, item->key, at, specifiers(quadlet, at, item->value));
 	} else if (text_equal(item->section, "Unit") || text_equal(item->section, "Service") ||
 		   text_equal(item->section, "Install")) {
 		take_manager(quadlet, at, item);

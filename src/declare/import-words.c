@@ -16,6 +16,39 @@
 
 #define ZONE_MAX 12 /* with "vz-" it is an interface's name */
 
+/* ---- nodes ---- */
+
+bool import_is_kind(struct import *import, struct import_at at, const struct yaml_node *node,
+		    enum yaml_kind kind)
+{
+	if (yaml_is_null(node))
+		return false;
+	if (node->kind != kind)
+		import_refuse(import, at, "this is no %s",
+			      kind == YAML_SEQUENCE ? "list" : "mapping");
+	return node->kind == kind;
+}
+
+void import_note_others(struct import *import, const struct import_machine *machine,
+			struct import_at at, const struct yaml_node *node, const char *const *known)
+{
+	for (size_t i = 0; node && node->kind == YAML_MAPPING && i < node->count; i++) {
+		const struct yaml_node *key = node->keys[i];
+		size_t n = 0;
+
+		while (known[n] && !text_equal(key->text, known[n]))
+			n++;
+		if (!known[n])
+			import_note(import, machine,
+				    (struct import_at){ at.file, key->line,
+							arena_format(import->arena, "%s.%s", at.key,
+								     key->text) },
+				    text_equal(key->text, "initContainers")
+					    ? "nothing is run once before a machine"
+					    : "there is no setting for it");
+	}
+}
+
 /* ---- image ---- */
 
 void import_image(struct import *import, struct import_machine *machine, struct import_at at,

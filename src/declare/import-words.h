@@ -9,6 +9,17 @@
 #include <stdint.h>
 
 #include "declare/import.h"
+#include "declare/yaml.h"
+
+/* Whether NODE is of KIND. What is of another was meant as something and is refused; null is not.
+ */
+bool import_is_kind(struct import *import, struct import_at at, const struct yaml_node *node,
+		    enum yaml_kind kind);
+/* Each key of a mapping (of anything else: none) that is not among the KNOWN ones, which end with
+ * NULL. */
+void import_note_others(struct import *import, const struct import_machine *machine,
+			struct import_at at, const struct yaml_node *node,
+			const char *const *known);
 
 /* The image of the registry's that the machine is made of, and its defaults: a root of its own over
  * the image, and users of its own. */
