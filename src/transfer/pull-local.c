@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/macros.h"
 #include "base/text.h"
 #include "image/clone.h"
 #include "image/image.h"
@@ -26,6 +28,51 @@ static bool is_there(struct pull *pull, const char *name)
 	return lstat(path_of(pull, name), &st) == 0;
 }
 
+/* ---- what stands beside it ---- */
+
+static const char *const suffixes[] = { ".nspawn", ".roothash", ".roothash.p7s", ".verity" };
+
+/* 1: it is there; 0: it is not. */
+static int read_side(struct pull *pull, const char *kept, const char *suffix, char **ret,
+		     size_t *ret_size)
+{
+	char *path = arena_format(pull->arena, "%s/%s%s", pull->kept.pool, kept, suffix);
+	int r = file_read(pull->arena, ret, ret_size, AT_FDCWD, path, FETCH_VERITY_MAX);
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? fail(r, "cannot read '%s'", path) : 1;
+}
+
+static const struct pull_side *find_side(const struct pull *pull, const char *suffix)
+{
+	for (size_t i = 0; i < FETCH_SIDES_MAX; i++)
+		if (pull->sides[i].came && text_equal(pull->sides[i].suffix, suffix))
+			return &pull->sides[i];
+	return NULL;
+}
+
+int pull_has_sides(struct pull *pull, const char *kept)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		const struct pull_side *side = find_side(pull, suffixes[i]);
+		char *data;
+		size_t size;
+		int r = read_side(pull, kept, suffixes[i], &data, &size);
+
+		if (r < 0)
+			return r;
+		if ((r > 0) != (side != NULL))
+			return 0;
+		if (r > 0 &&
+		    (size != side->size || (size > 0 && memcmp(data, side->data, size) != 0)))
+			return 0;
+	}
+	return 1;
+}
+
+/* ---- what is kept, found and made ---- */
+
 /* By its etag, so that the server can be asked for what is newer. Some servers give none, or the
  * same one for something else, or send again what is here. */
 int pull_publish_kept(struct pull *pull, const char **ret)
@@ -38,8 +85,12 @@ int pull_publish_kept(struct pull *pull, const char **ret)
 		name = kept_name(pull->arena, &pull->kept, tag);
 	*ret = name;
 	if (is_there(pull, name)) {
+		int r;
+
 		publish_abort(&pull->publish);
-		return 0;
+		r = pull_has_sides(pull, name);
+		pull->own_sides = r == 0;
+		return MIN(r, 0);
 	}
 	pull->publish.request.name = name;
 	pull->publish.request.force = false;
@@ -84,22 +135,13 @@ int pull_find_kept(struct pull *pull, const char **ret)
 /* What belongs to the kept one, to the new one. */
 static int copy_sides(struct pull *pull, struct publish *to, const char *kept)
 {
-	static const char *const suffixes[] = { ".nspawn", ".roothash", ".roothash.p7s",
-						".verity" };
-
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		char *path = arena_format(pull->arena, "%s/%s%s", pull->kept.pool, kept,
-					  suffixes[i]);
 		char *data;
 		size_t size;
-		int r = file_read(pull->arena, &data, &size, AT_FDCWD, path, FETCH_VERITY_MAX);
+		int r = read_side(pull, kept, suffixes[i], &data, &size);
 
-		if (r == -ENOENT)
-			continue;
-		if (r >= 0)
+		if (r > 0)
 			r = publish_side(to, suffixes[i], data, size);
-		else
-			r = fail(r, "cannot read '%s'", path);
 		if (r < 0)
 			return r;
 	}
@@ -120,7 +162,9 @@ static int fill(struct pull *pull, struct publish *to, const char *kept)
 		return fail(r, "cannot copy '%s' to image '%s'", path, to->request.name);
 	if (pull->request->kind == PULL_TAR)
 		r = image_still_there(pull->arena, from, path);
-	return r < 0 ? r : copy_sides(pull, to, kept);
+	if (r < 0)
+		return r;
+	return pull->own_sides ? pull_add_sides(pull, to) : copy_sides(pull, to, kept);
 }
 
 /* A copy, whose blocks are shared where that can be; in place of another image, if that is wished.
@@ -150,7 +194,7 @@ int pull_make_local(struct pull *pull, const char *kept)
 
 	if (target->name == NULL)
 		return 0;
-	if (target->search == NULL || target->force)
+	if (target->search == NULL || target->force || pull->own_sides)
 		return copy(pull, kept);
 	return clone_image(pull->arena, target->search, &request);
 }

@@ -126,6 +126,19 @@ int pull_read_sides(struct pull *pull)
 	return 0;
 }
 
+int pull_add_sides(struct pull *pull, struct publish *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++) {
+		const struct pull_side *side = &pull->sides[i];
+
+		if (side->came)
+			r = publish_side(to, side->suffix, side->data, side->size);
+	}
+	return r;
+}
+
 /* ---- which files ---- */
 
 /* What may stand beside an image; whether it may say anything is decided where it is read. */

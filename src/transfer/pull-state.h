@@ -19,6 +19,7 @@ struct pull {
 	int pipe[2];
 	struct publish publish;
 	bool begun, main, sums, signature;
+	bool own_sides; /* what is kept has others, of another time: those that came now count */
 	struct download_answer main_answer;
 	char sum[65]; /* of what was unpacked (transfer/between); "": not yet */
 	struct pull_side {
@@ -50,12 +51,18 @@ int pull_read_small(struct pull *pull, char **ret, size_t *ret_size, int fd);
 /* Likewise DATA, SIZE and SUM of what came beside it. */
 int pull_read_sides(struct pull *pull);
 
+/* To what is about to be published, with PULL_READ_SIDES() before. */
+int pull_add_sides(struct pull *pull, struct publish *to);
+
 void pull_source_done(struct pull *pull);
 
 /* ---- what it becomes (pull-local) ---- */
 
 /* What came gets its name as what is kept, unless it is there already. *RET: the name. */
 int pull_publish_kept(struct pull *pull, const char **ret);
+
+/* 1: beside what is kept as KEPT is what came now, no more and no less; 0: something else. */
+int pull_has_sides(struct pull *pull, const char *kept);
 
 /* The server has nothing newer than what is kept as *RET. */
 int pull_find_kept(struct pull *pull, const char **ret);

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/text.h"
 #include "format/checksums.h"
 #include "io/clock.h"
@@ -293,19 +294,6 @@ static int note_source(struct pull *pull)
 	return 0;
 }
 
-static int add_sides(struct pull *pull)
-{
-	int r = pull_read_sides(pull);
-
-	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++) {
-		const struct pull_side *side = &pull->sides[i];
-
-		if (side->came)
-			r = publish_side(&pull->publish, side->suffix, side->data, side->size);
-	}
-	return r;
-}
-
 /* KEPT: the name of what is kept, if that is wished. */
 static int publish(struct pull *pull, const char **kept)
 {
@@ -315,10 +303,55 @@ static int publish(struct pull *pull, const char **kept)
 		return r;
 	r = note_source(pull);
 	if (r >= 0)
-		r = add_sides(pull);
+		r = pull_read_sides(pull);
+	if (r >= 0)
+		r = pull_add_sides(pull, &pull->publish);
 	if (r < 0)
 		return r;
 	return pull->request->keep ? pull_publish_kept(pull, kept) : publish_commit(&pull->publish);
+}
+
+/* As it is wished: by a list, and that by a signature. */
+static bool can_verify(struct pull *pull)
+{
+	enum verify_mode mode = pull->request->verify.mode;
+	size_t size;
+	char *list;
+
+	if (mode == VERIFY_NO || mode == VERIFY_SUM)
+		return true;
+	if (!pull->sums || mode == VERIFY_CHECKSUM || pull->signature)
+		return pull->sums;
+	return pull_read_small(pull, &list, &size, pull->fetch.sums_fd) >= 0 &&
+	       verify_is_inline(list, size);
+}
+
+/* The image is what it was, and needs no list for that. What stands beside it may be newer, and
+ * then does. */
+static int take_unchanged(struct pull *pull, const char **kept)
+{
+	enum verify_mode mode = pull->request->verify.mode;
+	struct verified list;
+	int r = pull_find_kept(pull, kept);
+
+	if (r >= 0)
+		r = pull_read_sides(pull);
+	if (r >= 0)
+		r = pull_has_sides(pull, *kept);
+	if (r != 0)
+		return MIN(r, 0);
+	if (!can_verify(pull)) {
+		pull_notice(pull, arena_format(pull->arena,
+					       "What stands beside '%s' is not what it was, and "
+					       "cannot be verified: that of then is taken",
+					       pull->shown));
+		return 0;
+	}
+	pull->own_sides = true;
+	if (mode == VERIFY_NO || mode == VERIFY_SUM)
+		return 0;
+	r = read_list(pull, &list);
+	return r < 0 ? r : verify_sides(pull, &list);
 }
 
 static int run(struct pull *pull)
@@ -332,7 +365,7 @@ static int run(struct pull *pull)
 		return r;
 	if (!pull->main || (pull->main_answer.status != 304 && pull->sum[0] == '\0'))
 		return fail_plain(-EIO, "cannot download '%s': it did not come", pull->shown);
-	r = pull->main_answer.status == 304 ? pull_find_kept(pull, &kept) : publish(pull, &kept);
+	r = pull->main_answer.status == 304 ? take_unchanged(pull, &kept) : publish(pull, &kept);
 	return r < 0 || kept == NULL ? r : pull_make_local(pull, kept);
 }
 

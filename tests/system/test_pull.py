@@ -521,6 +521,46 @@ def test_an_image_does_not_lose_what_belongs_to_it_on_the_way(control, server, k
     assert images() == ["web.raw", "web.roothash"]
 
 
+@pytest.mark.parametrize("etag", [None, '"one"'])
+@pytest.mark.parametrize("before, now", [("no", "checksum"), ("no", "no"), ("checksum", "checksum"), ("no", "sum")])
+def test_what_stands_beside_what_is_kept_does_not_hold_for_what_comes_now(control, server, before, now, etag):
+    """The image is the same, its settings and root hash are newer, or were not verified."""
+    def pull(mode, name):
+        mode = hashlib.sha256(server.files["/web.raw"]).hexdigest() if mode == "sum" else mode
+        server.files["/SHA256SUMS"] = b"".join(line(path[1:], data) for path, data in server.files.items() if path != "/SHA256SUMS")
+        return control.run("pull-raw", "--verify=" + mode, server.url("/web.raw"), name).ok()
+
+    def beside(name):
+        return {other[len(name):]: open(os.path.join(POOL, other), "rb").read() for other in images()
+                if other.startswith(name + ".") and other != name + ".raw"}
+
+    server.files.update({"/web.raw": b"#" * 100000, "/web.nspawn": SETTINGS, "/web.roothash": b"00\n"})
+    server.etags["/web.raw"] = etag
+    pull(before, "one")
+    assert beside("one") == {".nspawn": SETTINGS, ".roothash": b"00\n"}
+    server.files["/web.nspawn"] = SETTINGS + b"#\n"
+    del server.files["/web.roothash"]
+    pull(now, "two")
+    assert beside("two") == ({} if now == "sum" else {".nspawn": SETTINGS + b"#\n"})
+    assert beside("one") == {".nspawn": SETTINGS, ".roothash": b"00\n"}
+
+
+def test_what_stands_beside_what_did_not_change_is_verified_if_it_did(control, server):
+    server.files["/web.tar.gz"], server.etags["/web.tar.gz"], server.files["/web.nspawn"] = tar(), '"one"', SETTINGS
+    server.files["/SHA256SUMS"] = sums = line("web.tar.gz", server.files["/web.tar.gz"]) + line("web.nspawn", SETTINGS)
+    control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz"), "one").ok()
+    server.files["/web.nspawn"] = SETTINGS + b"#\n"
+    control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz"), "two").failed("DOWNLOAD INVALID", "the sum of 'web.nspawn'")
+    del server.files["/SHA256SUMS"]
+    done = control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz"), "two").ok()
+    assert "that of then is taken" in done.err
+    with open(POOL + "/two.nspawn", "rb") as file:
+        assert file.read() == SETTINGS
+    # what is as it was needs no list
+    server.files["/web.nspawn"], server.files["/SHA256SUMS"] = SETTINGS, b"#" + sums
+    assert "taken" not in control.run("pull-tar", "--verify=checksum", server.url("/web.tar.gz"), "three").ok().err
+
+
 def test_what_stands_beside_a_file_of_this_host(control, place):
     data, url = tar(), "file://%s/web.tar.gz" % place
     for name, content in (("web.tar.gz", data), ("SHA256SUMS", line("web.tar.gz", data) + line("web.nspawn", SETTINGS))):
