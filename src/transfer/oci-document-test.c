@@ -94,6 +94,18 @@ START_TEST(an_index_chooses_by_platform)
 }
 END_TEST
 
+START_TEST(what_every_amd64_runs_may_be_called_so)
+{
+	static const char text[] = INDEX(
+		ENTRY(C, PLATFORM("amd64", "v2")) "," ENTRY(A, PLATFORM("amd64", "v1")));
+	autoarena struct arena arena = { 0 };
+	struct oci_document found;
+
+	ck_assert_int_eq(parse(&arena, &found, text, INDEX_TYPE, &amd64), 0);
+	ck_assert_str_eq(found.chosen.digest.text, A);
+}
+END_TEST
+
 START_TEST(an_index_without_platforms_chooses_by_name)
 {
 	static const char two[] = INDEX(ENTRY(A, NAMED("one")) "," ENTRY(B, NAMED("two")));
@@ -277,7 +289,8 @@ END_TEST
 int main(void)
 {
 	return UNIT_RUN("transfer/oci-document", a_manifest_is_a_configuration_and_layers,
-			an_index_chooses_by_platform, an_index_without_platforms_chooses_by_name,
+			an_index_chooses_by_platform, what_every_amd64_runs_may_be_called_so,
+			an_index_without_platforms_chooses_by_name,
 			what_is_ambiguous_or_foreign_is_refused, depth_and_size_have_limits,
 			a_configuration_says_what_is_run, a_configuration_that_is_none_is_refused,
 			a_docker_archive_names_files_in_it);

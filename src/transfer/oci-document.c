@@ -101,6 +101,8 @@ static int fit(const json_t *platform, const struct oci_wanted *wanted)
 	    strcmp(json_in_text(platform, "architecture"), wanted->architecture) != 0)
 		return 0;
 	variant = json_in_text(platform, "variant");
+	if (strcmp(wanted->architecture, "amd64") == 0 && strcmp(variant, "v1") == 0)
+		variant = ""; /* what all of them are */
 	if (strcmp(variant, wanted->variant) == 0)
 		return 100;
 	if (*variant == '\0')
