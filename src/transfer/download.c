@@ -208,6 +208,7 @@ static int over(struct transfer *transfer, int result)
 	struct download *download = transfer->download;
 
 	transfer->phase = DOWNLOAD_OVER;
+	download->foreign = transfer->foreign;
 	download->answer.size = transfer->received;
 	download->result = result < 0 ? result : download_end_body(transfer);
 	if (download->done != NULL)
@@ -442,6 +443,7 @@ int download_add(struct downloads *all, struct download *download)
 	transfer->all = all;
 	transfer->suspect = download->pointed;
 	download->result = 0;
+	download->foreign = false;
 	download->answer = (struct download_answer){
 		.id = download->id,
 		.length = DOWNLOAD_LENGTH_UNKNOWN,

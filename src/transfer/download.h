@@ -70,6 +70,7 @@ struct download {
 
 	/* How it went. */
 	int result; /* a negative errno: there is no complete answer, and a sentence is recorded */
+	bool foreign; /* not the URL's origin has answered, but one that it leads to */
 	struct download_answer answer;
 	const char *text; /* the body that was kept in memory, with a NUL behind; never NULL */
 	size_t text_size;

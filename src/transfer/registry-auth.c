@@ -31,6 +31,11 @@ static const char *own_words(struct registry_talk *talk, const struct download *
 	return words;
 }
 
+bool registry_is_elsewhere(const struct download *download)
+{
+	return download->foreign || download->pointed;
+}
+
 int registry_refused(struct registry_talk *talk, const struct registry_errand *errand)
 {
 	const struct download *download = &errand->download;
@@ -48,6 +53,11 @@ int registry_refused(struct registry_talk *talk, const struct registry_errand *e
 		return fail_plain(-ENOENT,
 				  "cannot fetch '%s': the registry does not have its part '%s'",
 				  image, errand->question.reference);
+	if ((status == 401 || status == 403) && registry_is_elsewhere(download))
+		return fail_plain(-EACCES,
+				  "cannot %s '%s': the place where the registry '%s' has a part of "
+				  "it refuses%s%s",
+				  talk->push ? "push" : "pull", image, registry, mark, words);
 	if (status == 401 || status == 403)
 		return fail_plain(
 			-EACCES,

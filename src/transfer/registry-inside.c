@@ -120,6 +120,8 @@ static int begin(struct registry_errand *errand)
 {
 	struct download *download = arena_new(&errand->talk->arena, struct download);
 
+	/* Also where the place for a blob had been told: who is asked again may tell another. */
+	errand->sending = false;
 	describe(errand, download);
 	download->authorization = errand->talk->authorization;
 	return send_errand(errand, download);
@@ -255,7 +257,8 @@ static int finished(struct downloads *all, struct download *download)
 	errand->download = *download;
 	if (download->result < 0)
 		return download->result;
-	if (status == 401 && errand->logins++ < LOGINS_MAX) {
+	/* Who else says 401 does not say where the registry's logins go. */
+	if (status == 401 && !registry_is_elsewhere(download) && errand->logins++ < LOGINS_MAX) {
 		int r = registry_authorize(errand->talk, errand);
 
 		return r < 0 ? r : begin(errand);

@@ -30,7 +30,10 @@ struct registry_errand {
 	bool sending;	     /* the place for the blob is known, it goes there */
 };
 
-/* An answer was 401: *talk->authorization becomes another one, or a sentence says why not. */
+/* The answer is not the registry's, but of a place that it named. */
+bool registry_is_elsewhere(const struct download *download);
+
+/* Its answer was 401: *talk->authorization becomes another one, or a sentence says why not. */
 int registry_authorize(struct registry_talk *talk, const struct registry_errand *errand);
 
 /* A sentence for an answer that is none. */

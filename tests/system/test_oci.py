@@ -311,6 +311,39 @@ def test_tokens_are_got_once_and_are_for_the_registry_alone(control, server, sma
         elsewhere.stop()
 
 
+def test_who_is_not_the_registry_does_not_say_who_is_told_the_login(control, server, small, place):
+    """Class S45, as in CVE-2020-15157: a layer is somewhere else, where a login is asked for."""
+    elsewhere = oci.Server()
+    try:
+        digest = small.layers[1]["digest"]
+        ref = server.serve(small)
+        server.routes["/v2/x/blobs/" + digest] = (307, {"Location": "http:" + "//%s/blob" % elsewhere.host}, b"")
+        environment = logins(place + "/auth.json", auths={server.host: {"auth": oci.basic("me", "word").split()[1]}})
+        elsewhere.routes["/token"] = (200, {}, json.dumps({"token": "the-token"}).encode())
+        for challenge in ('Bearer realm="http:' + '//%s/token"' % elsewhere.host, 'Basic realm="x"'):
+            elsewhere.routes["/blob"] = (401, {"WWW-Authenticate": challenge}, b"{}")
+            done = control.run("-m", "pull-oci", ref, "web", env=environment).failed("the place where the registry", "refuses")
+            assert "is told the login" not in done.err
+        assert [path for _, path, _ in elsewhere.asked] == ["/blob", "/blob"]
+        assert not [headers for _, _, headers in elsewhere.asked + server.asked if "Authorization" in headers]
+    finally:
+        elsewhere.stop()
+
+
+def test_a_login_that_is_asked_for_when_a_layer_is_sent(control, server, place):
+    """What was told of where it goes holds no longer."""
+    os.makedirs(place + "/tree/usr")
+    control.run("-m", "import-fs", place + "/tree", "alone").ok()
+    server.routes["/token"] = (200, {}, json.dumps({"token": "the-token"}).encode())
+    places = iter(range(100))
+    server.routes["/v2/x/blobs/uploads/"] = lambda request: (202, {"Location": "/upload/%d" % next(places)}, b"")
+    server.routes["/upload/0"] = (401, {"WWW-Authenticate": 'Bearer realm="http:' + '//%s/token"' % server.host}, b"{}")
+    server.routes["/upload/1"] = server.routes["/upload/2"] = server.routes["/v2/x/manifests/1"] = (201, {}, b"")
+    control.run("push-oci", "alone", server.host + "/x:1").ok()
+    sent = [(path.split("?")[0], headers.get("Authorization")) for method, path, headers in server.asked if method == "PUT"]
+    assert sent == [("/upload/0", None)] + [(path, "Bearer the-token") for path in ("/upload/1", "/upload/2", "/v2/x/manifests/1")]
+
+
 def test_a_token_that_is_too_old_is_replaced(control, server, small):
     counts = {"given": 0}
 
