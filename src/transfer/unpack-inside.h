@@ -2,6 +2,7 @@
 #pragma once
 #include <limits.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "transfer/behind.h"
 #include "transfer/tar.h"
@@ -17,6 +18,7 @@ enum unpack_kept { /* what is counted, for one notice each */
 };
 
 #define KEPT_NAME_MAX 255
+#define OPAQUE "user.overlay.opaque" /* as image/layers mounts them */
 #define LATER_SIZE ((size_t)64 * 1024)
 
 struct unpack {
@@ -56,6 +58,9 @@ int unpack_clean(struct unpack *unpack, char ret[TAR_PATH_MAX + 1], const char *
 
 /* A descriptor of the directory PATH, made if it is not there; borrowed until the next call. */
 int unpack_directory(struct unpack *unpack, const char *path, bool make);
+
+/* In a layer: "NAME of the layers below is gone." */
+bool unpack_is_whiteout(const struct stat *st);
 
 /* parent and name of path. */
 int unpack_find_place(struct unpack *unpack);

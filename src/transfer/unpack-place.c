@@ -4,6 +4,8 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -53,8 +55,32 @@ static int open_below(int tree, const char *path)
 	return sys_openat2(tree, path, &how);
 }
 
+bool unpack_is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
+
+/* Where a layer hid the name before, and does not tell the directory itself: all that is hidden
+ * stays so. */
+static int replace_whiteout(int below, const char *name)
+{
+	autoclose int fd = -EBADF;
+	struct stat st;
+
+	if (fstatat(below, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!unpack_is_whiteout(&st))
+		return -ENOTDIR;
+	if (unlinkat(below, name, 0) < 0 || mkdirat(below, name, 0755) < 0)
+		return -errno;
+	fd = openat(below, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fsetxattr(fd, OPAQUE, "y", 1, 0) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
 /* Directories that the archive puts something into before it tells them, or never does. */
-static int make_all(int tree, const char *path)
+static int make_all(int tree, const char *path, bool layer)
 {
 	autoclose int fd = -EBADF;
 	const char *at = path;
@@ -71,7 +97,9 @@ static int make_all(int tree, const char *path)
 			return -errno;
 		next = openat(below, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
-			return -errno;
+			next = errno == ENOTDIR && layer ? replace_whiteout(below, part) : -errno;
+		if (next < 0)
+			return next;
 		fd_close(&fd);
 		fd = next;
 		at += size;
@@ -102,8 +130,8 @@ int unpack_directory(struct unpack *unpack, const char *path, bool make)
 	if (unpack->cached_fd >= 0 && strcmp(unpack->cached, path) == 0)
 		return unpack->cached_fd;
 	fd = open_below(unpack->context->tree_fd, path);
-	if (fd == -ENOENT && make)
-		fd = make_all(unpack->context->tree_fd, path);
+	if (make && (fd == -ENOENT || (fd == -ENOTDIR && unpack->wish.layer)))
+		fd = make_all(unpack->context->tree_fd, path, unpack->wish.layer);
 	if (fd < 0)
 		return explain(unpack, fd, path);
 	unpack_forget_places(unpack);

@@ -19,13 +19,7 @@
 #include "transfer/unpack-inside.h"
 #include "transfer/worker.h"
 
-#define OPAQUE "user.overlay.opaque" /* as image/layers mounts them */
 #define WHITEOUT ".wh."
-
-static bool is_whiteout(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
 
 /* ---- one entry of each kind ---- */
 
@@ -121,7 +115,7 @@ static int make_directory(struct unpack *unpack)
 		unpack->again = true;
 		return unpack_finish_directory(unpack, false);
 	}
-	hidden = unpack->wish.layer && is_whiteout(&st);
+	hidden = unpack->wish.layer && unpack_is_whiteout(&st);
 	r = unpack_clear(unpack);
 	if (r < 0)
 		return r;
