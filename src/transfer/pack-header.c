@@ -1,5 +1,6 @@
 /* Headers of an archive that is written. */
 #include <errno.h>
+#include <linux/limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "transfer/sink.h"
 
 #define ATTRIBUTE_MAX ((size_t)64 * 1024)
+#define ENCODED_MAX ((size_t)3 * XATTR_NAME_MAX + 1)
 #define OCTAL_7 UINT64_C(07777777)
 #define OCTAL_11 UINT64_C(077777777777)
 
@@ -93,18 +95,32 @@ static void add_acl(struct pack *pack, const char *key, const void *value, size_
 		add_record(pack, "SCHILY.acl.", key, text, (size_t)length);
 }
 
+/* As GNU tar has them: a record's key ends with its first equals sign. */
+static void encode_name(char ret[ENCODED_MAX], const char *name)
+{
+	for (; *name; name++) {
+		if (*name == '=' || *name == '%')
+			ret = stpcpy(ret, *name == '=' ? "%3D" : "%25");
+		else
+			*ret++ = *name;
+	}
+	*ret = '\0';
+}
+
 static void add_attribute(struct pack *pack, const char *name, const void *value, size_t size)
 {
+	char encoded[ENCODED_MAX];
+
 	if (pack->layer && strncmp(name, "user.overlay.", 13) == 0)
 		return; /* of layers as they are mounted; the archive has its own form */
 	if (strcmp(name, "system.posix_acl_access") == 0)
 		add_acl(pack, "access", value, size);
 	else if (strcmp(name, "system.posix_acl_default") == 0)
 		add_acl(pack, "default", value, size);
-	else if (strchr(name, '=') != NULL) /* no record can tell that */
-		pack_leave(pack, LEFT_ATTRIBUTES);
-	else if (strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0)
-		add_record(pack, "SCHILY.xattr.", name, value, size);
+	else if (strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0) {
+		encode_name(encoded, name);
+		add_record(pack, "SCHILY.xattr.", encoded, value, size);
+	}
 }
 
 static ssize_t list(const struct pack_entry *entry, char *names)

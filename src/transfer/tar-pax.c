@@ -264,10 +264,26 @@ static int take_name(struct tar *tar, const char *value, size_t size, char *ret,
 	return 0;
 }
 
-static int take_xattr(struct tar *tar, const char *name, const char *value, size_t size)
+/* As GNU tar writes names with an equals sign. */
+static void decode_name(char *name)
+{
+	char *to = name;
+
+	for (const char *at = name; *at; at++, to++) {
+		*to = *at;
+		if (strncmp(at, "%3D", 3) == 0 || strncmp(at, "%25", 3) == 0) {
+			*to = at[1] == '3' ? '=' : '%';
+			at += 2;
+		}
+	}
+	*to = '\0';
+}
+
+static int take_xattr(struct tar *tar, char *name, const char *value, size_t size)
 {
 	if (tar->xattr_count == TAR_XATTRS_MAX)
 		return tar_refuse(tar, "a file has more than 256 extended attributes");
+	decode_name(name);
 	tar->xattrs[tar->xattr_count++] = (struct tar_xattr){ name, value, size };
 	return 0;
 }
@@ -315,7 +331,7 @@ static int take_number(struct tar *tar, const char *value, size_t size, uint64_t
 }
 
 /* KEY and VALUE end in a NUL each. */
-static int take_record(struct tar *tar, const char *key, const char *value, size_t size)
+static int take_record(struct tar *tar, char *key, const char *value, size_t size)
 {
 	struct tar_entry *entry = &tar->entry;
 	bool named = tar->sparse.has_version || tar->sparse.is; /* its name is another record's */

@@ -185,6 +185,9 @@ CASES = [
     ("user-overlay-metacopy", tar(pax((b"SCHILY.xattr.user.overlay.metacopy", b"")), entry(b"f", HELLO)), ["- f =hello"]),
     ("evm", tar(pax((b"SCHILY.xattr.security.evm", b"x")), entry(b"f", HELLO)), ["- f =hello"]),
     ("user-attribute", tar(pax((b"SCHILY.xattr.user.key", b"a\0b=\n")), entry(b"f", HELLO)), ["- f =hello [user.key]"]),
+    ("attribute-as-gnu-tar-has-it", tar(pax((b"SCHILY.xattr.user.a%3Db%25%x", b"x")), entry(b"f", HELLO)), ["- f =hello [user.a=b%%x]"]),
+    ("attribute-that-is-not-overlay", tar(pax((b"SCHILY.xattr.user.overlay%2Eredirect", b"x")), entry(b"f", HELLO)),
+     ["- f =hello [user.overlay%2Eredirect]"]),
     ("attributes-many", tar(pax(*[(b"SCHILY.xattr.user.%d" % i, b"x") for i in range(300)]), entry(b"f", HELLO)), "more than 256"),
     ("attributes-large", tar(pax(*[(b"SCHILY.xattr.user.%d" % i, b"x" * 60000) for i in range(6)]), entry(b"f", HELLO)), "256 KiB"),
     ("acl-broken", tar(pax((b"SCHILY.acl.access", b"user::rwq")), entry(b"f", HELLO)), "access control list"),
@@ -448,6 +451,8 @@ def make_tree(path):
     os.chown(path + "/d/e", 70000, 3000000)
     os.setxattr(path + "/f", "user.key", b"a\0=\nb" * 100)
     os.setxattr(path + "/d", "user.on-directory", b"")
+    for name in ("user.a=b", "user.a%3Db", "user.%"):
+        os.setxattr(path + "/f", name, b"x")
     os.setxattr(path + "/d/e/large", "security.capability", CAPABILITY)
     subprocess.run(["setfacl", "-m", "u:54321:rw,g:54321:r", path + "/f"], check=True)
     subprocess.run(["setfacl", "-m", "u:54321:rwx,d:u:54321:rwx,d:o::-", path + "/d"], check=True)
