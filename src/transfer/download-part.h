@@ -69,3 +69,6 @@ int download_redirect(struct transfer *transfer);
 /* For curl: a socket, unless the address is one that a server must not send us to. */
 curl_socket_t download_socket(void *transfer, curlsocktype purpose, struct curl_sockaddr *address);
 bool download_is_host_refused(CURLU *url);
+
+/* On this host: nothing that a proxy could reach, or should see. */
+bool download_is_host_local(CURLU *url);

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "base/text.h"
+#include "format/imageref.h"
 #include "transfer/download-part.h"
 
 /* ---- URLs ---- */
@@ -165,6 +166,16 @@ bool download_is_host_refused(CURLU *url)
 	}
 	curl_free(host);
 	return refused;
+}
+
+bool download_is_host_local(CURLU *url)
+{
+	char *host = NULL;
+	bool local = curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		     imageref_host_is_local(host);
+
+	curl_free(host);
+	return local;
 }
 
 /* ---- redirects ---- */

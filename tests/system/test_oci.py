@@ -311,6 +311,21 @@ def test_tokens_are_got_once_and_are_for_the_registry_alone(control, server, sma
         elsewhere.stop()
 
 
+def test_what_is_on_this_host_is_not_asked_for_elsewhere(control, server, small, place):
+    """No proxy reaches it, and none is told the login of what needs no TLS."""
+    proxy = oci.Server()
+    try:
+        proxies = {name: "http:" + "//" + proxy.host for name in ("http_proxy", "https_proxy", "all_proxy")}
+        logged_in = logins(place + "/auth.json", auths={server.host: {"auth": oci.basic("me", "word").split()[1]}})
+        control.run("-m", "pull-oci", server.serve(small), "web", env={**proxies, **logged_in}).ok()
+        control.run("-m", "pull-oci", server.serve(small).replace("127.0.0.1", "localhost"), "other", env={**proxies, **logged_in}).ok()
+        assert proxy.asked == []
+        control.run("-m", "pull-tar", "--verify=no", "http:" + "//elsewhere.invalid/x.tar", env=proxies).failed("says 404")
+        assert proxy.asked != []
+    finally:
+        proxy.stop()
+
+
 def test_who_is_not_the_registry_does_not_say_who_is_told_the_login(control, server, small, place):
     """Class S45, as in CVE-2020-15157: a layer is somewhere else, where a login is asked for."""
     elsewhere = oci.Server()
