@@ -103,24 +103,28 @@ static int take_lock(int *ret, const char *path, const char *name)
 }
 
 /* A pidfd that certainly is the supervisor's: it still holds the lock after we have got hold of
- * the process. */
+ * the process. -ENXIO: there is none, and not that nobody can tell. */
 static int open_supervisor(const char *runtime, const char *name, bool *ret_ready)
 {
 	autoclose int dir = record_open_runtime(runtime, DIRECTORY), fd = -EBADF, pidfd = -EBADF;
 	char text[32] = "";
+	ssize_t size;
 	uint32_t pid;
 
 	if (dir < 0 || !name_is_machine(name))
-		return -ENXIO;
+		return dir == -ENOENT || dir >= 0 ? -ENXIO : dir;
 	fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || !is_locked(fd) || pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		return -ENXIO;
+	if (fd < 0)
+		return errno == ENOENT ? -ENXIO : -errno;
+	size = is_locked(fd) ? pread(fd, text, sizeof(text) - 1, 0) : 0;
+	if (size <= 0)
+		return size < 0 ? -errno : -ENXIO;
 	*ret_ready = strstr(text, "\n" DETACH_READY "\n") != NULL;
 	text[strcspn(text, "\n")] = '\0';
 	if (parse_u32(&pid, text) < 0 || pid <= 1)
 		return -ENXIO;
 	pidfd = sys_pidfd_open((pid_t)pid, 0);
-	if (pidfd < 0 || !is_locked(fd))
+	if (pidfd == -ESRCH || !is_locked(fd))
 		return -ENXIO;
 	return take_fd(&pidfd);
 }
@@ -383,7 +387,8 @@ int detach_stop(const char *runtime, const char *name)
 	int r;
 
 	if (pidfd < 0)
-		return pidfd;
+		return pidfd == -ENXIO ? pidfd
+				       : fail(pidfd, "cannot find the supervisor of '%s'", name);
 	r = process_signal(pidfd, SIGUSR1);
 	if (r < 0)
 		return r == -ESRCH ? 0 : fail(r, "cannot signal the supervisor of '%s'", name);
@@ -408,6 +413,8 @@ static int visit(int dir_fd, const char *name, unsigned char type, void *context
 	if (!name_is_machine(name))
 		return 0;
 	fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
 	if (fd >= 0 && is_locked(fd))
 		text_list_add(listing->arena, listing->names, arena_text(listing->arena, name));
 	return 0;

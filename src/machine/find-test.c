@@ -125,6 +125,27 @@ START_TEST(without_proc_nobody_is_taken_for_dead)
 }
 END_TEST
 
+START_TEST(without_descriptors_nobody_is_taken_for_dead)
+{
+	struct machine machine;
+	struct record record;
+	uint64_t start;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = sleeper(&start);
+	make(&record, "web", pid, start);
+	record_close(&record);
+	fixture_deny(SYS_pidfd_open, EMFILE);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
+	ck_assert_int_eq(machine.state, MACHINE_ABANDONED);
+	ck_assert_int_eq(machine_open_leader(&machine), -EMFILE);
+	ck_assert(machine_is_there(&arena, &machine, &machine));
+	end(pid);
+	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), -ENXIO);
+}
+END_TEST
+
 START_TEST(a_number_that_was_used_again_is_no_leader)
 {
 	struct machine machine;
@@ -355,6 +376,7 @@ int main(void)
 	int status = UNIT_RUN("machine/find", a_held_record_is_a_running_machine,
 			      without_a_supervisor_it_is_abandoned_until_it_ends,
 			      without_proc_nobody_is_taken_for_dead,
+			      without_descriptors_nobody_is_taken_for_dead,
 			      a_number_that_was_used_again_is_no_leader,
 			      the_kernels_number_of_the_leader_is_believed_before_its_start,
 			      a_leader_that_has_the_number_of_the_one_before_is_still_starting,

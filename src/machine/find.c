@@ -71,8 +71,8 @@ static void read_times(struct machine *machine, const char *value)
 	machine->monotonic_us = strtoull(blank + 1, NULL, 10);
 }
 
-/* A leader that nobody has reaped yet is no machine any more. Who cannot tell (no /proc) has to
- * leave it alone. */
+/* A leader that nobody has reaped yet is no machine any more. Who cannot tell (no /proc, no more
+ * descriptors) has to leave it alone. */
 static bool leader_lives(const struct machine *machine)
 {
 	autoclose int pidfd = -EBADF;
@@ -82,10 +82,12 @@ static bool leader_lives(const struct machine *machine)
 	if (machine->leader <= 0)
 		return false;
 	pidfd = sys_pidfd_open(machine->leader, 0);
-	if (pidfd < 0 || process_has_ended(pidfd))
+	/* Nobody's number, or that of a thread. */
+	if (pidfd == -ESRCH || pidfd == -EINVAL || pidfd == -ENOENT ||
+	    (pidfd >= 0 && process_has_ended(pidfd)))
 		return false;
 	r = process_start_time(machine->leader, &start);
-	return r == -ENOENT || (r >= 0 && start == machine->leader_start);
+	return r < 0 ? r != -ESRCH : start == machine->leader_start;
 }
 
 static void judge(struct machine *machine, const char *runs, bool held)
@@ -274,13 +276,21 @@ static int read_again(struct arena *arena, struct machine *ret, const struct mac
 	return text_equal(ret->content.tag, machine->content.tag) ? 0 : -ESTALE;
 }
 
+/* What else may fail says nothing about the machine. */
+static bool is_gone(int r)
+{
+	return r == -ENOENT || r == -ESTALE || r == -EBADMSG;
+}
+
 bool machine_is_there(struct arena *arena, struct machine *ret, const struct machine *machine)
 {
 	struct machine now;
 
-	if (read_again(arena, &now, machine) < 0 || now.state == MACHINE_DEAD)
+	int r = read_again(arena, &now, machine);
+
+	if (is_gone(r) || (r >= 0 && now.state == MACHINE_DEAD))
 		return false;
-	*ret = now;
+	*ret = r < 0 ? *machine : now;
 	return true;
 }
 
@@ -288,6 +298,7 @@ int machine_open_supervisor(struct arena *arena, const struct machine *machine)
 {
 	autoclose int pidfd = -EBADF;
 	struct machine now;
+	int r;
 
 	if (machine->supervisor == 0)
 		return -ENXIO;
@@ -295,7 +306,10 @@ int machine_open_supervisor(struct arena *arena, const struct machine *machine)
 	if (pidfd < 0)
 		return pidfd == -ESRCH ? -ENXIO : pidfd;
 	/* Asked after the pidfd was opened: whoever holds the lock now lived then. */
-	if (read_again(arena, &now, machine) < 0 || now.supervisor != machine->supervisor)
+	r = read_again(arena, &now, machine);
+	if (r < 0 && !is_gone(r))
+		return r;
+	if (r < 0 || now.supervisor != machine->supervisor)
 		return -ENXIO;
 	return take_fd(&pidfd);
 }
