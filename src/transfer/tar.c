@@ -230,6 +230,14 @@ static enum tar_kind kind_of(const struct tar *tar, const struct tar_header *hea
 	}
 }
 
+/* Some tell a size, of the file that a link is to, say, or how large a directory may become, but
+ * its bytes never come: who waits for them reads another archive than everybody else. What a
+ * directory had in it comes with those of GNU's own kind. */
+static bool is_header_alone(const struct tar *tar, const struct tar_header *header)
+{
+	return tar->entry.kind != TAR_FILE && tar->entry.kind != TAR_OTHER && header->kind != 'D';
+}
+
 /* ---- an entry ---- */
 
 static void forget_entry(struct tar *tar)
@@ -289,7 +297,11 @@ static int take_extra(struct tar *tar, const struct tar_header *header, uint64_t
 		r = stream_skip(tar->stream, size + -size % TAR_BLOCK);
 		break;
 	case 'V': /* a volume's name */
-	case 'N': r = stream_skip(tar->stream, size + -size % TAR_BLOCK); break;
+	case 'N':
+		if (tar->has_pax)
+			return tar_refuse(tar, "an extended header is about no file");
+		r = stream_skip(tar->stream, size + -size % TAR_BLOCK);
+		break;
 	default: return 0;
 	}
 	return r < 0 ? r : 1;
@@ -318,7 +330,7 @@ static int take_entry(struct tar *tar, const struct tar_header *header, uint64_t
 	r = take_numbers(tar, header);
 	if (r < 0)
 		return r;
-	if (entry->kind == TAR_HARD_LINK) /* some tell the file's size, but its bytes never come */
+	if (is_header_alone(tar, header))
 		tar->stored = 0;
 	tar->padding = -tar->stored % TAR_BLOCK;
 	entry->size = tar->stored;
