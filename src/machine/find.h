@@ -68,8 +68,8 @@ int machine_watch_record(struct arena *arena, const char *runtime, const char *n
 /* The host itself, whose name is MACHINE_HOST: its leader is PID 1, and it has no record. Quiet. */
 void machine_host(struct machine *ret);
 
-/* MACHINE is still there (the same one, not another of its name): *ret is what it is now; where that
- * cannot be told, what it was. Quiet. */
+/* MACHINE is still there (the same one, not another of its name): *ret is what it is now; where
+ * that cannot be told, what it was. Quiet. */
 bool machine_is_there(struct arena *arena, struct machine *ret, const struct machine *machine);
 
 /* A pidfd that certainly is the supervisor's. -ENXIO: it has none (any more). Quiet. */
