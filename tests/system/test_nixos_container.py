@@ -391,6 +391,18 @@ def test_the_first_error_is_that_of_the_original(tool, host):
     assert "no such command" in says("strat", "web") and "'start'" in says("strat", "web")
 
 
+def test_a_word_too_many_is_no_name_that_is_passed_over(tool, host):
+    for name in ("web", "other"):
+        write_conf(name, "")
+    for words in ("destroy web other", "reset web other", "stop web other", "start web other", "restart web other", "terminate web other",
+                  "update web other", "reload web other", "switch web /nix/store/x other", "rollback web 1 other", "status web other",
+                  "create new other", "destroy gone web", "root-login web other", "show-ip web other", "generations web other"):
+        done = tool.run(*words.split()).failed("too many", "'%s NAME" % words.split()[0])
+        assert done.code == 1 and done.out == ""
+    assert tool.run("list").ok().lines == ["other", "web"]
+    assert "does not exist" in tool.run("start", "gone", "web").failed().err
+
+
 def test_gone(tool, host):
     done = tool.run("status", "web").failed("does not exist")
     assert done.out == "gone\n"

@@ -79,11 +79,14 @@ static int make_directories(void)
 }
 
 /* No such container. */
-static int refuse_absent(struct context *context, const char *verb)
+static int refuse_absent(struct context *context, const struct text_list *words)
 {
-	if (text_equal(verb, "destroy"))
-		return 0;
-	if (text_equal(verb, "status"))
+	const char *name = words->items[0];
+	const struct verb *verb;
+
+	if (text_equal(name, "destroy"))
+		return verb_find(context->arena, &verb, &nixos_verbs, words);
+	if (text_equal(name, "status"))
 		(void)status_gone(context);
 	return fail_plain(-ENOENT, NO_CONTAINER, context->name);
 }
@@ -108,7 +111,7 @@ static int run_verb(struct context *context, const struct text_list *words)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (r == -ENOENT && !text_equal(name, "create"))
-		return refuse_absent(context, name);
+		return refuse_absent(context, words);
 	r = verb_find(context->arena, &verb, &nixos_verbs, words);
 	return r < 0 ? r : verb_run(context->arena, verb, context, words);
 }
