@@ -1046,6 +1046,44 @@ def test_a_note_that_cannot_be_read_may_say_that_it_has_to_start(clean):
     assert clean.running() == ["web"]
 
 
+def test_a_note_that_cannot_be_read_may_say_what_it_runs_from(clean):
+    """An apply died in the middle of a live change. Nobody takes what runs for what it was started as, whatever the note says."""
+    marks = RUNTIME + "/applied"
+    clean.define("web", "dir:" + clean.tree("base"), "[X-Service] TasksMax=100")
+    clean.redd("apply").ok()
+    clean.define("web", "dir:" + clean.tree("base"), "[X-Service] TasksMax=200")
+    clean.redd("apply").ok()
+    leader = clean.leader("web")
+    blind = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", marks, "-e", "inject=openat:error=EIO"]
+    assert os.path.exists(marks + "/web")
+    for words in (["apply"], ["drift"], ["gc", "--keep=1"]):
+        clean.redd(*words, prefix=blind).failed("cannot read in '%s' what machine 'web' is" % marks)
+    done = clean.redd("plan", prefix=blind)
+    assert done.code == 1 and "Nothing to do" not in done.out, done
+    assert "cannot read in '%s' what machine 'web' is" % marks in done.err
+    assert clean.leader("web") == leader and sorted(os.listdir(STATE + "/generations"))[-2:] == ["1", "2"]
+    clean.redd("plan").ok()
+
+
+def test_a_generation_that_cannot_be_read_stops_nothing(clean):
+    """It is what machines should be: as good as none, all would have to stop."""
+    tree, log = clean.tree("base"), clean.root + "/log"
+
+    def reads(*faults):
+        clean.clear()
+        clean.define("web", "dir:" + tree)
+        clean.redd("apply").ok()
+        leader = clean.leader("web")
+        clean.redd("apply", prefix=["strace", "-qq", "-o", log, "-P", STATE + "/generations/1", "-e", "trace=openat", *faults])
+        assert clean.running() == ["web"] and clean.leader("web") == leader, faults
+        with open(log) as file:
+            return sum("openat(" in line for line in file)
+    count = reads()
+    assert count > 4
+    for number in range(1, count + 1):
+        reads("-e", "inject=openat:error=EMFILE:when=%d" % number)
+
+
 def test_what_is_kept_later_of_a_root_that_is_forgotten(clean):
     tree = clean.tree("base", files={"srv/of": "image"})
     clean.define("web", "dir:" + tree, "Root=ephemeral")

@@ -40,33 +40,40 @@ static unsigned int number_in(const char *text)
 	return text != NULL && parse_u32(&number, text) >= 0 ? number : 0;
 }
 
-/* "TAG NUMBER", or "TAG FROM TO" while it is being changed: for this run of the machine only. */
-static unsigned int marked(const struct converge *converge, const struct machine *machine,
-			   unsigned int *ret_changing)
+/* "TAG NUMBER", or "TAG FROM TO" while it is being changed: for this run of the machine only.
+ * *RET 0: there is none. */
+static int read_mark(const struct converge *converge, const struct machine *machine,
+		     unsigned int *ret, unsigned int *ret_changing)
 {
 	autoclose int dir = record_open_runtime(converge->runtime, MARKS);
 	char line[64], tag[RECORD_TAG_ROOM + 1];
 	const char *rest, *to;
+	int r = dir < 0 ? dir : file_read_line(line, sizeof(line), dir, machine->name);
 
-	if (dir < 0 || file_read_line(line, sizeof(line), dir, machine->name) < 0)
+	*ret = *ret_changing = 0;
+	if (r == -ENOENT)
 		return 0;
+	if (r < 0)
+		return fail(r, "cannot read in '%s/" MARKS "' what machine '%s' is",
+			    converge->runtime, machine->name);
 	snprintf(tag, sizeof(tag), "%s ", machine->content.tag);
 	rest = text_after(line, tag);
 	to = rest != NULL ? strchr(rest, ' ') : NULL;
-	if (to == NULL)
-		return number_in(rest);
-	*ret_changing = number_in(to + 1);
-	return number_in(arena_text_n(converge->arena, rest, (size_t)(to - rest)));
+	if (to != NULL)
+		*ret_changing = number_in(to + 1);
+	*ret = number_in(to == NULL ? rest
+				    : arena_text_n(converge->arena, rest, (size_t)(to - rest)));
+	return 0;
 }
 
-unsigned int converge_step_from(const struct converge *converge, const struct machine *machine,
-				unsigned int *ret_changing)
+int converge_step_from(const struct converge *converge, const struct machine *machine,
+		       unsigned int *ret, unsigned int *ret_changing)
 {
-	unsigned int mark;
+	int r = read_mark(converge, machine, ret, ret_changing);
 
-	*ret_changing = 0;
-	mark = marked(converge, machine, ret_changing);
-	return mark != 0 ? mark : number_in(machine_note(machine, RECORD_GENERATION));
+	if (r >= 0 && *ret == 0)
+		*ret = number_in(machine_note(machine, RECORD_GENERATION));
+	return r;
 }
 
 static int write_mark(const struct converge *converge, const char *below, const char *name,

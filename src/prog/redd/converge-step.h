@@ -7,10 +7,10 @@ struct converge;
 struct converge_machine;
 struct machine;
 
-/* 0: it was not started from one, or by an older program. *RET_CHANGING: to which one it was being
- * changed while it runs, by who did not come to the end of that; 0: it is whole. */
-unsigned int converge_step_from(const struct converge *converge, const struct machine *machine,
-				unsigned int *ret_changing);
+/* *RET 0: it was not started from one, or by an older program. *RET_CHANGING: to which one it was
+ * being changed while it runs, by who did not come to the end of that; 0: it is whole. */
+int converge_step_from(const struct converge *converge, const struct machine *machine,
+		       unsigned int *ret, unsigned int *ret_changing);
 
 /* It gives up what others may be about to take: for all that do, converge_step_free() comes before
  * any converge_step(). */

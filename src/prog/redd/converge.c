@@ -61,23 +61,32 @@ struct looking {
 	struct generation none;
 };
 
-static const struct generation *generation_of(struct looking *looking, unsigned int number)
+static int read_generation(struct looking *looking, const struct generation **ret,
+			   unsigned int number)
 {
 	struct arena *arena = looking->converge->arena;
-	struct generation *generation, **slot;
+	struct generation *generation = arena_new(arena, struct generation), **slot;
+	int r = generation_read(arena, generation, looking->converge->generations, number);
+
+	if (r < 0)
+		return r;
+	slot = list_grow(arena, (void **)&looking->read, &looking->count, sizeof(*slot));
+	*ret = *slot = generation;
+	return 0;
+}
+
+/* What something was: as good as nothing if it was removed, or is damaged. */
+static const struct generation *generation_of(struct looking *looking, unsigned int number)
+{
+	const struct generation *generation;
 
 	for (size_t i = 0; i < looking->count; i++)
 		if (looking->read[i]->number == number)
 			return looking->read[i];
-	generation = arena_new(arena, struct generation);
-	if (number == 0 ||
-	    generation_read(arena, generation, looking->converge->generations, number) < 0) {
-		fail_forget(); /* as good as none: it was removed, or is damaged */
-		return &looking->none;
-	}
-	slot = list_grow(arena, (void **)&looking->read, &looking->count, sizeof(*slot));
-	*slot = generation;
-	return generation;
+	if (number != 0 && read_generation(looking, &generation, number) >= 0)
+		return generation;
+	fail_forget();
+	return &looking->none;
 }
 
 static const struct definition *definition_of(struct looking *looking,
@@ -211,8 +220,11 @@ static int look_at(struct looking *looking, struct converge_machine *one,
 	struct converge *converge = looking->converge;
 	int r;
 
-	if (one->machine != NULL)
-		one->from = converge_step_from(converge, one->machine, &one->changing);
+	if (one->machine != NULL) {
+		r = converge_step_from(converge, one->machine, &one->from, &one->changing);
+		if (r < 0)
+			return r;
+	}
 	if (wanted == NULL) {
 		/* Only what was declared once is ours to stop. */
 		one->act = one->machine != NULL && one->from > 0 ? CONVERGE_STOP : CONVERGE_NOTHING;
@@ -290,17 +302,19 @@ static void gather(struct looking *looking, const struct generation *wanted,
 int converge_look(struct converge *converge, unsigned int number, unsigned int previous)
 {
 	struct looking looking = { .converge = converge };
-	const struct generation *wanted;
+	const struct generation *wanted = &looking.none;
 	struct machine *running;
 	size_t count;
 	int r = machine_list_whole(converge->arena, &running, &count, converge->runtime);
 
+	/* If it were as good as none, all that runs would have to stop. */
+	if (r >= 0 && number != 0)
+		r = read_generation(&looking, &wanted, number);
 	if (r < 0)
 		return r;
 	converge->number = number;
 	converge->machines = NULL;
 	converge->count = 0;
-	wanted = generation_of(&looking, number);
 	gather(&looking, wanted, generation_of(&looking, previous), running, count);
 	for (size_t i = 0; i < converge->count && r >= 0; i++) {
 		struct converge_machine *one = &converge->machines[i];

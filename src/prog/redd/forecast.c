@@ -135,6 +135,18 @@ static void add_limits_of(struct arena *arena, struct outlook *outlook,
 	}
 }
 
+/* As it says, and not some of it. What cannot be told is said when all that runs is looked at. */
+static bool runs_from(const struct converge *converge, const struct machine *machine,
+		      unsigned int number)
+{
+	unsigned int from, changing;
+
+	if (converge_step_from(converge, machine, &from, &changing) >= 0)
+		return from == number && changing == 0;
+	fail_forget();
+	return false;
+}
+
 /* Of machines that run as generation NUMBER says: of others it is told that they do not. */
 static void add_limits(struct arena *arena, struct outlook *outlook,
 		       const struct outlook_facts *facts, unsigned int number)
@@ -144,11 +156,10 @@ static void add_limits(struct arena *arena, struct outlook *outlook,
 	for (size_t i = 0; i < facts->running_count && facts->runtime != NULL; i++) {
 		const struct machine *machine = &facts->running[i];
 		const struct definition *had = definitions_find(facts->applied, machine->name);
-		unsigned int changing;
 
 		if (had != NULL && definitions_find(facts->desired, machine->name) != NULL &&
 		    (facts->wants == NULL || facts->wants(facts->context, machine->name)) &&
-		    converge_step_from(&converge, machine, &changing) == number && changing == 0)
+		    runs_from(&converge, machine, number))
 			add_limits_of(arena, outlook, machine, had);
 	}
 }
@@ -332,12 +343,9 @@ static bool all_follow(const struct planning *planning)
 
 	for (size_t i = 0; i < facts->running_count; i++) {
 		const struct machine *machine = &facts->running[i];
-		unsigned int changing;
 
 		if (definitions_find(facts->applied, machine->name) != NULL &&
-		    (converge_step_from(&converge, machine, &changing) !=
-			     planning->current.number ||
-		     changing != 0))
+		    !runs_from(&converge, machine, planning->current.number))
 			return false;
 	}
 	return true;
@@ -425,6 +433,7 @@ static void forecast_plan(struct context *context, struct forecast *ret, struct 
 	if (look(&planning, ret, outlook) >= 0)
 		return;
 	ret->known = false;
+	ret->blind = ret->damaged == 0;
 	log_warning("%s, going on without", fail_recorded()->text);
 	fail_forget();
 }

@@ -40,6 +40,7 @@ struct forecast {
 	unsigned int damaged;	 /* the current generation, if it is; else 0 */
 	unsigned int unfinished; /* the current generation, if apply has to go on with it; else 0 */
 	bool known;		 /* which images are new, all of them could be told */
+	bool blind;		 /* the store, or what runs, could not be looked at */
 	struct forecast_unknown *unknown; /* those of which there is more to say */
 	size_t unknown_count;
 	struct forecast_pending *pending;

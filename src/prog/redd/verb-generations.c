@@ -128,7 +128,7 @@ static int find_used(struct keeping *keeping)
 					       &keeping->used_count, sizeof(*slot));
 		unsigned int changing; /* if that is removed, the machine starts again */
 
-		*slot = converge_step_from(&converge, &machines[i], &changing);
+		r = converge_step_from(&converge, &machines[i], slot, &changing);
 	}
 	return r;
 }

@@ -1,4 +1,6 @@
 /* What `apply` would do. */
+#include <stdlib.h>
+
 #include "base/arena.h"
 #include "base/text.h"
 #include "format/json-out.h"
@@ -105,7 +107,8 @@ static int print_text(struct context *context, const struct outlook *outlook,
 		r = program_print(&context->program, forecast_text(arena, forecast));
 	if (r >= 0)
 		r = not_honoured_print(arena, not_honoured, &context->program);
-	if (r >= 0 && !will_act(outlook, forecast) && !context->options.no_legend)
+	if (r >= 0 && !will_act(outlook, forecast) && !forecast->blind &&
+	    !context->options.no_legend)
 		r = program_print(&context->program, "Nothing to do.\n");
 	return r;
 }
@@ -133,5 +136,8 @@ int verb_plan(void *context_, const struct text_list *words)
 				  : print_text(context, &outlook, &forecast, &not_honoured);
 	if (r < 0)
 		return r;
+	/* What there is to do was not told in full. */
+	if (forecast.blind)
+		return EXIT_FAILURE;
 	return will_act(&outlook, &forecast) ? STATUS_CHANGES : STATUS_SAME;
 }
