@@ -434,7 +434,7 @@ static int link_words(struct making *making, int images_fd, const char *hex, con
 	const char *says = arena_format(making->arena, STORE_TREES "/%s%s", hex, suffix);
 
 	if (faccessat(making->generations->fd, says, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
+		return errno == ENOENT ? 0 : -errno;
 	return symlinkat(arena_format(making->arena, "../../../%s", says), images_fd, name) < 0
 		       ? -errno
 		       : 0;

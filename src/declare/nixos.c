@@ -326,7 +326,9 @@ int nixos_refuse_applied(struct arena *arena, const struct nixos *nixos, const c
 	const char *applied = settings_applied(arena, 0, NULL, nixos->name);
 
 	if (access(applied, F_OK) < 0)
-		return 0;
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : fail(-errno, "cannot look at '%s'", applied);
 	return fail_plain(
 		-EEXIST,
 		"cannot %s container '%s': 'redd apply' made a machine of that name, which "

@@ -135,8 +135,10 @@ static int take(const struct beginning *beginning, const char *place, const char
 	struct arena *arena = beginning->arena;
 	const char *from = persist_owed(arena, beginning->room_fd, name), *aside;
 	autoclose int tree = -EBADF, source = -EBADF;
-	int r;
+	int r = persist_check(arena, beginning->room_fd, name);
 
+	if (r < 0)
+		return r;
 	if (from != NULL && !persist_is_back(arena, beginning->room_fd, name)) {
 		tree = open_tree(beginning, from);
 		if (tree == -ENOENT || tree == -ENOTDIR) {
@@ -188,7 +190,8 @@ static int note_others(const struct beginning *beginning, const struct text_list
 	for (size_t i = 0; i < names.count && r >= 0; i++) {
 		const char *name = names.items[i];
 
-		if (text_list_has(kept, name) ||
+		r = persist_check(arena, beginning->room_fd, name);
+		if (r < 0 || text_list_has(kept, name) ||
 		    (!stays && persist_is_kept(arena, beginning->room_fd, name)) ||
 		    (text_equal(persist_owed(arena, beginning->room_fd, name), from) &&
 		     !persist_is_back(arena, beginning->room_fd, name)))

@@ -119,6 +119,20 @@ START_TEST(what_cannot_be_taken_leaves_all_as_it_was)
 }
 END_TEST
 
+/* Who took it for none would begin with nothing, and forget where it is. */
+START_TEST(a_mark_that_cannot_be_read_is_not_none)
+{
+	autoclose int room = enter();
+
+	ck_assert_int_eq(persist_check(&arena, room, "srv"), 0);
+	ck_assert_int_eq(persist_owe(&arena, room, "srv", "/mnt/tree"), 0);
+	ck_assert_int_eq(persist_check(&arena, room, "srv"), 0);
+	ck_assert_int_eq(unlinkat(room, ".from.srv", 0), 0);
+	ck_assert_int_eq(mkdirat(room, ".from.srv", 0700), 0);
+	ck_assert_int_lt(persist_check(&arena, room, "srv"), 0);
+}
+END_TEST
+
 START_TEST(what_was_kept_before_is_put_aside)
 {
 	autoclose int room = enter();
@@ -255,6 +269,7 @@ int main(void)
 	tcase_add_test(cases, directories_are_made_for_nobody_else);
 	tcase_add_test(cases, what_is_owed_is_taken_once);
 	tcase_add_test(cases, what_cannot_be_taken_leaves_all_as_it_was);
+	tcase_add_test(cases, a_mark_that_cannot_be_read_is_not_none);
 	tcase_add_test(cases, what_was_kept_before_is_put_aside);
 	tcase_add_test(cases, what_was_interrupted_goes_on);
 	tcase_add_test(cases, what_was_kept_can_count_again);

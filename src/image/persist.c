@@ -115,6 +115,24 @@ bool persist_is_kept(struct arena *arena, int room_fd, const char *name)
 	       is_there(room_fd, name);
 }
 
+static int look_for(int room_fd, const char *name)
+{
+	return is_there(room_fd, name) || errno == ENOENT ? 0 : -errno;
+}
+
+int persist_check(struct arena *arena, int room_fd, const char *name)
+{
+	char from[PATH_MAX];
+	ssize_t size = readlinkat(room_fd, note_of(arena, OWED, name), from, sizeof(from));
+	int r = size < 0 && errno != ENOENT ? -errno : 0;
+
+	if (size == 0 || size == sizeof(from))
+		r = -EBADMSG;
+	if (r >= 0)
+		r = look_for(room_fd, note_of(arena, TAKEN, name));
+	return r < 0 ? r : look_for(room_fd, name);
+}
+
 static const char *read_owed(struct arena *arena, int room_fd, const char *name)
 {
 	char from[PATH_MAX];

@@ -44,6 +44,11 @@ int persist_open(int state_fd, const char *machine, bool make);
 
 /* All below: ROOM_FD is of persist_open(), NAME of persist_name(). */
 
+/* What is noted of it can be read. Where it cannot, what the others below tell is not true: who
+ * goes by that might lose what is owed. */
+int persist_check(struct arena *arena, int room_fd, const char *name);
+
+/* It was taken once, or is about to be again and was before. */
 bool persist_is_kept(struct arena *arena, int room_fd, const char *name);
 
 /* The tree from which it is to be taken, or PERSIST_OWN; NULL: nothing is owed. */

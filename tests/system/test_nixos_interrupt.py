@@ -95,6 +95,38 @@ def test_what_a_killed_create_left_is_gone_with_the_next_command(tool, host, pla
     assert left() == []
 
 
+def test_a_note_that_cannot_be_read_may_say_that_a_create_was_interrupted(tool, host, place):
+    Building(tool, host, place, "create", "web").end(signal.SIGKILL)
+    runner.until(lambda: not nix_processes())
+    locks = "/run/redd/nixos-containers/web"
+    blind = tool.with_prefix("strace", "-f", "-qq", "-o", "/dev/null", "-P", locks, "-e", "inject=pread64:error=EIO")
+    for words in (["start", "web"], ["create", "web", "--system-path", host.system()], ["destroy", "web"]):
+        blind.run(*words).failed("cannot learn whether a 'create web' was interrupted")
+        assert os.path.exists(CONF)
+    tool.run("destroy", "web").ok()
+    assert left() == []
+
+
+def test_what_cannot_be_looked_at_is_not_taken_back(tool, host, place):
+    there_before()
+    faults = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=access,faccessat,faccessat2:error=EIO"]
+    for path in (TREE, PROFILE, GCROOTS):
+        faults += ["-P", path]
+    tool.with_prefix("strace", *faults).run("create", "web", "--system-path", "/nowhere").failed("/nowhere")
+    for path in (TREE, PROFILE, GCROOTS):
+        assert os.path.exists(os.path.join(path, "precious"))
+
+
+def test_what_fails_is_no_container_that_is_gone(tool, host, place):
+    """However it fails: destroy is silent about one that is not there, and about nothing else."""
+    tool.run("create", "web", "--system-path", host.system()).ok()
+    tool.with_prefix("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=ENOENT").run("destroy", "web").failed("cannot lock")
+    assert os.path.exists(CONF)
+    applied = "/var/lib/redd/current/files/web.nspawn"
+    tool.with_prefix("strace", "-f", "-qq", "-o", "/dev/null", "-P", applied, "-e", "inject=access,faccessat,faccessat2:error=EIO").run(
+        "start", "web").failed("cannot look at '%s'" % applied)
+
+
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGKILL])
 def test_what_was_there_before_a_create_stays(tool, host, place, number):
     there_before()

@@ -1084,6 +1084,27 @@ def test_a_generation_that_cannot_be_read_stops_nothing(clean):
         reads("-e", "inject=openat:error=EMFILE:when=%d" % number)
 
 
+def test_what_is_kept_later_is_not_lost_where_its_mark_cannot_be_read(clean):
+    tree = clean.tree("base", files={"srv/of": "image"})
+    clean.define("web", "dir:" + tree)
+    clean.redd("apply").ok()
+    clean.inside("web", "sh", "-c", "echo precious >/srv/data")
+    clean.machinectl("stop", "web").ok()
+    clean.define("web", "dir:" + tree, "Persist=/srv")
+    room = STATE + "/persist/web"
+    blind = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", room, "-e", "inject=readlinkat:error=EIO"]
+    clean.redd("apply", prefix=blind).failed("Input/output error", code=1)
+    assert clean.current() == 1
+    clean.redd("apply", "--no-start").ok()
+    assert os.path.islink(room + "/.from.srv")
+    # Of the start alone: the mark was made.
+    clean.run("machinectl", "start", "web", prefix=blind).failed("Input/output error")
+    assert os.path.islink(room + "/.from.srv")
+    clean.redd("gc", prefix=blind).failed("Input/output error")
+    clean.machinectl("start", "web").ok()
+    assert clean.inside("web", "cat", "/srv/data") == "precious"
+
+
 def test_what_is_kept_later_of_a_root_that_is_forgotten(clean):
     tree = clean.tree("base", files={"srv/of": "image"})
     clean.define("web", "dir:" + tree, "Root=ephemeral")

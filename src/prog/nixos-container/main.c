@@ -33,8 +33,9 @@ int context_lock(struct context *context, int *ret_fd)
 
 	if (r >= 0)
 		r = unfinished_reap(context, fd, context->name);
-	if (r >= 0)
-		r = nixos_find(context->arena, &context->container, context->name);
+	if (r < 0)
+		return r;
+	r = nixos_find(context->arena, &context->container, context->name);
 	if (r == -ENOENT)
 		return fail_plain(r, NO_CONTAINER, context->name);
 	if (r >= 0)

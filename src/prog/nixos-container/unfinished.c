@@ -15,13 +15,19 @@
 #define MARK "create"
 #define NOTE_ROOM 64
 
+/* What cannot be looked at may be there: it is not taken back. */
+static bool is_there(const char *path)
+{
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 void unfinished_look(struct unfinished *ret, const struct nixos *container)
 {
 	*ret = (struct unfinished){
-		.tree = access(container->root, F_OK) == 0,
-		.profiles = access(container->profiles, F_OK) == 0,
-		.gcroots = access(container->gcroots, F_OK) == 0,
-		.configuration = access(container->configuration, F_OK) == 0,
+		.tree = is_there(container->root),
+		.profiles = is_there(container->profiles),
+		.gcroots = is_there(container->gcroots),
+		.configuration = is_there(container->configuration),
 	};
 }
 
@@ -46,13 +52,14 @@ void unfinished_end(int lock_fd)
 			    strerror(errno));
 }
 
-static bool read_note(int lock_fd, struct unfinished *ret)
+/* 0: there is none. */
+static int read_note(int lock_fd, struct unfinished *ret, const char *name)
 {
 	char text[NOTE_ROOM];
 	ssize_t size = pread(lock_fd, text, sizeof(text) - 1, 0);
 
-	if (size <= 0)
-		return false;
+	if (size < 0)
+		return fail(-errno, "cannot learn whether a 'create %s' was interrupted", name);
 	text[size] = '\0';
 	*ret = (struct unfinished){
 		.tree = strstr(text, " tree") != NULL,
@@ -81,10 +88,10 @@ int unfinished_reap(const struct context *context, int lock_fd, const char *name
 {
 	struct unfinished unfinished;
 	struct nixos container;
-	int r;
+	int r = read_note(lock_fd, &unfinished, name);
 
-	if (!read_note(lock_fd, &unfinished))
-		return 0;
+	if (r <= 0)
+		return r;
 	log_notice("taking back what an unfinished 'create %s' has made", name);
 	r = nixos_find(context->arena, &container, name);
 	if (r == -ENOENT)

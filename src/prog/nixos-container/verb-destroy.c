@@ -33,8 +33,9 @@ int verb_destroy(void *context_, const struct text_list *words)
 
 	(void)words;
 	r = state_only ? context_lock(context, &lock) : context_lock_own(context, &lock, "destroy");
-	if (r == -ENOENT)
-		return 0; /* by somebody else meanwhile */
+	/* By somebody else meanwhile; anything else that is not there is a failure. */
+	if (r == -ENOENT && nixos_find(context->arena, &context->container, context->name) == r)
+		return 0;
 	if (r >= 0)
 		r = remove_refuse_link(context, &context->container);
 	if (r >= 0)

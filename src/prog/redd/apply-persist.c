@@ -29,18 +29,22 @@ static bool is_of_store(const struct apply *apply, const char *root)
 
 /* Where it has what it has: if it runs, that may be an older root than the current one. A tree of
  * the store is nobody's: changes to it are forgotten. */
-static const char *source_of(const struct apply *apply, const struct generation_machine *had,
-			     const char *name)
+static int source_of(const struct apply *apply, const char **ret,
+		     const struct generation_machine *had, const char *name)
 {
 	struct machine machine;
+	int r = machine_open(apply->arena, &machine, apply->runtime, name);
 
-	if (machine_open(apply->arena, &machine, apply->runtime, name) < 0)
-		fail_forget();
-	else if (is_of_store(apply, machine.root))
-		return machine.root;
-	if (had == NULL || text_after(had->target, "../../../" STORE_TREES "/") != NULL)
-		return PERSIST_OWN;
-	return prepare_root(apply->arena, apply->path, had);
+	if (r < 0 && r != -ENXIO)
+		return r;
+	fail_forget();
+	if (r >= 0 && is_of_store(apply, machine.root))
+		*ret = machine.root;
+	else if (had == NULL || text_after(had->target, "../../../" STORE_TREES "/") != NULL)
+		*ret = PERSIST_OWN;
+	else
+		*ret = prepare_root(apply->arena, apply->path, had);
+	return 0;
 }
 
 /* There are two of it: what was kept, and what the machine has had since then. */
@@ -77,15 +81,18 @@ static int mark(const struct apply *apply, const struct generation_machine *had,
 		const struct definition *definition, int room_fd, const char *path)
 {
 	struct arena *arena = apply->arena;
-	const char *name = persist_name(arena, path);
-	int r = 0;
+	const char *name = persist_name(arena, path), *source;
+	int r;
 
 	if (name == NULL)
 		return fail_input("cannot keep '%s' of machine '%s': its path is too long", path,
 				  definition->name);
-	if (persist_is_missing(arena, room_fd, name)) {
-		r = persist_owe(arena, room_fd, name, source_of(apply, had, definition->name));
-	} else if (persist_is_kept(arena, room_fd, name) &&
+	r = persist_check(arena, room_fd, name);
+	if (r >= 0 && persist_is_missing(arena, room_fd, name)) {
+		r = source_of(apply, &source, had, definition->name);
+		if (r >= 0)
+			r = persist_owe(arena, room_fd, name, source);
+	} else if (r >= 0 && persist_is_kept(arena, room_fd, name) &&
 		   persist_owed(arena, room_fd, name) != NULL && !has_kept(apply, had, path)) {
 		r = choose(apply, definition, room_fd, path);
 	}

@@ -214,7 +214,8 @@ static int keep_owed_of(int dir_fd, const char *machine, unsigned char type, voi
 	for (size_t i = 0; i < names.count && r >= 0; i++) {
 		const char *from = persist_owed(owing->arena, room, names.items[i]);
 
-		if (from != NULL && !text_list_has(owing->keep, from))
+		r = persist_check(owing->arena, room, names.items[i]);
+		if (r >= 0 && from != NULL && !text_list_has(owing->keep, from))
 			text_list_add(owing->arena, owing->keep, arena_text(owing->arena, from));
 	}
 	return MIN(r, 0);
