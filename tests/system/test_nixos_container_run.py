@@ -375,6 +375,22 @@ def test_it_lives_on_when_its_runner_is_killed(redd, tool, host, started):
     os.unlink(file.name)
 
 
+def test_who_has_no_descriptor_left_takes_nobody_for_dead(redd, tool, host, started):
+    poor = tool.with_prefix("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=pidfd_open:error=EMFILE")
+    tool.run("start", "web").ok()
+    before = leader_of(tool, "web")
+    poor.run("stop", "web").failed("Too many open files")
+    poor.run("restart", "web").failed("Too many open files")
+    for abandoned in (False, True):
+        if abandoned:
+            kill_runner(machines.machinectl(redd))
+        poor.run("reset", "web").failed("it is running")
+        poor.run("start", "web").ok()
+        assert poor.run("status", "web").ok().out == "up\n"
+        assert leader_of(tool, "web") == before
+    tool.run("destroy", "web").ok()
+
+
 def test_a_start_that_hangs_is_ended_by_stop(tool, host, started):
     """N13: it is not ready, and will never be; nor does its PID 1 have an ear for signals yet."""
     init = "while :; do busybox usleep 10000; done"
