@@ -163,6 +163,11 @@ def test_only_nothing_is_not_everything(tool, value):
         tool.run(*words).failed("cannot use '%s' as a value of --only" % value)
 
 
+def test_only_one_that_there_is_none_of_is_told(tool):
+    for verb in ("plan", "drift", "apply"):
+        tool.run(verb, EXAMPLES, "--only=db,nobody").failed("cannot find a definition of machine 'nobody'")
+
+
 def test_templates_drop_ins_and_specifiers_make_one_definition(tool, files, applied):
     files("base.nspawn", "[Exec]\nBoot=yes\nHostname=%i\n[X-Service]\nMemoryMax=1G\n")
     web = files("web.nspawn", "[X-Image]\nTemplate=base\nSource=dir:/srv/%i\n")

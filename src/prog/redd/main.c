@@ -139,6 +139,20 @@ static int check_images(struct context *context, const struct definitions *desir
 	return r;
 }
 
+/* A name that is mistyped is not one with which all is well. */
+static int check_only(const struct context *context, const struct definitions *desired,
+		      const struct definitions *applied)
+{
+	const struct text_list *only = &context->options.only;
+
+	for (size_t i = 0; i < only->count; i++)
+		if (definitions_find(desired, only->items[i]) == NULL &&
+		    definitions_find(applied, only->items[i]) == NULL)
+			return fail_plain(-ENOENT, "cannot find a definition of machine '%s'",
+					  only->items[i]);
+	return 0;
+}
+
 /* All that there will be: of machines that are meant what is desired, of others what is applied. */
 static int check_next(struct context *context, const struct definitions *desired,
 		      const struct definitions *applied)
@@ -177,6 +191,8 @@ int context_desired(struct context *context, struct definitions *ret,
 				     &context->facts);
 	if (r >= 0)
 		load_applied(context, ret_applied, ret);
+	if (r >= 0)
+		r = check_only(context, ret, ret_applied);
 	if (r >= 0)
 		r = refuse_containers(context, ret);
 	if (r < 0)
