@@ -158,10 +158,39 @@ START_TEST(what_is_given_up_leaves_nothing)
 }
 END_TEST
 
+START_TEST(what_killed_ones_left_goes_and_what_grows_stays)
+{
+	struct store_part dead = STORE_PART_EMPTY, alive = STORE_PART_EMPTY;
+	struct store_part file = STORE_PART_EMPTY;
+	autoclose int room = -EBADF;
+	int entries = 0;
+
+	open_store();
+	ck_assert_int_eq(store_begin(&store, &dead, STORE_LAYERS, true), 0);
+	ck_assert_int_eq(mkdirat(dead.fd, "usr", 0755), 0);
+	ck_assert_int_eq(store_begin(&store, &alive, STORE_LAYERS, true), 0);
+	ck_assert_int_eq(store_begin(&store, &file, STORE_BLOBS, false), 0);
+	fd_close(&dead.fd);
+	fd_close(&file.fd);
+	room = openat(store.fd, STORE_LAYERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(mkdirat(room, ".#old." NAME_A, 0755), 0);
+	ck_assert_int_eq(store_sweep(&store), 0);
+	ck_assert_int_eq(dir_walk(room, count, &entries), 0);
+	ck_assert_int_eq(entries, 2);
+	ck_assert_int_eq(faccessat(room, alive.name, F_OK, 0), 0);
+	ck_assert_int_lt(faccessat(file.room_fd, file.name, F_OK, 0), 0);
+	ck_assert_int_eq(unlinkat(room, ".#old." NAME_A, AT_REMOVEDIR), 0);
+	store_part_done(&dead);
+	store_part_done(&alive);
+	store_part_done(&file);
+}
+END_TEST
+
 int main(void)
 {
 	return SCRATCH_RUN("store", root_and_users_have_stores_of_their_own,
 			   nobody_else_may_enter_the_store, only_whole_digests_are_names,
 			   what_is_made_is_leased_and_appears_whole,
-			   who_comes_second_uses_what_is_there, what_is_given_up_leaves_nothing);
+			   who_comes_second_uses_what_is_there, what_is_given_up_leaves_nothing,
+			   what_killed_ones_left_goes_and_what_grows_stays);
 }

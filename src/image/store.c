@@ -16,7 +16,9 @@
 #include "io/settings.h"
 
 #define TRIES_MAX 64
-#define DIGITS 64 /* of SHA-256 */
+#define UNFINISHED ".#"
+#define OUTGOING ".#old." /* as image/collect names them */
+#define DIGITS 64	  /* of SHA-256 */
 
 char *store_path(struct arena *arena, const struct find_scope *scope)
 {
@@ -159,7 +161,7 @@ static int name_part(struct store_part *part)
 
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -EIO;
-	snprintf(part->name, sizeof(part->name), ".#%016llx", (unsigned long long)random);
+	snprintf(part->name, sizeof(part->name), UNFINISHED "%016llx", (unsigned long long)random);
 	return 0;
 }
 
@@ -251,4 +253,34 @@ void store_part_done(struct store_part *part)
 	fd_close(&part->fd);
 	fd_close(&part->room_fd);
 	part->name[0] = '\0';
+}
+
+/* Whoever makes it has a lease, or waits for one and then sees that it is gone. */
+static int sweep_one(int room_fd, const char *name, unsigned char type, void *context)
+{
+	autoclose int fd = -EBADF;
+
+	(void)type;
+	(void)context;
+	if (text_after(name, UNFINISHED) == NULL || text_after(name, OUTGOING) != NULL)
+		return 0;
+	fd = openat(room_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_there(room_fd, name, fd))
+		return 0;
+	return dir_remove_all(room_fd, name);
+}
+
+int store_sweep(const struct store *store)
+{
+	static const char *const rooms[] = { STORE_BLOBS, STORE_LAYERS };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rooms) && r >= 0; i++) {
+		autoclose int room = open_room(store, rooms[i]);
+
+		r = room < 0 ? room : dir_walk(room, sweep_one, NULL);
+	}
+	return r < 0 && r != -ENOENT
+		       ? fail(r, "cannot remove what was left unfinished in '%s'", store->path)
+		       : 0;
 }

@@ -93,3 +93,6 @@ int store_publish(struct store_part *part, const char *name);
 
 /* Remove it, if it has no name of its own yet; let go. Accepts the empty one. */
 void store_part_done(struct store_part *part);
+
+/* Remove what killed ones were making. Layers on their way out are left to image/collect. */
+int store_sweep(const struct store *store);

@@ -20,6 +20,18 @@
 /* An archive of an archive: layers in it are compressed already, or will not be large. */
 #define ARCHIVE_FILES_MAX 4096
 
+/* Without what others were making that were killed. */
+static int open_store(const struct oci_transfer *transfer, struct store *ret)
+{
+	int r = store_open(transfer->arena, ret, transfer->scope, true);
+
+	if (r >= 0 && store_sweep(ret) < 0) {
+		log_warning("%s, going on without", fail_recorded()->text);
+		fail_forget();
+	}
+	return r;
+}
+
 /* The next pull, and whoever sends the machine on, find it by this. */
 static int note_reference(const struct oci_transfer *transfer, const struct store *store,
 			  const struct oci_image *image, const char *name)
@@ -83,7 +95,7 @@ int oci_pull(struct job *job, void *context)
 	if (r < 0)
 		return r;
 	oci_wanted_here(&source.wanted);
-	r = store_open(transfer->arena, &store, transfer->scope, true);
+	r = open_store(transfer, &store);
 	if (r >= 0)
 		r = registry_open(transfer->arena, &registry, &transfer->ref, &transfer->login,
 				  &transfer->trust, false, NULL);
@@ -173,7 +185,7 @@ int oci_import(struct job *job, void *context)
 		return r;
 	if (fstat(transfer->input, &st) < 0)
 		return fail(-errno, "cannot look at '%s'", transfer->shown);
-	r = store_open(transfer->arena, &store, transfer->scope, true);
+	r = open_store(transfer, &store);
 	if (r >= 0)
 		r = S_ISDIR(st.st_mode) ? bring_directory(transfer, &store, transfer->input, job)
 					: bring_archive(transfer, &store, job);
@@ -192,7 +204,7 @@ static int make_out(const struct oci_transfer *transfer, struct oci_out *ret, st
 		.name = transfer->local,
 		.job = job,
 	};
-	int r = store_open(transfer->arena, store, transfer->scope, true);
+	int r = open_store(transfer, store);
 
 	return r < 0 ? r : oci_out(transfer->arena, ret, &wish);
 }

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tarfile
@@ -525,6 +526,44 @@ def test_a_digest_holds_for_the_manifest(control, server, small):
     server.routes["/v2/x/manifests/" + wanted] = server.routes["/v2/x/manifests/1"]
     control.run("-m", "pull-oci", "%s/x:1@%s" % (server.host, wanted), "bad").failed("manifest")
     assert not os.path.exists(POOL + "/bad.mstack")
+
+
+@pytest.mark.parametrize("how", ["cancel", "kill"])
+def test_what_a_transfer_left_in_the_store_goes(control, server, small, how):
+    layers = [oci.tar({"usr/": None, "usr/%d" % number: os.urandom(1 << 20)}) for number in range(2)]
+    image, stalled, ended = oci.Image(layers), threading.Event(), threading.Event()
+    ref = server.serve(image)
+    digest = image.layers[1]["digest"]
+
+    def stall(request):
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(image.blobs[digest])))
+        request.end_headers()
+        request.wfile.write(image.blobs[digest][:1 << 19])
+        stalled.set()
+        ended.wait(60)
+        request.close_connection = True
+
+    def unfinished():
+        return [name for room in ("blobs", "layers") for name in os.listdir("%s/%s/sha256" % (STORE, room)) if name.startswith(".#")]
+    server.routes["/v2/x/blobs/" + digest] = stall
+    pull = control.start("-m", "pull-oci", ref, "web")
+    try:
+        assert stalled.wait(30)
+        number = json.loads(control.run("list-transfers", "--json=short").ok().out)[0]["id"]
+        assert len(unfinished()) >= 1
+        if how == "cancel":
+            control.run("cancel-transfer", str(number)).ok()
+        else:
+            with open(glob.glob("/run/**/transfers/%d" % number, recursive=True)[0]) as file:
+                os.kill(int(file.read().split("PID=")[1].split()[0]), signal.SIGKILL)
+        assert "was canceled" in pull.communicate(timeout=30)[1]
+        if how == "kill":  # its workers may have lived a moment longer than who looked
+            control.run("-m", "pull-oci", server.serve(small, tag="2"), "other").ok()
+        assert unfinished() == []
+    finally:
+        ended.set()
+    check_store()
 
 
 def test_a_lost_connection_is_taken_up(control, server):

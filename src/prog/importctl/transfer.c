@@ -18,6 +18,7 @@
 #include "cli/bars.h"
 #include "format/json-out.h"
 #include "image/own-ids.h"
+#include "image/store.h"
 #include "io/clock.h"
 #include "io/fd.h"
 #include "kernel/terminal.h"
@@ -26,16 +27,29 @@
 
 /* ---- what killed ones left ---- */
 
+static int sweep_store(struct context *context)
+{
+	struct store store = STORE_EMPTY;
+	int r = store_open(context->arena, &store, &context->images, false);
+
+	if (r >= 0)
+		r = store_sweep(&store);
+	store_done(&store);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* In a process of its own, as it becomes root over the user's ids for good. */
-static void sweep(struct context *context, const char *pool)
+void transfer_sweep(struct context *context, const struct jobs_entry *entry)
 {
 	pid_t child = fork();
 
 	if (child == 0) {
 		int r = own_ids_become_root(context->arena, context->program.environment);
 
-		if (r >= 0)
-			r = publish_sweep(pool);
+		if (r >= 0 && entry->pool != NULL)
+			r = publish_sweep(entry->pool);
+		if (r >= 0 && text_ends(entry->type, "-oci"))
+			r = sweep_store(context);
 		if (r < 0)
 			log_warning("%s, going on without", fail_recorded()->text);
 		_exit(EXIT_SUCCESS);
@@ -54,8 +68,7 @@ void transfer_tidy(struct context *context)
 	for (size_t i = 0; i < count; i++) {
 		if (entries[i].alive)
 			continue;
-		if (entries[i].pool != NULL)
-			sweep(context, entries[i].pool);
+		transfer_sweep(context, &entries[i]);
 		jobs_forget(context->runtime, entries[i].id);
 	}
 }

@@ -11,6 +11,7 @@
 #include "transfer/publish.h"
 
 struct context;
+struct jobs_entry;
 
 struct transfer {
 	const char *type;   /* "pull-tar" */
@@ -37,6 +38,9 @@ int transfer_target(struct context *context, struct publish_request *ret, const 
 
 /* What transfers that were killed left is removed, and they are forgotten. */
 void transfer_tidy(struct context *context);
+
+/* Likewise what this one left, whoever has forgotten it meanwhile. */
+void transfer_sweep(struct context *context, const struct jobs_entry *entry);
 
 /* Nothing, or "-": standard input or output. */
 bool transfer_is_standard(const char *word);

@@ -75,6 +75,8 @@ int verb_cancel_transfer(void *context_, const struct text_list *words)
 				       words->items[i]);
 		else
 			r = jobs_cancel(context->arena, &entry, context->runtime, id);
+		if (r >= 0)
+			transfer_sweep(context, &entry);
 	}
 	transfer_tidy(context);
 	return r;
