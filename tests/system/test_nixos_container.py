@@ -432,8 +432,14 @@ def test_a_host_without_nix_takes_what_is_built(tool, host, place):
     tool.run("create", "web", "--system-path", system, env=env).ok()
     tool.run("create", "two", "--config", "x", env=env).failed("nix-env", "--system-path")
     assert left_of("two") == []
-    tool.run("switch", "web", other, env=env).ok()
+    for path in ("/etc", "/nix/store", other + "/bin"):
+        tool.run("switch", "web", path, env=env).failed("no path of the store")
+        tool.run("create", "two", "--system-path", path, env=env).failed("no path of the store")
+    assert profile("web") == system and left_of("two") == []
+    os.symlink(other, place + "/result")
+    tool.run("switch", "web", place + "/result", env=env).ok()
     assert profile("web") == other
+    assert os.readlink(os.path.join(nix.PROFILES, "web/system-2-link")) == other
     # nix goes on with what was made without it
     assert [line.split()[0] for line in host.run("nix-env", "-p", nix.PROFILES + "/web/system", "--list-generations").ok().lines] == ["1", "2"]
 

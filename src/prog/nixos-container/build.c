@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "declare/nixos-child.h"
 #include "declare/nixos-profile.h"
+#include "declare/nixos-store.h"
 #include "io/child.h"
 #include "io/dir.h"
 #include "io/fd.h"
@@ -143,15 +144,31 @@ static int take_result(const struct context *context, const struct nixos *contai
 	return r;
 }
 
+/* As nix has it: what a profile leads to is of the store, or no start would follow it. */
+static int set_without_nix(const struct context *context, const struct nixos *container,
+			   const char *path)
+{
+	char real[PATH_MAX];
+	int r = build_check(container, path);
+
+	if (r >= 0 && realpath(path, real) == NULL)
+		r = fail(-errno, "cannot find '%s'", path);
+	if (r < 0)
+		return r;
+	if (!nixos_store_is_path(real))
+		return fail_input("cannot use '%s' as the system of container '%s': it is no path "
+				  "of the store ('" NIXOS_STORE_DIRECTORY "/NAME')",
+				  path, container->name);
+	return nixos_profile_set(context->arena, container->system, real);
+}
+
 int build_set(const struct context *context, const struct nixos *container, const char *path)
 {
 	struct text_list command = { 0 };
 	int r;
 
-	if (find_program(context, "nix-env") == NULL) {
-		r = build_check(container, path);
-		return r < 0 ? r : nixos_profile_set(context->arena, container->system, path);
-	}
+	if (find_program(context, "nix-env") == NULL)
+		return set_without_nix(context, container, path);
 	r = begin(context, &command, "nix-env");
 	add(context, &command, "-p");
 	add(context, &command, result_of(context, container));
