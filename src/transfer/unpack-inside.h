@@ -30,6 +30,7 @@ struct unpack {
 	const struct tar_entry *entry;
 	struct behind behind;
 	uint64_t written;
+	uint64_t implied; /* directories that were made for what lies in them */
 
 	/* Where the entry belongs. */
 	char path[TAR_PATH_MAX + 1]; /* without "." and slashes too many; "": the top */
@@ -67,6 +68,9 @@ int unpack_find_place(struct unpack *unpack);
 
 /* What was remembered of directories is no longer sure. */
 void unpack_forget_places(struct unpack *unpack);
+
+/* -EFBIG, with a sentence: there are more entries, and directories for them, than may be. */
+int unpack_check_count(const struct unpack *unpack);
 
 /* Nothing of that name is there any more. A directory that is not empty stays: a sentence. */
 int unpack_clear(struct unpack *unpack);

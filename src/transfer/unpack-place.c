@@ -79,25 +79,41 @@ static int replace_whiteout(int below, const char *name)
 	return take_fd(&fd);
 }
 
-/* Directories that the archive puts something into before it tells them, or never does. */
-static int make_all(int tree, const char *path, bool layer)
+int unpack_check_count(const struct unpack *unpack)
+{
+	if (unpack->result.files + unpack->implied <= unpack->wish.files_max)
+		return 0;
+	return fail_plain(-EFBIG, "cannot unpack '%.300s': the archive has more than %llu entries",
+			  unpack->entry->path, (unsigned long long)unpack->wish.files_max);
+}
+
+/* Directories that the archive puts something into before it tells them, or never does: one entry
+ * can be a hundred of them. */
+static int make_all(struct unpack *unpack, const char *path)
 {
 	autoclose int fd = -EBADF;
 	const char *at = path;
 	int r = 0;
 
 	while (*at) {
-		int below = fd >= 0 ? fd : tree, next;
+		int below = fd >= 0 ? fd : unpack->context->tree_fd, next;
 		size_t size = strcspn(at, "/");
 		char part[NAME_MAX + 1];
 
 		memcpy(part, at, size);
 		part[size] = '\0';
-		if (mkdirat(below, part, 0755) < 0 && errno != EEXIST)
+		if (mkdirat(below, part, 0755) == 0)
+			unpack->implied++;
+		else if (errno != EEXIST)
 			return -errno;
+		r = unpack_check_count(unpack);
+		if (r < 0)
+			return r;
 		next = openat(below, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
-			next = errno == ENOTDIR && layer ? replace_whiteout(below, part) : -errno;
+			next = errno == ENOTDIR && unpack->wish.layer
+				       ? replace_whiteout(below, part)
+				       : -errno;
 		if (next < 0)
 			return next;
 		fd_close(&fd);
@@ -131,7 +147,9 @@ int unpack_directory(struct unpack *unpack, const char *path, bool make)
 		return unpack->cached_fd;
 	fd = open_below(unpack->context->tree_fd, path);
 	if (make && (fd == -ENOENT || (fd == -ENOTDIR && unpack->wish.layer)))
-		fd = make_all(unpack->context->tree_fd, path, unpack->wish.layer);
+		fd = make_all(unpack, path);
+	if (fd == -EFBIG)
+		return fd;
 	if (fd < 0)
 		return explain(unpack, fd, path);
 	unpack_forget_places(unpack);

@@ -300,10 +300,10 @@ static int take_entry(struct unpack *unpack)
 	const struct tar_entry *entry = unpack->entry;
 	int r;
 
-	if (++unpack->result.files > unpack->wish.files_max)
-		return fail_plain(-EFBIG,
-				  "cannot unpack '%.300s': the archive has more than %llu entries",
-				  entry->path, (unsigned long long)unpack->wish.files_max);
+	unpack->result.files++;
+	r = unpack_check_count(unpack);
+	if (r < 0)
+		return r;
 	if (entry->kind == TAR_OTHER) {
 		unpack_keep_count(unpack, KEPT_KINDS);
 		return 0;

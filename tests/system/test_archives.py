@@ -364,6 +364,13 @@ def test_limits_of_bytes_and_files(redd, place):
     done = import_tar(tar(*[entry(b"%d" % i) for i in range(11)]), place, env={"FILES_MAX": "10"})
     assert done.returncode == 1 and "more than 10 entries" in done.stderr
     shutil.rmtree(place + "/tree")
+    for first in ([], [directory(b"%d/" % i) for i in range(4)]):  # what one entry needs counts as well
+        done = import_tar(tar(*first, entry(b"d/" * 10 + b"f")), place, env={"FILES_MAX": str(10 + len(first))})
+        assert done.returncode == 1 and "more than %d entries" % (10 + len(first)) in done.stderr
+        shutil.rmtree(place + "/tree")
+        done = import_tar(tar(*first, entry(b"d/" * 10 + b"f"), entry(b"d/" * 10 + b"g")), place, env={"FILES_MAX": str(12 + len(first))})
+        assert done.returncode == 0, done.stderr
+        shutil.rmtree(place + "/tree")
     done = import_tar(tar(sparse_1([0], b"", real=b"1099511627777")), place)
     assert done.returncode == 1 and "more than 1099511627776 bytes" in done.stderr
 
