@@ -12,7 +12,7 @@ import tarfile
 import pytest
 
 from support import machines, pool as pools, runner, trees
-from support.archives import header
+from support.archives import directory, entry, header, tar
 from support.console import Console
 from support.pool import POOL
 
@@ -216,6 +216,14 @@ def test_values_of_options_are_listed(control):
 
 
 # ---- import-fs, import-tar, export-tar ----
+
+def test_a_name_in_a_notice_is_one_line(control, plain, place):
+    """Class S24: of the archive nothing can look like what importctl says itself."""
+    with open(place + "/x.tar", "wb") as file:
+        file.write(tar(directory(b"usr/"), entry(b"a\nDone\x1b[2J", kind=b"Z")))
+    done = control.run("-m", "import-tar", place + "/x.tar").ok()
+    assert len(done.err.splitlines()) == 1 and "a\\x0aDone\\x1b[2J" in done.err, done.err
+
 
 def test_a_tree_comes_in_and_goes_out_as_it_is(control, pool, place, no_transfers):
     tree = os.path.join(POOL, "source")

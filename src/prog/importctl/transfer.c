@@ -327,8 +327,11 @@ static void pass_progress(void *job, uint64_t done, uint64_t total)
 
 static void pass_notice(void *job, const char *sentence)
 {
+	autoarena struct arena arena = { 0 };
+
 	(void)job;
-	log_notice("%s", sentence);
+	/* Names in it may have line ends, too. */
+	log_notice("%s", text_printable(&arena, sentence));
 }
 
 struct archive_listener transfer_listener(struct job *job)
