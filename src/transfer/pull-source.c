@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/macros.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "format/digest.h"
@@ -245,9 +246,29 @@ static int start_web(struct pull *pull)
 
 /* ---- from this host ---- */
 
-/* 1: it is there, and TO has it. */
-static int copy_small(int to, const char *path, uint64_t limit)
+/* What a URL has as %20 is a blank here. */
+static const char *local_path(struct arena *arena, const char *text)
 {
+	char *path = arena_take(arena, strlen(text) + 1), *to = path;
+
+	for (; *text != '\0'; text++) {
+		int high = *text == '%' ? parse_hex_digit(text[1]) : -1;
+		int low = high < 0 ? -1 : parse_hex_digit(text[2]);
+
+		if (low >= 0 && high + low > 0) {
+			*to++ = (char)(high * 16 + low);
+			text += 2;
+		} else {
+			*to++ = *text;
+		}
+	}
+	return path;
+}
+
+/* 1: it is there, and TO has it. */
+static int copy_small(struct pull *pull, int to, const char *text, uint64_t limit)
+{
+	const char *path = local_path(pull->arena, text);
 	autoclose int from = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	int r;
@@ -272,7 +293,7 @@ static int copy_sums(struct pull *pull, const char *path)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char *list = fetch_sibling(pull->arena, path, names[i]);
-		int r = copy_small(pull->fetch.sums_fd, list, DOWNLOAD_SMALL_MAX);
+		int r = copy_small(pull, pull->fetch.sums_fd, list, DOWNLOAD_SMALL_MAX);
 
 		if (r < 0)
 			return r;
@@ -281,7 +302,7 @@ static int copy_sums(struct pull *pull, const char *path)
 		pull->sums = true;
 		pull->list_name = names[i];
 		for (size_t j = 0; r >= 0 && j < 2 && !pull->signature; j++) {
-			r = copy_small(pull->fetch.signature_fd,
+			r = copy_small(pull, pull->fetch.signature_fd,
 				       arena_format(pull->arena, "%s%s", list, endings[j]),
 				       DOWNLOAD_SMALL_MAX);
 			pull->signature = r > 0;
@@ -293,7 +314,8 @@ static int copy_sums(struct pull *pull, const char *path)
 
 static int start_file(struct pull *pull)
 {
-	const char *path = text_after(pull->request->url, "file://");
+	const char *text = text_after(pull->request->url, "file://");
+	const char *path = local_path(pull->arena, text);
 	autoclose int from = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	struct fetch_file fetch = {
 		.from_fd = from,
@@ -313,12 +335,12 @@ static int start_file(struct pull *pull)
 
 	if (from < 0)
 		return fail(-errno, "cannot open '%s'", path);
-	r = pull->fetch.sums ? copy_sums(pull, path) : 0;
+	r = pull->fetch.sums ? copy_sums(pull, text) : 0;
 	for (size_t i = 0; r >= 0 && i < FETCH_SIDES_MAX; i++) {
 		if (pull->fetch.sides[i] == NULL)
 			continue;
-		r = copy_small(pull->fetch.side_fds[i],
-			       fetch_sibling(pull->arena, path, pull->fetch.sides[i]),
+		r = copy_small(pull, pull->fetch.side_fds[i],
+			       fetch_sibling(pull->arena, text, pull->fetch.sides[i]),
 			       pull->fetch.side_limits[i]);
 		pull->sides[i].came = r > 0;
 	}

@@ -580,6 +580,19 @@ def test_what_stands_beside_a_file_of_this_host(control, place):
         assert file.read() == SETTINGS
 
 
+def test_a_url_of_a_file_has_some_characters_in_another_form(control, place):
+    data = tar()
+    os.mkdir(place + "/a b%")
+    for name, content in (("web 1.tar.gz", data), ("web 1.nspawn", SETTINGS),
+                          ("SHA256SUMS", line("web%201.tar.gz", data) + line("web%201.nspawn", SETTINGS))):
+        with open(os.path.join(place, "a b%", name), "wb") as file:
+            file.write(content)
+    for number, part in enumerate(("a%20b%25", "a b%")):
+        control.run("pull-tar", "-N", "--verify=checksum", "file://%s/%s/web%%201.tar.gz" % (place, part), "web%d" % number).ok()
+        assert images() == sorted(["web%d" % at for at in range(number + 1)] + ["web%d.nspawn" % at for at in range(number + 1)])
+    control.run("pull-tar", "-N", "--verify=no", "file://%s/no%%00thing.tar" % place, "none").failed("cannot open '%s/no%%00thing.tar'" % place)
+
+
 def test_an_archive_does_not_say_how_it_was_verified(control, server):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
