@@ -168,6 +168,20 @@ def test_only_one_that_there_is_none_of_is_told(tool):
         tool.run(verb, EXAMPLES, "--only=db,nobody").failed("cannot find a definition of machine 'nobody'")
 
 
+def test_only_names_nothing_that_would_go_by_it(tool, files, applied):
+    """A file says nothing of others, and gc is about all."""
+    web = files("web.nspawn", "[X-Image]\nSource=dir:/srv/web\n")
+    applied("web", "[X-Image]\nSource=dir:/srv/web\n")
+    applied("db", "[X-Image]\nSource=dir:/srv/db\n")
+    for verb in ("plan", "apply", "drift"):
+        tool.run(verb, web, "--only=db").failed("cannot find a definition of machine 'db' in what was named")
+    plan(tool, web, "--only=web", changes=False)
+    plan(tool, web, changes=False)
+    assert [line["act"] for line in json.loads(plan(tool, files.place, "--only=db", "--json").out)["changes"]] == ["remove"]
+    for words in (["gc"], ["generations"], ["generations", "web"], ["cat", "web"], ["export", "web"], ["doctor"]):
+        tool.run(*words, "--only=web").failed("cannot use --only= with '%s'" % words[0])
+
+
 def test_templates_drop_ins_and_specifiers_make_one_definition(tool, files, applied):
     files("base.nspawn", "[Exec]\nBoot=yes\nHostname=%i\n[X-Service]\nMemoryMax=1G\n")
     web = files("web.nspawn", "[X-Image]\nTemplate=base\nSource=dir:/srv/%i\n")

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "declare/definition-check.h"
@@ -35,20 +36,29 @@ bool context_wants(const struct context *context, const char *name)
 }
 
 /* A file says nothing of machines that are not in it: where WORDS are files, these are meant alone,
- * as by --only=. */
-static void narrow(struct context *context, const struct definitions *definitions,
-		   const struct text_list *words)
+ * as by --only=. That cannot name others then, which would go. */
+static int narrow(struct context *context, const struct definitions *definitions,
+		  const struct text_list *words)
 {
+	struct text_list *only = &context->options.only;
+	bool given = only->count > 0;
 	struct stat st;
 
-	if (words->count == 0 || context->options.only.count > 0)
-		return;
+	if (words->count == 0)
+		return 0;
 	for (size_t i = 0; i < words->count; i++)
 		if (stat(words->items[i], &st) == 0 && S_ISDIR(st.st_mode))
-			return;
-	for (size_t i = 0; i < definitions->count; i++)
-		text_list_add(context->arena, &context->options.only,
+			return 0;
+	for (size_t i = 0; i < only->count; i++)
+		if (definitions_find(definitions, only->items[i]) == NULL)
+			return fail_plain(-ENOENT,
+					  "cannot find a definition of machine '%s' in what was "
+					  "named",
+					  only->items[i]);
+	for (size_t i = 0; !given && i < definitions->count; i++)
+		text_list_add(context->arena, only,
 			      arena_text(context->arena, definitions->items[i]->name));
+	return 0;
 }
 
 /* Whoever names a place means that it is there. */
@@ -197,8 +207,9 @@ int context_desired(struct context *context, struct definitions *ret,
 		r = refuse_containers(context, ret);
 	if (r < 0)
 		return r;
-	narrow(context, ret, words);
-	r = check_next(context, ret, ret_applied);
+	r = narrow(context, ret, words);
+	if (r >= 0)
+		r = check_next(context, ret, ret_applied);
 	return r < 0 ? r : check_images(context, ret, ret_applied);
 }
 
@@ -225,6 +236,21 @@ static int look_around(struct context *context)
 	return 0;
 }
 
+/* gc above all: who thinks of one machine does not want those of others to go. */
+static int refuse_only(const struct options *options, const struct verb *verb)
+{
+	static const char *const narrowed[] = { "plan", "apply", "diff", "rollback", "drift" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(narrowed); i++)
+		if (text_equal(verb->name, narrowed[i]))
+			return 0;
+	return options->only.count == 0
+		       ? 0
+		       : fail_input("cannot use --only= with '%s': that is not about some machines "
+				    "alone",
+				    verb->name);
+}
+
 static int run(struct context *context, int argc, char **argv)
 {
 	struct options *options = &context->options;
@@ -243,7 +269,9 @@ static int run(struct context *context, int argc, char **argv)
 	r = program_parse(&context->program, &verb, &result, &line, argc, argv);
 	if (r < 0 || verb == NULL)
 		return r;
-	r = look_around(context);
+	r = refuse_only(options, verb);
+	if (r >= 0)
+		r = look_around(context);
 	return r < 0 ? r : program_run_verb(&context->program, verb, context, &result.words);
 }
 
