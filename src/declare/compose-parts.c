@@ -141,6 +141,7 @@ void compose_volumes(struct compose *compose, const struct yaml_node *node, stru
 static void shown_files(struct compose *compose, const struct yaml_node *node, struct import_at at,
 			const char *kind, const char *directory)
 {
+	static const char *const known[] = { "source", "target", NULL };
 	struct arena *arena = compose->import->arena;
 	bool list = import_is_kind(compose->import, at, node, YAML_SEQUENCE);
 
@@ -150,6 +151,7 @@ static void shown_files(struct compose *compose, const struct yaml_node *node, s
 		const char *source, *target = "", *file;
 
 		at.line = item->line;
+		import_note_others(compose->import, compose->machine, at, item, known);
 		source = is_long ? text_at(compose, item, "source", at)
 				 : compose_text(compose, item, at);
 		if (is_long)
@@ -184,10 +186,14 @@ void compose_configs(struct compose *compose, const struct yaml_node *node, stru
 
 static void long_port(struct compose *compose, const struct yaml_node *node, struct import_at at)
 {
+	/* What the last three say is about clusters, and for people. */
+	static const char *const known[] = { "target", "published", "protocol",	    "host_ip",
+					     "mode",   "name",	    "app_protocol", NULL };
 	const char *protocol = text_at(compose, node, "protocol", at);
 	const char *address = text_at(compose, node, "host_ip", at);
 	const char *published = text_at(compose, node, "published", at);
 
+	import_note_others(compose->import, compose->machine, at, node, known);
 	import_port(compose->import, compose->machine, at,
 		    arena_format(compose->import->arena, "%s%s%s%s%s%s%s%s%s",
 				 strchr(address, ':') ? "[" : "", address,
@@ -305,6 +311,7 @@ static bool has_health(const struct yaml_node *service)
 static void depend(struct compose *compose, const char *name, const struct yaml_node *how,
 		   struct import_at at)
 {
+	static const char *const known[] = { "condition", "required", NULL };
 	const struct yaml_node *other = yaml_find(yaml_find(compose->top, "services"), name);
 	const char *condition = text_at(compose, how, "condition", at);
 	const char *machine = import_name(compose->import, name);
@@ -320,6 +327,7 @@ static void depend(struct compose *compose, const char *name, const struct yaml_
 			    "'%s' has no image, so nothing waits for it", machine);
 		return;
 	}
+	import_note_others(compose->import, compose->machine, at, how, known);
 	if (text_equal(condition, "service_completed_successfully"))
 		import_note(compose->import, compose->machine, at,
 			    "that '%s' has ended is not waited for, only that it runs", machine);

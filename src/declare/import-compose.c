@@ -259,12 +259,33 @@ static void take_deploy_limits(struct compose *compose, const struct yaml_node *
 	}
 }
 
+static void take_resources(struct compose *compose, const struct yaml_node *node,
+			   struct import_at at)
+{
+	static const char *const known[] = { "limits", "reservations", NULL };
+	static const char *const reserved[] = { "memory", NULL };
+	const struct yaml_node *reservations = yaml_find(node, "reservations");
+	const struct yaml_node *memory = yaml_find(reservations, "memory");
+
+	(void)import_is_kind(compose->import, at, node, YAML_MAPPING);
+	import_note_others(compose->import, compose->machine, at, node, known);
+	take_deploy_limits(compose, yaml_find(node, "limits"), at);
+	if (memory)
+		take_reservation(compose, memory, at);
+	if (reservations)
+		import_note_others(compose->import, compose->machine,
+				   compose_at(compose, at, "reservations", reservations),
+				   reservations, reserved);
+}
+
 static void take_restart_policy(struct compose *compose, const struct yaml_node *policy,
 				struct import_at at)
 {
+	static const char *const known[] = { "condition", "delay", NULL };
 	const char *condition = yaml_text(yaml_find(policy, "condition"));
 	const struct yaml_node *delay = yaml_find(policy, "delay");
 
+	import_note_others(compose->import, compose->machine, at, policy, known);
 	if (text_equal(condition, "none"))
 		condition = "no";
 	else if (!condition || text_equal(condition, "any"))
@@ -281,14 +302,11 @@ static void take_deploy(struct compose *compose, const struct yaml_node *node, s
 
 	for (size_t i = 0; mapping && i < node->count; i++) {
 		const char *key = node->keys[i]->text;
-		const struct yaml_node *item = node->items[i], *part;
+		const struct yaml_node *item = node->items[i];
 		struct import_at here = compose_at(compose, at, key, node->keys[i]);
 
 		if (text_equal(key, "resources")) {
-			take_deploy_limits(compose, yaml_find(item, "limits"), here);
-			part = yaml_find(yaml_find(item, "reservations"), "memory");
-			if (part)
-				take_reservation(compose, part, here);
+			take_resources(compose, item, here);
 		} else if (text_equal(key, "restart_policy")) {
 			take_restart_policy(compose, item, here);
 		} else if ((text_equal(key, "replicas") &&
