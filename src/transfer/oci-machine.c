@@ -63,42 +63,65 @@ bool oci_has_init(const int *layers, size_t count)
 	return false;
 }
 
-/* Some layers are there twice, with one lease. */
-static int open_layers(struct arena *arena, int **ret, struct text_list *ret_paths,
-		       const struct store *store, const struct oci_image *image)
+/* The layers that can be seen. */
+struct seen {
+	int *fds;
+	size_t count;
+	struct text_list paths;
+};
+
+/* A layer that hides the top itself hides all below it. Of tops an overlay does not look for that
+ * mark. */
+static size_t find_lowest(const int *layers, size_t count)
 {
-	size_t count = image->config.layer_count;
+	char value;
+
+	for (size_t i = count; i-- > 1;)
+		if (layers[i] >= 0 && fgetxattr(layers[i], "user.overlay.opaque", &value, 1) == 1 &&
+		    value == 'y')
+			return i;
+	return 0;
+}
+
+/* Some layers are there twice, with one lease. */
+static void open_layers(struct arena *arena, struct seen *ret, const struct store *store,
+			const struct oci_image *image)
+{
+	size_t count = image->config.layer_count, lowest;
 	int *fds = arena_take_array(arena, count, sizeof(*fds));
 
+	*ret = (struct seen){ .count = 0 };
 	for (size_t i = 0; i < count; i++) {
-		const char *digest = image->config.layers[i].text;
-
 		fds[i] = image->layers[i].fd;
 		for (size_t k = 0; k < i && fds[i] < 0; k++)
 			if (digest_equal(&image->config.layers[k], &image->config.layers[i]))
 				fds[i] = fds[k];
-		text_list_add(arena, ret_paths, layer_path(arena, store, digest));
 	}
-	*ret = fds;
-	return 0;
+	lowest = find_lowest(fds, count);
+	for (size_t i = lowest; i < count; i++)
+		text_list_add(arena, &ret->paths,
+			      layer_path(arena, store, image->config.layers[i].text));
+	ret->fds = fds + lowest;
+	ret->count = count - lowest;
 }
 
-static int make_stack(struct publish *publish, const struct text_list *paths, int top,
+static int make_stack(struct publish *publish, const struct seen *layers,
 		      const struct publish_request *target)
 {
-	int r = mstack_fill(publish_fd(publish), paths, top, target->read_only);
+	int r = mstack_fill(publish_fd(publish), &layers->paths, layers->fds[layers->count - 1],
+			    target->read_only);
 
 	return r < 0 ? fail(r, "cannot make image '%s' of its layers", target->name) : 0;
 }
 
 static int write_sides(struct arena *arena, struct publish *publish, const struct oci_image *image,
-		       const int *layers)
+		       const struct seen *layers)
 {
 	struct text_list notes = { 0 };
 	char *settings, *config;
 	size_t size;
 	int r = oci_settings(arena, &settings, &notes, &image->config,
-			     oci_has_init(layers, image->config.layer_count));
+			     oci_has_init(layers->fds, layers->count));
 
 	if (r < 0)
 		return r;
@@ -207,13 +230,13 @@ static int make_way(int upper, const struct way *way)
 
 /* Images name one that none of their layers has; other programs make it, too. */
 static int make_working_directory(struct arena *arena, const struct publish *publish,
-				  const struct oci_config *config, const int *layers)
+				  const struct oci_config *config, const struct seen *layers)
 {
 	struct way *way = arena_take(arena, sizeof(*way));
 	autoclose int upper = -EBADF;
 	int r;
 
-	if (!is_missing(arena, way, layers, config->layer_count,
+	if (!is_missing(arena, way, layers->fds, layers->count,
 			path_simplify(arena, config->directory)))
 		return 0;
 	upper = openat(publish_fd(publish), "rw/data",
@@ -229,24 +252,23 @@ int oci_machine(struct arena *arena, const struct store *store, const struct oci
 {
 	struct publish_request request = *target;
 	struct publish publish = PUBLISH_EMPTY;
-	struct text_list paths = { 0 };
-	int *layers, r;
+	struct seen layers;
+	int r;
 
 	request.suffix = MSTACK_SUFFIX;
 	request.kind = PUBLISH_TREE;
 	request.plain = true;
-	r = open_layers(arena, &layers, &paths, store, image);
-	if (r >= 0)
-		r = publish_begin(arena, &publish, &request);
+	open_layers(arena, &layers, store, image);
+	r = publish_begin(arena, &publish, &request);
 	if (r < 0)
 		return r;
-	r = make_stack(&publish, &paths, layers[paths.count - 1], &request);
+	r = make_stack(&publish, &layers, &request);
 	if (r >= 0)
-		r = place_add(arena, store, path_simplify(arena, request.pool), &paths);
+		r = place_add(arena, store, path_simplify(arena, request.pool), &layers.paths);
 	if (r >= 0)
-		r = write_sides(arena, &publish, image, layers);
+		r = write_sides(arena, &publish, image, &layers);
 	if (r >= 0)
-		r = make_working_directory(arena, &publish, &image->config, layers);
+		r = make_working_directory(arena, &publish, &image->config, &layers);
 	if (r >= 0)
 		r = publish_commit(&publish);
 	publish_abort(&publish);

@@ -280,7 +280,7 @@ static int take_mark(struct unpack *unpack)
 
 		memcpy(path, unpack->path, size);
 		path[size > 0 ? size - 1 : 0] = '\0';
-		if (*path == '\0') /* the top hides nothing that was not hidden anyway */
+		if (*path == '\0') /* transfer/oci-machine looks for that */
 			return fsetxattr(unpack->context->tree_fd, OPAQUE, "y", 1, 0) < 0
 				       ? unpack_fail(unpack, -errno)
 				       : 1;

@@ -641,6 +641,19 @@ def test_a_working_directory_that_no_layer_has_is_made(redd, control, server, la
     assert not os.path.exists(POOL + "/fixed.mstack/rw")
 
 
+def test_a_layer_may_hide_all_that_is_below_it(control, server, place):
+    layers = [oci.tar({"usr/": None, "usr/secret": b"x", "sbin/": None, "sbin/init": b"x"}),
+              oci.tar({".wh..wh..opq": b"", "usr/": None, "usr/own": b"y"}), oci.tar({"usr/": None, "usr/more": b"z"})]
+    image = oci.Image(layers, {"Cmd": ["/usr/own"]})
+    control.run("-m", "pull-oci", server.serve(image), "web").ok()
+    assert sorted(os.listdir(exported(control, "web", place + "/tree") + "/usr")) == ["more", "own"]
+    assert os.listdir(place + "/tree") == ["usr"]
+    control.run("export-oci", "web", place + "/out").ok()
+    control.run("-m", "import-oci", place + "/out", "back").ok()
+    same(place + "/tree", exported(control, "back", place + "/back"))
+    check_store()
+
+
 def test_an_init_is_booted(control, server, busybox):
     image = oci.Image([packed(busybox)])
     control.run("-m", "pull-oci", server.serve(image), "web").ok()
