@@ -216,6 +216,17 @@ static int check_next(struct transfer *transfer, CURLU *next)
 	return 0;
 }
 
+/* As in FROM, whatever the server said; NULL: none. */
+static void set_login(CURLU *url, CURLUPart part, CURLU *from)
+{
+	char *text = NULL;
+
+	if (from != NULL)
+		(void)curl_url_get(from, part, &text, 0);
+	curl_url_set(url, part, text, 0);
+	curl_free(text);
+}
+
 int download_redirect(struct transfer *transfer)
 {
 	const char *from = download_shown(&transfer->all->arena, transfer->download->url);
@@ -241,10 +252,8 @@ int download_redirect(struct transfer *transfer)
 	}
 	if (!is_same_origin(next, transfer->first))
 		transfer->foreign = true;
-	if (transfer->foreign) {
-		curl_url_set(next, CURLUPART_USER, NULL, 0);
-		curl_url_set(next, CURLUPART_PASSWORD, NULL, 0);
-	}
+	set_login(next, CURLUPART_USER, transfer->foreign ? NULL : transfer->first);
+	set_login(next, CURLUPART_PASSWORD, transfer->foreign ? NULL : transfer->first);
 	curl_url_cleanup(transfer->now);
 	transfer->now = next;
 	transfer->suspect = true;

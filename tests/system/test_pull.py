@@ -1,4 +1,5 @@
 """importctl pull-tar and pull-raw: verification, lost connections, redirects, what is kept, what is never left behind."""
+import base64
 import gzip
 import hashlib
 import http.server
@@ -679,6 +680,16 @@ def test_redirects_are_followed_without_secrets(control, server, other):
     assert [headers.get("Authorization") for path, headers in other.asked] == [None]
     done = control.run("pull-tar", "--verify=no", server.url("/web.tar.gz", "user:word@"), "two").ok()
     assert not [name for name in images() if "word" in name] and "word" not in done.err
+
+
+@pytest.mark.parametrize("user", ["", "other:secret@"])
+@pytest.mark.parametrize("asked", ["", "us%65r:w%40rd@"])
+def test_redirects_to_the_same_server_have_the_same_login(control, server, asked, user):
+    server.redirects["/web.tar.gz"], server.redirects["/two"] = server.url("/two", user), "/three"
+    server.files["/three"] = tar()
+    control.run("pull-tar", "-N", "--verify=no", server.url("/web.tar.gz", asked)).ok()
+    wanted = "Basic " + base64.b64encode(b"user:w@rd").decode() if asked else None
+    assert {headers.get("Authorization") for path, headers in server.asked} == {wanted}
 
 
 @pytest.mark.parametrize("where, words", [
