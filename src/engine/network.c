@@ -222,9 +222,10 @@ int network_make(struct container *container)
 
 /* ---- while it runs, and its end ---- */
 
-bool network_lends(const struct network *network)
+/* Interfaces of the host are in it. */
+static bool lends(const struct network *network)
 {
-	for (size_t i = 0; network != NULL && i < network->facts.made_count; i++)
+	for (size_t i = 0; i < network->facts.made_count; i++)
 		if (network->facts.made[i].kind == FACTS_INTERFACE)
 			return true;
 	return false;
@@ -238,7 +239,7 @@ void network_settle(struct container *container)
 
 	if (network == NULL)
 		return;
-	if (network_lends(network))
+	if (lends(network))
 		r = pin_make(record->runtime, record->tag, network->netns_fd);
 	if (r < 0)
 		log_warning("cannot hold the network namespace of machine '%s': %s, going on "

@@ -19,9 +19,6 @@ struct network;
 /* After the plan: make all of it. Does nothing without links. */
 int network_make(struct container *container);
 
-/* Interfaces of the host are in it. Accepts NULL. */
-bool network_lends(const struct network *network);
-
 /* The program runs, and we are back in the host's mount namespace: what needs that. */
 void network_settle(struct container *container);
 

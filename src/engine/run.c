@@ -190,20 +190,18 @@ static int leave_private(void *context)
 {
 	struct container *container = context;
 	struct resources *resources = &container->resources;
-	/* Nobody counts on such a machine before a crash of ours would do no harm. */
-	bool lends = network_lends(container->network);
 	int r;
 
 	raw_unlimit(&container->root.disk);
 	/* Of whoever runs, it is noted whether that is checked. */
 	r = health_watch_begin(container);
-	if (r >= 0 && !lends)
-		r = record_runs(&resources->record, container->spawn.pid);
 	if (r >= 0)
 		r = resources_leave_private_mounts(resources);
 	if (r >= 0)
 		network_settle(container);
-	if (r >= 0 && lends)
+	/* Who waits for the note may change its network, for which we have to be where that one
+	 * is; and a crash of ours would do no harm from here on. */
+	if (r >= 0)
 		r = record_runs(&resources->record, container->spawn.pid);
 	return r < 0 ? r
 		     : registration_enter(resources, container->spec, &container->host,

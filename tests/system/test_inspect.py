@@ -63,9 +63,7 @@ def test_namespaces(payload):
         shared = name == "net" and mode != "private-network" or name == "user" and mode == "host-users"
         assert (inside == outside) == shared, name
     # the supervisor itself goes back to the host once the payload needs it no more
-    end = time.monotonic() + 2
-    while os.readlink("/proc/%d/ns/mnt" % supervisor) != os.readlink("/proc/self/ns/mnt") and time.monotonic() < end:
-        time.sleep(0.01)
+    runner.until(lambda: os.readlink("/proc/%d/ns/mnt" % supervisor) == os.readlink("/proc/self/ns/mnt"))
     for name in ("mnt", "pid", "ipc", "uts", "user", "net"):
         assert os.readlink("/proc/%d/ns/%s" % (supervisor, name)) == os.readlink("/proc/self/ns/" + name), name
 

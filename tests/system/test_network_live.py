@@ -361,6 +361,19 @@ def test_a_port_is_at_localhost_when_its_command_ends(host, redd, tree):
         later.join()
 
 
+def test_what_has_begun_can_be_changed(host, redd, tree):
+    """However long its supervisor takes to come back from the mounts that it made the machine in."""
+    slow = redd.with_prefix("strace", "-qq", "-o", "/dev/null", "-e", "trace=setns", "-e", "inject=setns:delay_enter=1000000")
+    one = host.program(slow).start("-q", "--pipe", "-D", tree, "-M", "web", "-n", "/bin/sh", "-c", "echo ready; exec sleep 1000")
+    assert one.stdout.readline() == "ready\n"
+    try:
+        host.machinectl(redd, "port", "add", "web", "8080:80").ok()
+        host.machinectl(redd, "network", "attach", "web", "zone:web").ok()
+    finally:
+        host.machinectl(redd, "terminate", "web").ok()
+        one.communicate()
+
+
 def test_a_supervisor_that_does_not_answer_is_not_waited_for_for_ever(host, redd, tree):
     machine = host.machine(redd, "web", tree, "--network-veth")
     machine.server("tcp", None, 80)
