@@ -54,6 +54,23 @@ START_TEST(a_machine_opens_starts_is_ready_and_ends)
 }
 END_TEST
 
+START_TEST(one_that_is_gone_before_anybody_looks_is_told)
+{
+	struct record record;
+	struct watch watch;
+
+	ck_assert_int_eq(watch_open(&watch, scratch_path, &all), 0);
+	ck_assert_str_eq(next(&watch), "");
+	ck_assert_int_eq(record_create(&arena, &record, scratch_path, "brief"), 0);
+	note_own_leader(&record);
+	record_remove(&record);
+	ck_assert_str_eq(next(&watch), "opening brief");
+	ck_assert_str_eq(next(&watch), "ended brief");
+	ck_assert_str_eq(next(&watch), "");
+	watch_done(&watch);
+}
+END_TEST
+
 START_TEST(what_is_there_is_told_first)
 {
 	struct record one, two;
@@ -202,6 +219,7 @@ END_TEST
 int main(void)
 {
 	return SCRATCH_RUN("machine/watch", a_machine_opens_starts_is_ready_and_ends,
+			   one_that_is_gone_before_anybody_looks_is_told,
 			   what_is_there_is_told_first, another_of_the_same_name_is_another,
 			   only_who_is_asked_for_is_told_of,
 			   what_a_machine_is_refused_is_told_one_by_one,

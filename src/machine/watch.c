@@ -21,9 +21,14 @@
 #include "kernel/process.h"
 #include "machine/find.h"
 
-#define RECORD_EVENTS (IN_CREATE | IN_MODIFY | IN_DELETE | IN_MOVED_TO)
+#define RECORD_CREATED (IN_CREATE | IN_MOVED_TO)
+#define RECORD_EVENTS (RECORD_CREATED | IN_MODIFY | IN_DELETE)
 #define NO_WATCH (-1)
 #define READY_ROUNDS 16
+
+/* How far one came whom nobody has looked at. A record is made empty, and an empty one may be
+ * removed for one that was left behind. */
+enum passage { UNKNOWN, CREATED, NOTED, PASSED };
 
 /* A machine as it was when it was looked at last. */
 struct watched {
@@ -31,6 +36,7 @@ struct watched {
 	char name[NAME_MAX_LENGTH + 1];
 	bool seen;  /* looked at once */
 	bool stale; /* to be looked at, whatever wakes us */
+	enum passage passage;
 	char tag[RECORD_TAG_ROOM];
 	enum machine_state state;
 	pid_t supervisor, leader;
@@ -280,13 +286,19 @@ static void look(struct watch *watch, struct watched *machine)
 	}
 	if (r < 0) {
 		fail_forget();
-		if (machine->seen)
+		/* Somebody is about to write what it is. */
+		if (machine->passage == CREATED || machine->passage == NOTED)
+			return;
+		if (machine->passage == PASSED)
+			push(watch, machine, WATCH_OPENING);
+		if (machine->passage == PASSED || machine->seen)
 			push_end(watch, machine);
 		drop(watch, machine);
 		return;
 	}
 	if (!machine->seen) {
 		machine->seen = true;
+		machine->passage = UNKNOWN;
 		memcpy(machine->tag, now.content.tag, sizeof(machine->tag));
 		machine->leader = watch->beginning ? now.leader : 0;
 		push(watch, machine, watch->beginning ? WATCH_RUNNING : WATCH_OPENING);
@@ -340,7 +352,7 @@ static void mark_file(struct watch *watch, const char *file)
 		machine->refused = true;
 }
 
-static void mark(struct watch *watch, const char *name)
+static struct watched *mark(struct watch *watch, const char *name)
 {
 	struct watched *machine = find(watch, name);
 
@@ -348,13 +360,29 @@ static void mark(struct watch *watch, const char *name)
 		machine = add(watch, name);
 	if (machine != NULL)
 		machine->stale = true;
+	return machine;
+}
+
+/* All of a machine's life may be told at once. */
+static void mark_told(struct watch *watch, const char *name, uint32_t mask)
+{
+	struct watched *machine = mark(watch, name);
+
+	if (machine == NULL || machine->seen)
+		return;
+	if (mask & RECORD_CREATED)
+		machine->passage = CREATED;
+	else if (mask & IN_DELETE)
+		machine->passage = machine->passage == NOTED ? PASSED : UNKNOWN;
+	else if (machine->passage == CREATED)
+		machine->passage = NOTED;
 }
 
 static int mark_record(int dir_fd, const char *name, unsigned char type, void *context)
 {
 	(void)dir_fd;
 	if (type == DT_REG)
-		mark(context, name);
+		(void)mark(context, name);
 	return 0;
 }
 
@@ -363,8 +391,10 @@ static int mark_all(struct watch *watch)
 	autoclose int dir = -EBADF;
 	int r;
 
-	for (struct watched *machine = watch->first; machine != NULL; machine = machine->next)
+	for (struct watched *machine = watch->first; machine != NULL; machine = machine->next) {
 		machine->stale = machine->refused = true;
+		machine->passage = UNKNOWN; /* its end may not have been told */
+	}
 	dir = record_open_runtime(watch->runtime, "machines");
 	if (dir == -EPERM)
 		return record_fail_foreign(watch->runtime);
@@ -387,7 +417,7 @@ static int mark_notified(struct watch *watch)
 			if (event->len > 0 && event->name[0] == '.')
 				mark_file(watch, event->name);
 			else if (event->len > 0)
-				mark(watch, event->name);
+				mark_told(watch, event->name, event->mask);
 			continue;
 		}
 		for (struct watched *m = watch->first; m != NULL; m = m->next)

@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import subprocess
 
 import pytest
 
@@ -45,8 +46,11 @@ def names(events):
 
 def test_the_life_of_a_machine(redd, tree, watch):
     events = watch("events-a")
-    redd.run("-q", "-D", tree, "-M", "events-a", "sh", "-c", "exit 7").failed(code=7)
-    seen = events.upto("ended")
+    process = redd.start("-q", "--pipe", "-D", tree, "-M", "events-a", "sh", "-c", "read line; exit 7", stdin=subprocess.PIPE)
+    seen = events.upto("started")
+    process.communicate("go\n", timeout=30)
+    assert process.returncode == 7
+    seen += events.upto("ended")
     assert names(seen) == ["opening", "started", "ended"] and {event["machine"] for event in seen} == {"events-a"}
     assert seen[1]["leader"] > 1 and seen[2].get("status", 7) == 7
 
@@ -83,9 +87,12 @@ def test_pausing_and_a_supervisor_that_dies(redd, tree, watch):
 def test_a_reboot_keeps_the_machine(redd, tree, watch):
     events = watch("events-e")
     process = redd.start("-q", "-D", tree, "-M", "events-e", "--console=pipe", "sh", "-c",
-                         "test -e /etc/once && exec sleep 1000; : >/etc/once; exec reboot -f")
+                         "test -e /etc/once && exec sleep 1000; : >/etc/once; read line; exec reboot -f", stdin=subprocess.PIPE)
     try:
-        assert names(events.upto("rebooted")) == ["opening", "started", "rebooted"]
+        assert names(events.upto("started")) == ["opening", "started"]
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert names(events.upto("rebooted")) == ["rebooted"]
     finally:
         runner.terminate(process, signal.SIGTERM)
         os.unlink(os.path.join(tree, "etc/once"))
