@@ -1,5 +1,8 @@
 #include "image/lock.h"
 
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "base/arena.h"
@@ -64,6 +67,52 @@ START_TEST(many_may_read_one_tree)
 	ck_assert_int_lt(access("/mnt/.#web.lck", F_OK), 0);
 	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), 0);
 	lock_release(&writer);
+}
+END_TEST
+
+#define ROUNDS 1000
+
+/* Both are here as often: one of them waits for the other. */
+static void meet(atomic_int *arrived, int times)
+{
+	atomic_fetch_add(arrived, 1);
+	while (atomic_load(arrived) < 2 * times)
+		sched_yield();
+}
+
+static int share_and_let_go(int fd, atomic_int *arrived)
+{
+	int left = 0;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct lock lock = LOCK_EMPTY;
+
+		if (lock_take(&arena, &lock, "/mnt/web", fd, false, false) < 0)
+			return -1;
+		meet(arrived, 3 * i + 1);
+		lock_release(&lock);
+		meet(arrived, 3 * i + 2);
+		left += access("/mnt/.#web.lck", F_OK) == 0;
+		meet(arrived, 3 * i + 3);
+	}
+	return left;
+}
+
+START_TEST(who_let_go_at_the_same_time_leave_nothing)
+{
+	atomic_int *arrived = mmap(NULL, sizeof(*arrived), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	autoclose int fd = tree();
+	int status;
+	pid_t pid;
+
+	ck_assert_ptr_ne(arrived, MAP_FAILED);
+	pid = fork();
+	if (pid == 0)
+		_exit(share_and_let_go(fd, arrived) != 0);
+	ck_assert_int_eq(share_and_let_go(fd, arrived), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -141,6 +190,7 @@ int main(void)
 	tcase_add_test(cases, two_cannot_write_one_tree);
 	tcase_add_test(cases, a_tree_that_was_renamed_before_it_was_locked_is_not_what_is_there);
 	tcase_add_test(cases, many_may_read_one_tree);
+	tcase_add_test(cases, who_let_go_at_the_same_time_leave_nothing);
 	tcase_add_test(cases, another_path_to_the_tree_is_the_same_tree);
 	tcase_add_test(cases, the_lock_ends_with_its_process);
 	tcase_add_test(cases, a_link_in_the_place_of_the_lock_file_is_refused);

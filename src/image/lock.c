@@ -211,11 +211,23 @@ int lock_name(struct arena *arena, struct lock *ret, const char *directory, cons
 	return 0;
 }
 
+/* Of several who let go at the same time each one would find that the others still share it: so we
+ * let go first. The next one to have it alone may have removed the file by then, and somebody else
+ * may have made another one. */
+static bool is_last(int fd)
+{
+	struct flock range = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	struct stat st;
+
+	return fcntl(fd, F_OFD_SETLK, &range) == 0 && try_lock(fd, true) >= 0 &&
+	       fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 /* Who is the last one removes the file. It is removed while it is held, alone, so that the next
  * one's re-check sees it. */
 static void release_one(int *fd, const char *path, bool exclusive)
 {
-	if (*fd >= 0 && path && (exclusive || try_lock(*fd, true) >= 0))
+	if (*fd >= 0 && path && (exclusive || is_last(*fd)))
 		(void)unlink(path);
 	fd_close(fd);
 }
