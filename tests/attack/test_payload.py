@@ -209,7 +209,7 @@ def test_s25_a_flood_with_nobody_reading_stays_bounded_and_dies_at_once(redd, ta
         assert resident(one.pid) <= first + 64 and first < 1024, (first, resident(one.pid))
         started = time.monotonic()
         one.send("\x1d\x1d\x1d")
-        assert one.wait(10) == 1 and time.monotonic() - started < 1.5
+        assert one.wait(10) == 1 and time.monotonic() - started < 5
     finally:
         one.close()
 
@@ -224,7 +224,7 @@ def test_s25_a_flood_does_not_keep_signals_out(redd, target, number):
         started = time.monotonic()
         one.kill(number)
         one.wait(10)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 5
     finally:
         one.close()
 
@@ -274,11 +274,11 @@ def test_s25_a_storm_of_notifications(redd, target, place):
 def test_s26_processes_are_signalled_by_descriptor_only(redd, target, place):
     log = place + "/log"
     argv = redd.with_prefix("strace", "-f", "-qq", "-o", log, "-e", "trace=kill,tkill,tgkill,rt_sigqueueinfo,pidfd_send_signal,clone,clone3").argv(
-        "-q", "--pipe", "-D", target, "sleep", "73")
-    process = subprocess.Popen(argv, env=redd.env, stdin=subprocess.DEVNULL)
-    time.sleep(1.0)
+        "-q", "--pipe", "-D", target, "sh", "-c", "echo ready; exec sleep 73")
+    process = subprocess.Popen(argv, env=redd.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
     os.kill(runner.children(process.pid)[0], signal.SIGTERM)
-    process.wait(timeout=20)
+    process.communicate(timeout=20)
     text = open(log).read()
     assert "pidfd_send_signal(" in text, text
     assert not [line for line in text.splitlines() if re.search(r"\b(kill|tkill|rt_sigqueueinfo)\(\d", line)], text

@@ -123,7 +123,7 @@ class Listener:
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.socket.bind((link, 3))
 
-    def heard(self, seconds=0.25):
+    def heard(self, seconds):
         """Whether one came within that time."""
         end = time.monotonic() + seconds
         while True:

@@ -126,7 +126,7 @@ class Picture:
         return out
 
 
-def settled(before, ignore=(), directories=(), seconds=3.0):
+def settled(before, ignore=(), directories=(), seconds=10.0):
     """The differences that remain after a moment: exits are asynchronous."""
     end = time.monotonic() + seconds
     while True:

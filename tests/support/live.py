@@ -38,20 +38,21 @@ class World:
     def net(self):
         return Net("/proc/%s/ns/net" % self.host.leader("web"))
 
-    def ask(self, protocol, address, port=80):
+    def ask(self, protocol, address, port=80, timeout=5.0):
         net = self.net()
         try:
-            return net.ask(protocol, address, port, timeout=0.7)
+            return net.ask(protocol, address, port, timeout=timeout)
         finally:
             net.close()
 
-    def reaches(self, address, port=80, protocol="tcp"):
-        return self.ask(protocol, address, port) not in ("timeout", "unreachable", "refused")
+    def reaches(self, address, port=80, protocol="tcp", expected=True):
+        """No answer is soon believed where none is EXPECTED."""
+        return self.ask(protocol, address, port, 5.0 if expected else 0.7) not in ("timeout", "unreachable", "refused")
 
-    def resolves(self, name="_host"):
+    def resolves(self, name="_host", expected=True):
         net = self.net()
         try:
-            answer = dns.ask(net, self.gateway, name, timeout=0.5)
+            answer = dns.ask(net, self.gateway, name, timeout=5.0 if expected else 0.5)
         finally:
             net.close()
         return isinstance(answer, dns.Answer) and answer.code == "ok" and answer.addresses

@@ -47,7 +47,7 @@ class Machine:
                 self.process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 self.process.terminate()
-        elif os.path.exists("/proc/%d" % self.leader):
+        elif self.leader and os.path.exists("/proc/%d" % self.leader):
             os.kill(self.leader, signal.SIGKILL)  # it outlived its supervisor, and has our pipe
         self.process.communicate(timeout=20)
 

@@ -147,8 +147,10 @@ class Net:
                 raise ConnectionResetError("the connection ended without an answer")
             return answer.decode()
 
-    def ask(self, protocol, address, port, source=None, timeout=1.0):
-        """The same for tables: the answer, or "refused", "timeout", "unreachable", or the error's text."""
+    def ask(self, protocol, address, port, source=None, timeout=5.0):
+        """The same for tables: the answer, or "refused", "timeout", "unreachable", or the error's text.
+
+        Say a shorter TIMEOUT where no answer is the one that is expected."""
         try:
             return self.connect(protocol, address, port, source, timeout)
         except ConnectionRefusedError:
@@ -365,7 +367,7 @@ class Host(Net):
             return True
         return os.path.exists("/proc/%d/root%s" % (self.pid, path)) and os.lstat("/proc/%d/root%s" % (self.pid, path)).st_size > 0
 
-    def left(self, seconds=3.0):
+    def left(self, seconds=10.0):
         """What is other than at the beginning, after a moment: links go a little later than who had them."""
         end = time.monotonic() + seconds
         while True:

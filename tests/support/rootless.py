@@ -27,8 +27,8 @@ def serve(net, protocol, address, port):
     return net.server(protocol, address, port, Polite)
 
 
-def ask(net, protocol, address, port, timeout=1.5):
-    """Who the server says we are; or "nothing", however that was told."""
+def ask(net, protocol, address, port, timeout=5.0):
+    """Who the server says we are; or "nothing", however that was told. Say a shorter TIMEOUT where that is expected."""
     one, place = net.socket(protocol, address, port)
     with one:
         one.settimeout(timeout)

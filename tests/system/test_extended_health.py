@@ -50,7 +50,7 @@ def be(machinectl, state):
 
 @pytest.mark.parametrize("users", ["pick", "no"])
 def test_health_follows_the_check(machinectl, started, users):
-    started("Command=test -e /good\nRetries=2\n", "--private-users=" + users)
+    started("Command=test -e /good\nRetries=2\nStartPeriod=1min\n", "--private-users=" + users)
     assert health(machinectl) == "starting"
     open(started.good, "w").close()
     be(machinectl, "healthy")

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from support import runner
+from support import machines, runner
 
 from .test_manage import LOGS, host, machine, machinectl  # noqa: F401 (fixtures)
 
@@ -73,9 +73,10 @@ def test_the_policy_of_restarts(machinectl, machine, define, policy, again):  # 
     tree = machine("web", "echo start >> /starts")
     define("web", "[X-Service]\nRestart=%s\nRestartSec=100ms\n" % policy)
     machinectl.run("start", "web").ok()
+    starts = os.path.join(tree, "starts")
+    machines.wait_for_text(starts)
     leader = machinectl.run("show", "--property=Leader", "--value", "web").ok().out.strip()
     os.kill(int(leader), 9)
-    starts = os.path.join(tree, "starts")
     if again:
         runner.until(lambda: open(starts).read().count("start") == 2)
     else:

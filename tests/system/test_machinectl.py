@@ -381,7 +381,7 @@ def test_a_guest_with_many_processes_and_groups_is_shown_bounded(ctl, machines):
              "echo $! >/sys/fs/cgroup/g599/cgroup.procs; echo ready; wait", options=["--private-users=pick"], ready="ready")
     started = time.monotonic()
     assert len(ctl.run("status", "many").ok().lines) < 700
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 # ---- ending ----

@@ -82,7 +82,7 @@ def test_the_first_call_from_elsewhere_does_not_wait(own, network, redd, tree, m
     machine = own.machine(redd, "first", tree, mode, "--port=udp:8080:80")
     machine.server("udp", None, 80)
     for address in ("2001:db8::1", "192.0.2.1"):
-        assert other.ask("udp", address, 8080, timeout=0.5) == {"2001:db8::1": "2001:db8::2", "192.0.2.1": "192.0.2.2"}[address]
+        assert other.ask("udp", address, 8080, timeout=0.9) == {"2001:db8::1": "2001:db8::2", "192.0.2.1": "192.0.2.2"}[address]
 
 
 def test_the_hosts_end_has_the_gateways_addresses(host, redd, tree):

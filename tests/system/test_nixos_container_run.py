@@ -303,7 +303,8 @@ def await_another(tool, before):
         done = tool.run("run", "web", "--", "cat", "/proc/1/stat")
         return done.code == 0 and done.out.rsplit(")", 1)[1].split()[19] != before
     runner.until(is_another)
-    assert tool.run("status", "web").ok().out == "up\n"
+    # who supervises it hears a little later that it is ready
+    runner.until(lambda: tool.run("status", "web").ok().out == "up\n")
     return leader_of(tool, "web")
 
 

@@ -1193,7 +1193,7 @@ def test_at_boot_who_needs_a_machine_waits_until_it_works(clean):
     clean.machinectl("stop", "db", "web").ok()
     for name in ("tries", "works"):
         os.unlink(os.path.join(os.path.dirname(tries), name))
-    clean.define("db", "dir:" + tree, "Persist=/var/log", *check[:2], "[X-Health] StartPeriod=2s", "[X-Health] Retries=1", "[X-Health] OnFailure=stop")
+    clean.define("db", "dir:" + tree, "Persist=/var/log", *check[:2], "[X-Health] StartPeriod=6s", "[X-Health] Retries=1", "[X-Health] OnFailure=stop")
     clean.redd("apply", "--no-start").ok()
     assert start(False) == 1 and clean.running() == []
 
