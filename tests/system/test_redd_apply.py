@@ -1075,7 +1075,7 @@ def test_a_generation_that_cannot_be_read_stops_nothing(clean):
         clean.redd("apply").ok()
         leader = clean.leader("web")
         clean.redd("apply", prefix=["strace", "-qq", "-o", log, "-P", STATE + "/generations/1", "-e", "trace=openat", *faults])
-        assert clean.running() == ["web"] and clean.leader("web") == leader, faults
+        assert clean.running() == ["web"] and clean.leader("web") == leader and sorted(os.listdir(STATE + "/generations")) == [".lock", "1"], faults
         with open(log) as file:
             return sum("openat(" in line for line in file)
     count = reads()
