@@ -14,6 +14,7 @@
 #include "transfer/oci-document.h"
 
 #define LOGINS_MAX 3 /* a token can be too old, once or twice */
+#define PATIENCE 300 /* seconds: who has all of a layer may have a lot to do with it */
 
 static int finished(struct downloads *all, struct download *download);
 
@@ -97,6 +98,7 @@ static void describe(struct registry_errand *errand, struct download *download)
 		download->url = url(errand, "manifests");
 		download->headers = type;
 		download->method = "PUT";
+		download->patience = PATIENCE;
 		download->body_fd = errand->fd;
 		download->body_size = question->size;
 		break;
@@ -203,6 +205,7 @@ static int send_blob(struct registry_errand *errand, const struct download *aske
 				     strchr(place, '?') == NULL ? '?' : '&',
 				     errand->question.reference);
 	download->method = "PUT";
+	download->patience = PATIENCE;
 	download->headers = octets;
 	download->pointed = !home;
 	download->authorization = home ? talk->authorization : NULL;

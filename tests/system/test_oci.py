@@ -360,6 +360,23 @@ def test_a_login_that_is_asked_for_when_a_layer_is_sent(control, server, place):
     assert sent == [("/upload/0", None)] + [(path, "Bearer the-token") for path in ("/upload/1", "/upload/2", "/v2/x/manifests/1")]
 
 
+@pytest.mark.slow
+def test_a_registry_has_its_time_for_a_layer(control, server, place):
+    """It has all of it, and answers much later than one who gives something may."""
+    os.makedirs(place + "/tree/usr")
+    control.run("-m", "import-fs", place + "/tree", "alone").ok()
+    waited = threading.Event()
+
+    def take(request):
+        if not waited.is_set():
+            waited.wait(33)
+            waited.set()
+        return 201, {}, b""
+    server.routes["/v2/x/blobs/uploads/"] = (202, {"Location": "/upload"}, b"")
+    server.routes["/upload"], server.routes["/v2/x/manifests/1"] = take, (201, {}, b"")
+    control.run("push-oci", "alone", server.host + "/x:1").ok()
+
+
 def test_a_token_that_is_too_old_is_replaced(control, server, small):
     counts = {"given": 0}
 
