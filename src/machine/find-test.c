@@ -129,14 +129,19 @@ START_TEST(without_descriptors_nobody_is_taken_for_dead)
 {
 	struct machine machine;
 	struct record record;
+	const char *keep;
 	uint64_t start;
 	pid_t pid;
 
 	fixture_enter(0);
 	pid = sleeper(&start);
 	make(&record, "web", pid, start);
+	keep = arena_format(&arena, "/mnt/%s", record.tag);
+	ck_assert_int_eq(mkdir(keep, 0700), 0);
+	ck_assert_int_eq(record_note(&record, RECORD_KEEP, keep), 0);
 	record_close(&record);
 	fixture_deny(SYS_pidfd_open, EMFILE);
+	ck_assert_int_eq(reap_one(RUNTIME, "web"), REAP_LIVES);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
 	ck_assert_int_eq(machine.state, MACHINE_ABANDONED);
 	ck_assert_int_eq(machine_open_leader(&machine), -EMFILE);

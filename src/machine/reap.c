@@ -97,7 +97,10 @@ static bool lives_on(const struct record_content *content)
 	if (keep && leader != NULL) {
 		autoclose int pidfd = open_process(leader);
 
-		return pidfd == -ENOENT || (pidfd >= 0 && !process_has_ended(pidfd));
+		/* Who cannot ask does not know that it has ended. */
+		if (pidfd < 0)
+			return pidfd != -ESRCH && pidfd != -EBADMSG && pidfd != -EINVAL;
+		return !process_has_ended(pidfd);
 	}
 	return false;
 }
