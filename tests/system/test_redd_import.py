@@ -90,6 +90,7 @@ def test_what_is_bad_writes_nothing(tool, compose, place):
         tool.run("import", compose(text + "\n"), "--output=" + place + "/out").failed(*words)
         assert not os.path.exists(place + "/out")
     tool.run("import", place + "/nothing.compose.yaml").failed("No such file")
+    tool.run("import", "compose", place).failed("Is a directory")
     tool.run("import", place + "/x").failed("cannot tell what", "compose, quadlet")
     tool.run("import", "swarm", place).failed("cannot tell what 'swarm' is")
 

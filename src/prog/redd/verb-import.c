@@ -42,6 +42,8 @@ static int read_named(void *context, struct arena *arena, const char *path, char
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return -errno;
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
 	source->mode &= status.st_mode;
 	return file_read_fd(arena, ret, ret_size, fd, IMPORT_FILE_MAX);
 }
