@@ -33,12 +33,13 @@ void import_note_others(struct import *import, const struct import_machine *mach
 			struct import_at at, const struct yaml_node *node, const char *const *known)
 {
 	for (size_t i = 0; node && node->kind == YAML_MAPPING && i < node->count; i++) {
-		const struct yaml_node *key = node->keys[i];
+		const struct yaml_node *key = node->keys[i], *item = node->items[i];
+		bool says = item->kind == YAML_SCALAR ? !yaml_is_null(item) : item->count > 0;
 		size_t n = 0;
 
 		while (known[n] && !text_equal(key->text, known[n]))
 			n++;
-		if (!known[n])
+		if (!known[n] && says)
 			import_note(import, machine,
 				    (struct import_at){ at.file, key->line,
 							arena_format(import->arena, "%s.%s", at.key,

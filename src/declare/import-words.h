@@ -15,8 +15,8 @@
  */
 bool import_is_kind(struct import *import, struct import_at at, const struct yaml_node *node,
 		    enum yaml_kind kind);
-/* Each key of a mapping (of anything else: none) that is not among the KNOWN ones, which end with
- * NULL. */
+/* Each key of a mapping (of anything else: none) that says something and is not among the KNOWN
+ * ones, which end with NULL. */
 void import_note_others(struct import *import, const struct import_machine *machine,
 			struct import_at at, const struct yaml_node *node,
 			const char *const *known);

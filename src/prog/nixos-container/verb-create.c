@@ -45,7 +45,7 @@ static bool is_free(struct arena *arena, const char *name)
 {
 	const char *state = path_join(arena, NIXOS_STATE_DIRECTORY, name);
 
-	return !is_there(arena, name) && access(state, F_OK) < 0;
+	return !is_there(arena, name) && access(state, F_OK) < 0 && errno == ENOENT;
 }
 
 /* NAME, NAME-0, NAME-1, …: one that has neither conf nor files. */
