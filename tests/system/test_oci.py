@@ -575,8 +575,9 @@ def test_what_a_transfer_left_in_the_store_goes(control, server, small, how):
             with open(glob.glob("/run/**/transfers/%d" % number, recursive=True)[0]) as file:
                 os.kill(int(file.read().split("PID=")[1].split()[0]), signal.SIGKILL)
         assert "was canceled" in pull.communicate(timeout=30)[1]
-        if how == "kill":  # its workers may have lived a moment longer than who looked
-            control.run("-m", "pull-oci", server.serve(small, tag="2"), "other").ok()
+        if how == "kill":  # its workers may live a moment longer than who looked
+            other = server.serve(small, tag="2")
+            runner.until(lambda: control.run("-m", "pull-oci", "--force", other, "other").ok() and not unfinished())
         assert unfinished() == []
     finally:
         ended.set()
