@@ -1065,6 +1065,19 @@ def test_a_note_that_cannot_be_read_may_say_what_it_runs_from(clean):
     clean.redd("plan").ok()
 
 
+def test_plan_tells_what_it_can_without_an_image_that_is_gone(clean):
+    tree = clean.tree("base")
+    clean.define("web", "dir:" + tree, "Update=digest")
+    clean.redd("apply").ok()
+    os.rename(tree, tree + ".away")
+    done = clean.redd("plan").failed("cannot look at the image of machine 'web'")
+    assert done.out == ""
+    clean.define("web", "dir:/nowhere", "Update=digest")
+    done = clean.redd("plan").failed("cannot look at the image of machine 'web'", code=2)
+    assert re.match("web +recreate +image ", done.out)
+    shutil.rmtree(tree + ".away")
+
+
 def test_a_generation_that_cannot_be_read_stops_nothing(clean):
     """It is what machines should be: as good as none, all would have to stop."""
     tree, log = clean.tree("base"), clean.root + "/log"

@@ -136,8 +136,8 @@ int verb_plan(void *context_, const struct text_list *words)
 				  : print_text(context, &outlook, &forecast, &not_honoured);
 	if (r < 0)
 		return r;
-	/* What there is to do was not told in full. */
-	if (forecast.blind)
-		return EXIT_FAILURE;
-	return will_act(&outlook, &forecast) ? STATUS_CHANGES : STATUS_SAME;
+	if (will_act(&outlook, &forecast))
+		return STATUS_CHANGES;
+	/* There may be something that could not be looked at. */
+	return forecast.blind ? EXIT_FAILURE : STATUS_SAME;
 }
