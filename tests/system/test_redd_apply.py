@@ -658,6 +658,19 @@ def test_a_machine_that_fails_takes_all_back(clean):
     assert clean.running() == ["db", "web"]
 
 
+def test_the_first_apply_that_fails_leaves_nothing(clean):
+    good, bad = clean.tree("good"), clean.tree("bad")
+    os.unlink(bad + "/usr/sbin/init")
+    clean.define("db", "dir:" + good)
+    clean.define("web", "dir:" + bad, "[X-Unit] After=db.nspawn")
+    clean.redd("apply").failed("cannot start machine 'web'", "Generation 1 failed: nothing is applied, as before it.", code=3)
+    assert clean.current() == 0 and clean.running() == [] and os.listdir("/etc/redd/enabled") == []
+    assert [row["result"] for row in json.loads(clean.redd("generations", "--json=short").ok().out)] == ["rolled back"]
+    clean.define("web", "dir:" + good, "[X-Unit] After=db.nspawn")
+    clean.redd("apply").ok()
+    assert clean.current() == 2 and clean.running() == ["db", "web"]
+
+
 def seen(place):
     return [name for name in os.listdir(place) if not name.startswith(".")]
 

@@ -182,10 +182,13 @@ static int revert(struct apply *apply, const struct generation *now,
 		log_error("%s", fail_recorded()->text);
 	(void)generation_end(apply->arena, &apply->generations, now->number,
 			     r == 0 ? GENERATION_REVERTED : GENERATION_FAILED);
-	log_error(r == 0 ? "Generation %u failed: generation %u is current again."
-			 : "Generation %u failed, and so did some of the way back to generation %u "
-			   "(see 'redd drift').",
-		  now->number, before->number);
+	if (r == 0 && before->number == 0)
+		log_error("Generation %u failed: nothing is applied, as before it.", now->number);
+	else
+		log_error(r == 0 ? "Generation %u failed: generation %u is current again."
+				 : "Generation %u failed, and so did some of the way back to "
+				   "generation %u (see 'redd drift').",
+			  now->number, before->number);
 	return r == 0 ? APPLY_REVERTED : APPLY_FAILED;
 }
 
