@@ -379,6 +379,19 @@ int detach_is_ready(const char *runtime, const char *name)
 	return pidfd < 0 ? pidfd : ready;
 }
 
+/* Its runner was killed before the supervisor was asked, and nothing has told the machine to end.
+ */
+static bool is_abandoned(const char *runtime, const char *name)
+{
+	autoarena struct arena arena = { 0 };
+	struct machine machine;
+	int r = machine_open(&arena, &machine, runtime, name);
+
+	if (r < 0)
+		fail_forget();
+	return r >= 0 && machine.state == MACHINE_ABANDONED;
+}
+
 int detach_stop(const char *runtime, const char *name)
 {
 	bool ready;
@@ -390,13 +403,13 @@ int detach_stop(const char *runtime, const char *name)
 		return pidfd == -ENXIO ? pidfd
 				       : fail(pidfd, "cannot find the supervisor of '%s'", name);
 	r = process_signal(pidfd, SIGUSR1);
-	if (r < 0)
-		return r == -ESRCH ? 0 : fail(r, "cannot signal the supervisor of '%s'", name);
+	if (r < 0 && r != -ESRCH)
+		return fail(r, "cannot signal the supervisor of '%s'", name);
 	/* It uses force itself, so it ends for certain. */
 	while (poll(&ended, 1, -1) < 0)
 		if (errno != EINTR)
 			return fail(-errno, "cannot wait for the supervisor of '%s'", name);
-	return 0;
+	return is_abandoned(runtime, name) ? -ENXIO : 0;
 }
 
 struct listing {

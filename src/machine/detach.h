@@ -32,7 +32,7 @@ char *detach_log_path(struct arena *arena, unsigned int uid, const char *const *
 int detach_start(struct arena *arena, const struct detach *detach);
 
 /* Ask the supervisor to stop the machine, and wait until both are gone. -ENXIO (nothing recorded):
- * it has none. */
+ * it has none, or only had one that left the machine behind just then. */
 int detach_stop(const char *runtime, const char *name);
 
 /* 1: the machine has said that it is ready, 0: not yet, or not again. -ENXIO: it has no supervisor.

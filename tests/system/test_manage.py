@@ -1,4 +1,5 @@
 """machinectl start, stop, enable, disable where no service manager runs: Redd's own supervisor."""
+import contextlib
 import os
 import re
 import shutil
@@ -94,6 +95,15 @@ def gone(name):
     return not os.path.exists("/run/redd/detached/" + name) and not os.path.exists("/run/redd/machines/" + name)
 
 
+def abandoned(machinectl, name):
+    return "abandoned" in machinectl.run("show", name, "--property=State", "--value").out
+
+
+def holds_pidfd(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return any("pidfd" in os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid))
+
+
 def running(name):
     return runner.children(supervisor(name))
 
@@ -106,6 +116,27 @@ def test_start_returns_when_it_is_ready_and_says_who_runs_it(machinectl, machine
     runner.until(lambda: "hello from 1" in log("web"))
     done = machinectl.run("stop", "web").ok()
     assert "Stopped machine 'web' by Redd's own supervisor." in done.err
+    assert gone("web")
+
+
+def test_stop_ends_a_machine_whose_runner_was_killed_just_before(machinectl, machine):
+    """Its supervisor does not know yet, and leaves it alone as soon as it does."""
+    machine("web")
+    machinectl.run("start", "web").ok()
+    one, (killed,) = supervisor("web"), running("web")
+    leader = runner.leader(killed)
+    os.kill(one, signal.SIGSTOP)
+    try:
+        os.kill(killed, signal.SIGKILL)
+        runner.until(lambda: abandoned(machinectl, "web"))
+        stop = machinectl.start("stop", "web")
+        runner.until(lambda: holds_pidfd(stop.pid))
+    finally:
+        os.kill(one, signal.SIGCONT)
+    _, err = stop.communicate(timeout=60)
+    assert stop.returncode == 0 and "to power off" in err, err
+    runner.until(lambda: not os.path.exists("/proc/%d" % leader))
+    machinectl.run("list").ok()
     assert gone("web")
 
 
