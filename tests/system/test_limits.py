@@ -184,7 +184,7 @@ def test_a_paused_machine_can_be_ended(redd, tree, machinectl):
     try:
         machinectl.run("pause", machine.name).ok()
         machinectl.run("terminate", machine.name, timeout=20).ok()
-        assert machine.process.wait(timeout=5) is not None
+        assert machine.process.wait(timeout=20) is not None
     finally:
         machinectl.run("resume", machine.name)
         machine.stop()
