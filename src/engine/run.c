@@ -199,14 +199,13 @@ static int leave_private(void *context)
 		r = resources_leave_private_mounts(resources);
 	if (r >= 0)
 		network_settle(container);
-	/* Who waits for the note may change its network, for which we have to be where that one
-	 * is; and a crash of ours would do no harm from here on. */
 	if (r >= 0)
-		r = record_runs(&resources->record, container->spawn.pid);
-	return r < 0 ? r
-		     : registration_enter(resources, container->spec, &container->host,
-					  &container->root, container->network,
-					  container->spawn.pid, container->spawn.pidfd);
+		r = registration_enter(resources, container->spec, &container->host,
+				       &container->root, container->network, container->spawn.pid,
+				       container->spawn.pidfd);
+	/* Who waits for the note may change its network, for which we have to be where that one
+	 * is, and tells systemd's clients; and a crash of ours would do no harm from here on. */
+	return r < 0 ? r : record_runs(&resources->record, container->spawn.pid);
 }
 
 /* ---- 11, 12 ---- */

@@ -362,13 +362,16 @@ def test_a_port_is_at_localhost_when_its_command_ends(host, redd, tree):
 
 
 def test_what_has_begun_can_be_changed(host, redd, tree):
-    """However long its supervisor takes to come back from the mounts that it made the machine in."""
-    slow = redd.with_prefix("strace", "-qq", "-o", "/dev/null", "-e", "trace=setns", "-e", "inject=setns:delay_enter=1000000")
+    """However long its supervisor takes to come back from the mounts that it made the machine in, or to tell of it."""
+    slow = redd.with_prefix("strace", "-qq", "-o", "/dev/null", "-e", "inject=setns,rename,renameat,renameat2:delay_enter=500000")
     one = host.program(slow).start("-q", "--pipe", "-D", tree, "-M", "web", "-n", "/bin/sh", "-c", "echo ready; exec sleep 1000")
     assert one.stdout.readline() == "ready\n"
     try:
+        done = host.machinectl(redd, "network", "attach", "web", "zone:web").ok()
+        assert not done.err, done
+        indexes = " ".join(str(host.links()[link]["ifindex"]) for link in ("ve-web", "vz-web"))
+        assert "NETIF=\"%s\"\n" % indexes in runner.until(lambda: host.run("cat", "/run/systemd/machines/web", check=False).out)
         host.machinectl(redd, "port", "add", "web", "8080:80").ok()
-        host.machinectl(redd, "network", "attach", "web", "zone:web").ok()
     finally:
         host.machinectl(redd, "terminate", "web").ok()
         one.communicate()
