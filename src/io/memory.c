@@ -6,7 +6,7 @@
 
 #define PAGE ((uintptr_t)4096)
 #define STACK_USED (64 * PAGE) /* more than the deepest call of a start */
-#define OWN_FRAME 1024	       /* of this function, the red zone, and what madvise(2) needs */
+#define OWN_FRAME 512	       /* of this function, the red zone, and what madvise(2) needs */
 
 void memory_shrink(void)
 {
