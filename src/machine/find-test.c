@@ -97,21 +97,29 @@ START_TEST(without_a_supervisor_it_is_abandoned_until_it_ends)
 }
 END_TEST
 
-START_TEST(without_proc_nobody_is_taken_for_dead)
+/* A machine "web" that has outlived its supervisor; its leader. */
+static pid_t abandon(void)
 {
-	struct machine machine;
 	struct record record;
 	const char *keep;
 	uint64_t start;
-	pid_t pid;
+	pid_t pid = sleeper(&start);
 
-	fixture_enter(0);
-	pid = sleeper(&start);
 	make(&record, "web", pid, start);
 	keep = arena_format(&arena, "/mnt/%s", record.tag);
 	ck_assert_int_eq(mkdir(keep, 0700), 0);
 	ck_assert_int_eq(record_note(&record, RECORD_KEEP, keep), 0);
 	record_close(&record);
+	return pid;
+}
+
+START_TEST(without_proc_nobody_is_taken_for_dead)
+{
+	struct machine machine;
+	pid_t pid;
+
+	fixture_enter(0);
+	pid = abandon();
 	ck_assert_int_eq(mount("tmpfs", "/proc", "tmpfs", 0, NULL), 0);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
 	ck_assert_int_eq(machine.state, MACHINE_ABANDONED);
@@ -128,18 +136,10 @@ END_TEST
 START_TEST(without_descriptors_nobody_is_taken_for_dead)
 {
 	struct machine machine;
-	struct record record;
-	const char *keep;
-	uint64_t start;
 	pid_t pid;
 
 	fixture_enter(0);
-	pid = sleeper(&start);
-	make(&record, "web", pid, start);
-	keep = arena_format(&arena, "/mnt/%s", record.tag);
-	ck_assert_int_eq(mkdir(keep, 0700), 0);
-	ck_assert_int_eq(record_note(&record, RECORD_KEEP, keep), 0);
-	record_close(&record);
+	pid = abandon();
 	fixture_deny(SYS_pidfd_open, EMFILE);
 	ck_assert_int_eq(reap_one(RUNTIME, "web"), REAP_LIVES);
 	ck_assert_int_eq(machine_open(&arena, &machine, RUNTIME, "web"), 0);
