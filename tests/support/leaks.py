@@ -64,8 +64,9 @@ def loops():
         return device in own or device in shared and path.startswith(sandbox.IMAGES) and (path.endswith("(deleted)") or os.path.exists(path))
     result = subprocess.run(["losetup", "--list", "--noheadings", "--output", "BACK-MAJ:MIN,NAME,BACK-FILE"],
                             capture_output=True, text=True)
-    lines = [line.split(None, 1) for line in result.stdout.splitlines() if line.strip()]
-    return sorted(rest for device, rest in lines if is_own(device, rest.split(None, 1)[1]))
+    lines = [line.split(None, 2) for line in result.stdout.splitlines()]
+    # one that somebody lets go just then has no file any more
+    return sorted("%s %s" % (name, path) for device, name, path in (each for each in lines if len(each) == 3) if is_own(device, path))
 
 
 def files(places=WATCHED):
