@@ -1,8 +1,11 @@
 #include "image/lock.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "base/arena.h"
@@ -67,6 +70,29 @@ START_TEST(many_may_read_one_tree)
 	ck_assert_int_lt(access("/mnt/.#web.lck", F_OK), 0);
 	ck_assert_int_eq(lock_take(&arena, &writer, "/mnt/web", fd, true, true), 0);
 	lock_release(&writer);
+}
+END_TEST
+
+static int held_fd = -EBADF;
+
+static void let_go(int number)
+{
+	(void)number;
+	close(held_fd);
+}
+
+START_TEST(who_has_it_alone_to_let_go_is_waited_for)
+{
+	const struct itimerval soon = { .it_value = { .tv_usec = 10000 } };
+	struct lock lock = LOCK_EMPTY;
+	autoclose int fd = tree();
+
+	held_fd = lock_file(AT_FDCWD, "/mnt/.#web.lck", true);
+	ck_assert_int_ge(held_fd, 0);
+	ck_assert(signal(SIGALRM, let_go) != SIG_ERR);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	ck_assert_int_eq(lock_take(&arena, &lock, "/mnt/web", fd, false, true), 0);
+	lock_release(&lock);
 }
 END_TEST
 
@@ -190,6 +216,7 @@ int main(void)
 	tcase_add_test(cases, two_cannot_write_one_tree);
 	tcase_add_test(cases, a_tree_that_was_renamed_before_it_was_locked_is_not_what_is_there);
 	tcase_add_test(cases, many_may_read_one_tree);
+	tcase_add_test(cases, who_has_it_alone_to_let_go_is_waited_for);
 	tcase_add_test(cases, who_let_go_at_the_same_time_leave_nothing);
 	tcase_add_test(cases, another_path_to_the_tree_is_the_same_tree);
 	tcase_add_test(cases, the_lock_ends_with_its_process);

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -16,6 +17,10 @@
 #define GLOBAL_DIRECTORY "/run/systemd/nspawn/locks"
 
 #define TRIES_MAX 64
+
+/* Who lets go has a shared lock alone for a moment, to remove the file. */
+#define SHARED_TRIES_MAX 10
+#define SHARED_PAUSE_NS 4000000L
 
 static int try_lock(int fd, bool exclusive)
 {
@@ -143,9 +148,24 @@ int lock_paths(struct arena *arena, struct lock *lock, const char *path, int tre
 	return 0;
 }
 
+static int take_both(struct arena *arena, struct lock *lock, const char *path, int tree_fd,
+		     bool global)
+{
+	int r = lock_paths(arena, lock, path, tree_fd, global);
+
+	if (r >= 0)
+		r = lock_local(lock, tree_fd);
+	if (r >= 0 && global)
+		r = lock_global(lock);
+	if (r < 0)
+		lock_release(lock);
+	return r;
+}
+
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global)
 {
+	const struct timespec pause = { .tv_nsec = SHARED_PAUSE_NS };
 	struct lock lock = LOCK_EMPTY;
 	int r;
 
@@ -156,17 +176,14 @@ int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_
 		*ret = lock;
 		return 0;
 	}
-	r = lock_paths(arena, &lock, path, tree_fd, global);
+	r = take_both(arena, &lock, path, tree_fd, global);
+	for (int i = 1; r == -EBUSY && !exclusive && i < SHARED_TRIES_MAX; i++) {
+		(void)nanosleep(&pause, NULL);
+		r = take_both(arena, &lock, path, tree_fd, global);
+	}
 	if (r < 0)
-		return r;
-	r = lock_local(&lock, tree_fd);
-	if (r >= 0 && global)
-		r = lock_global(&lock);
-	if (r < 0) {
-		lock_release(&lock);
 		return r == -EBUSY ? busy(path, exclusive)
 				   : fail(r, "cannot lock the tree '%s'", path);
-	}
 	*ret = lock;
 	return 0;
 }

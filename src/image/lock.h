@@ -3,7 +3,7 @@
  * Open-file-description locks on two files, as systemd-nspawn takes them, so
  * that its containers and ours respect each other: ".#NAME.lck" beside the
  * tree, and (root only) one named after the tree's inode in
- * /run/systemd/nspawn/locks. Never waits. Speaking. Supervisor.
+ * /run/systemd/nspawn/locks. Waits for nobody who uses it. Speaking. Supervisor.
  */
 #pragma once
 #include <stdbool.h>
@@ -22,7 +22,8 @@ struct lock {
 	}
 
 /* Lock the tree at PATH, which TREE_FD (O_PATH is enough) refers to.
- * -EBUSY: somebody has it; the sentence says what to try.
+ * -EBUSY: somebody has it; the sentence says what to try. Where it is shared,
+ * that is said after some milliseconds, as those who let go have it alone then.
  * "/" can be shared (a no-op), never had alone. */
 int lock_take(struct arena *arena, struct lock *ret, const char *path, int tree_fd, bool exclusive,
 	      bool global);
