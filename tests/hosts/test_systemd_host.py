@@ -437,7 +437,8 @@ def test_a_link_that_networkd_does_not_configure_has_addresses_of_ours(networkd,
     says = {"masked": "ln -s /dev/null %s", "unmanaged": "printf '[Match]\\nName=%s-*\\n[Link]\\nUnmanaged=yes\\n' >%%s" % kind}[how]
     networkd.run("mkdir -p /etc/systemd/network && %s && networkctl reload" % (says % name)).ok()
     done = in_network(networkd, "own", "-n" if kind == "ve" else "--network-zone=z",
-                      "ip -o -4 address show dev host0; busybox ping -c 1 -W 5 $(sed -n \"s/^nameserver \\(10.*\\)/\\1/p\" /etc/resolv.conf) >/dev/null").ok()
+                      "ip -o -4 address show dev host0; gateway=$(sed -n \"s/^nameserver \\(10.*\\)/\\1/p\" /etc/resolv.conf); "
+                      "for i in 1 2 3; do busybox ping -c 1 -W 3 $gateway >/dev/null && exit; done; ip neighbour >&2; exit 1").ok()
     assert done.out.split()[3].startswith(OURS), done
 
 
