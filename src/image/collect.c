@@ -20,8 +20,6 @@
 #include "io/dir.h"
 #include "io/fd.h"
 
-#define OLD ".#old." /* a layer on its way out */
-
 /* A start holds the layers' directory for some milliseconds. */
 #define TRIES 100
 #define PAUSE_NS (20 * 1000 * 1000)
@@ -108,8 +106,8 @@ static int bury(struct collection *collection, const struct holders_layer *layer
 	/* An unfinished one may have been made a moment ago, before it could be leased: its maker
 	 * has to see that it is gone. One of this digest may be on its way out still: then it is
 	 * the next one's to take. */
-	if (!text_after(layer->name, OLD)) {
-		hidden = arena_format(collection->arena, OLD "%s", layer->name);
+	if (!text_after(layer->name, STORE_OUTGOING)) {
+		hidden = arena_format(collection->arena, STORE_OUTGOING "%s", layer->name);
 		if (renameat2(collection->layers_fd, layer->name, collection->layers_fd, hidden,
 			      RENAME_NOREPLACE) < 0)
 			return errno == EEXIST ? 0 : -errno;

@@ -17,8 +17,7 @@
 
 #define TRIES_MAX 64
 #define UNFINISHED ".#"
-#define OUTGOING ".#old." /* as image/collect names them */
-#define DIGITS 64	  /* of SHA-256 */
+#define DIGITS 64 /* of SHA-256 */
 
 char *store_path(struct arena *arena, const struct find_scope *scope)
 {
@@ -262,7 +261,7 @@ static int sweep_one(int room_fd, const char *name, unsigned char type, void *co
 
 	(void)type;
 	(void)context;
-	if (text_after(name, UNFINISHED) == NULL || text_after(name, OUTGOING) != NULL)
+	if (text_after(name, UNFINISHED) == NULL || text_after(name, STORE_OUTGOING) != NULL)
 		return 0;
 	fd = openat(room_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_there(room_fd, name, fd))

@@ -36,6 +36,7 @@ struct find_scope;
 #define STORE_IMAGES "images"
 #define STORE_TREES "trees"
 #define STORE_ROOTS "roots"
+#define STORE_OUTGOING ".#old." /* before the name of a layer that image/collect removes */
 #define STORE_SYSTEM_SUFFIX \
 	".system" /* in trees: how a system of NixOS is shown, see io/settings */
 
