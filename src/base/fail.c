@@ -97,6 +97,11 @@ void fail_hint(const char *format, ...)
 	append(")");
 }
 
+bool fail_is_want(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOMEM;
+}
+
 const struct failure *fail_recorded(void)
 {
 	return &record;

@@ -8,6 +8,8 @@
  * it to a socket as it is, even between fork and exec. Pure; any process.
  */
 #pragma once
+#include <stdbool.h>
+
 #include "base/macros.h"
 
 #define FAIL_TEXT_MAX 1020
@@ -31,6 +33,9 @@ int fail_plain(int code, const char *format, ...) PRINTF(2, 3);
 /* Put "CONTEXT: " before what is recorded; return CODE. When nothing was
  * recorded, start the record here, so that no failure is without a text. */
 int fail_in(int code, const char *format, ...) PRINTF(2, 3);
+
+/* CODE is for want of descriptors or memory: it says nothing about what was asked or read. */
+bool fail_is_want(int code);
 
 /* Append " (HINT)" to what is recorded: the remedy, once the cause was probed. */
 void fail_hint(const char *format, ...) PRINTF(1, 2);

@@ -307,12 +307,6 @@ int power_terminate(struct arena *arena, const struct machine *machine)
 	return r < 0 ? fail(r, "cannot end machine '%s'", machine->name) : 0;
 }
 
-/* Who has nothing left to ask it with has not been refused: it is not killed for that. */
-static bool is_want(int r)
-{
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
-}
-
 int power_stop(struct arena *arena, const struct machine *machine, const char *const *environment)
 {
 	struct service service;
@@ -328,7 +322,8 @@ int power_stop(struct arena *arena, const struct machine *machine, const char *c
 		r = wait_until_gone(arena, machine, (int)MIN(limit, (uint64_t)INT_MAX));
 	if (r >= 0)
 		return power_wait(arena, machine);
-	if (is_want(r))
+	/* Who has nothing left to ask it with has not been refused: it is not killed for that. */
+	if (fail_is_want(r))
 		return fail_recorded()->code != 0
 			       ? r
 			       : fail(r, "cannot wait for machine '%s'", machine->name);

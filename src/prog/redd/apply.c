@@ -40,12 +40,6 @@ static int know_damaged(struct apply *apply, int current)
 	return 0;
 }
 
-/* That is the reader's own want, and says nothing about what it reads. */
-static bool is_damage(int r)
-{
-	return r != -EMFILE && r != -ENFILE && r != -ENOMEM;
-}
-
 static int read_current(struct apply *apply)
 {
 	int current = generations_current(&apply->generations), r = current;
@@ -55,9 +49,7 @@ static int read_current(struct apply *apply)
 				    (unsigned int)current);
 	if (r >= 0)
 		apply->damaged = 0;
-	if (r >= 0)
-		return r;
-	if (!is_damage(r))
+	if (r >= 0 || fail_is_want(r))
 		return r;
 	if (apply->repair)
 		return know_damaged(apply, current);
